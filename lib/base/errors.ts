@@ -1,0 +1,53 @@
+/**
+ * Either side. Errors that teach: what was wrong with its values, where, and what to write instead.
+ */
+
+/** A stable, documented name for one kind of mistake; programs match on it, sentences may change. */
+export type ErrorCode =
+  | 'BAD_OPTION'
+  | 'BAD_DATA'
+  | 'BAD_MODEL'
+  | 'BAD_BANK'
+  | 'NOT_YET'
+  | 'ENGINE'
+  | 'DEVICE'
+  | 'WORKER'
+  | 'TIMEOUT'
+  | 'ABORTED'
+  | 'MEMORY_LIMIT'
+  | 'NOT_FINITE'
+  | 'INTERNAL';
+
+/** Every error that Many Hands throws on purpose. */
+export class ManyHandsError extends Error {
+  override readonly name = 'ManyHandsError';
+  constructor(readonly code: ErrorCode, message: string, options?: {cause?: unknown}) {
+    super(message, options);
+  }
+}
+
+/** `'a'`, `'b'` or `'c'`: how an error lists what it would have accepted. */
+export function oneOf(names: readonly string[]): string {
+  const quoted = names.map((name) => `'${name}'`);
+  if (quoted.length < 2) return quoted.join('');
+  return `${quoted.slice(0, -1).join(', ')} or ${quoted[quoted.length - 1]}`;
+}
+
+/** A value as an error shows it: short, on one line, with its type. */
+export function shown(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'function') return `a function (${value.name || 'unnamed'})`;
+  let text: string;
+  try {
+    text = typeof value === 'string' ? JSON.stringify(value) : JSON.stringify(value) ?? String(value);
+  } catch {
+    text = String(value);
+  }
+  if (text.length > 60) text = `${text.slice(0, 57)}...`;
+  return `${text} (${Array.isArray(value) ? 'array' : typeof value})`;
+}
+
+/** The sentence of any thrown thing. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,0 +1,2 @@
+/** The public list of `many-hands`, and nothing else. */
+export {ManyHandsError} from './base/errors';
