@@ -1,0 +1,80 @@
+/**
+ * Caller side. What a run tells while it runs: `train` emits, a cell's chart and a terminal's progress line listen.
+ */
+
+/** One device of a run: which rank drives it, its id ('cpu', 'cuda:0'), its name, and its threads (0: the engine's own choice). */
+export interface DeviceUse {
+  rank: number;
+  id: string;
+  name: string;
+  threads: number;
+}
+
+/** The facts that are known before the first step. */
+export interface RunStart {
+  type: 'start';
+  run: number;
+  devices: DeviceUse[];
+  strategy: string;
+  epochs: number;
+  initialEpoch: number;
+  stepsPerEpoch: number;
+  batchSize: number;
+  samples: number;
+  /** tfjs's own names, 'loss' first, 'val_loss' and its kin after them where there is validation. */
+  metrics: string[];
+  /** As in tfjs's `fit`: 0 silent, 1 live. */
+  verbose: number;
+}
+
+/** One optimizer step: `step` counts from 0 over the whole run, `seconds` is this step's wall time. */
+export interface RunStep {
+  type: 'step';
+  run: number;
+  epoch: number;
+  step: number;
+  samples: number;
+  seconds: number;
+  logs: Record<string, number>;
+}
+
+export interface RunEpoch {
+  type: 'epoch';
+  run: number;
+  epoch: number;
+  logs: Record<string, number>;
+}
+
+/** A line that a worker printed. */
+export interface RunOutput {
+  type: 'output';
+  run: number;
+  rank: number;
+  stream: 'stdout' | 'stderr';
+  text: string;
+}
+
+/** The run is over: `error` is set when it failed or was interrupted. */
+export interface RunEnd {
+  type: 'end';
+  run: number;
+  seconds: number;
+  samplesPerSecond: number;
+  error?: Error;
+}
+
+export type RunEvent = RunStart | RunStep | RunEpoch | RunOutput | RunEnd;
+export type RunListener = (event: RunEvent) => void;
+
+const listeners = new Set<RunListener>();
+
+/** Listens to every run of this process; returns the function that stops listening. */
+export function onRun(listener: RunListener): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Tells all listeners, in the order in which they came. */
+export function emitRun(event: RunEvent): void {
+  for (const listener of listeners) listener(event);
+}
