@@ -1,0 +1,81 @@
+/**
+ * Caller side. Where a cell's output goes: the tslab kernel that runs this process, if one does, else the terminal.
+ */
+import {randomBytes} from 'node:crypto';
+
+/** One output in all its forms, by MIME type; a front end shows the richest form that it knows. */
+export type MimeBundle = Record<string, unknown>;
+
+/** An output that may be replaced where it stands. */
+export interface LiveDisplay {
+  /** Shows the bundle, in the place of the one before. */
+  show(bundle: MimeBundle): void;
+}
+
+interface DisplayData {
+  data: MimeBundle;
+  metadata: Record<string, unknown>;
+  transient: {display_id?: string};
+}
+type WriteDisplayData = (data: DisplayData, update: boolean) => void;
+
+/**
+ * The kernel's own writer of display data, or null outside a kernel. tslab may be installed more than once, so what counts is the
+ * copy that this process has loaded *and* that has begun a cell; plain Node never loads it. The writer is bound to the cell that
+ * runs now: kept, it still writes into that cell after the next one has begun.
+ */
+function cellWriter(): WriteDisplayData | null {
+  for (const [path, loaded] of Object.entries(require.cache)) {
+    if (!/[\\/]tslab[\\/]dist[\\/]jupyter\.js$/.test(path)) continue;
+    const write: unknown = (loaded?.exports as {lastWriteDisplayData?: unknown} | undefined)?.lastWriteDisplayData;
+    if (typeof write === 'function') return write as WriteDisplayData;
+  }
+  return null;
+}
+
+/** True where this process is a notebook's kernel. */
+export function inKernel(): boolean {
+  return cellWriter() !== null;
+}
+
+/** JSON has no bytes: Jupyter's messages carry binary forms in base64. */
+function encoded(bundle: MimeBundle): MimeBundle {
+  const data: MimeBundle = {};
+  for (const [mime, value] of Object.entries(bundle)) {
+    data[mime] = value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
+  }
+  return data;
+}
+
+/** Shows one output in the running cell; outside a kernel prints its `text/plain` form. `alt` describes a picture in words. */
+export function show(bundle: MimeBundle, alt?: string): void {
+  newLiveDisplay(alt).show(bundle);
+}
+
+/** Begins an output that can be replaced; outside a kernel each `show` prints the `text/plain` form. */
+export function newLiveDisplay(alt?: string): LiveDisplay {
+  const write = cellWriter();
+  if (!write) {
+    return {
+      show(bundle) {
+        const text = bundle['text/plain'];
+        if (typeof text === 'string' && text !== '') console.log(text);
+      },
+    };
+  }
+  const display_id = randomBytes(8).toString('hex');
+  let update = false;
+  return {
+    show(bundle) {
+      // JupyterLab takes a picture's alt text from the metadata of its MIME type.
+      const metadata = alt === undefined ? {} : Object.fromEntries(Object.keys(bundle).map((mime) => [mime, {alt}]));
+      write({data: encoded(bundle), metadata, transient: {display_id}}, update);
+      update = true;
+    },
+  };
+}
+
+/** Shows HTML in the running cell, with `text` as its form for readers without HTML; outside a kernel prints `text`. */
+export function showHtml({html, text}: {html: string; text: string}): void {
+  show({'text/html': html, 'text/plain': text});
+}
