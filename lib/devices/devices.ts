@@ -1,0 +1,87 @@
+/**
+ * Caller side. Which devices this machine has, and which of them a run uses.
+ */
+import {execFileSync} from 'node:child_process';
+import {cpus, totalmem} from 'node:os';
+import {cgroupMemoryBytes, physicalCores} from '../base/cgroup';
+import {ManyHandsError, shown} from '../base/errors';
+import {engineInfo} from './engine';
+
+export interface Device {
+  /** 'cpu', or 'cuda:0' for the first NVIDIA GPU. */
+  id: string;
+  kind: 'cpu' | 'cuda';
+  name: string;
+  /** Bytes: the GPU's own memory, or the machine's within its control group's limit. */
+  memoryBytes: number;
+  /** Physical cores that this process may use; 0 for a GPU. */
+  threads: number;
+}
+
+/** NVIDIA's GPUs as the driver lists them; none where it has no driver. */
+function gpus(): Device[] {
+  let listing: string;
+  try {
+    listing = execFileSync('nvidia-smi', ['--query-gpu=index,name,memory.total', '--format=csv,noheader,nounits'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: 10_000,
+    });
+  } catch {
+    return [];
+  }
+  return listing.trim().split('\n').filter(Boolean).map((line) => {
+    const [index, name, mebibytes] = line.split(',').map((part) => part.trim());
+    return {id: `cuda:${index}`, kind: 'cuda', name, memoryBytes: Number(mebibytes) * 2 ** 20, threads: 0};
+  });
+}
+
+let found: Device[] | null = null;
+
+function list(): Device[] {
+  if (found === null) {
+    const cpu: Device = {
+      id: 'cpu',
+      kind: 'cpu',
+      name: cpus()[0]?.model.trim() || process.arch,
+      memoryBytes: Math.min(totalmem(), cgroupMemoryBytes() ?? Infinity),
+      threads: physicalCores(),
+    };
+    // The JavaScript engine drives no GPU, whatever the machine has.
+    found = engineInfo().name === 'tensorflow' ? [...gpus(), cpu] : [cpu];
+  }
+  return found;
+}
+
+/** The devices of this machine: its GPUs in the driver's order, then the CPU. */
+export async function devices(): Promise<Device[]> {
+  return list().map((device) => ({...device}));
+}
+
+/**
+ * The devices that `asked` stands for: a count (the first n GPUs; where there are fewer, n CPU workers), or their ids.
+ * Throws `DEVICE` for a count below 1 or an id that this machine does not have.
+ */
+export function chooseDevices(asked: number | string[] | undefined): Device[] {
+  const all = list();
+  const cpu = all[all.length - 1];
+  if (asked === undefined || typeof asked === 'number') {
+    const count = asked ?? 1;
+    if (!Number.isInteger(count) || count < 1) {
+      throw new ManyHandsError('DEVICE', `devices must be a whole number from 1, or a list of ids; it is ${shown(asked)}.`);
+    }
+    const cuda = all.filter((device) => device.kind === 'cuda');
+    return cuda.length >= count ? cuda.slice(0, count) : Array.from({length: count}, () => cpu);
+  }
+  if (!Array.isArray(asked) || asked.length === 0) {
+    throw new ManyHandsError('DEVICE', `devices must be a whole number from 1, or a list of ids such as ['cpu']; it is ${shown(asked)}.`);
+  }
+  return asked.map((id) => {
+    const device = all.find((candidate) => candidate.id === id);
+    if (!device) {
+      const known = all.map((candidate) => candidate.id).join(', ');
+      throw new ManyHandsError('DEVICE', `devices names ${shown(id)}, which this machine does not have. It has: ${known}.`);
+    }
+    return device;
+  });
+}

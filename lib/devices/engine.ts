@@ -1,0 +1,114 @@
+/**
+ * Either side. The engine that computes: TensorFlow's own kernels where its addon is in place, tfjs's JavaScript ones elsewhere.
+ * Nothing outside this folder touches an engine's package; everybody takes `tf` from here or types from tfjs.
+ */
+import {readFileSync} from 'node:fs';
+import {join} from 'node:path';
+import util from 'node:util';
+import {ManyHandsError, messageOf, oneOf, shown} from '../base/errors';
+import {registerFastKernels} from './fastKernels';
+
+export type EngineName = 'tensorflow' | 'javascript';
+const ENGINES: readonly EngineName[] = ['tensorflow', 'javascript'];
+
+/** Which engine this process runs, and where it is not TensorFlow: why, and the one command that mends it. */
+export interface EngineInfo {
+  name: EngineName;
+  /** The version of libtensorflow, null on the JavaScript engine. */
+  libtensorflow: string | null;
+  /** True when this process drives a GPU through CUDA. */
+  gpu: boolean;
+  reason: string | null;
+  fix: string | null;
+}
+
+/** What the backend of tfjs-node offers beyond tfjs's own interface. */
+export interface TensorFlowBackend {
+  isUsingGpuDevice: boolean;
+  binding: {TF_Version: string};
+  executeSingleOutput(name: string, attributes: unknown[], inputs: unknown[]): unknown;
+}
+
+type Tf = typeof import('@tensorflow/tfjs');
+
+function wanted(): EngineName | null {
+  const asked = process.env.MANY_HANDS_ENGINE;
+  if (asked === undefined || asked === '' || asked === 'auto') return null;
+  if ((ENGINES as readonly string[]).includes(asked)) return asked as EngineName;
+  throw new ManyHandsError('ENGINE', `MANY_HANDS_ENGINE is ${shown(asked)}; it may be ${oneOf([...ENGINES, 'auto'])}.`);
+}
+
+/** Node 23 and later lack two functions that tfjs-node 4.22 calls (tensorflow/tfjs#8425, merged and never released). */
+function mendNode(): void {
+  const old = util as unknown as Record<string, unknown>;
+  old.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
+  old.isArray ??= Array.isArray;
+}
+
+/** The caller's process stays off the GPUs, which belong to the workers: they are hidden while its addon starts. */
+function withoutGpus<T>(load: () => T): T {
+  if (process.env.MANY_HANDS_WORKER === '1') return load();
+  const before = process.env.CUDA_VISIBLE_DEVICES;
+  process.env.CUDA_VISIBLE_DEVICES = '-1';
+  try {
+    return load();
+  } finally {
+    if (before === undefined) delete process.env.CUDA_VISIBLE_DEVICES;
+    else process.env.CUDA_VISIBLE_DEVICES = before;
+  }
+}
+
+function loadJavaScript(reason: string, fix: string | null): {tf: Tf; info: EngineInfo} {
+  const tf = require('@tensorflow/tfjs') as Tf;
+  tf.setBackend('cpu');
+  // The backend greets every Node process with advice to install tfjs-node; `reason` and `fix` say it better.
+  (tf.backend() as unknown as {firstUse: boolean}).firstUse = false;
+  return {tf, info: {name: 'javascript', libtensorflow: null, gpu: false, reason, fix}};
+}
+
+/** What set-up wrote of the engine that it made, if it ran here. */
+function setUpReason(): string | null {
+  try {
+    const written = JSON.parse(readFileSync(join(__dirname, '..', '..', 'engine.json'), 'utf8')) as {reason?: string | null};
+    return written.reason ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function load(): {tf: Tf; info: EngineInfo} {
+  const want = wanted();
+  if (want === 'javascript') {
+    return loadJavaScript('MANY_HANDS_ENGINE=javascript asks for it', 'unset MANY_HANDS_ENGINE');
+  }
+  mendNode();
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+  try {
+    const tf = withoutGpus(() => require('@tensorflow/tfjs-node-gpu')) as Tf;
+    const backend = tf.backend() as unknown as TensorFlowBackend;
+    registerFastKernels();
+    const info: EngineInfo = {
+      name: 'tensorflow',
+      libtensorflow: backend.binding.TF_Version,
+      gpu: backend.isUsingGpuDevice,
+      reason: null,
+      fix: null,
+    };
+    return {tf, info};
+  } catch (error) {
+    const sentence = setUpReason() ?? messageOf(error).split('\n')[0];
+    if (want === 'tensorflow') {
+      throw new ManyHandsError('ENGINE', `MANY_HANDS_ENGINE=tensorflow, but TensorFlow's engine does not load: ${sentence} Run: npm run setup`, {cause: error});
+    }
+    return loadJavaScript(`TensorFlow's engine does not load: ${sentence}`, 'npm run setup');
+  }
+}
+
+const loaded = load();
+
+/** tfjs, one instance in a process, with its engine in place. */
+export const tf = loaded.tf;
+
+export function engineInfo(): EngineInfo {
+  return {...loaded.info};
+}

@@ -1,0 +1,5 @@
+/** Either side. Devices and their engines. */
+export {tf, engineInfo} from './engine';
+export type {EngineInfo, EngineName} from './engine';
+export {chooseDevices, devices} from './devices';
+export type {Device} from './devices';
