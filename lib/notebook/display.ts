@@ -47,13 +47,13 @@ function encoded(bundle: MimeBundle): MimeBundle {
   return data;
 }
 
-/** Shows one output in the running cell; outside a kernel prints its `text/plain` form. `alt` describes a picture in words. */
-export function show(bundle: MimeBundle, alt?: string): void {
-  newLiveDisplay(alt).show(bundle);
+/** Shows one output in the running cell; outside a kernel prints its `text/plain` form. */
+export function showBundle(bundle: MimeBundle): void {
+  newLiveDisplay().show(bundle);
 }
 
 /** Begins an output that can be replaced; outside a kernel each `show` prints the `text/plain` form. */
-export function newLiveDisplay(alt?: string): LiveDisplay {
+export function newLiveDisplay(): LiveDisplay {
   const write = cellWriter();
   if (!write) {
     return {
@@ -67,9 +67,7 @@ export function newLiveDisplay(alt?: string): LiveDisplay {
   let update = false;
   return {
     show(bundle) {
-      // JupyterLab takes a picture's alt text from the metadata of its MIME type.
-      const metadata = alt === undefined ? {} : Object.fromEntries(Object.keys(bundle).map((mime) => [mime, {alt}]));
-      write({data: encoded(bundle), metadata, transient: {display_id}}, update);
+      write({data: encoded(bundle), metadata: {}, transient: {display_id}}, update);
       update = true;
     },
   };
@@ -77,5 +75,5 @@ export function newLiveDisplay(alt?: string): LiveDisplay {
 
 /** Shows HTML in the running cell, with `text` as its form for readers without HTML; outside a kernel prints `text`. */
 export function showHtml({html, text}: {html: string; text: string}): void {
-  show({'text/html': html, 'text/plain': text});
+  showBundle({'text/html': html, 'text/plain': text});
 }

@@ -1,0 +1,92 @@
+/**
+ * Caller side. Rows as a table that a screen reader can walk, and the same table in letters for a terminal.
+ */
+import {ManyHandsError, shown} from '../base/errors';
+import {formatBytes, formatNumber, formatSeconds} from './format';
+import {escapeHtml} from './html';
+import {View} from './view';
+
+export type Cell = string | number | boolean | null | undefined;
+export type Row = Readonly<Record<string, Cell>>;
+
+export interface TableOptions {
+  /** What the table shows, in a few words; stands above it. */
+  caption: string;
+  /** Which columns, in which order; an object also gives them other heads: `{samplesPerSecond: 'speed'}`. Default: the rows' own keys. */
+  columns?: readonly string[] | Readonly<Record<string, string>>;
+  /** The unit of a column: it stands in the head. With 'bytes' or 'seconds' each value takes the unit that fits it (1.20 MB, 3.20 s). */
+  units?: Readonly<Record<string, string>>;
+}
+
+interface Column {
+  key: string;
+  head: string;
+  numeric: boolean;
+  words: string[];
+}
+
+/** Rows as a `View`: numbers to the right, units in the heads. Throws BAD_OPTION for a column that no row has. */
+export function table(rows: readonly Row[], options: TableOptions): View {
+  const columns = columnsOf(rows, options);
+  return new View([{'text/html': htmlTable(columns, rows.length, options.caption), 'text/plain': textTable(columns, rows.length, options.caption)}]);
+}
+
+function columnsOf(rows: readonly Row[], {columns, units = {}}: TableOptions): Column[] {
+  const known = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const heads: [string, string][] = Array.isArray(columns)
+    ? columns.map((key: string) => [key, key])
+    : Object.entries(columns ?? Object.fromEntries(known.map((key) => [key, key])));
+  const wrong = [...heads.map(([key]) => key), ...Object.keys(units)].find((key) => rows.length > 0 && !known.includes(key));
+  if (wrong !== undefined) {
+    throw new ManyHandsError('BAD_OPTION', `table: no row has a column ${shown(wrong)}; the rows have ${known.join(', ')}.`);
+  }
+  return heads.map(([key, head]) => {
+    const values = rows.map((row) => row[key]);
+    const unit = units[key];
+    const scaled = unit === 'bytes' || unit === 'seconds';
+    return {
+      key,
+      head: unit === undefined || scaled ? head : `${head} (${unit})`,
+      numeric: values.some((value) => typeof value === 'number') && values.every((value) => typeof value === 'number' || value == null),
+      words: values.map((value) => cellWords(value, unit)),
+    };
+  });
+}
+
+function cellWords(value: Cell, unit: string | undefined): string {
+  if (value === null || value === undefined) return '–';
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (typeof value === 'string') return value;
+  if (unit === 'bytes') return formatBytes(value);
+  if (unit === 'seconds') return formatSeconds(value);
+  return formatNumber(value);
+}
+
+function htmlTable(columns: Column[], rows: number, caption: string): string {
+  const side = (column: Column): string => `style="text-align: ${column.numeric ? 'right' : 'left'}"`;
+  const head = columns.map((column) => `<th scope="col" ${side(column)}>${escapeHtml(column.head)}</th>`).join('');
+  const body = Array.from({length: rows}, (_, row) => {
+    const cells = columns.map((column, at) => {
+      const words = escapeHtml(column.words[row]!);
+      // The first column names its row, where it is made of words.
+      return at === 0 && !column.numeric ? `<th scope="row" ${side(column)}>${words}</th>` : `<td ${side(column)}>${words}</td>`;
+    });
+    return `<tr>${cells.join('')}</tr>`;
+  });
+  return (
+    `<table><caption style="text-align: left; padding: 4px 0; font-weight: bold">${escapeHtml(caption)}</caption>` +
+    `<thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table>`
+  );
+}
+
+function textTable(columns: Column[], rows: number, caption: string): string {
+  const widths = columns.map(({head, words}) => Math.max(head.length, ...words.map((word) => word.length)));
+  const line = (words: string[]): string =>
+    words.map((word, at) => (columns[at]!.numeric ? word.padStart(widths[at]!) : word.padEnd(widths[at]!))).join('  ').trimEnd();
+  return [
+    caption,
+    line(columns.map(({head}) => head)),
+    widths.map((width) => '-'.repeat(width)).join('  '),
+    ...Array.from({length: rows}, (_, row) => line(columns.map(({words}) => words[row]!))),
+  ].join('\n');
+}
