@@ -1,0 +1,26 @@
+/**
+ * Worker side. Dropout on a tensor, with the mask of the step that is running.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {dropoutMask} from './dropoutMask';
+import type {StepContext} from './stepContext';
+
+/**
+ * `x` times its mask, of `x`'s shape [samples, ...]; the gradient is multiplied by the same mask, and only the mask is kept for it.
+ * With a context the mask is the step's own (`dropoutMask`); without one (tfjs's own `fit`) it is drawn anew by tfjs.
+ */
+export function dropoutWithContext(x: tf.Tensor, rate: number, context: StepContext | null): tf.Tensor {
+  if (rate === 0) return x.clone();
+  return tf.tidy(() => {
+    const mask = context
+      ? tf.tensor(dropoutMask({...context, shape: x.shape, rate}), x.shape)
+      : tf.dropout(tf.onesLike(x), rate);
+    const masked = tf.customGrad((...inputs) => {
+      const [input] = inputs as tf.Tensor[];
+      const save = inputs[inputs.length - 1] as unknown as tf.GradSaveFunc;
+      save([mask]);
+      return {value: tf.mul(input, mask), gradFunc: (dy, saved) => tf.mul(dy, saved[0])};
+    });
+    return masked(x);
+  });
+}

@@ -1,0 +1,53 @@
+/**
+ * Worker side. Dropout masks that do not depend on how a batch is divided: the element (sample, e) of a layer's mask at a step is a
+ * pure function of (seed, layer, step, place of the sample in the global batch, e).
+ */
+import {ManyHandsError, shown} from './errors';
+import {philoxFill} from './philox';
+import {streamKey} from './random';
+
+/** Which mask: of which run, layer and step, and which samples of the global batch. */
+export interface DropoutMaskOptions {
+  /** The run's seed. */
+  seed: number;
+  /** The layer's name: every layer has masks of its own. */
+  layer: string;
+  /** Optimizer steps taken before this one. */
+  step: number;
+  /** The place of the first sample of `shape` in the global batch. */
+  firstSample: number;
+  /** The mask's shape; its first dim counts samples. */
+  shape: readonly number[];
+  /** The share of elements that is dropped, in [0, 1). */
+  rate: number;
+}
+
+/**
+ * The mask, row-major: 0 with probability `rate`, else 1 / (1 - rate), so that the mean stays 1 (inverted dropout, Srivastava et al.
+ * 2014). Sample i draws 16 bits an element from Philox counters (block, firstSample + i, step): half the cost of 32 bits, and the
+ * probability is `rate` rounded to a multiple of 2^-16. A layer that is called twice in a step has one mask.
+ */
+export function dropoutMask({seed, layer, step, firstSample, shape, rate}: DropoutMaskOptions): Float32Array {
+  if (!(rate >= 0 && rate < 1)) {
+    throw new ManyHandsError('BAD_OPTION', `The dropout rate of layer '${layer}' is the share of elements that is dropped, at least 0 and below 1, and this is ${shown(rate)}.`);
+  }
+  const samples = shape[0] ?? 1;
+  const size = shape.slice(1).reduce((product, dim) => product * dim, 1);
+  const mask = new Float32Array(samples * size);
+  const kept = 1 / (1 - rate);
+  if (rate === 0) return mask.fill(kept);
+  const threshold = Math.round(rate * 0x10000);
+  const key = streamKey(seed, 'dropout', layer);
+  const random = new Uint32Array(Math.ceil(size / 2));
+  for (let sample = 0; sample < samples; sample++) {
+    philoxFill(random, key, 0, firstSample + sample, step, 0);
+    const start = sample * size;
+    for (let pair = 0, at = start; pair < random.length; pair++, at += 2) {
+      const word = random[pair];
+      mask[at] = (word & 0xffff) < threshold ? 0 : kept;
+      // An odd row ends in the middle of a word; the next row, or the array's end, takes this place over.
+      mask[at + 1] = word >>> 16 < threshold ? 0 : kept;
+    }
+  }
+  return mask;
+}
