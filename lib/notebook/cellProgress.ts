@@ -1,0 +1,61 @@
+/**
+ * Caller side. A run as its cell shows it: devices, progress, speed, time left, and the chart that moves.
+ */
+import type {RunOutput} from '../base/events';
+import {newLiveDisplay, type LiveDisplay, type MimeBundle} from './display';
+import {detailsHtml, escapeHtml, imageHtml} from './html';
+import {chartSize, lossChartSvg, lossWords, type LossChart} from './lossChart';
+import type {RunState} from './runState';
+import {table} from './table';
+import {throttle, type Throttled} from './throttle';
+
+/** Who watches one run. */
+export interface Watcher {
+  /** The run's state has changed. */
+  changed(): void;
+  /** A worker printed a line. */
+  printed(output: RunOutput): void;
+  /** The run is over; its final state stays. */
+  ended(): void;
+}
+
+const framesPerSecond = 6;
+
+/** Watches a run in the cell that started it. `warning`: what stands under the devices, or nothing. */
+export function watchInCell(state: RunState, warning: string | undefined, display: LiveDisplay = newLiveDisplay()): Watcher {
+  const frames: Throttled = throttle(() => display.show(runBundle(state, warning)), 1000 / framesPerSecond);
+  frames.request();
+  return {
+    changed: () => frames.request(),
+    printed: ({rank, stream, text}) => process[stream].write(`[rank ${rank}] ${text.replace(/\n$/, '')}\n`),
+    ended: () => frames.finish(),
+  };
+}
+
+/** One picture of the run as it stands now. */
+export function runBundle(state: RunState, warning: string | undefined): MimeBundle {
+  const {start} = state;
+  const chart: LossChart = {
+    losses: state.losses,
+    validation: state.epochs.flatMap(({at, logs}) => (logs.val_loss === undefined ? [] : [{at, value: logs.val_loss}])),
+    totalSteps: state.totalSteps,
+    epochEnds: state.epochs.map(({at}) => at),
+  };
+  const alt = lossWords(chart);
+  const about = `${start.strategy} · ${start.samples.toLocaleString('en-US')} samples · batch size ${start.batchSize}`;
+  const lines = [state.whereLine, state.speedLine, state.metricsLine].filter(Boolean);
+  const html = [
+    `<p><strong>${escapeHtml(state.devicesLine)}</strong><br>${escapeHtml(about)}</p>`,
+    warning ? `<p><strong>Note:</strong> ${escapeHtml(warning)}</p>` : '',
+    `<p><label>progress <progress max="${Math.max(1, state.totalSteps)}" value="${state.stepsDone}">${state.stepsDone}</progress></label> ${escapeHtml(lines.join(' · '))}</p>`,
+    `<p>${imageHtml({mime: 'image/svg+xml', bytes: lossChartSvg(chart), alt, ...chartSize})}</p>`,
+    state.end && state.epochs.length > 0 ? detailsHtml('The figures of this chart', epochsTable(state).html) : '',
+  ];
+  const text = [state.devicesLine, about, warning, lines.join(' · '), alt, state.end && state.epochs.length > 0 ? epochsTable(state).text : undefined];
+  return {'text/html': html.join('\n'), 'text/plain': text.filter(Boolean).join('\n')};
+}
+
+function epochsTable(state: RunState): {html: string; text: string} {
+  const view = table(state.epochs.map(({epoch, logs}) => ({epoch: epoch + 1, ...logs})), {caption: 'Metrics at the end of each epoch'});
+  return {html: String(view.outputs[0]!['text/html']), text: view.text};
+}

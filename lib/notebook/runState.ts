@@ -1,0 +1,115 @@
+/**
+ * Caller side. What is known of a run so far, gathered from its events, and how it is said in words.
+ */
+import type {DeviceUse, RunEnd, RunEvent, RunStart} from '../base/events';
+import {count, formatNumber, formatSeconds} from './format';
+
+/** One point of a curve: `at` is counted in steps from the start of the run. */
+export interface Point {
+  at: number;
+  value: number;
+}
+
+export class RunState {
+  stepsDone = 0;
+  /** The loss of every step. */
+  readonly losses: Point[] = [];
+  /** The metrics of every epoch, at the step that ended it. */
+  readonly epochs: {epoch: number; at: number; logs: Record<string, number>}[] = [];
+  end: RunEnd | undefined;
+  private epoch: number;
+  private readonly recent: {samples: number; seconds: number}[] = [];
+
+  constructor(readonly start: RunStart) {
+    this.epoch = start.initialEpoch;
+  }
+
+  /** Takes in one event of this run. */
+  add(event: RunEvent): void {
+    if (event.type === 'step') {
+      this.stepsDone++;
+      this.epoch = event.epoch;
+      if (event.logs.loss !== undefined) this.losses.push({at: this.stepsDone, value: event.logs.loss});
+      this.recent.push({samples: event.samples, seconds: event.seconds});
+      if (this.recent.length > 50) this.recent.shift();
+    } else if (event.type === 'epoch') {
+      this.epochs.push({epoch: event.epoch, at: this.stepsDone, logs: event.logs});
+    } else if (event.type === 'end') {
+      this.end = event;
+    }
+  }
+
+  get totalSteps(): number {
+    return (this.start.epochs - this.start.initialEpoch) * this.start.stepsPerEpoch;
+  }
+
+  /** Samples a second: of the last 50 steps while the run goes on, of the whole run when it is over. */
+  get samplesPerSecond(): number {
+    if (this.end) return this.end.samplesPerSecond;
+    const seconds = sum(this.recent.map((step) => step.seconds));
+    return seconds > 0 ? sum(this.recent.map((step) => step.samples)) / seconds : 0;
+  }
+
+  /** Seconds that the steps to come will take at the speed of the last 50; validation is not in it. */
+  get secondsLeft(): number {
+    if (this.recent.length === 0) return Infinity;
+    const perStep = sum(this.recent.map((step) => step.seconds)) / this.recent.length;
+    return Math.max(0, this.totalSteps - this.stepsDone) * perStep;
+  }
+
+  /** `2 devices × 1 thread: cpu` and so on: how every result begins. */
+  get devicesLine(): string {
+    return devicesWords(this.start.devices);
+  }
+
+  /** `epoch 1 of 2, step 37 of 235`. */
+  get whereLine(): string {
+    const {epochs, initialEpoch, stepsPerEpoch} = this.start;
+    const before = (this.epoch - initialEpoch) * stepsPerEpoch;
+    return `epoch ${this.epoch + 1} of ${epochs}, step ${Math.max(0, this.stepsDone - before)} of ${stepsPerEpoch}`;
+  }
+
+  /** `10,200 samples/s, about 12 s left`, or how the run ended. */
+  get speedLine(): string {
+    if (this.end?.error) return `stopped after ${count(this.stepsDone, 'step')}: ${this.end.error.message.split('\n')[0]}`;
+    if (this.end) return `${formatNumber(this.samplesPerSecond)} samples/s, ${formatSeconds(this.end.seconds)} in all`;
+    if (this.stepsDone === 0) return 'starting';
+    return `${formatNumber(Math.round(this.samplesPerSecond))} samples/s, about ${formatSeconds(wholeSeconds(this.secondsLeft))} left`;
+  }
+
+  /** `loss 0.312 · acc 0.905 · val_loss 0.298`: the last epoch's, or before its end the last step's. */
+  get metricsLine(): string {
+    const last = this.epochs[this.epochs.length - 1];
+    const loss = this.losses[this.losses.length - 1];
+    const logs = last && last.at === this.stepsDone ? last.logs : loss ? {loss: loss.value} : {};
+    return metricsWords(logs);
+  }
+}
+
+/** Metrics in words: `loss 0.312 · acc 0.905`. */
+export function metricsWords(logs: Record<string, number>): string {
+  return Object.entries(logs).map(([name, value]) => `${name} ${formatNumber(value)}`).join(' · ');
+}
+
+/** Devices × threads, first of all that is said of a run: `2 × cpu, 1 thread each (Intel ...)`. */
+export function devicesWords(devices: readonly DeviceUse[]): string {
+  const kinds = new Map<string, {use: DeviceUse; ranks: number}>();
+  for (const use of devices) {
+    const key = `${use.id} ${use.name} ${use.threads}`;
+    kinds.set(key, {use, ranks: (kinds.get(key)?.ranks ?? 0) + 1});
+  }
+  const lines = [...kinds.values()].map(({use, ranks}) => {
+    const threads = use.threads === 0 ? "the engine's own number of threads" : count(use.threads, 'thread');
+    return `${ranks} × ${use.id} (${use.name}) × ${threads}`;
+  });
+  return `${count(devices.length, 'device')}: ${lines.join(', ')}`;
+}
+
+/** Under ten seconds the last figure would flicker; above, whole seconds are enough. */
+function wholeSeconds(seconds: number): number {
+  return seconds < 1 ? 1 : Math.round(seconds);
+}
+
+function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
