@@ -1,0 +1,110 @@
+/**
+ * Worker side. Loss and metrics of a compiled model on the outputs of one micro-batch, as tfjs's `fit` computes them
+ * (tfjs-layers 4.22, training.ts, makeTrainFunction).
+ */
+import * as tf from '@tensorflow/tfjs';
+import type {Graph} from './graph';
+import type {GradientSum} from './gradientSum';
+import {backward, record} from './tape';
+
+type LossOrMetric = (target: tf.Tensor, output: tf.Tensor) => tf.Tensor;
+
+/** What a compiled model keeps of its loss and metrics; tfjs's types do not show it. */
+export interface CompiledModel {
+  lossFunctions: LossOrMetric[];
+  metricsTensors: Array<[LossOrMetric, number]>;
+  metricsNames: string[];
+  getDedupedMetricsNames(): string[];
+  collectedTrainableWeights: Array<{read(): tf.Variable; originalName: string; name: string}>;
+}
+
+/** The compiled model: a Sequential keeps it in a functional model of its own. */
+export function compiledModel(model: tf.LayersModel): CompiledModel {
+  return ((model as unknown as {model?: tf.LayersModel}).model ?? model) as unknown as CompiledModel;
+}
+
+/** Loss first, then the metrics, in the order of the model's metric names. */
+export type Values = number[];
+
+export class Objective {
+  private readonly compiled: CompiledModel;
+  readonly names: string[];
+
+  constructor(model: tf.LayersModel, private readonly graph: Graph) {
+    this.compiled = compiledModel(model);
+    this.names = this.compiled.getDedupedMetricsNames();
+  }
+
+  /**
+   * The loss of `outputs` against `targets` (a tensor a model output; `weights`: one number a sample, or null), its metrics, and
+   * the gradient of `share` times the loss for each output. The gradients are the caller's to dispose.
+   */
+  withGradient(outputs: tf.Tensor[], targets: tf.Tensor[], weights: Array<tf.Tensor | null>, share: number): {values: Values; gradients: tf.Tensor[]} {
+    const parts: tf.Tensor[] = [];
+    const {outputs: [total], tape} = record(outputs, () => {
+      const losses = this.losses(outputs, targets, weights);
+      for (const loss of losses) parts.push(tf.keep(tf.mean(loss)));
+      return [tf.mean(losses.reduce((sum, loss) => tf.add(sum, loss)))];
+    });
+    const seed = tf.scalar(share);
+    const found = backward(tape, new Map([[total.id, seed]]));
+    const gradients = outputs.map((output) => found.get(output.id) ?? tf.zerosLike(output));
+    const values = this.values(total, parts, outputs, targets);
+    tf.dispose([total, seed, ...parts]);
+    return {values, gradients};
+  }
+
+  /** As `withGradient` without the gradient, and without sample weights: tfjs validates so. */
+  evaluate(outputs: tf.Tensor[], targets: tf.Tensor[]): Values {
+    return tf.tidy(() => {
+      const means = this.losses(outputs, targets, outputs.map(() => null)).map((loss) => tf.mean(loss));
+      return this.values(means.reduce((sum, mean) => tf.add(sum, mean)), means, outputs, targets);
+    });
+  }
+
+  /** The layers' penalties on their own weights; their gradients are added to `sum`. */
+  regularize(sum: GradientSum): number {
+    let penalty = 0;
+    for (const {layer} of this.graph.calls) {
+      const {losses} = layer as unknown as {losses: Array<() => tf.Scalar>};
+      for (const loss of losses) {
+        const {outputs: [value], tape} = record(sum.weightsOf(layer), () => [loss()]);
+        const one = tf.scalar(1);
+        sum.add(layer, backward(tape, new Map([[value.id, one]])));
+        penalty += value.dataSync()[0];
+        tf.dispose([value, one]);
+      }
+    }
+    return penalty;
+  }
+
+  /** The layers' penalties alone. */
+  penalty(): number {
+    let penalty = 0;
+    for (const {layer} of this.graph.calls) {
+      const {losses} = layer as unknown as {losses: Array<() => tf.Scalar>};
+      for (const loss of losses) penalty += tf.tidy(loss).dataSync()[0];
+    }
+    return penalty;
+  }
+
+  private losses(outputs: tf.Tensor[], targets: tf.Tensor[], weights: Array<tf.Tensor | null>): tf.Tensor[] {
+    return this.compiled.lossFunctions.map((lossFunction, i) => {
+      const loss = lossFunction(targets[i], outputs[i]);
+      const weight = weights[i];
+      return weight ? tf.mul(loss, weight) : loss;
+    });
+  }
+
+  private values(total: tf.Tensor, parts: tf.Tensor[], outputs: tf.Tensor[], targets: tf.Tensor[]): Values {
+    const metrics = this.compiled.metricsTensors.map(([metric, output], i) => {
+      // With several outputs tfjs lists each output's loss before the metrics.
+      if (outputs.length > 1 && i < outputs.length) return parts[i].dataSync()[0];
+      const value = tf.tidy(() => tf.mean(metric(targets[output], outputs[output])));
+      const number = value.dataSync()[0];
+      value.dispose();
+      return number;
+    });
+    return [total.dataSync()[0], ...metrics];
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * Worker side. One tape a layer: records what a layer computes, and walks it backward later. tfjs keeps a single tape open over a
+ * whole model; here each layer has its own, so that hooks may wait, send or free between two layers.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {ManyHandsError} from '../base/errors';
+
+/** One recorded operation, as tfjs's engine writes it (tfjs-core 4.22, tape.ts). */
+export interface TapeNode {
+  id: number;
+  kernelName: string;
+  inputs: Record<string, tf.Tensor>;
+  outputs: tf.Tensor[];
+  gradient?: (dys: Array<tf.Tensor | null>) => Record<string, () => tf.Tensor>;
+  saved: tf.Tensor[];
+}
+
+interface EngineState {
+  gradientDepth: number;
+  activeTape: TapeNode[] | null;
+}
+
+/** What a backward walk needs: the operations between `sources` and the outputs, with the tensors that they saved. */
+export interface Tape {
+  nodes: TapeNode[];
+  /** Ids of the tensors and variables for which gradients were asked. */
+  sources: number[];
+}
+
+export interface Recorded {
+  outputs: tf.Tensor[];
+  tape: Tape;
+}
+
+function engineState(): EngineState {
+  return (tf.engine() as unknown as {state: EngineState}).state;
+}
+
+function release(nodes: Iterable<TapeNode>): void {
+  for (const node of nodes) tf.dispose(node.saved);
+}
+
+/**
+ * Runs `compute` with a fresh tape and returns its outputs with the part of the tape that leads from `sources` to them. The
+ * outputs are the caller's to dispose; everything else that `compute` made is gone, but for what the backward walk needs.
+ */
+export function record(sources: tf.Tensor[], compute: () => tf.Tensor[]): Recorded {
+  const state = engineState();
+  const {gradientDepth, activeTape} = state;
+  const tape: TapeNode[] = [];
+  state.gradientDepth = 1;
+  state.activeTape = tape;
+  let outputs: tf.Tensor[];
+  try {
+    outputs = tf.tidy(compute);
+  } catch (error) {
+    release(tape);
+    throw error;
+  } finally {
+    state.gradientDepth = gradientDepth;
+    state.activeTape = activeTape;
+  }
+  const kept = prune(tape, sources, outputs);
+  const keptIds = new Set(kept.map((node) => node.id));
+  release(tape.filter((node) => !keptIds.has(node.id)));
+  return {outputs, tape: {nodes: kept, sources: sources.map((source) => source.id)}};
+}
+
+/** As tfjs's getFilteredNodesXToY: without it a walk reaches an embedding's integer inputs, which have no gradient. */
+function prune(tape: TapeNode[], sources: tf.Tensor[], outputs: tf.Tensor[]): TapeNode[] {
+  const fromSource = new Set(sources.map((source) => source.id));
+  const reached = new Set<number>();
+  for (const node of tape) {
+    if (Object.values(node.inputs).some((input) => fromSource.has(input.id))) {
+      reached.add(node.id);
+      for (const output of node.outputs) fromSource.add(output.id);
+    }
+  }
+  const toOutput = new Set(outputs.map((output) => output.id));
+  const kept: TapeNode[] = [];
+  for (let i = tape.length - 1; i >= 0; i--) {
+    const node = tape[i];
+    if (!reached.has(node.id) || !node.outputs.some((output) => toOutput.has(output.id))) continue;
+    const inputs: Record<string, tf.Tensor> = {};
+    for (const [name, input] of Object.entries(node.inputs)) {
+      if (!fromSource.has(input.id)) continue;
+      inputs[name] = input;
+      toOutput.add(input.id);
+    }
+    kept.push({...node, inputs});
+  }
+  return kept.reverse();
+}
+
+/**
+ * Walks `tape` backward from the gradients of its outputs (by tensor id) and returns the gradient of each source that it reaches,
+ * by id. The tensors of `outputGradients` stay the caller's; the returned ones are the caller's to dispose. The tape is used up.
+ */
+export function backward(tape: Tape, outputGradients: Map<number, tf.Tensor>): Map<number, tf.Tensor> {
+  try {
+    return walk(tape, outputGradients);
+  } finally {
+    discard(tape);
+  }
+}
+
+/** Frees what a tape holds without walking it. */
+export function discard(tape: Tape): void {
+  release(tape.nodes);
+  tape.nodes = [];
+}
+
+function walk(tape: Tape, outputGradients: Map<number, tf.Tensor>): Map<number, tf.Tensor> {
+  const wanted = new Set(tape.sources);
+  const gradients = new Map(outputGradients);
+  const found = new Map<number, tf.Tensor>();
+  tf.tidy(() => {
+    for (let i = tape.nodes.length - 1; i >= 0; i--) {
+      const node = tape.nodes[i];
+      const dys = node.outputs.map((output) => gradients.get(output.id) ?? null);
+      if (dys.every((dy) => dy === null)) continue;
+      if (!node.gradient) {
+        throw new ManyHandsError('BAD_MODEL', `tfjs has no gradient for '${node.kernelName}', which a layer of the model uses: use another layer, or write it with tf.customGrad.`);
+      }
+      const inputGradients = node.gradient(dys);
+      for (const [name, input] of Object.entries(node.inputs)) {
+        const gradient = tf.tidy(() => inputGradients[name]());
+        const before = gradients.get(input.id);
+        gradients.set(input.id, before ? tf.add(before, gradient) : gradient);
+        // The engine frees as tfjs does, at the end of the walk; a sum's parts may still be another node's.
+      }
+      for (const output of node.outputs) free(output.id, gradients, wanted, outputGradients);
+    }
+    for (const id of wanted) {
+      const gradient = gradients.get(id);
+      if (gradient) found.set(id, gradient);
+    }
+    return [...found.values()];
+  });
+  return found;
+}
+
+/** An output's gradient is no longer needed once its node has been walked; big ones are not kept to the end. */
+function free(id: number, gradients: Map<number, tf.Tensor>, wanted: Set<number>, given: Map<number, tf.Tensor>): void {
+  const gradient = gradients.get(id);
+  if (!gradient || wanted.has(id) || given.has(id)) return;
+  gradients.delete(id);
+  for (const other of gradients.values()) if (other === gradient) return;
+  gradient.dispose();
+}

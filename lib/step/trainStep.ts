@@ -1,0 +1,124 @@
+/**
+ * Worker side. One training step: forward and backward for each micro-batch, the gradients averaged by samples, one update.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {ManyHandsError} from '../base/errors';
+import {GradientSum} from './gradientSum';
+import {readGraph, type Graph} from './graph';
+import {runHooks, type StepHooks} from './hooks';
+import {compiledModel, Objective, type Values} from './objective';
+import {discardForward, predict, walkBackward, walkForward} from './walk';
+
+/** Tensors of one micro-batch; dim 0 counts its samples. `weights`: one number a sample, for each output, or null. */
+export interface MicroBatch {
+  xs: tf.Tensor[];
+  ys: tf.Tensor[];
+  weights: Array<tf.Tensor | null>;
+  samples: number;
+}
+
+export interface StepperOptions {
+  seed: number;
+  /** The largest norm that all gradients together may have; undefined: no limit. */
+  clipNorm?: number;
+  hooks?: StepHooks[];
+}
+
+/** Trains a compiled model step by step. */
+export class Stepper {
+  readonly graph: Graph;
+  readonly objective: Objective;
+  readonly gradients: GradientSum;
+  private readonly hooks: StepHooks[];
+
+  constructor(private readonly model: tf.LayersModel, private readonly options: StepperOptions) {
+    this.graph = readGraph(model);
+    this.objective = new Objective(model, this.graph);
+    const trainable = compiledModel(model).collectedTrainableWeights;
+    if (trainable.length === 0) {
+      throw new ManyHandsError('BAD_MODEL', 'the model has no trainable weight: set trainable on a layer before compile().');
+    }
+    this.gradients = new GradientSum(trainable.map((weight) => weight.read()), trainable.map((weight) => weight.originalName));
+    this.hooks = options.hooks ?? [];
+  }
+
+  /**
+   * Takes step number `step` on the micro-batches of one batch, whose tensors it disposes of. Returns the batch's loss and metrics.
+   * Throws `NOT_FINITE` before the update where the loss is no number, and leaves the weights as they were.
+   */
+  async step(step: number, microBatches: MicroBatch[]): Promise<Values> {
+    const samples = microBatches.reduce((sum, batch) => sum + batch.samples, 0);
+    let values: Values = [];
+    let firstSample = 0;
+    try {
+      await runHooks(this.hooks, 'beforeStep', step);
+      for (const batch of microBatches) {
+        const share = batch.samples / samples;
+        const found = await this.forwardBackward(step, firstSample, batch, share);
+        values = found.map((value, i) => (values[i] ?? 0) + share * value);
+        firstSample += batch.samples;
+      }
+      values[0] += this.objective.regularize(this.gradients);
+      if (!Number.isFinite(values[0])) throw this.notFinite(values[0], step);
+      await runHooks(this.hooks, 'beforeUpdate', this.gradients.entries);
+      if (this.options.clipNorm !== undefined) this.gradients.clip(this.options.clipNorm);
+      this.update();
+      await runHooks(this.hooks, 'afterStep', step);
+      return values;
+    } finally {
+      this.gradients.clear();
+      for (const {xs, ys, weights} of microBatches) tf.dispose([...xs, ...ys, ...weights.filter((weight) => weight !== null)]);
+    }
+  }
+
+  private async forwardBackward(step: number, firstSample: number, batch: MicroBatch, share: number): Promise<Values> {
+    const context = {seed: this.options.seed, layer: '', step, firstSample};
+    const forward = await walkForward(this.graph, batch.xs, context, this.hooks, this.gradients);
+    let found: {values: Values; gradients: tf.Tensor[]};
+    try {
+      found = this.objective.withGradient(forward.outputs, batch.ys, batch.weights, share);
+      await runHooks(this.hooks, 'afterLoss');
+    } catch (error) {
+      discardForward(forward);
+      throw error;
+    }
+    tf.dispose(forward.outputs);
+    await walkBackward(this.graph, forward, found.gradients, this.hooks, this.gradients);
+    return found.values;
+  }
+
+  private update(): void {
+    const named = this.gradients.entries.map(({variable, gradient}) => ({name: variable.name, tensor: gradient as tf.Tensor}));
+    this.model.optimizer.applyGradients(named);
+  }
+
+  private notFinite(loss: number, step: number): ManyHandsError {
+    const broken = this.gradients.entries.find(({gradient}) => gradient && !allFinite(gradient));
+    const where = broken ? ` The first gradient that is not a number is that of '${broken.name}'.` : '';
+    return new ManyHandsError(
+      'NOT_FINITE',
+      `the loss of step ${step} is ${loss}, so the step was not taken and the weights are those of the step before.${where} ` +
+        'Look for a number in the data that is not finite, lower the learning rate, or set clipNorm: 1.',
+    );
+  }
+
+  /** Loss and metrics on data that is not trained on; disposes of the tensors. */
+  evaluate(batch: MicroBatch): Values {
+    const context = {seed: this.options.seed, layer: '', step: 0, firstSample: 0};
+    try {
+      const outputs = predict(this.graph, batch.xs, context);
+      try {
+        const values = this.objective.evaluate(outputs, batch.ys);
+        return [values[0] + this.objective.penalty(), ...values.slice(1)];
+      } finally {
+        tf.dispose(outputs);
+      }
+    } finally {
+      tf.dispose([...batch.xs, ...batch.ys]);
+    }
+  }
+}
+
+function allFinite(tensor: tf.Tensor): boolean {
+  return tf.tidy(() => Number.isFinite(tf.sum(tf.abs(tensor)).dataSync()[0]));
+}
