@@ -1,0 +1,150 @@
+/**
+ * Caller side. What a question is, and the course's bank of questions: every `quizzes/*.md` read, checked and put in order.
+ */
+import {existsSync, readdirSync, readFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {ManyHandsError, messageOf} from '../base/errors';
+import {parseBank, type ParsedBank} from './parse';
+
+/** 'practice' shows the worked solution at once; 'assessed' only records. */
+export type Mode = 'practice' | 'assessed';
+
+/** What questions of every kind have; texts are Markdown. */
+export interface QuestionBase {
+  id: string;
+  title: string;
+  mode: Mode;
+  /** The notebooks in which the question stands, by their `metadata.many_hands.notebook`. */
+  notebooks: string[];
+  stem: string;
+  /** The worked solution, a step each. */
+  solution: string[];
+  quickCheck: string;
+  readAgain: string;
+  file: string;
+  line: number;
+}
+
+/** One option: exactly one of a question's options is right; every wrong one has the mistake behind it. */
+export interface Option {
+  letter: string;
+  text: string;
+  right: boolean;
+  mistake: string | null;
+}
+
+export interface ChoiceQuestion extends QuestionBase {
+  kind: 'choice';
+  options: Option[];
+}
+
+/** A visible test of a code question: `call` and `expected` are expressions; `call` uses the function by its name. */
+export interface VisibleTest {
+  name: string;
+  call: string;
+  expected: string;
+}
+
+export interface CodeQuestion extends QuestionBase {
+  kind: 'code';
+  functionName: string;
+  tests: VisibleTest[];
+  /** TypeScript that declares `functionName`: what the cells after it use until the learner's own passes. */
+  reference: string;
+}
+
+export type Question = ChoiceQuestion | CodeQuestion;
+
+/** Something wrong in a bank file; `line` counts from 1. */
+export interface BankProblem {
+  file: string;
+  line: number;
+  message: string;
+}
+
+/** The questions of a course, in the order of their files. */
+export class Bank {
+  private readonly byId: Map<string, Question>;
+  constructor(readonly questions: readonly Question[]) {
+    this.byId = new Map(questions.map((question) => [question.id, question]));
+  }
+
+  find(id: string): Question | undefined {
+    return this.byId.get(id);
+  }
+
+  get ids(): string[] {
+    return [...this.byId.keys()];
+  }
+
+  /** The notebooks that hold questions, in reading order: by the number that their name begins with. */
+  get notebooks(): string[] {
+    const names = new Set(this.questions.flatMap((question) => question.notebooks));
+    return [...names].sort(inReadingOrder);
+  }
+
+  /** The questions that stand in a notebook. */
+  in(notebook: string): Question[] {
+    return this.questions.filter((question) => question.notebooks.includes(notebook));
+  }
+}
+
+/** '2-x' before '14-y', and names without a number last. */
+export function inReadingOrder(one: string, other: string): number {
+  return one.localeCompare(other, 'en', {numeric: true});
+}
+
+/** The folder of banks that this package carries. */
+export const banksFolder = join(__dirname, '..', '..', '..', 'quizzes');
+
+/**
+ * Reads every bank of a folder. Throws BAD_BANK with all that is wrong at once, a line each: `file:line: reason`.
+ * `name` is how the folder is called in those lines.
+ */
+export function loadBank(folder: string = banksFolder, name = 'quizzes'): Bank {
+  const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.md') && file !== 'README.md').sort() : [];
+  if (files.length === 0) {
+    throw new ManyHandsError('BAD_BANK', `No question bank (a Markdown file) in ${folder}. Put the course's quizzes/ folder there.`);
+  }
+  const questions: Question[] = [];
+  const problems: BankProblem[] = [];
+  const ids: ParsedBank['ids'] = [];
+  for (const file of files) {
+    const shownFile = `${name}/${file}`;
+    try {
+      const parsed = parseBank(readFileSync(join(folder, file), 'utf8'), shownFile);
+      questions.push(...parsed.questions);
+      problems.push(...parsed.problems);
+      ids.push(...parsed.ids);
+    } catch (error) {
+      problems.push({file: shownFile, line: 1, message: `cannot be read: ${messageOf(error)}`});
+    }
+  }
+  problems.push(...duplicates(ids));
+  if (problems.length > 0) throw badBank(problems);
+  return new Bank(questions);
+}
+
+function duplicates(ids: ParsedBank['ids']): BankProblem[] {
+  const first = new Map<string, ParsedBank['ids'][number]>();
+  return ids.flatMap(({id, file, line}) => {
+    const before = first.get(id);
+    if (!before) first.set(id, {id, file, line});
+    return before ? [{file, line, message: `the id '${id}' is already that of the question at ${before.file}:${before.line}; give this one another`}] : [];
+  });
+}
+
+function badBank(problems: BankProblem[]): ManyHandsError {
+  const sorted = [...problems].sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
+  const lines = sorted.map(({file, line, message}) => `${file}:${line}: ${message}`);
+  const count = lines.length === 1 ? 'One error' : `${lines.length} errors`;
+  return new ManyHandsError('BAD_BANK', `${count} in the question banks:\n${lines.join('\n')}`);
+}
+
+let course: Bank | undefined;
+
+/** The bank of this package, read once. Throws BAD_BANK. */
+export function courseBank(): Bank {
+  course ??= loadBank();
+  return course;
+}

@@ -1,0 +1,114 @@
+/**
+ * Caller side. A bank's text as questions, or as all that is wrong with it.
+ */
+import {oneOf, shown} from '../base/errors';
+import type {BankProblem, Question, QuestionBase} from './bank';
+import {kinds, type Report} from './kinds';
+import {cutQuestions, type RawQuestion, type Section} from './sections';
+
+export const idPattern = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
+const modes = ['practice', 'assessed'] as const;
+const commonSettings = ['kind', 'mode', 'title', 'notebooks'];
+const commonSections = ['Solution', 'Quick check', 'Read again'];
+
+/** `ids` are those of all questions, also of the ones with an error. */
+export interface ParsedBank {
+  questions: Question[];
+  ids: {id: string; file: string; line: number}[];
+  problems: BankProblem[];
+}
+
+/** The questions of one bank that have no error, and the errors of the others; `file` is how problems name the bank. */
+export function parseBank(text: string, file: string): ParsedBank {
+  const problems: BankProblem[] = [];
+  const raw = cutQuestions(text);
+  if (raw.length === 0) problems.push({file, line: 1, message: 'holds no question; a question begins with a heading `## its-id`'});
+  const questions = raw.flatMap((one) => {
+    const before = problems.length;
+    const question = readQuestion(one, file, (line, message) => problems.push({file, line, message}));
+    return question && problems.length === before ? [question] : [];
+  });
+  return {questions, ids: raw.map(({id, line}) => ({id, file, line})), problems};
+}
+
+function readQuestion(raw: RawQuestion, file: string, report: Report): Question | null {
+  if (!idPattern.test(raw.id)) {
+    report(raw.line, `${shown(raw.id)} is no id: write small letters, digits and single hyphens, beginning with a letter, as in which-split`);
+  }
+  const settings = readSettings(raw, report);
+  const kindName = settings.get('kind')?.value;
+  if (kindName === undefined) report(raw.line, `'${raw.id}' has no kind; write \`- kind: choice\` under its heading (kinds: ${oneOf(Object.keys(kinds))})`);
+  const kind = kindName === undefined ? undefined : kinds[kindName];
+  if (kindName !== undefined && !kind) {
+    report(settings.get('kind')!.line, `'${raw.id}' has the unknown kind ${shown(kindName)}; write ${oneOf(Object.keys(kinds))}`);
+  }
+  const mode = modes.find((name) => name === settings.get('mode')?.value);
+  if (!mode) {
+    const given = settings.get('mode');
+    report(given?.line ?? raw.line, given ? `'${raw.id}' has the unknown mode ${shown(given.value)}; write ${oneOf(modes)}` : `'${raw.id}' has no mode; write \`- mode: practice\` or \`- mode: assessed\``);
+  }
+  const title = settings.get('title')?.value;
+  if (!title) report(raw.line, `'${raw.id}' has no title; write \`- title: \` and a few words under its heading`);
+  const notebooks = readNotebooks(raw, settings.get('notebooks'), report);
+  if (raw.stem === '') report(raw.line, `'${raw.id}' has no stem: write the question under its settings`);
+
+  const sections = new Map<string, Section>();
+  const known = [...commonSections, ...(kind?.sections ?? [])];
+  for (const section of raw.sections) {
+    if (sections.has(section.title)) report(section.line, `'${raw.id}' has two sections '${section.title}'; keep one`);
+    else if (kind && !known.includes(section.title)) report(section.line, `'${raw.id}' has an unknown section ${shown(section.title)}; a ${kindName} question has ${oneOf(known)}`);
+    sections.set(section.title, section);
+  }
+  for (const [name, {line}] of settings) {
+    if (kind && ![...commonSettings, ...kind.settings].includes(name)) report(line, `'${raw.id}' has an unknown setting '${name}'; a ${kindName} question has ${oneOf([...commonSettings, ...kind.settings])}`);
+  }
+  const solution = sections.get('Solution');
+  if (!solution) report(raw.line, `'${raw.id}' has no solution: add a section \`### Solution\` with a numbered list of steps`);
+  else if (solution.items.length === 0) report(solution.line, `the solution of '${raw.id}' has no steps: write it as a numbered list`);
+  const textOf = (name: string): string => {
+    const section = sections.get(name);
+    if (!section) report(raw.line, `'${raw.id}' has no section \`### ${name}\``);
+    else if (section.text === '') report(section.line, `the section '${name}' of '${raw.id}' is empty`);
+    return section?.text ?? '';
+  };
+  const base: QuestionBase = {
+    id: raw.id,
+    title: title ?? '',
+    mode: mode ?? 'practice',
+    notebooks,
+    stem: raw.stem,
+    solution: solution?.items.map((item) => item.text) ?? [],
+    quickCheck: textOf('Quick check'),
+    readAgain: textOf('Read again'),
+    file,
+    line: raw.line,
+  };
+  const get = (name: string): string | undefined => settings.get(name)?.value;
+  return kind ? kind.read({base, sections, setting: get, report}) : null;
+}
+
+interface Setting {
+  value: string;
+  line: number;
+}
+
+function readSettings(raw: RawQuestion, report: Report): Map<string, Setting> {
+  const settings = new Map<string, Setting>();
+  for (const {text, line} of raw.settings) {
+    const found = /^([a-z]+):\s*(.*)$/s.exec(text);
+    if (!found) report(line, `${shown(text)} is no setting of '${raw.id}': write \`- name: value\`, and leave the list before the stem to settings`);
+    else if (settings.has(found[1]!)) report(line, `'${raw.id}' sets '${found[1]}' twice; keep one`);
+    else settings.set(found[1]!, {value: found[2]!.trim(), line});
+  }
+  return settings;
+}
+
+function readNotebooks(raw: RawQuestion, setting: Setting | undefined, report: Report): string[] {
+  const names = (setting?.value ?? '').split(',').map((name) => name.trim()).filter(Boolean);
+  if (names.length === 0) {
+    report(setting?.line ?? raw.line, `'${raw.id}' stands in no notebook; write \`- notebooks: 14-practice\` (several: with commas)`);
+  }
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) report(setting!.line, `'${raw.id}' names the notebook '${twice}' twice`);
+  return names;
+}
