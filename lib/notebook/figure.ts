@@ -1,0 +1,87 @@
+/**
+ * Caller side. A figure of the course: plotly.js's data and layout on the course's card, what it shows in words, its numbers as a
+ * table. Each ready-made figure (figures/) only says its data; look, words and table are made here.
+ */
+import type {Config, Data, Layout} from 'plotly.js';
+import type {MimeBundle} from './display';
+import {detailsHtml, escapeHtml} from './html';
+import {fontFamily, paper, rankColors} from './palette';
+import {table, type Row, type TableOptions} from './table';
+import {View} from './view';
+
+export interface FigureOptions {
+  title: string;
+  /** One or two sentences: what the figure shows, for those who do not see it. */
+  alt: string;
+  /** plotly.js traces. */
+  data: Partial<Data>[];
+  /** plotly.js layout: what differs from the course's own. */
+  layout?: Partial<Layout>;
+  /** The figure's numbers; stands under the figure, to be opened. */
+  table: {rows: readonly Row[]} & Partial<TableOptions>;
+}
+
+const axis = {
+  gridcolor: paper.grid,
+  zerolinecolor: paper.edge,
+  linecolor: paper.faint,
+  ticks: 'outside',
+  tickcolor: paper.edge,
+  automargin: true,
+  title: {standoff: 12},
+};
+
+/** The course's look, as a plotly.js template: whatever a figure's own layout says goes before it. */
+export const template = {
+  layout: {
+    paper_bgcolor: paper.card,
+    plot_bgcolor: paper.card,
+    font: {family: fontFamily, size: 14, color: paper.ink},
+    title: {x: 0, xref: 'paper', xanchor: 'left', font: {size: 17}},
+    colorway: rankColors,
+    margin: {l: 64, r: 24, t: 56, b: 56},
+    xaxis: axis,
+    yaxis: axis,
+    legend: {orientation: 'h', y: 1.02, yanchor: 'bottom', x: 0},
+    hoverlabel: {font: {family: fontFamily, size: 13}},
+    bargap: 0.35,
+  },
+} as const;
+
+const config: Partial<Config> = {displaylogo: false, responsive: true, displayModeBar: false};
+
+/** A plotly.js figure with its words and its numbers; `show` shows it, `saveFigure` writes it to a file. */
+export class Figure extends View {
+  readonly title: string;
+  readonly alt: string;
+  /** What plotly.js draws. */
+  readonly plotly: {data: Partial<Data>[]; layout: Partial<Layout>; config: Partial<Config>};
+  /** The figure's numbers as an HTML table. */
+  readonly tableHtml: string;
+
+  constructor(options: FigureOptions) {
+    const {title, alt, data, layout} = options;
+    const numbers = table(options.table.rows, {...options.table, caption: options.table.caption ?? title});
+    const tableHtml = String(numbers.outputs[0]!['text/html']);
+    const plotly = {
+      data,
+      layout: {height: 380, ...layout, template: template as unknown as Layout['template'], title: {text: title}},
+      config,
+    };
+    const picture: MimeBundle = {'application/vnd.plotly.v1+json': plotly, 'text/plain': `${title}\n${alt}`};
+    const words: MimeBundle = {
+      'text/html': `<p>${escapeHtml(alt)}</p>${detailsHtml('The numbers of this figure', tableHtml)}`,
+      'text/plain': numbers.text,
+    };
+    super([picture, words]);
+    this.title = title;
+    this.alt = alt;
+    this.plotly = plotly;
+    this.tableHtml = tableHtml;
+  }
+}
+
+/** A figure from plotly.js data and layout. */
+export function figure(options: FigureOptions): Figure {
+  return new Figure(options);
+}

@@ -1,0 +1,56 @@
+/**
+ * Caller side. A figure as an HTML file that stands alone: plotly.js is inside it, nothing is fetched.
+ */
+import {readFileSync, writeFileSync} from 'node:fs';
+import type {Figure} from './figure';
+import {detailsHtml, escapeHtml} from './html';
+import {fontFamily, labBackgrounds, paper} from './palette';
+
+/** Writes the figure to `path` (about 10 MB, nearly all of it plotly.js) and returns the path. Throws what the file system throws. */
+export function saveFigure(figure: Figure, path: string): string {
+  writeFileSync(path, figurePage(figure));
+  return path;
+}
+
+/** The page: the figure, its words and its numbers, after the reader's light or dark theme. */
+export function figurePage(figure: Figure): string {
+  const library = readFileSync(require.resolve('plotly.js-dist'), 'utf8');
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(figure.title)}</title>
+<style>
+:root { color-scheme: light dark; --ground: ${labBackgrounds.light}; --ink: ${paper.ink}; }
+@media (prefers-color-scheme: dark) { :root { --ground: ${labBackgrounds.dark}; --ink: ${paper.card}; } }
+body { background: var(--ground); color: var(--ink); font: 16px/1.5 ${fontFamily}; max-width: 960px; margin: 24px auto; padding: 0 16px; }
+figure { margin: 0; }
+#figure { border: 1px solid ${paper.edge}; border-radius: 8px; overflow: hidden; }
+table { border-collapse: collapse; margin-top: 8px; }
+th, td { padding: 2px 12px 2px 0; }
+</style>
+</head>
+<body>
+<main>
+<h1>${escapeHtml(figure.title)}</h1>
+<figure>
+<div id="figure" role="img" aria-label="${escapeHtml(figure.alt)}"></div>
+<figcaption><p>${escapeHtml(figure.alt)}</p></figcaption>
+</figure>
+${detailsHtml('The numbers of this figure', figure.tableHtml)}
+</main>
+<script>${scriptSafe(library)}</script>
+<script>
+const figure = ${scriptSafe(JSON.stringify(figure.plotly))};
+Plotly.newPlot('figure', figure.data, figure.layout, figure.config);
+</script>
+</body>
+</html>
+`;
+}
+
+/** `</script` would end the script in which it stands; the escape means the same inside a JavaScript string. */
+function scriptSafe(code: string): string {
+  return code.replace(/<\/(script)/gi, '<\\/$1').replace(/<!--/g, '<\\!--');
+}

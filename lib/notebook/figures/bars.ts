@@ -1,0 +1,60 @@
+/**
+ * Caller side. Bars side by side: one quantity of a few things, each the median of its runs with the range drawn on it.
+ */
+import type {Data} from 'plotly.js';
+import {ManyHandsError} from '../../base/errors';
+import {Figure} from '../figure';
+import {formatBytes, formatNumber, formatSeconds} from '../format';
+import {rankStyle} from '../palette';
+import {median} from '../powerLaw';
+
+export interface Bar {
+  name: string;
+  /** One value, or the values of repeated runs. */
+  values: number | readonly number[];
+  /** The rank that this bar belongs to: it takes that rank's colour and pattern. */
+  rank?: number;
+}
+
+/** A bar for each of `bars`, in `unit` ('seconds' and 'bytes' are written in the unit that fits). Throws BAD_DATA without values. */
+export function barsFigure({title, y, unit, bars}: {title: string; y: string; unit: string; bars: readonly Bar[]}): Figure {
+  const words = (value: number): string =>
+    unit === 'seconds' ? formatSeconds(value) : unit === 'bytes' ? formatBytes(value) : `${formatNumber(value)} ${unit}`;
+  const rows = bars.map(({name, values, rank}, at) => {
+    const all = typeof values === 'number' ? [values] : values;
+    if (all.length === 0) throw new ManyHandsError('BAD_DATA', `barsFigure: '${name}' has no values; a bar needs at least one.`);
+    return {name, middle: median(all), low: Math.min(...all), high: Math.max(...all), runs: all.length, look: rankStyle(rank ?? at)};
+  });
+  if (rows.length === 0) throw new ManyHandsError('BAD_DATA', 'barsFigure: no bars were given.');
+  const ranged = rows.some(({runs}) => runs > 1);
+  const highest = Math.max(...rows.map(({high}) => high));
+  const data: Partial<Data> = {
+    type: 'bar',
+    x: rows.map(({name}) => name),
+    y: rows.map(({middle}) => middle),
+    marker: {
+      color: rows.map(({look}) => look.color),
+      pattern: {shape: rows.map(({look}) => look.pattern), size: 8, solidity: 0.25, fgcolor: '#ffffff', fillmode: 'overlay'},
+    },
+    error_y: {
+      type: 'data', symmetric: false, visible: ranged, thickness: 2, width: 8, color: '#23211c',
+      array: rows.map((row) => row.high - row.middle), arrayminus: rows.map((row) => row.middle - row.low),
+    },
+    hoverinfo: 'skip',
+  } as Partial<Data>;
+  return new Figure({
+    title,
+    alt: `Bar chart of ${y}: ${rows.map((row) => `${row.name} ${words(row.middle)}${row.runs > 1 ? ` (${words(row.low)} to ${words(row.high)} in ${row.runs} runs)` : ''}`).join(', ')}.`,
+    data: [data],
+    layout: {
+      yaxis: {title: {text: `${y} (${unit})`}, rangemode: 'tozero', range: [0, highest * 1.15]},
+      // Above the range, not on it: a label on the bar would cross the range's line.
+      annotations: rows.map((row) => ({x: row.name, y: row.high, text: words(row.middle), showarrow: false, yshift: 14})),
+    },
+    table: {
+      rows: rows.map(({name, middle, low, high, runs}) => ({name, median: middle, ...(ranged ? {lowest: low, highest: high, runs} : {})})),
+      columns: ranged ? {name: '', median: `${y}, median`, lowest: 'lowest', highest: 'highest', runs: 'runs'} : {name: '', median: y},
+      units: ranged ? {median: unit, lowest: unit, highest: unit} : {median: unit},
+    },
+  });
+}

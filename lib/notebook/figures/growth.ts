@@ -1,0 +1,108 @@
+/**
+ * Caller side. How a measured quantity grows: each point the median of several runs with their range, and, drawn otherwise and
+ * said to be one, an extrapolation.
+ */
+import type {Data} from 'plotly.js';
+import {ManyHandsError} from '../../base/errors';
+import {Figure} from '../figure';
+import {formatNumber, formatSeconds, formatBytes} from '../format';
+import {rankColors} from '../palette';
+import {median, powerLaw} from '../powerLaw';
+
+/** A line of the figure: at each `x` the values of repeated runs (five or more make a median worth its name). */
+export interface GrowthSeries {
+  name: string;
+  points: readonly {x: number; values: readonly number[]}[];
+  /** Where to go on by a power law, as x; `exponent` fixes its slope (1: in proportion), else it is fitted. */
+  extrapolate?: {to: readonly number[]; exponent?: number};
+}
+
+export interface GrowthOptions {
+  title: string;
+  x: string;
+  y: string;
+  /** 'seconds' and 'bytes' are written in the unit that fits; any other stands as it is. */
+  unit: string;
+  series: readonly GrowthSeries[];
+  /** Logarithmic axes; default both. Extrapolation is a straight line only there. */
+  log?: boolean;
+}
+
+const symbols = ['circle', 'square', 'diamond', 'triangle-up', 'x', 'cross'] as const;
+
+/** Lines with measured points, ranges and extrapolations. Throws BAD_DATA for a point without values. */
+export function growthFigure({title, x, y, unit, series, log = true}: GrowthOptions): Figure {
+  const words = (value: number): string =>
+    unit === 'seconds' ? formatSeconds(value) : unit === 'bytes' ? formatBytes(value) : `${formatNumber(value)} ${unit}`;
+  const all = series.map(measured);
+  const type = log ? 'log' : 'linear';
+  return new Figure({
+    title,
+    alt: `Line chart${log ? ' on logarithmic axes' : ''}, ${y} against ${x}. ${all.map((one) => sentence(one, x, words)).join(' ')}`,
+    data: all.flatMap((one, at) => drawn(one, at, words)),
+    layout: {
+      height: 420,
+      xaxis: {type, title: {text: x}, exponentformat: 'power'},
+      yaxis: {type, title: {text: unit === 'bytes' || unit === 'seconds' ? `${y} (${unit})` : `${y} (${unit})`}, exponentformat: 'power', ...(log ? {} : {rangemode: 'tozero'})},
+    },
+    table: {
+      rows: all.flatMap(({name, points, beyond}) => [
+        ...points.map((point) => ({line: name, [x]: point.x, kind: 'measured', [y]: point.middle, lowest: point.low, highest: point.high, runs: point.runs})),
+        ...beyond.map((point) => ({line: name, [x]: point.x, kind: 'extrapolated', [y]: point.y, lowest: null, highest: null, runs: null})),
+      ]),
+      units: {[y]: unit, lowest: unit, highest: unit},
+    },
+  });
+}
+
+interface Measured {
+  name: string;
+  points: {x: number; middle: number; low: number; high: number; runs: number}[];
+  beyond: {x: number; y: number}[];
+  exponent: number | undefined;
+}
+
+function measured({name, points, extrapolate}: GrowthSeries): Measured {
+  const empty = points.find(({values}) => values.length === 0);
+  if (empty || points.length === 0) {
+    throw new ManyHandsError('BAD_DATA', `growthFigure: '${name}' has ${empty ? `no values at x = ${empty.x}` : 'no points'}; a point needs at least one.`);
+  }
+  const summed = points.map(({x, values}) => ({x, middle: median(values), low: Math.min(...values), high: Math.max(...values), runs: values.length}));
+  if (!extrapolate) return {name, points: summed, beyond: [], exponent: undefined};
+  const law = powerLaw(summed.map((point) => ({x: point.x, y: point.middle})), extrapolate.exponent);
+  return {name, points: summed, beyond: extrapolate.to.map((at) => ({x: at, y: law.at(at)})), exponent: law.exponent};
+}
+
+function sentence({name, points, beyond, exponent}: Measured, x: string, words: (value: number) => string): string {
+  const [first, last, far] = [points[0]!, points[points.length - 1]!, beyond[beyond.length - 1]];
+  const runs = Math.min(...points.map((point) => point.runs));
+  return (
+    `${name}: measured from ${words(first.middle)} at ${formatNumber(first.x)} to ${words(last.middle)} at ${formatNumber(last.x)}` +
+    `${runs > 1 ? `, medians of ${runs} or more runs with their range` : ''}` +
+    `${far ? `; extrapolated, not measured, with ${x} to the power ${exponent!.toFixed(2)}: ${words(far.y)} at ${formatNumber(far.x)}` : ''}.`
+  );
+}
+
+function drawn({name, points, beyond}: Measured, at: number, words: (value: number) => string): Partial<Data>[] {
+  const color = rankColors[at % rankColors.length]!;
+  const symbol = symbols[at % symbols.length]!;
+  const solid: Partial<Data> = {
+    type: 'scatter', mode: 'lines+markers', name: `${name} (measured)`,
+    x: points.map((point) => point.x), y: points.map((point) => point.middle),
+    line: {color, width: 2.5}, marker: {color, symbol, size: 10},
+    error_y: {
+      type: 'data', symmetric: false, visible: points.some(({runs}) => runs > 1), color, thickness: 2, width: 6,
+      array: points.map((point) => point.high - point.middle), arrayminus: points.map((point) => point.middle - point.low),
+    },
+    hovertext: points.map((point) => `${words(point.middle)}, ${words(point.low)} to ${words(point.high)} in ${point.runs} runs`), hoverinfo: 'text+name',
+  };
+  if (beyond.length === 0) return [solid];
+  const last = points[points.length - 1]!;
+  const dashed: Partial<Data> = {
+    type: 'scatter', mode: 'text+lines+markers', name: `${name} (extrapolated)`,
+    x: [last.x, ...beyond.map((point) => point.x)], y: [last.middle, ...beyond.map((point) => point.y)],
+    line: {color, width: 2.5, dash: 'dash'}, marker: {color, symbol: `${symbol}-open`, size: [0, ...beyond.map(() => 11)]},
+    text: ['', ...beyond.map((point) => words(point.y))], textposition: 'top left', cliponaxis: false, hoverinfo: 'text+name',
+  };
+  return [solid, dashed];
+}

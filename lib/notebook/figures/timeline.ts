@@ -1,0 +1,65 @@
+/**
+ * Caller side. What each rank did and when: a row a rank, a bar a span.
+ */
+import type {Data, Layout} from 'plotly.js';
+import {ManyHandsError} from '../../base/errors';
+import {Figure} from '../figure';
+import {formatSeconds} from '../format';
+import {kindStyles, rankStyle, type SpanKind} from '../palette';
+import type {SpanLike} from './timeSpent';
+
+/** The spans of `trace`, or only those of the steps from `from` up to, not including, `to`. Throws BAD_DATA where none are left. */
+export function timelineFigure(trace: {spans: readonly SpanLike[]}, {title = 'What each rank did, and when', steps}: {title?: string; steps?: {from: number; to: number}} = {}): Figure {
+  const spans = trace.spans.filter(({step}) => !steps || (step >= steps.from && step < steps.to));
+  if (spans.length === 0) throw new ManyHandsError('BAD_DATA', `timelineFigure: the trace has no spans${steps ? ` of the steps ${steps.from} to ${steps.to - 1}` : '; train with trace: true'}.`);
+  const ranks = [...new Set(spans.map(({rank}) => rank))].sort((a, b) => a - b);
+  const zero = Math.min(...spans.map(({start}) => start));
+  const length = Math.max(...spans.map(({start, wallSeconds}) => start + wallSeconds)) - zero;
+  const kinds = (Object.keys(kindStyles) as SpanKind[]).filter((kind) => spans.some((span) => span.kind === kind));
+  const total = (rank: number, kind: SpanKind): number =>
+    spans.filter((span) => span.rank === rank && span.kind === kind).reduce((sum, span) => sum + span.wallSeconds, 0);
+  return new Figure({
+    title,
+    alt: `Timeline of ${ranks.length === 1 ? 'one rank' : `${ranks.length} ranks`} over ${formatSeconds(length)}. ${ranks.map((rank) => `Rank ${rank}: ${kinds.map((kind) => `${kindStyles[kind].label} ${formatSeconds(total(rank, kind))}`).join(', ')}.`).join(' ')}`,
+    data: kinds.map((kind) => bars(kind, spans.filter((span) => span.kind === kind), zero, length)),
+    layout: {
+      height: 170 + 48 * ranks.length,
+      barmode: 'overlay',
+      bargap: 0.3,
+      xaxis: {title: {text: 'milliseconds'}, range: [-0.02 * length * 1000, length * 1010], zeroline: false},
+      yaxis: {autorange: 'reversed', tickvals: ranks, ticktext: ranks.map((rank) => `rank ${rank}  `), showgrid: false},
+      shapes: ranks.flatMap((rank) => rankMark(rank)),
+    },
+    table: {
+      rows: ranks.map((rank) => ({rank, ...Object.fromEntries(kinds.map((kind) => [kindStyles[kind].label, total(rank, kind)]))})),
+      units: Object.fromEntries(kinds.map((kind) => [kindStyles[kind].label, 'seconds'])),
+    },
+  });
+}
+
+function bars(kind: SpanKind, spans: readonly SpanLike[], zero: number, length: number): Partial<Data> {
+  const look = kindStyles[kind];
+  return {
+    type: 'bar',
+    orientation: 'h',
+    name: `${look.letter} ${look.label}`,
+    y: spans.map(({rank}) => rank),
+    base: spans.map(({start}) => (start - zero) * 1000),
+    x: spans.map(({wallSeconds}) => wallSeconds * 1000),
+    // A letter where there is room for one; the legend gives its word.
+    text: spans.map(({wallSeconds}) => (wallSeconds > length / 60 ? look.letter : '')),
+    textposition: 'inside',
+    insidetextanchor: 'middle',
+    textangle: 0,
+    textfont: {color: '#23211c'},
+    constraintext: 'none',
+    marker: {color: look.fill, line: {color: look.edge, width: 1}, pattern: {shape: look.pattern, fgcolor: look.edge, size: 7, solidity: 0.2, fillmode: 'overlay'}},
+    hovertext: spans.map(({rank, step, name, wallSeconds}) => `rank ${rank}, step ${step}: ${look.label} ${name}, ${formatSeconds(wallSeconds)}`),
+    hoverinfo: 'text',
+  } as Partial<Data>;
+}
+
+/** Left of its row, the rank in its colour: the same rank in another figure is known again. */
+function rankMark(rank: number): Partial<Layout>['shapes'] & object {
+  return [{type: 'rect', xref: 'paper', yref: 'y', x0: -0.008, x1: -0.001, y0: rank - 0.35, y1: rank + 0.35, fillcolor: rankStyle(rank).color, line: {width: 0}}];
+}
