@@ -3,6 +3,7 @@
  * (tfjs-layers 4.22, training.ts, makeTrainFunction).
  */
 import * as tf from '@tensorflow/tfjs';
+import {innerModel} from '../model/inner';
 import type {Graph} from './graph';
 import type {GradientSum} from './gradientSum';
 import {backward, record} from './tape';
@@ -18,11 +19,6 @@ export interface CompiledModel {
   collectedTrainableWeights: Array<{read(): tf.Variable; originalName: string; name: string}>;
 }
 
-/** The compiled model: a Sequential keeps it in a functional model of its own. */
-export function compiledModel(model: tf.LayersModel): CompiledModel {
-  return ((model as unknown as {model?: tf.LayersModel}).model ?? model) as unknown as CompiledModel;
-}
-
 /** Loss first, then the metrics, in the order of the model's metric names. */
 export type Values = number[];
 
@@ -31,7 +27,7 @@ export class Objective {
   readonly names: string[];
 
   constructor(model: tf.LayersModel, private readonly graph: Graph) {
-    this.compiled = compiledModel(model);
+    this.compiled = innerModel(model) as unknown as CompiledModel;
     this.names = this.compiled.getDedupedMetricsNames();
   }
 

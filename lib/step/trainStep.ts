@@ -3,10 +3,11 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
+import {innerModel} from '../model/inner';
 import {GradientSum} from './gradientSum';
 import {readGraph, type Graph} from './graph';
 import {runHooks, type StepHooks} from './hooks';
-import {compiledModel, Objective, type Values} from './objective';
+import {Objective, type CompiledModel, type Values} from './objective';
 import {discardForward, predict, walkBackward, walkForward} from './walk';
 
 /** Tensors of one micro-batch; dim 0 counts its samples. `weights`: one number a sample, for each output, or null. */
@@ -34,7 +35,7 @@ export class Stepper {
   constructor(private readonly model: tf.LayersModel, private readonly options: StepperOptions) {
     this.graph = readGraph(model);
     this.objective = new Objective(model, this.graph);
-    const trainable = compiledModel(model).collectedTrainableWeights;
+    const trainable = (innerModel(model) as unknown as CompiledModel).collectedTrainableWeights;
     if (trainable.length === 0) {
       throw new ManyHandsError('BAD_MODEL', 'the model has no trainable weight: set trainable on a layer before compile().');
     }

@@ -1,0 +1,104 @@
+/**
+ * Caller side. A compiled model as plain data, or a sentence that says why it cannot be.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {ManyHandsError, messageOf, shown} from '../base/errors';
+import {importModule, moduleUrl} from '../base/modules';
+import type {FunctionReference, ModelDescription, WeightDescription} from './description';
+import {innerModel} from './inner';
+import {describeState} from './optimizerState';
+
+/** An entry of the option `modules`: a module's URL, or one of its exports that the model was compiled with. */
+export type ModuleReference = string | {module: string; export?: string};
+
+interface Compiled {
+  loss: unknown;
+  metrics: unknown;
+  optimizer_?: tf.Optimizer;
+  lossFunctions?: unknown[];
+  collectedTrainableWeights?: Array<{originalName: string}>;
+  weights: Array<{originalName: string; shape: Array<number | null>; dtype: string; read(): tf.Tensor}>;
+}
+
+/** Finds the reference of each function that a model was compiled with. */
+class References {
+  private readonly known = new Map<unknown, FunctionReference>();
+  constructor() {
+    for (const group of ['losses', 'metrics'] as const) {
+      for (const [name, value] of Object.entries(tf[group])) {
+        if (typeof value === 'function') this.known.set(value, {tfjs: group, name});
+      }
+    }
+  }
+  async addModules(modules: ModuleReference[]): Promise<void> {
+    for (const entry of modules) {
+      if (typeof entry === 'string') continue;
+      const name = entry.export ?? 'default';
+      const value = (await importModule(entry.module))[name];
+      if (typeof value !== 'function') {
+        throw new ManyHandsError('BAD_OPTION', `modules names the export '${name}' of ${entry.module}, which is ${shown(value)}: it must be a function.`);
+      }
+      this.known.set(value, {module: moduleUrl(entry.module), export: name});
+    }
+  }
+  of(value: unknown, what: string): FunctionReference {
+    if (typeof value === 'string') return value;
+    const reference = this.known.get(value);
+    if (reference) return reference;
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      `the model was compiled with ${shown(value)} as its ${what}. A function cannot cross to a worker process: export it from a module file, ` +
+        `import it from there for compile(), and name it as modules: [{module: new URL('./${what}.mjs', import.meta.url).href, export: '...'}]; or use tfjs's name of a built-in one.`,
+    );
+  }
+  all<T>(value: unknown, what: string): T {
+    if (Array.isArray(value)) return value.map((part) => this.all(part, what)) as T;
+    if (value !== null && typeof value === 'object') {
+      return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, this.all(part, what)])) as T;
+    }
+    return this.of(value, what) as T;
+  }
+}
+
+function checkCompiled(model: tf.LayersModel): void {
+  if (!(model instanceof tf.LayersModel)) {
+    throw new ManyHandsError('BAD_MODEL', `train needs a tf.LayersModel (tf.sequential or tf.model); it got ${shown(model)}.`);
+  }
+  if (!model.built) {
+    throw new ManyHandsError('BAD_MODEL', 'the model has no weights yet: give its first layer an inputShape.');
+  }
+  if (!(model as unknown as Compiled).optimizer_) {
+    throw new ManyHandsError('BAD_MODEL', "the model is not compiled: call model.compile({optimizer: 'sgd', loss: 'meanSquaredError'}) first.");
+  }
+}
+
+function describeWeight(weight: Compiled['weights'][number]): WeightDescription {
+  return {name: weight.originalName, shape: weight.shape as number[], dtype: weight.dtype as WeightDescription['dtype']};
+}
+
+/** Describes `model`; throws `BAD_MODEL` where it is not compiled or holds a function that no module exports. */
+export async function describeModel(model: tf.LayersModel, modules: ModuleReference[] = []): Promise<ModelDescription> {
+  checkCompiled(model);
+  const references = new References();
+  await references.addModules(modules);
+  const inner = innerModel(model) as unknown as Compiled;
+  let topology: object;
+  try {
+    topology = JSON.parse(model.toJSON() as string) as object;
+  } catch (error) {
+    throw new ManyHandsError('BAD_MODEL', `the model cannot be described for a worker: ${messageOf(error)}`, {cause: error});
+  }
+  const weights = (model as unknown as Compiled).weights;
+  const trainable = (inner.collectedTrainableWeights ?? []).map((weight) => weights.indexOf(weight as Compiled['weights'][number]));
+  return {
+    topology,
+    className: model.getClassName(),
+    loss: references.all(inner.loss, 'loss'),
+    metrics: inner.metrics ? references.all(inner.metrics, 'metric') : null,
+    optimizer: {className: model.optimizer.getClassName(), config: model.optimizer.getConfig()},
+    optimizerState: describeState(model.optimizer),
+    weights: weights.map(describeWeight),
+    trainable,
+    modules: modules.map((entry) => moduleUrl(typeof entry === 'string' ? entry : entry.module)),
+  };
+}

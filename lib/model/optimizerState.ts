@@ -1,0 +1,75 @@
+/**
+ * Either side. An optimizer's state, field by field: tfjs's own getWeights/setWeights round Adam's accumulated betas anew, so that a
+ * run that goes on would not equal one that never stopped.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type {OptimizerState} from './description';
+
+interface Slot {
+  originalName: string;
+  variable: tf.Variable;
+}
+type Fields = Record<string, unknown>;
+
+function isSlotList(value: unknown): value is Slot[] {
+  return Array.isArray(value) && value.length > 0 && value.every((slot) => slot && (slot as Slot).variable instanceof tf.Tensor);
+}
+
+function isScalar(value: unknown): value is tf.Tensor {
+  return value instanceof tf.Tensor && value.rank === 0;
+}
+
+function iterationsOf(optimizer: tf.Optimizer): number {
+  return (optimizer as unknown as {iterations_?: number}).iterations_ ?? 0;
+}
+
+export function describeState(optimizer: tf.Optimizer): OptimizerState {
+  const fields = Object.entries(optimizer as unknown as Fields);
+  return {
+    iterations: iterationsOf(optimizer),
+    lists: fields.filter(([, value]) => isSlotList(value)).map(([field, value]) => ({
+      field,
+      names: (value as Slot[]).map((slot) => slot.originalName),
+      shapes: (value as Slot[]).map((slot) => slot.variable.shape),
+    })),
+    // `c` of sgd and momentum is a copy of the learning rate, which the configuration holds.
+    scalars: fields.filter(([field, value]) => field !== 'c' && isScalar(value)).map(([field]) => ({field})),
+  };
+}
+
+/** The state's tensors in the description's order: lists, then scalars. They stay the optimizer's. */
+export function stateTensors(optimizer: tf.Optimizer, state: OptimizerState): tf.Tensor[] {
+  const fields = optimizer as unknown as Fields;
+  return [
+    ...state.lists.flatMap(({field}) => (fields[field] as Slot[]).map((slot) => slot.variable)),
+    ...state.scalars.map(({field}) => fields[field] as tf.Tensor),
+  ];
+}
+
+/** The shapes of `stateTensors`, from the description alone. */
+export function stateShapes(state: OptimizerState): number[][] {
+  return [...state.lists.flatMap(({shapes}) => shapes), ...state.scalars.map(() => [])];
+}
+
+/** Puts a state into an optimizer of the same class: `values` in the description's order. */
+export function restoreState(optimizer: tf.Optimizer, state: OptimizerState, values: Float32Array[]): void {
+  const fields = optimizer as unknown as Fields;
+  let at = 0;
+  tf.tidy(() => {
+    for (const {field, names, shapes} of state.lists) {
+      const old = fields[field];
+      if (isSlotList(old)) for (const slot of old) slot.variable.dispose();
+      fields[field] = names.map((originalName, i) => ({
+        originalName,
+        variable: tf.variable(tf.tensor(values[at++], shapes[i], 'float32'), false),
+      }));
+    }
+    for (const {field} of state.scalars) {
+      const value = tf.scalar(values[at++][0], 'float32');
+      const old = fields[field];
+      if (old instanceof tf.Variable) old.assign(value);
+      else fields[field] = tf.keep(value);
+    }
+  });
+  (optimizer as unknown as {iterations_: number}).iterations_ = state.iterations;
+}
