@@ -1,0 +1,28 @@
+/** Caller side. What a cell shows. */
+export {showHtml, showBundle, newLiveDisplay, inKernel} from './display';
+export type {LiveDisplay, MimeBundle} from './display';
+export {show, View} from './view';
+export {table} from './table';
+export type {Cell, Row, TableOptions} from './table';
+export {figure, Figure} from './figure';
+export type {FigureOptions} from './figure';
+export {saveFigure} from './figureFile';
+export {lossFigure} from './figures/loss';
+export {timeSpentFigure} from './figures/timeSpent';
+export {growthFigure} from './figures/growth';
+export type {GrowthOptions, GrowthSeries} from './figures/growth';
+export {barsFigure} from './figures/bars';
+export type {Bar} from './figures/bars';
+export {timelineFigure} from './figures/timeline';
+export {powerLaw, median} from './powerLaw';
+export {pictures} from './pictures';
+export type {PictureOptions} from './pictures';
+export {Drawing} from './drawing';
+export {puzzleDrawing} from './drawings/puzzle';
+export {dataParallelDrawing, modelParallelDrawing} from './drawings/parallelism';
+export {oneMachineDrawing} from './drawings/oneMachine';
+export {courseMapDrawing} from './drawings/courseMap';
+export {renderMarkdown} from './markdown';
+export {rankStyle, kindStyle} from './palette';
+export {formatBytes, formatNumber, formatSeconds} from './format';
+export {listenToRuns} from './listen';
