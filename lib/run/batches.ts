@@ -1,0 +1,101 @@
+/**
+ * Worker side. Samples by number as the tensors of one micro-batch.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type {ArrayValues, ShapedArray} from '../base/arrays';
+import {ManyHandsError} from '../base/errors';
+import type {MicroBatch} from '../step/trainStep';
+import type {CheckedData} from './checkData';
+
+/** Weights of samples: one number a sample, for each output of the model; null where every sample counts the same. */
+export type SampleWeights = Array<Float32Array | null>;
+
+function gather(array: ShapedArray, indices: Int32Array): tf.Tensor {
+  const row = array.values.length / array.shape[0];
+  const shape = [indices.length, ...array.shape.slice(1)];
+  const {values, scale = 1} = array;
+  if (values instanceof Int32Array && scale === 1) return tf.tensor(rows(values, new Int32Array(indices.length * row), row, indices), shape, 'int32');
+  const out = new Float32Array(indices.length * row);
+  if (values instanceof Float32Array && scale === 1) rows(values, out, row, indices);
+  else scaledRows(values, out, row, indices, scale);
+  return tf.tensor(out, shape, 'float32');
+}
+
+function rows<T extends Int32Array | Float32Array>(from: T, to: T, row: number, indices: Int32Array): T {
+  for (let i = 0; i < indices.length; i++) to.set(from.subarray(indices[i] * row, (indices[i] + 1) * row) as never, i * row);
+  return to;
+}
+
+function scaledRows(from: ArrayValues, to: Float32Array, row: number, indices: Int32Array, scale: number): void {
+  for (let i = 0; i < indices.length; i++) {
+    const start = indices[i] * row;
+    const at = i * row;
+    for (let j = 0; j < row; j++) to[at + j] = from[start + j] * scale;
+  }
+}
+
+/** The tensors of the samples that `indices` names; the caller disposes of them. */
+export function makeBatch(data: CheckedData, indices: Int32Array, weights: SampleWeights): MicroBatch {
+  return {
+    xs: data.xs.map((array) => gather(array, indices)),
+    ys: data.ys.map((array) => gather(array, indices)),
+    weights: data.ys.map((_, output) => {
+      const own = weights[output];
+      return own ? tf.tensor1d(Float32Array.from(indices, (index) => own[index])) : null;
+    }),
+    samples: indices.length,
+  };
+}
+
+/** The micro-batches of one batch: part i holds samples floor(i n / m) to floor((i + 1) n / m); an empty part is left out. */
+export function splitBatch(indices: Int32Array, microBatches: number): Int32Array[] {
+  const n = indices.length;
+  const parts = Array.from({length: microBatches}, (_, i) => indices.subarray(Math.floor((i * n) / microBatches), Math.floor(((i + 1) * n) / microBatches)));
+  return parts.filter((part) => part.length > 0);
+}
+
+type ClassWeight = Record<number, number>;
+
+/** The class of each sample: its number in a column, or the largest of a row. */
+function classesOf(array: ShapedArray): Float32Array {
+  const row = array.values.length / array.shape[0];
+  if (array.shape.length !== 2) throw new ManyHandsError('BAD_OPTION', `classWeight wants targets of shape [n, 1] or [n, classes]; these have [${array.shape}].`);
+  const classes = new Float32Array(array.shape[0]);
+  for (let i = 0; i < classes.length; i++) {
+    if (row === 1) {
+      classes[i] = array.values[i];
+      continue;
+    }
+    let best = 0;
+    for (let j = 1; j < row; j++) if (array.values[i * row + j] > array.values[i * row + best]) best = j;
+    classes[i] = best;
+  }
+  return classes;
+}
+
+function perOutput(classWeight: unknown, outputNames: string[]): Array<ClassWeight | null> {
+  if (classWeight === null || classWeight === undefined) return outputNames.map(() => null);
+  if (Array.isArray(classWeight)) {
+    if (classWeight.length !== outputNames.length) throw new ManyHandsError('BAD_OPTION', `classWeight lists ${classWeight.length} outputs; the model has ${outputNames.length}.`);
+    return classWeight as ClassWeight[];
+  }
+  const one = classWeight as Record<string, unknown>;
+  if (Object.values(one).some((value) => typeof value === 'object')) return outputNames.map((name) => (one[name] as ClassWeight) ?? null);
+  if (outputNames.length > 1) throw new ManyHandsError('BAD_OPTION', `the model has ${outputNames.length} outputs (${outputNames.join(', ')}): give classWeight as a list, or by their names.`);
+  return [one as ClassWeight];
+}
+
+/** `classWeight` times `sampleWeight`, for each sample and output. Throws `BAD_OPTION` for a class without a weight. */
+export function sampleWeights(data: CheckedData, classWeight: unknown, sampleWeight: Float32Array | null, outputNames: string[]): SampleWeights {
+  if (sampleWeight && sampleWeight.length !== data.samples) {
+    throw new ManyHandsError('BAD_OPTION', `sampleWeight has ${sampleWeight.length} numbers; the data has ${data.samples} samples.`);
+  }
+  return perOutput(classWeight, outputNames).map((weights, output) => {
+    if (!weights) return sampleWeight;
+    return classesOf(data.ys[output]).map((name, i) => {
+      const weight = weights[name];
+      if (weight === undefined) throw new ManyHandsError('BAD_OPTION', `classWeight has no weight for class ${name}, which the data holds; it has ${Object.keys(weights).join(', ')}.`);
+      return weight * (sampleWeight ? sampleWeight[i] : 1);
+    });
+  });
+}

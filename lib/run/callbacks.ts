@@ -1,0 +1,85 @@
+/**
+ * Caller side. fit's callbacks, called once and here, while a worker trains.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {ManyHandsError, shown} from '../base/errors';
+import type {CallbackName, Logs, TrainAnswer} from './jobTypes';
+import type {Callbacks} from './options';
+
+interface CallbackLike {
+  setModel(model: tf.LayersModel): void;
+  setParams(params: Record<string, unknown>): void;
+  onTrainBegin(logs?: Logs): Promise<void>;
+  onTrainEnd(logs?: Logs): Promise<void>;
+  onEpochBegin(epoch: number, logs?: Logs): Promise<void>;
+  onEpochEnd(epoch: number, logs?: Logs): Promise<void>;
+  onBatchBegin(batch: number, logs?: Logs): Promise<void>;
+  onBatchEnd(batch: number, logs?: Logs): Promise<void>;
+}
+
+type MethodName = 'onEpochBegin' | 'onEpochEnd' | 'onBatchBegin' | 'onBatchEnd';
+const METHODS: Record<CallbackName, MethodName> = {
+  epochBegin: 'onEpochBegin',
+  epochEnd: 'onEpochEnd',
+  batchBegin: 'onBatchBegin',
+  batchEnd: 'onBatchEnd',
+};
+const NAMES = ['onTrainBegin', 'onTrainEnd', ...Object.values(METHODS), 'onYield'];
+
+const isCallback = (value: object): value is CallbackLike => typeof (value as Partial<CallbackLike>).setModel === 'function';
+
+function asCallback(given: tf.CustomCallbackArgs | tf.CustomCallback): {callback: CallbackLike; waits: CallbackName[]} {
+  if (given === null || typeof given !== 'object') throw new ManyHandsError('BAD_OPTION', `callbacks must be objects with functions such as onEpochEnd; one is ${shown(given)}.`);
+  const names = Object.keys(METHODS) as CallbackName[];
+  if (isCallback(given)) return {callback: given as unknown as CallbackLike, waits: names.filter((name) => overrides(given, METHODS[name]))};
+  for (const name of Object.keys(given)) {
+    if (!NAMES.includes(name)) throw new ManyHandsError('BAD_OPTION', `a callback has '${name}'; there are ${NAMES.join(', ')}.`);
+  }
+  const args = given as tf.CustomCallbackArgs;
+  const waits = names.filter((name) => args[METHODS[name]] !== undefined);
+  // tfjs calls onYield from its own onBatchEnd, at most every 125 ms.
+  if (args.onYield && !waits.includes('batchEnd')) waits.push('batchEnd');
+  return {callback: new tf.CustomCallback(args, 'auto') as unknown as CallbackLike, waits};
+}
+
+/** A class that leaves a method as tfjs's empty one does not want to be waited for. */
+function overrides(callback: object, method: MethodName): boolean {
+  if (callback instanceof tf.CustomCallback) return (callback as unknown as Record<string, unknown>)[method.replace(/^on(.)/, (_, first: string) => first.toLowerCase())] !== undefined;
+  return (callback as unknown as Record<string, unknown>)[method] !== (tf.Callback.prototype as unknown as Record<string, unknown>)[method];
+}
+
+/** All callbacks of a run. */
+export class CallbackList {
+  /** What the worker must wait for. */
+  readonly waits: CallbackName[];
+  private readonly callbacks: CallbackLike[];
+
+  constructor(given: Callbacks | undefined, private readonly model: tf.LayersModel) {
+    const list = (given === undefined ? [] : Array.isArray(given) ? given : [given]).map(asCallback);
+    this.callbacks = list.map(({callback}) => callback);
+    this.waits = [...new Set(list.flatMap(({waits}) => waits))];
+  }
+
+  /** fit's flag, which a callback such as earlyStopping sets. */
+  private get stop(): boolean {
+    return (this.model as unknown as {stopTraining_?: boolean}).stopTraining_ === true;
+  }
+
+  async begin(params: Record<string, unknown>): Promise<void> {
+    (this.model as unknown as {stopTraining_: boolean}).stopTraining_ = false;
+    for (const callback of this.callbacks) {
+      callback.setParams(params);
+      callback.setModel(this.model);
+    }
+    for (const callback of this.callbacks) await callback.onTrainBegin();
+  }
+
+  async call(name: CallbackName, index: number, logs: Logs): Promise<TrainAnswer> {
+    for (const callback of this.callbacks) await callback[METHODS[name]](index, {...logs});
+    return {stop: this.stop};
+  }
+
+  async end(): Promise<void> {
+    for (const callback of this.callbacks) await callback.onTrainEnd();
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Either side. What the caller of a training run and its worker say to each other.
+ */
+import type {ModelDescription, OptimizerState} from '../model/description';
+import type {Span} from '../trace/spans';
+import type {RegionHandle} from '../workers/sharedRegion';
+import type {CheckedOptions} from './options';
+import type {PlacedData} from './placeData';
+
+export interface TrainJob {
+  rank: number;
+  model: ModelDescription;
+  /** The weights and the optimizer's state, as `writeModel` lays them out. */
+  weights: RegionHandle;
+  data: PlacedData;
+  validation: PlacedData | null;
+  sampleWeight: Float32Array | null;
+  options: Pick<CheckedOptions, 'epochs' | 'batchSize' | 'shuffle' | 'validationSplit' | 'initialEpoch' | 'classWeight' | 'seed' | 'microBatches' | 'clipNorm' | 'memoryLimit' | 'trace'>;
+  /** The callbacks for which the worker waits. */
+  callbacks: CallbackName[];
+}
+
+export type CallbackName = 'epochBegin' | 'epochEnd' | 'batchBegin' | 'batchEnd';
+export type Logs = Record<string, number>;
+
+export type TrainTell =
+  | {type: 'begin'; samples: number; stepsPerEpoch: number; metrics: string[]}
+  | {type: 'step'; epoch: number; step: number; samples: number; seconds: number; logs: Logs}
+  | {type: 'epoch'; epoch: number; logs: Logs};
+
+/** A callback of the caller's; `model` is there where it gets fresh weights first. */
+export interface TrainAsk {
+  callback: CallbackName;
+  index: number;
+  logs: Logs;
+  model: ModelState | null;
+}
+
+export interface TrainAnswer {
+  stop: boolean;
+}
+
+/** A trained model: its bytes in the worker's region. */
+export interface ModelState {
+  region: RegionHandle;
+  optimizerState: OptimizerState;
+}
+
+export interface TrainDone {
+  model: ModelState;
+  spans: Span[];
+  peakBytes: number;
+}

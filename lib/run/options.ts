@@ -1,0 +1,160 @@
+/**
+ * Caller side. The options of `train`, in tfjs's own words, checked before any worker starts.
+ */
+import type * as tf from '@tensorflow/tfjs';
+import type {ArrayValues, Data, DataArray, DataArrays} from '../base/arrays';
+import {ManyHandsError, oneOf, shown} from '../base/errors';
+import {checkSeed} from '../base/random';
+import {parseBytes} from '../base/units';
+import type {ModuleReference} from '../model/describe';
+
+type ClassWeight = Record<number, number>;
+export type Callbacks = tf.CustomCallbackArgs | tf.CustomCallback | Array<tf.CustomCallbackArgs | tf.CustomCallback>;
+
+export interface TrainOptions {
+  /** Passes over the data. @default 1 */
+  epochs?: number;
+  /** Samples of one optimizer step. @default 32 */
+  batchSize?: number;
+  /** Whether each epoch visits the samples in an order of its own, drawn from `seed`. @default true */
+  shuffle?: boolean;
+  /** The last part of the data, before any shuffling, that is kept for validation: a share from 0 up to 1. @default 0 */
+  validationSplit?: number;
+  /** Data to validate on after each epoch: `{xs, ys}`, a described data set, or fit's `[x, y]`. */
+  validationData?: Data | [DataArray | DataArray[], DataArray | DataArray[]];
+  /** The first epoch's number, for a run that goes on. @default 0 */
+  initialEpoch?: number;
+  /** A weight for each class, as in fit. */
+  classWeight?: ClassWeight | ClassWeight[] | Record<string, ClassWeight>;
+  /** A weight for each sample: n numbers. */
+  sampleWeight?: ArrayValues | number[] | tf.Tensor;
+  /** Called in this process, as in fit. The model's weights are up to date at the end of an epoch and of the run. */
+  callbacks?: Callbacks;
+  /** 0: silent; 1: live progress. @default 1 */
+  verbose?: 0 | 1;
+  /** Fixes the order of samples and the dropout masks. Without it one is drawn, and `record.seed` tells it. */
+  seed?: number;
+  /** 1, or a list with one device: ['cuda:0'], ['cpu']. @default 1 */
+  devices?: number | string[];
+  /** Threads of the engine on a CPU. @default all physical cores that this process may use */
+  threads?: number;
+  /** Parts in which a batch goes through the model, their gradients summed before the one update. @default 1 */
+  microBatches?: number;
+  /** The largest Euclidean norm of all gradients together. */
+  clipNorm?: number;
+  /** The most bytes of tensors alive at once: a number, or '256MB' (10^6) or '256MiB' (2^20). */
+  memoryLimit?: number | string;
+  /** Modules that the worker imports before it rebuilds the model: layers of your own, losses as `{module, export}`. */
+  modules?: ModuleReference[];
+  /** The longest that the worker may say nothing, in milliseconds. @default no limit */
+  timeoutMs?: number;
+  /** 'phases': forward, backward, update and input of each step; 'layers': each layer's too; false: none. @default 'phases' */
+  trace?: boolean | 'phases' | 'layers';
+  /** A file to which the run's record is written as JSON. */
+  record?: string;
+  /** Stops the run. */
+  signal?: AbortSignal;
+}
+
+const KNOWN: ReadonlyArray<keyof TrainOptions> = [
+  'epochs', 'batchSize', 'shuffle', 'validationSplit', 'validationData', 'initialEpoch', 'classWeight', 'sampleWeight', 'callbacks', 'verbose', 'seed',
+  'devices', 'threads', 'microBatches', 'clipNorm', 'memoryLimit', 'modules', 'timeoutMs', 'trace', 'record', 'signal',
+];
+const NOT_YET = ['recompute', 'checkpoint', 'resumeFrom', 'recovery'];
+const PARALLEL = ['strategy', 'bucketBytes'];
+
+/** The options with their defaults in place. */
+export interface CheckedOptions {
+  epochs: number;
+  batchSize: number;
+  shuffle: boolean;
+  validationSplit: number;
+  validationData: Data | null;
+  initialEpoch: number;
+  classWeight: TrainOptions['classWeight'] | null;
+  sampleWeight: TrainOptions['sampleWeight'] | null;
+  verbose: number;
+  seed: number;
+  threads: number | null;
+  microBatches: number;
+  clipNorm: number | undefined;
+  memoryLimit: number | undefined;
+  modules: ModuleReference[];
+  timeoutMs: number;
+  trace: 'phases' | 'layers' | 'none';
+  record: string | null;
+}
+
+function refuse(name: string, value: unknown, expected: string): never {
+  throw new ManyHandsError('BAD_OPTION', `${name} must be ${expected}; it is ${shown(value)}.`);
+}
+
+function count(options: TrainOptions, name: 'epochs' | 'batchSize' | 'initialEpoch' | 'microBatches' | 'threads' | 'timeoutMs', least: number): number | undefined {
+  const value = options[name];
+  if (value === undefined) return undefined;
+  if (!Number.isInteger(value) || value < least) refuse(name, value, `a whole number from ${least}`);
+  return value;
+}
+
+function checkNames(options: TrainOptions): void {
+  if (options === null || typeof options !== 'object') refuse('options', options, 'an object such as {epochs: 2, batchSize: 256}');
+  for (const name of Object.keys(options)) {
+    if ((KNOWN as readonly string[]).includes(name)) continue;
+    if (NOT_YET.includes(name)) throw new ManyHandsError('NOT_YET', `the option '${name}' is not there yet in this version: leave it out.`);
+    if (PARALLEL.includes(name)) throw new ManyHandsError('BAD_OPTION', `the option '${name}' says how to use several devices; train uses one: leave it out.`);
+    throw new ManyHandsError('BAD_OPTION', `train has no option '${name}'. It knows: ${KNOWN.join(', ')}.`);
+  }
+}
+
+function checkValidation(options: TrainOptions): Data | null {
+  const {validationData: data, validationSplit: split = 0} = options;
+  if (typeof split !== 'number' || !(split >= 0 && split < 1)) refuse('validationSplit', split, 'a share from 0 up to, but not, 1');
+  if (data === undefined) return null;
+  if (!Array.isArray(data)) return data;
+  if (data.length !== 2) refuse('validationData', data, '{xs, ys}, or [xs, ys]');
+  return {xs: data[0], ys: data[1]} as DataArrays;
+}
+
+function checkDevices(devices: TrainOptions['devices']): void {
+  const asked = Array.isArray(devices) ? devices.length : devices ?? 1;
+  if (asked !== 1) throw new ManyHandsError('BAD_OPTION', `train uses one device; devices asks for ${shown(devices)}. Leave it out, or name one: devices: ['cpu'].`);
+}
+
+/** Checks `options`; throws `BAD_OPTION` or `NOT_YET` with the name, the value and what would do. */
+export function checkOptions(options: TrainOptions): CheckedOptions {
+  checkNames(options);
+  checkDevices(options.devices);
+  const {shuffle = true, verbose = 1, clipNorm, seed, modules = [], trace = 'phases', record = null} = options;
+  if (typeof shuffle !== 'boolean') refuse('shuffle', shuffle, 'true or false');
+  if (verbose !== 0 && verbose !== 1) refuse('verbose', verbose, '0 or 1');
+  if (clipNorm !== undefined && !(typeof clipNorm === 'number' && clipNorm > 0)) refuse('clipNorm', clipNorm, 'a number above 0');
+  if (seed !== undefined) checkSeed(seed);
+  if (!Array.isArray(modules)) refuse('modules', modules, 'a list of URLs, or of {module, export}');
+  if (record !== null && (typeof record !== 'string' || record === '')) refuse('record', record, 'the name of a file to write');
+  const traces = [true, false, 'phases', 'layers'];
+  if (!traces.includes(trace)) refuse('trace', trace, `true, false, ${oneOf(['phases', 'layers'])}`);
+  const epochs = count(options, 'epochs', 1) ?? 1;
+  const batchSize = count(options, 'batchSize', 1) ?? 32;
+  const microBatches = count(options, 'microBatches', 1) ?? 1;
+  if (microBatches > batchSize) refuse('microBatches', microBatches, `at most batchSize, which is ${batchSize}`);
+  return {
+    epochs,
+    batchSize,
+    shuffle,
+    validationSplit: options.validationSplit ?? 0,
+    validationData: checkValidation(options),
+    initialEpoch: count(options, 'initialEpoch', 0) ?? 0,
+    classWeight: options.classWeight ?? null,
+    sampleWeight: options.sampleWeight ?? null,
+    verbose,
+    seed: seed ?? Math.floor(Math.random() * 2 ** 31),
+    threads: count(options, 'threads', 1) ?? null,
+    microBatches,
+    clipNorm,
+    memoryLimit: options.memoryLimit === undefined ? undefined : parseBytes(options.memoryLimit, 'memoryLimit'),
+    modules,
+    timeoutMs: count(options, 'timeoutMs', 1) ?? 0,
+    trace: trace === false ? 'none' : trace === 'layers' ? 'layers' : 'phases',
+    record,
+  };
+}

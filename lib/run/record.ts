@@ -1,0 +1,81 @@
+/**
+ * Caller side. What a run leaves to be read by others: format `many-hands-run/1`, without user, host or path.
+ */
+import {createHash} from 'node:crypto';
+import {readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {basename, join} from 'node:path';
+import type * as tf from '@tensorflow/tfjs';
+import {ManyHandsError, messageOf} from '../base/errors';
+import {engineInfo} from '../devices/engine';
+
+export interface MemoryUse {
+  rank: number;
+  /** Bytes of distinct tensor buffers alive at once, at most. */
+  peakBytes: number;
+  byCategory: Record<string, number> | null;
+}
+
+export interface TrafficLine {
+  rank: number;
+  operation: string;
+  sent: number;
+  received: number;
+  formula: string;
+}
+
+export interface RunRecord {
+  format: 'many-hands-run/1';
+  course: string;
+  library: string;
+  engine: string;
+  device: Array<{id: string; name: string; threads: number}>;
+  versions: Record<string, string | null>;
+  seed: number;
+  /** SHA-256 of the topology. */
+  model: string;
+  options: Record<string, unknown>;
+  strategy: object;
+  steps: Array<{loss: number; seconds: number}>;
+  traffic: TrafficLine[];
+  memory: MemoryUse[];
+}
+
+const {version} = JSON.parse(readFileSync(join(__dirname, '..', '..', '..', 'package.json'), 'utf8')) as {version: string};
+
+export function versions(tfjs: string): Record<string, string | null> {
+  return {node: process.versions.node, tfjs, libtensorflow: engineInfo().libtensorflow};
+}
+
+export function topologyHash(topology: object): string {
+  return createHash('sha256').update(JSON.stringify(topology)).digest('hex');
+}
+
+/** The options that a reader may see: plain values; a module by its file's name alone. */
+export function publicOptions(options: Record<string, unknown>): Record<string, unknown> {
+  const {modules, record: _record, validationData, sampleWeight, ...rest} = options;
+  const name = (entry: unknown) => basename(typeof entry === 'string' ? entry : (entry as {module: string}).module);
+  return {...rest, modules: (modules as unknown[]).map(name), validationData: validationData !== null, sampleWeight: sampleWeight !== null};
+}
+
+export function makeRecord(parts: Omit<RunRecord, 'format' | 'course' | 'library' | 'engine' | 'versions'>, tfjs: typeof tf): RunRecord {
+  return {
+    format: 'many-hands-run/1',
+    course: `many-hands ${version}`,
+    library: `many-hands ${version}`,
+    engine: engineInfo().name,
+    versions: versions(tfjs.version.tfjs),
+    ...parts,
+  };
+}
+
+/** Writes whole or not at all. */
+export function writeRecord(file: string, record: RunRecord): void {
+  const half = `${file}.${process.pid}.part`;
+  try {
+    writeFileSync(half, `${JSON.stringify(record, null, 1)}\n`);
+    renameSync(half, file);
+  } catch (error) {
+    rmSync(half, {force: true});
+    throw new ManyHandsError('BAD_OPTION', `the record could not be written to ${file}: ${messageOf(error)} The model holds the trained weights.`, {cause: error});
+  }
+}

@@ -1,0 +1,11 @@
+/**
+ * Worker side. What a worker process runs.
+ */
+import {engineInfo} from '../devices/engine';
+// Layer classes of the course's own models are registered by their import.
+import '../models';
+import {serve} from '../workers/child';
+import {trainJob} from './trainJob';
+
+const {name, gpu, reason} = engineInfo();
+serve({train: trainJob}, {engine: name, gpu, reason});

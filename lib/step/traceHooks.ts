@@ -1,0 +1,45 @@
+/**
+ * Worker side. The hooks that record a step's spans: its phases, or every layer's.
+ */
+import type {SpanRecorder} from '../trace/spans';
+import type {StepHooks} from './hooks';
+
+/** A span a phase: forward (with the loss), backward, update; one pair a micro-batch. */
+export function phaseHooks(recorder: SpanRecorder): StepHooks {
+  let forward = false;
+  let microBatch = 0;
+  return {
+    beforeStep: (step) => {
+      recorder.step = step;
+      forward = false;
+      microBatch = 0;
+    },
+    beforeForward: () => {
+      if (forward) return;
+      forward = true;
+      microBatch += 1;
+      recorder.begin('forward', `micro-batch ${microBatch}`);
+    },
+    afterLoss: () => {
+      forward = false;
+      recorder.begin('backward', `micro-batch ${microBatch}`);
+    },
+    beforeUpdate: () => recorder.begin('update', 'update'),
+    afterStep: () => recorder.end(),
+  };
+}
+
+/** A span for each layer's forward and backward, one for the loss, one for the update. */
+export function layerHooks(recorder: SpanRecorder): StepHooks {
+  return {
+    beforeStep: (step) => {
+      recorder.step = step;
+    },
+    beforeForward: (call) => recorder.begin('forward', call.name),
+    afterForward: () => recorder.begin('forward', 'loss'),
+    afterLoss: () => recorder.end(),
+    beforeBackward: (call) => recorder.begin('backward', call.name),
+    beforeUpdate: () => recorder.begin('update', 'update'),
+    afterStep: () => recorder.end(),
+  };
+}

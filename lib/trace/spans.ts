@@ -1,0 +1,53 @@
+/**
+ * Either side. What a worker did and when: spans of wall and processor time.
+ */
+export type SpanKind = 'forward' | 'backward' | 'update' | 'input' | 'communication' | 'wait' | 'noCore';
+
+export interface Span {
+  rank: number;
+  /** The optimizer step, from 0. */
+  step: number;
+  kind: SpanKind;
+  /** The layer, or what part of the step it is. */
+  name: string;
+  /** Seconds since the run's first step began. */
+  start: number;
+  wallSeconds: number;
+  /** Processor time of the whole process, all threads, in seconds: more than wall time where threads work at once. */
+  cpuSeconds: number;
+}
+
+const cpuSeconds = () => {
+  const {user, system} = process.cpuUsage();
+  return (user + system) / 1e6;
+};
+
+/** Records spans one after another: opening one closes the one before. */
+export class SpanRecorder {
+  readonly spans: Span[] = [];
+  private readonly origin = performance.now();
+  private open: {kind: SpanKind; name: string; start: number; cpu: number} | null = null;
+  step = 0;
+
+  constructor(private readonly rank: number) {}
+
+  begin(kind: SpanKind, name: string): void {
+    this.end();
+    this.open = {kind, name, start: performance.now(), cpu: cpuSeconds()};
+  }
+
+  end(): void {
+    if (!this.open) return;
+    const {kind, name, start, cpu} = this.open;
+    this.open = null;
+    this.spans.push({
+      rank: this.rank,
+      step: this.step,
+      kind,
+      name,
+      start: (start - this.origin) / 1000,
+      wallSeconds: (performance.now() - start) / 1000,
+      cpuSeconds: cpuSeconds() - cpu,
+    });
+  }
+}
