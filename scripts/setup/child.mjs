@@ -60,7 +60,10 @@ export function runTool(command, args, {cwd, env = process.env, what, folder = c
 
 /** A tool that failed for a reason that we do not know by name. */
 export class ToolFailed extends SetupProblem {
-  /** @param {string} sentence @param {{code: number | null, signal: string | null, output: string}} end */
+  /**
+   * @param {string} sentence
+   * @param {{code: number | null, signal: string | null, output: string}} end
+   */
   constructor(sentence, end) {
     super('tool', sentence, 'npm run setup');
     this.end = end;

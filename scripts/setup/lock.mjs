@@ -1,11 +1,14 @@
 /** Set-up. One set-up at a time in a clone: the second waits for the first; a dead one's lock is taken over. */
-import {existsSync, mkdirSync, readFileSync, rmSync, rmdirSync, statSync, writeFileSync} from 'node:fs';
+import {mkdirSync, readFileSync, rmSync, rmdirSync, statSync, writeFileSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {dirname} from 'node:path';
 
 /** @typedef {{pid: number, host: string, born: string | null}} Holder */
 
-/** When a process was born, in the kernel's ticks: tells it from a later one with the same number. Null off Linux. @param {number} pid */
+/**
+ * When a process was born, in the kernel's ticks: tells it from a later one with the same number. Null off Linux.
+ * @param {number} pid
+ */
 function bornOf(pid) {
   try {
     return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[19] ?? null;
@@ -26,7 +29,10 @@ function alive({pid, host, born}) {
   return born === null || now === null || born === now;
 }
 
-/** Who holds the lock; null where nobody does, 'writing' where its file is there but not written yet. @param {string} file */
+/**
+ * Who holds the lock; null where nobody does, 'writing' where its file is there but not written yet.
+ * @param {string} file
+ */
 function holderOf(file) {
   let text;
   try {
@@ -56,13 +62,17 @@ function tryToTake(file) {
   }
 }
 
-/** Removes a dead holder's lock. A folder beside it lets one process at a time look and remove, so that no live lock goes. @param {string} file */
+/**
+ * Removes a dead holder's lock. A folder beside it lets one process at a time look and remove, so that no live lock goes.
+ * @param {string} file
+ */
 function clearDead(file) {
   const guard = `${file}.clearing`;
   try {
     mkdirSync(guard);
   } catch {
-    if (existsSync(guard) && Date.now() - statSync(guard, {throwIfNoEntry: false})?.mtimeMs > 10_000) rmSync(guard, {recursive: true, force: true});
+    const since = statSync(guard, {throwIfNoEntry: false})?.mtimeMs;
+    if (since !== undefined && Date.now() - since > 10_000) rmSync(guard, {recursive: true, force: true});
     return;
   }
   try {

@@ -2,7 +2,10 @@
  * Set-up. Whether this Node.js runs Many Hands. Plain old syntax, no imports: a Node.js that is too old must get as far as this sentence.
  */
 
-/** The sentence that says what is wrong with a version such as 'v18.20.4', or null. */
+/**
+ * The sentence that says what is wrong with a version such as 'v18.20.4', or null.
+ * @param {string} version
+ */
 export function nodeProblem(version) {
   var parts = String(version).replace(/^v/, '').split('.').map(Number);
   var major = parts[0];

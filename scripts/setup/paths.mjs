@@ -47,7 +47,10 @@ export function paths(root = rootFolder()) {
 
 /** @typedef {ReturnType<typeof paths>} Paths */
 
-/** The Python of an environment. @param {string} venv */
+/**
+ * The Python of an environment.
+ * @param {string} venv
+ */
 export function pythonIn(venv) {
   return windows ? join(venv, 'Scripts', 'python.exe') : join(venv, 'bin', 'python');
 }
@@ -71,18 +74,21 @@ export function pythonEnvironment(env = process.env) {
  */
 export function jupyterEnvironment(at, env = process.env) {
   const own = pythonEnvironment(env);
-  for (const name of Object.keys(own)) if (/^(JUPYTER|JUPYTERLAB)_/.test(name)) delete own[name];
+  for (const name of ['JUPYTER_PATH', 'JUPYTER_CONFIG_PATH', 'JUPYTER_NO_CONFIG', 'JUPYTERLAB_DIR', 'JUPYTERLAB_SETTINGS_DIR', 'JUPYTERLAB_WORKSPACES_DIR']) delete own[name];
   return {
     ...own,
     JUPYTER_CONFIG_DIR: join(at.jupyter, 'config'),
     JUPYTER_DATA_DIR: join(at.jupyter, 'data'),
     JUPYTER_RUNTIME_DIR: join(at.jupyter, 'runtime'),
     JUPYTER_PREFER_ENV_PATH: '1',
-    JUPYTER_PLATFORM_DIRS: '1',
   };
 }
 
-/** The package's own package.json. @param {string} root @returns {{version: string, dependencies: Record<string, string>}} */
+/**
+ * The package's own package.json.
+ * @param {string} root
+ * @returns {{version: string, dependencies: Record<string, string>}}
+ */
 export function packageJson(root) {
   return JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 }

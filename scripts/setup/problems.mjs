@@ -13,7 +13,10 @@ export function pythonMissing() {
   });
 }
 
-/** @param {string} version @param {string} path */
+/**
+ * @param {string} version
+ * @param {string} path
+ */
 export function pythonTooOld(version, path) {
   return new SetupProblem('python-old', `The Python at ${path} is ${version}, which is too old. ${PYTHONS}.`, {
     debian: 'sudo apt-get install -y software-properties-common && sudo add-apt-repository -y ppa:deadsnakes/ppa && sudo apt-get update && sudo apt-get install -y python3.12 python3.12-venv',
@@ -22,7 +25,10 @@ export function pythonTooOld(version, path) {
   });
 }
 
-/** @param {string} version @param {string} path */
+/**
+ * @param {string} version
+ * @param {string} path
+ */
 export function pythonTooNew(version, path) {
   return new SetupProblem('python-new', `The Python at ${path} is ${version}, which is newer than what we have tried. ${PYTHONS}; another one beside it is enough.`, {
     debian: 'sudo apt-get install -y python3.13 python3.13-venv || (sudo add-apt-repository -y ppa:deadsnakes/ppa && sudo apt-get update && sudo apt-get install -y python3.13 python3.13-venv)',
@@ -31,7 +37,10 @@ export function pythonTooNew(version, path) {
   });
 }
 
-/** @param {string} version @param {string} path */
+/**
+ * @param {string} version
+ * @param {string} path
+ */
 export function venvMissing(version, path) {
   const short = version.split('.').slice(0, 2).join('.');
   return new SetupProblem('venv-missing', `The Python at ${path} (${version}) comes without its module venv (or ensurepip), so it cannot make the environment for JupyterLab.`, {
@@ -52,7 +61,11 @@ export function compilerMissing() {
 /** @param {number} bytes */
 const size = (bytes) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.ceil(bytes / 1e6)} MB`);
 
-/** @param {string} folder @param {number | null} needed bytes @param {number | null} free bytes */
+/**
+ * @param {string} folder
+ * @param {number | null} needed bytes
+ * @param {number | null} free bytes
+ */
 export function diskFull(folder, needed, free) {
   const figures = needed === null || free === null ? 'is full' : `has ${size(free)} free, and set-up needs ${size(needed)} there`;
   return new SetupProblem('disk-full', `The disk of ${folder} ${figures}. What set-up had finished stays; the rest is done again by the next npm start.`, {

@@ -7,7 +7,10 @@ export function say(line) {
   process.stderr.write(`${line}\n`);
 }
 
-/** Bytes as people read them: 274 MB, 1.3 GB. @param {number} bytes */
+/**
+ * Bytes as people read them: 274 MB, 1.3 GB.
+ * @param {number} bytes
+ */
 export function megabytes(bytes) {
   if (bytes === 0) return '-';
   return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.max(1, Math.round(bytes / 1e6))} MB`;

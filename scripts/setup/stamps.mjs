@@ -3,14 +3,22 @@ import {createHash} from 'node:crypto';
 import {mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 
-/** A short name for any values and texts. @param {...unknown} parts */
+/**
+ * A short name for any values and texts.
+ * @param {...unknown} parts
+ */
 export function hashOf(...parts) {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(typeof part === 'string' ? part : JSON.stringify(part) ?? '').update('\0');
   return hash.digest('hex').slice(0, 32);
 }
 
-/** The files below a folder whose names match, in a fixed order. @param {string} folder @param {RegExp} name @returns {string[]} */
+/**
+ * The files below a folder whose names match, in a fixed order.
+ * @param {string} folder
+ * @param {RegExp} name
+ * @returns {string[]}
+ */
 export function filesBelow(folder, name) {
   let entries;
   try {
@@ -27,7 +35,11 @@ export function filesBelow(folder, name) {
     });
 }
 
-/** Writes a file whole or not at all. @param {string} file @param {string} text */
+/**
+ * Writes a file whole or not at all.
+ * @param {string} file
+ * @param {string} text
+ */
 export function writeWhole(file, text) {
   mkdirSync(dirname(file), {recursive: true});
   const part = `${file}.${process.pid}.part`;
@@ -35,7 +47,10 @@ export function writeWhole(file, text) {
   renameSync(part, file);
 }
 
-/** @param {string} file @returns {Record<string, any> | null} what a stamp holds, null where there is none that can be read */
+/**
+ * @param {string} file
+ * @returns {Record<string, any> | null} what a stamp holds, null where there is none that can be read
+ */
 export function readStamp(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
@@ -44,7 +59,10 @@ export function readStamp(file) {
   }
 }
 
-/** @param {string} file @param {Record<string, unknown>} content */
+/**
+ * @param {string} file
+ * @param {Record<string, unknown>} content
+ */
 export function writeStamp(file, content) {
   writeWhole(file, `${JSON.stringify(content, null, 2)}\n`);
 }

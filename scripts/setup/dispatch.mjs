@@ -1,0 +1,161 @@
+/** Set-up. Every npm command's way in: does the set-up that the command needs, then runs its compiled program with its arguments. */
+import {spawn} from 'node:child_process';
+import {mkdtempSync, rmSync} from 'node:fs';
+import {constants} from 'node:os';
+import {join} from 'node:path';
+import {openCarried, saveTo} from './carry.mjs';
+import {endChildren} from './child.mjs';
+import {lock} from './lock.mjs';
+import {paths} from './paths.mjs';
+import {SetupProblem, problemText} from './problem.mjs';
+import {problemOfError} from './problems.mjs';
+import {progress, say} from './say.mjs';
+import {NEEDS, prepare} from './steps.mjs';
+
+/**
+ * What to do when we are stopped half-way.
+ * @type {(() => void) | null}
+ */
+let unfinished = null;
+let commandRuns = false;
+
+function stopWell() {
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+    process.on(signal, () => {
+      if (commandRuns) return; // The command has the signal too, and we wait for its end.
+      endChildren();
+      unfinished?.();
+      say('\nSet-up was stopped; the next one does again what was not finished.');
+      process.exit(128 + constants.signals[signal]);
+    });
+  }
+}
+
+/**
+ * Runs a program to its end with our own terminal; resolves to its exit code.
+ * @param {string[]} args of node
+ * @param {NodeJS.ProcessEnv} [env]
+ * @returns {Promise<number>}
+ */
+function run(args, env = process.env) {
+  commandRuns = true;
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, {stdio: 'inherit', env});
+    for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+      // A terminal sends Ctrl-C to both of us; from elsewhere only we get it.
+      process.on(signal, () => {
+        if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+      });
+    }
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 1)));
+  });
+}
+
+/**
+ * @param {string} verb
+ * @param {string[]} args
+ * @param {ReturnType<typeof paths>} at
+ */
+async function runVerb(verb, args, at) {
+  if (verb === 'test' || verb === 'test:full') {
+    const env = verb === 'test' ? process.env : {...process.env, MANY_HANDS_FULL: '1'};
+    const types = await run([join(at.modules, 'typescript', 'bin', 'tsc'), '-p', join(at.root, 'tests', 'tsconfig.json')]);
+    if (types !== 0) {
+      say('The tests do not pass the type check, so none was run.');
+      return 1;
+    }
+    return run([join(at.modules, 'vitest', 'vitest.mjs'), 'run', ...args], env);
+  }
+  return run([join(at.build, 'scripts', `${verb}.js`), ...args]);
+}
+
+/**
+ * `npm run setup -- [--from FOLDER] [--save-to FOLDER] [--again]`.
+ * @param {string[]} args
+ */
+function setupOptions(args) {
+  const options = {from: /** @type {string | null} */ (null), saveTo: /** @type {string | null} */ (null), again: false};
+  const usage = 'npm run setup -- [--from FOLDER] [--save-to FOLDER] [--again]';
+  for (let i = 0; i < args.length; i++) {
+    const [name, glued] = args[i].split(/=(.*)/s);
+    if (name === '--again') {
+      options.again = true;
+      continue;
+    }
+    if (name !== '--from' && name !== '--save-to') throw new SetupProblem('usage', `setup does not know '${args[i]}'.`, usage);
+    const value = glued ?? args[++i];
+    if (!value || value.startsWith('--')) throw new SetupProblem('usage', `${name} needs a folder.`, usage);
+    options[name === '--from' ? 'from' : 'saveTo'] = value;
+  }
+  return options;
+}
+
+/**
+ * @param {string[]} args
+ * @param {ReturnType<typeof paths>} at
+ */
+async function setup(args, at) {
+  const options = setupOptions(args);
+  const from = options.from === null ? null : openCarried(options.from, at);
+  const wanted = {at, verb: 'setup', wantsEngine: wantsEngine(), from};
+  const some = await prepare(wanted, {again: options.again, onEnd: (end) => (unfinished = end)});
+  if (options.saveTo !== null) {
+    const release = await lock(join(at.setup, 'lock'));
+    const work = mkdtempSync(join(at.setup, 'work-'));
+    unfinished = () => {
+      rmSync(work, {recursive: true, force: true});
+      release();
+    };
+    const line = progress('downloads');
+    try {
+      const folder = await saveTo({...wanted, work}, options.saveTo, line.update);
+      line.done();
+      say(`All downloads lie in ${folder}. On a machine like this one: npm run setup -- --from FOLDER`);
+    } finally {
+      unfinished();
+    }
+  }
+  unfinished = null;
+  say(some ? 'Set-up is done. Everything works without a network now. Next: npm start' : 'Everything is set up. Next: npm start');
+  return 0;
+}
+
+function wantsEngine() {
+  return process.env.MANY_HANDS_ENGINE !== 'javascript';
+}
+
+/**
+ * @param {string[]} argv the command, then its arguments
+ * @returns {Promise<number>} the exit code
+ */
+export async function main([verb, ...args]) {
+  const at = paths();
+  if (!verb || !(verb in NEEDS)) {
+    say(`There is no command '${verb ?? ''}'; there are: ${Object.keys(NEEDS).join(', ')}.`);
+    return 2;
+  }
+  stopWell();
+  try {
+    if (verb === 'setup') return await setup(args, at);
+    await prepare({at, verb, wantsEngine: wantsEngine(), from: null}, {onEnd: (end) => (unfinished = end)});
+    unfinished = null;
+  } catch (error) {
+    unfinished = null;
+    const problem = error instanceof SetupProblem ? error : problemOfError(error, at.root);
+    if (!problem) throw error;
+    say(`\n${problemText(problem)}\n`);
+    if (verb === 'doctor' && args.includes('--json')) process.stdout.write(`${JSON.stringify(sick(problem), null, 2)}\n`);
+    return problem.id === 'usage' ? 2 : 1;
+  }
+  return runVerb(verb, args, at);
+}
+
+/**
+ * The doctor's report where not even the doctor could be made ready.
+ * @param {SetupProblem} problem
+ */
+function sick({message, fix}) {
+  const check = {name: 'set-up', status: 'fail', message, fix: [...new Set(Object.values(fix))].join(' | ')};
+  return {node: process.versions.node, python: null, jupyterlab: null, kernel: null, engine: {name: 'none', libtensorflow: null, cuda: null, addon: null}, devices: [], checks: [check]};
+}
