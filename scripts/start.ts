@@ -2,7 +2,6 @@
 import {spawn} from 'node:child_process';
 import {existsSync, mkdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {engineInfo} from '../lib/devices';
 
 const FIRST = 'notebooks/00-many-hands.ipynb';
 
@@ -83,9 +82,9 @@ async function main(flags: string[]): Promise<number> {
       lab.kill('SIGTERM');
     });
   }
-  const engine = engineInfo();
+  const engine = JSON.parse(readFileSync(at.engineJson, 'utf8')) as {name: string; reason: string | null; fix: string | null};
   if (engine.name === 'javascript') {
-    process.stdout.write(`The JavaScript engine runs the small sizes here: ${engine.reason}${engine.fix ? ` To mend it: ${engine.fix}` : ''}\n`);
+    process.stdout.write(`JavaScript's own engine runs here, at small sizes: ${engine.reason}${engine.fix ? `\n  To mend it:  ${engine.fix}` : ''}\n`);
   }
   const note = await ready(join(env.JUPYTER_RUNTIME_DIR, `jpserver-${lab.pid}.json`), () => code !== null);
   if (note) {
