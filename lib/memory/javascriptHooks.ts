@@ -1,0 +1,132 @@
+/**
+ * Worker side. Puts the meter into tfjs's JavaScript engine: its kernels are wrapped in tfjs's registry, and its backend where it takes values.
+ *
+ * Bytes are those of the typed arrays that live tensors lie in; JavaScript frees them when its garbage collector runs, not before.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {tensorBytes, typeNumber} from './elementTypes';
+import {javascriptOutputs} from './javascriptCalls';
+import type {Counter, OperationRecord} from './meter';
+
+interface Entry {
+  values?: ArrayLike<number>;
+  dtype: string;
+  complexTensorInfos?: {real: tf.TensorInfo; imag: tf.TensorInfo};
+}
+
+/** The part of tfjs's JavaScript backend that is wrapped (its dist/backend_cpu.js). */
+interface Backend {
+  data: {get(id: object): Entry; has(id: object): boolean};
+  write(values: unknown, shape: number[], dtype: string): object;
+  move(id: object, values: unknown, shape: number[], dtype: string, references: number): void;
+  disposeData(id: object, force?: boolean): boolean;
+}
+
+type KernelArguments = Parameters<tf.KernelConfig['kernelFunc']>[0];
+
+/** The kernel that runs now, and the tensors written since it began. */
+interface Running {
+  op: string;
+  written: object[];
+}
+
+/** Wraps the engine in force; returns what takes the wrapping off. */
+export function hookJavaScript(counter: Counter): () => void {
+  const backend = tf.backend() as unknown as Backend;
+  const {ledger} = counter;
+  let running: Running | null = null;
+  const original = {write: backend.write, move: backend.move, disposeData: backend.disposeData};
+
+  /** Books values that a kernel made (their array counts whole, since its cuts share it) or the program gave. */
+  function hold(values: unknown, shape: number[], dtype: string, keep: () => object): object {
+    const type = typeNumber(dtype);
+    const whole = running !== null;
+    // A complex tensor has no values of its own: its two parts come by themselves.
+    const bytes = ArrayBuffer.isView(values) ? ledger.growthOf(values, whole) : values ? tensorBytes(shape, type) : 0;
+    counter.admit(running?.op ?? 'data', bytes, () => [{shape, type}]);
+    const id = keep();
+    const op = running?.op ?? 'data';
+    if (ArrayBuffer.isView(values)) ledger.addView(id, values, whole, shape, type, op, counter.layer());
+    else ledger.add(id, bytes, shape, type, op, counter.layer());
+    running?.written.push(id);
+    return id;
+  }
+
+  backend.write = (values, shape, dtype) => hold(values, shape, dtype, () => original.write.call(backend, values, shape, dtype));
+  backend.move = (id, values, shape, dtype, references) => {
+    hold(values, shape, dtype, () => {
+      original.move.call(backend, id, values, shape, dtype, references);
+      return id;
+    });
+  };
+  backend.disposeData = (id, force) => {
+    const gone = original.disposeData.call(backend, id, force);
+    if (gone && !backend.data.has(id)) ledger.release(id);
+    return gone;
+  };
+
+  function meet(tensor: tf.TensorInfo): void {
+    if (ledger.has(tensor.dataId) || !backend.data.has(tensor.dataId)) return;
+    counter.meet(tensor.dataId, tensor.shape, typeNumber(tensor.dtype));
+  }
+
+  /** Takes from the books what a kernel wrote and neither gave out nor disposed: nothing holds it any more. */
+  function forgetLeftovers(written: object[], outputs: tf.TensorInfo[]): void {
+    if (written.length <= outputs.length) return;
+    const kept = new Set<object>();
+    for (const {dataId} of outputs) {
+      kept.add(dataId);
+      const parts = backend.data.get(dataId)?.complexTensorInfos;
+      if (parts) kept.add(parts.real.dataId).add(parts.imag.dataId);
+    }
+    for (const id of written) if (!kept.has(id)) ledger.release(id);
+  }
+
+  function run(kernel: string, func: tf.KernelConfig['kernelFunc'], args: KernelArguments): ReturnType<tf.KernelConfig['kernelFunc']> {
+    if (running) return func(args);
+    const inputs = args.inputs as Record<string, tf.TensorInfo>;
+    for (const input of Object.values(inputs)) if (input) meet(input);
+    let foretold = null;
+    try {
+      foretold = javascriptOutputs(kernel, inputs, args.attrs as Record<string, unknown>);
+    } catch {
+      // Inputs that no rule can read: the kernel says what is wrong with them.
+    }
+    if (foretold) counter.admitForetold(kernel, foretold);
+    const liveBefore = ledger.liveBytes;
+    const mine: Running = {op: kernel, written: []};
+    running = mine;
+    let result: ReturnType<tf.KernelConfig['kernelFunc']>;
+    try {
+      result = func(args);
+    } catch (error) {
+      for (const id of mine.written) if (backend.data.has(id)) backend.disposeData(id, true);
+      throw error;
+    } finally {
+      running = null;
+    }
+    const outputs = Array.isArray(result) ? result : result ? [result] : [];
+    forgetLeftovers(mine.written, outputs);
+    if (counter.observer) {
+      const record: OperationRecord = {
+        op: kernel, layer: counter.layer(), foretold, liveBefore, liveBytes: ledger.liveBytes,
+        outputs: outputs.map(({dataId, shape, dtype}) => {
+          const buffer = ledger.get(dataId);
+          return {shape, type: typeNumber(dtype), bytes: tensorBytes(shape, typeNumber(dtype)), shared: !buffer || !mine.written.includes(dataId)};
+        }),
+      };
+      counter.observer(record);
+    }
+    return result;
+  }
+
+  const kernels = tf.getKernelsForBackend('cpu').map((config) => ({config, func: config.kernelFunc}));
+  for (const {config, func} of kernels) config.kernelFunc = (args) => run(config.kernelName, func, args);
+
+  for (const variable of Object.values(tf.engine().state.registeredVariables)) meet(variable);
+
+  return () => {
+    Object.assign(backend, original);
+    for (const {config, func} of kernels) config.kernelFunc = func;
+  };
+}

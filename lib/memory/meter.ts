@@ -1,0 +1,135 @@
+/**
+ * Worker side. Counts the bytes of distinct tensor buffers alive, holds their peak, and refuses what would pass a limit before it runs.
+ *
+ * `tf.memory()` counts every tensor, also those that share a buffer; this counts buffers. Kernel scratch is outside of it.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {ManyHandsError, shown} from '../base/errors';
+import {stepContext} from '../base/stepContext';
+import type {Call, Output} from './call';
+import {tensorBytes} from './elementTypes';
+import {hookJavaScript} from './javascriptHooks';
+import {Ledger, LiveBuffer} from './ledger';
+import {newBytes, outputsOf} from './outputShapes';
+import {MemoryLimitError} from './refusal';
+import {hookTensorFlow} from './tensorflowHooks';
+
+/** One operation that ran: what its rule foretold (null: only running tells) and the buffers of its outputs, in bytes alive before and after. */
+export interface OperationRecord {
+  op: string;
+  layer: string | null;
+  foretold: readonly Output[] | null;
+  /** For each output its bytes, and whether they are another tensor's. */
+  outputs: {shape: readonly number[]; type: number; bytes: number; shared: boolean}[];
+  liveBefore: number;
+  liveBytes: number;
+}
+
+/** Counts from `startMeter` to `stop`. */
+export interface MemoryMeter {
+  /** Bytes of distinct buffers alive now. */
+  readonly liveBytes: number;
+  /** The most that was alive at once since the start or the last `resetPeak`. */
+  readonly peakBytes: number;
+  /** What made the peak: the operation and, where known, the layer; null before the first tensor. */
+  readonly peakAt: {op: string; layer: string | null} | null;
+  /** No more than this is given; undefined for no limit. May be changed at any time. */
+  limitBytes: number | undefined;
+  /** The `count` largest buffers alive. */
+  largest(count: number): LiveBuffer[];
+  /** Called after every operation; null for nobody. */
+  observer: ((record: OperationRecord) => void) | null;
+  resetPeak(): void;
+  /** Takes the count off the engine again. */
+  stop(): void;
+}
+
+/** What the engines' hooks tell the meter. */
+export class Counter {
+  readonly ledger = new Ledger();
+  limitBytes: number | undefined;
+  observer: MemoryMeter['observer'] = null;
+
+  layer(): string | null {
+    return stepContext()?.layer ?? null;
+  }
+
+  /** The rule's word on `call`; null where there is none, or where its inputs are wrong, which the engine will say better. */
+  foretell(call: Call): Output[] | null {
+    try {
+      return outputsOf(call);
+    } catch {
+      return null;
+    }
+  }
+
+  /** Refuses when `bytes` more would pass the limit. */
+  admit(op: string, bytes: number, outputs: () => {shape: readonly number[]; type: number}[]): void {
+    if (this.limitBytes === undefined || bytes === 0 || this.ledger.liveBytes + bytes <= this.limitBytes) return;
+    this.refuse(op, bytes, this.ledger.liveBytes, outputs(), false);
+  }
+
+  admitForetold(op: string, outputs: readonly Output[]): void {
+    if (this.limitBytes === undefined) return;
+    this.admit(op, newBytes(outputs), () => outputs.filter((output) => output.from === undefined));
+  }
+
+  refuse(op: string, bytes: number, liveBytes: number, outputs: {shape: readonly number[]; type: number}[], afterwards: boolean): never {
+    throw new MemoryLimitError({
+      op, layer: this.layer(), outputs, bytes, liveBytes, limitBytes: this.limitBytes ?? Infinity, afterwards, largest: this.ledger.largest(5),
+    });
+  }
+
+  /** A tensor that was there before the count began: it counts from when it is first met. */
+  meet(tensor: object, shape: readonly number[], type: number): void {
+    if (!this.ledger.has(tensor)) this.ledger.add(tensor, tensorBytes(shape, type), shape, type, 'earlier', null);
+  }
+}
+
+let running: MemoryMeter | null = null;
+
+/**
+ * Starts to count on the engine that is in force. Variables that exist are counted at once, other tensors made before when an
+ * operation first reads them: start the meter first. One meter in a process.
+ */
+export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMeter {
+  if (running) throw new ManyHandsError('INTERNAL', 'a memory meter counts already in this process: stop() it before another starts.');
+  const backend = tf.getBackend();
+  if (backend !== 'tensorflow' && backend !== 'cpu') {
+    throw new ManyHandsError('ENGINE', `memory is counted on the engines 'tensorflow' and 'cpu'; this process runs ${shown(backend)}.`);
+  }
+  const counter = new Counter();
+  counter.limitBytes = limitBytes;
+  const unhook = backend === 'tensorflow' ? hookTensorFlow(counter) : hookJavaScript(counter);
+  const {ledger} = counter;
+  running = {
+    get liveBytes() {
+      return ledger.liveBytes;
+    },
+    get peakBytes() {
+      return ledger.peakBytes;
+    },
+    get peakAt() {
+      return ledger.peakBuffer && {op: ledger.peakBuffer.op, layer: ledger.peakBuffer.layer};
+    },
+    get limitBytes() {
+      return counter.limitBytes;
+    },
+    set limitBytes(bytes) {
+      counter.limitBytes = bytes;
+    },
+    get observer() {
+      return counter.observer;
+    },
+    set observer(observer) {
+      counter.observer = observer;
+    },
+    largest: (count) => ledger.largest(count),
+    resetPeak: () => ledger.resetPeak(),
+    stop() {
+      unhook();
+      running = null;
+    },
+  };
+  return running;
+}

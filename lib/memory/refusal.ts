@@ -1,0 +1,61 @@
+/**
+ * Worker side. The error of the memory limit: what asked for how much, what was alive, and what to do.
+ */
+import {ManyHandsError} from '../base/errors';
+import {formatBytes} from '../base/units';
+import {COMPLEX64, BOOL, INT32, INT64, STRING} from './elementTypes';
+import type {LiveBuffer} from './ledger';
+
+/** What the limit refused, in figures. */
+export interface Refusal {
+  /** The operation; 'data' for values that the program gave. */
+  op: string;
+  /** The layer in whose call it ran, where known. */
+  layer: string | null;
+  /** What the operation asked for: the shapes and types of its outputs that take memory of their own, and their bytes together. */
+  outputs: {shape: readonly number[]; type: number}[];
+  bytes: number;
+  liveBytes: number;
+  limitBytes: number;
+  /** True when nothing could tell the size before the operation ran: it was counted after, and released. */
+  afterwards: boolean;
+  /** The largest buffers alive. */
+  largest: LiveBuffer[];
+}
+
+/** `memoryLimit` would be passed (code 'MEMORY_LIMIT'); `refusal` holds the figures of the sentence. */
+export class MemoryLimitError extends ManyHandsError {
+  constructor(readonly refusal: Refusal) {
+    super('MEMORY_LIMIT', sentence(refusal));
+  }
+}
+
+function typeName(type: number): string {
+  return {[INT32]: 'int32', [BOOL]: 'bool', [COMPLEX64]: 'complex64', [STRING]: 'string', [INT64]: 'int64'}[type] ?? 'float32';
+}
+
+function shown(shape: readonly number[], type: number): string {
+  return `[${shape.join(', ')}] ${typeName(type)}`;
+}
+
+function maker({op, layer}: LiveBuffer): string {
+  const from = op === 'data' ? 'data that the program gave' : op === 'earlier' ? 'made before the count began' : `made by ${op}`;
+  return layer ? `${from} in layer '${layer}'` : from;
+}
+
+/** What asks, with the layer if it is known. */
+function asker({op, layer}: Refusal): string {
+  return `${op === 'data' ? 'A tensor of the program\'s own data' : `Operation ${op}`}${layer ? ` in layer '${layer}'` : ''}`;
+}
+
+function sentence(refusal: Refusal): string {
+  const {outputs, bytes, liveBytes, limitBytes, largest} = refusal;
+  const shapes = outputs.slice(0, 3).map(({shape, type}) => shown(shape, type)).join(', ') + (outputs.length > 3 ? `, and ${outputs.length - 3} more` : '');
+  const asks = refusal.afterwards
+    ? `${asker(refusal)} took ${formatBytes(bytes)} (${shapes}), which could be told only after it ran; it has been released. Before it ${formatBytes(liveBytes)} were alive`
+    : `${asker(refusal)} asks for ${formatBytes(bytes)} (${shapes}) while ${formatBytes(liveBytes)} are alive`;
+  const alive = largest.length === 0 ? '' : ` Largest alive: ${largest.map((buffer) =>
+    `${formatBytes(buffer.bytes)} ${shown(buffer.shape, buffer.type)}, ${maker(buffer)}`).join('; ')}.`;
+  return `memoryLimit is ${formatBytes(limitBytes)}. ${asks}: together ${formatBytes(liveBytes + bytes)}, ${formatBytes(liveBytes + bytes - limitBytes)} over the limit.${alive}`
+    + ' To need less: a smaller batchSize, or microBatches (each step in parts, one after another), or a smaller model. The count holds tensors only, not the scratch memory inside a kernel.';
+}

@@ -1,0 +1,94 @@
+import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {tf} from '#lib/devices/index.js';
+import {MemoryMeter, OperationRecord, startMeter} from '#lib/memory/meter.js';
+import {newBytes} from '#lib/memory/outputShapes.js';
+import {Exercise, layerExercises, operationExercises, trainingExercises} from './exercises';
+import {ProbeAttribute, ProbeInput, tensorflowProbe} from './tensorflowProbe';
+
+interface Backend {
+  tensorMap: {get(id: object): {dtype: number}};
+  executeSingleOutput(op: string, attributes: ProbeAttribute[], inputs: tf.Tensor[]): tf.Tensor;
+  executeMultipleOutputs(op: string, attributes: ProbeAttribute[], inputs: tf.Tensor[], outputs: number): tf.Tensor[];
+}
+
+/** Every operation that an exercise ran, with its inputs where the probe can take them. */
+interface Ran {
+  record: OperationRecord;
+  attributes: ProbeAttribute[];
+  inputs: ProbeInput[] | null;
+}
+
+describe('what the rules foretell is what TensorFlow makes', () => {
+  let meter: MemoryMeter;
+  let ran: Ran[] = [];
+  let unwrap = (): void => {};
+
+  beforeAll(() => {
+    meter = startMeter();
+    // Inputs are copied before the operation runs, for the probe to run it once more.
+    const backend = tf.backend() as unknown as Backend;
+    const {executeSingleOutput, executeMultipleOutputs} = backend;
+    let about: Omit<Ran, 'record'> | null = null;
+    const note = (attributes: ProbeAttribute[], inputs: tf.Tensor[]): void => {
+      const types = inputs.map((input) => backend.tensorMap.get(input.dataId).dtype);
+      const takes = types.every((type) => [1, 3, 10].includes(type));
+      about = {attributes, inputs: takes ? inputs.map((input, i) => ({type: types[i], shape: input.shape, values: input.dataSync()})) : null};
+    };
+    backend.executeSingleOutput = (op, attributes, inputs) => {
+      note(attributes, inputs);
+      return executeSingleOutput.call(backend, op, attributes, inputs);
+    };
+    backend.executeMultipleOutputs = (op, attributes, inputs, outputs) => {
+      note(attributes, inputs);
+      return executeMultipleOutputs.call(backend, op, attributes, inputs, outputs);
+    };
+    meter.observer = (record) => ran.push({record, ...(about ?? {attributes: [], inputs: null})});
+    unwrap = () => Object.assign(backend, {executeSingleOutput, executeMultipleOutputs});
+  });
+  afterAll(() => {
+    unwrap();
+    meter.stop();
+  });
+
+  const probe = tensorflowProbe();
+  const probed = new Set<string>();
+
+  function holds({record, attributes, inputs}: Ran): void {
+    const {op, foretold, outputs} = record;
+    expect(foretold, `${op} has no rule`).not.toBeNull();
+    if (!foretold) return;
+    expect(foretold.length, op).toBe(outputs.length);
+    foretold.forEach((told, i) => {
+      const {shape, type} = outputs[i];
+      expect(type, `${op}, type`).toBe(told.type);
+      if (told.atMost) told.shape.forEach((dim, at) => expect(shape[at], op).toBeLessThanOrEqual(dim));
+      else expect(shape, op).toEqual(told.shape);
+    });
+    if (!foretold.some((told) => told.atMost)) expect(record.liveBytes - record.liveBefore, `${op}, bytes`).toBe(newBytes(foretold));
+    if (!probe || !inputs) return;
+    const seen = probe(op, attributes, inputs, outputs.length);
+    probed.add(op);
+    seen.forEach(({bytes, from}, i) => {
+      if (bytes === 0) return;
+      expect({op, inputs: inputs.map(({shape}) => shape), shared: from >= 0}).toEqual({op, inputs: inputs.map(({shape}) => shape), shared: outputs[i].shared});
+      expect(bytes, op).toBe(outputs[i].bytes);
+    });
+  }
+
+  it.each([...operationExercises(tf), ...layerExercises(tf), ...trainingExercises(tf)].map((exercise) => [exercise.name, exercise] as [string, Exercise]))('%s', async (_, exercise) => {
+    ran = [];
+    const before = meter.liveBytes;
+    await exercise.run();
+    expect(ran.length).toBeGreaterThan(0);
+    const operations = ran;
+    ran = [];
+    for (const operation of operations) holds(operation);
+    // tfjs keeps a few scalars of its own; a tensor of the model left in the books would be more.
+    expect(meter.liveBytes - before).toBeLessThanOrEqual(64);
+  });
+
+  it('the probe saw sharing and owning of many operations', (context) => {
+    if (!probe) context.skip('the system does not say where libtensorflow is loaded');
+    expect(probed.size).toBeGreaterThan(100);
+  });
+});
