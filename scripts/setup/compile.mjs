@@ -14,7 +14,7 @@ const stampOf = (at) => join(at.setup, 'compiled.json');
 
 /** @param {Context['at']} at */
 function sources(at) {
-  return FOLDERS.flatMap((folder) => filesBelow(join(at.root, folder), /\.m?ts$|\.mjs$/));
+  return FOLDERS.flatMap((folder) => filesBelow(join(at.root, folder), /\.m?ts$/));
 }
 
 /**
@@ -41,7 +41,7 @@ export const compile = {
   name: 'compiled library',
   download: () => 0,
   disk: () => 5e6,
-  done: ({at}) => readStamp(stampOf(at))?.inputs === inputs(at) && existsSync(join(at.build, 'lib', 'index.js')) && existsSync(join(at.build, 'scripts', 'start.js')),
+  done: ({at}) => readStamp(stampOf(at))?.inputs === inputs(at) && existsSync(join(at.build, 'lib', 'index.js')),
   async make({at}) {
     const made = inputs(at);
     if (!existsSync(stampOf(at))) {

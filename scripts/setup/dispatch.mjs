@@ -19,6 +19,9 @@ import {NEEDS, prepare} from './steps.mjs';
 let unfinished = null;
 let commandRuns = false;
 
+/** Commands that are plain JavaScript as set-up is: they must run where nothing is compiled, or have no use for it. */
+const PLAIN = ['start', 'doctor'];
+
 function stopWell() {
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
     process.on(signal, () => {
@@ -60,14 +63,17 @@ function run(args, env = process.env) {
 async function runVerb(verb, args, at) {
   if (verb === 'test' || verb === 'test:full') {
     const env = verb === 'test' ? process.env : {...process.env, MANY_HANDS_FULL: '1'};
-    const types = await run([join(at.modules, 'typescript', 'bin', 'tsc'), '-p', join(at.root, 'tests', 'tsconfig.json')]);
-    if (types !== 0) {
-      say('The tests do not pass the type check, so none was run.');
-      return 1;
+    for (const folder of ['scripts', 'tests']) {
+      const types = await run([join(at.modules, 'typescript', 'bin', 'tsc'), '-p', join(at.root, folder, 'tsconfig.json')]);
+      if (types !== 0) {
+        say(`${folder}/ does not pass the type check, so no test was run.`);
+        return 1;
+      }
     }
     return run([join(at.modules, 'vitest', 'vitest.mjs'), 'run', ...args], env);
   }
-  return run([join(at.build, 'scripts', `${verb}.js`), ...args]);
+  const program = PLAIN.includes(verb) ? join(at.root, 'scripts', `${verb}.mjs`) : join(at.build, 'scripts', `${verb}.js`);
+  return run([program, ...args]);
 }
 
 /**
@@ -145,17 +151,7 @@ export async function main([verb, ...args]) {
     const problem = error instanceof SetupProblem ? error : problemOfError(error, at.root);
     if (!problem) throw error;
     say(`\n${problemText(problem)}\n`);
-    if (verb === 'doctor' && args.includes('--json')) process.stdout.write(`${JSON.stringify(sick(problem), null, 2)}\n`);
     return problem.id === 'usage' ? 2 : 1;
   }
   return runVerb(verb, args, at);
-}
-
-/**
- * The doctor's report where not even the doctor could be made ready.
- * @param {SetupProblem} problem
- */
-function sick({message, fix}) {
-  const check = {name: 'set-up', status: 'fail', message, fix: [...new Set(Object.values(fix))].join(' | ')};
-  return {node: process.versions.node, python: null, jupyterlab: null, kernel: null, engine: {name: 'none', libtensorflow: null, cuda: null, addon: null}, devices: [], checks: [check]};
 }

@@ -35,10 +35,10 @@ const ALL = Object.values(STEPS);
 const COMPILED = [packages, compile];
 
 /**
- * The steps that a command needs. Grading reads notebooks and runs nothing, and the doctor must look at a clone that is not set up.
+ * The steps that a command needs. Grading reads notebooks and runs nothing, and the doctor looks at a clone as it is.
  * @type {Record<string, Step[]>}
  */
-export const NEEDS = {start: ALL, setup: ALL, test: ALL, 'test:full': ALL, notebooks: ALL, bench: ALL, doctor: COMPILED, quizzes: COMPILED, grade: COMPILED};
+export const NEEDS = {start: ALL, setup: ALL, test: ALL, 'test:full': ALL, notebooks: ALL, bench: ALL, doctor: [], quizzes: COMPILED, grade: COMPILED};
 
 /**
  * Before anything is downloaded: what comes, what stays, and whether it fits.

@@ -1,7 +1,9 @@
 /** Caller side. `npm start`: JupyterLab, opened at notebook 00, until Ctrl-C. JupyterLab's own flags pass through. */
 import {spawn} from 'node:child_process';
-import {existsSync, mkdirSync, readFileSync} from 'node:fs';
+import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
+import {jupyterEnvironment, paths} from './setup/paths.mjs';
+import {readStamp} from './setup/stamps.mjs';
 
 const FIRST = 'notebooks/00-many-hands.ipynb';
 
@@ -20,29 +22,19 @@ sys.argv[0] = "jupyter-lab"
 sys.exit(main())
 `;
 
-/** What a running Jupyter server writes of itself. */
-interface ServerNote {
-  url: string;
-  token: string;
-}
-
-async function answering(note: ServerNote): Promise<boolean> {
-  try {
-    return (await fetch(`${note.url}api`, {signal: AbortSignal.timeout(2000)})).ok;
-  } catch {
-    return false;
-  }
-}
-
-/** The server's own note, once it answers; null when it ended before. */
-async function ready(file: string, ended: () => boolean): Promise<ServerNote | null> {
+/**
+ * The note that a running Jupyter server writes of itself, once the server answers; null when it ended before.
+ * @param {string} file
+ * @param {() => boolean} ended
+ */
+async function ready(file, ended) {
   while (!ended()) {
-    if (existsSync(file)) {
+    const note = readStamp(file);
+    if (note) {
       try {
-        const note = JSON.parse(readFileSync(file, 'utf8')) as ServerNote;
-        if (await answering(note)) return note;
+        if ((await fetch(`${note.url}api`, {signal: AbortSignal.timeout(2000)})).ok) return note;
       } catch {
-        // It is being written.
+        // It does not answer yet.
       }
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -50,8 +42,8 @@ async function ready(file: string, ended: () => boolean): Promise<ServerNote | n
   return null;
 }
 
-async function main(flags: string[]): Promise<number> {
-  const {jupyterEnvironment, paths} = await import('./setup/paths.mjs');
+/** @param {string[]} flags */
+async function main(flags) {
   const at = paths();
   const env = jupyterEnvironment(at);
   mkdirSync(env.JUPYTER_RUNTIME_DIR, {recursive: true, mode: 0o700});
@@ -62,6 +54,10 @@ async function main(flags: string[]): Promise<number> {
     // Jupyter refuses root unless told; in a container one is root.
     ...(process.getuid?.() === 0 ? ['--allow-root'] : []),
   ];
+  const engine = readStamp(at.engineJson);
+  if (engine?.name === 'javascript') {
+    process.stdout.write(`JavaScript's own engine runs here, at small sizes. ${engine.reason}${engine.fix ? `\n  To get the TensorFlow engine:  ${engine.fix}` : ''}\n`);
+  }
   const lab = spawn(at.python, ['-c', LAB, ...own, ...flags], {
     cwd: at.root,
     env,
@@ -69,22 +65,20 @@ async function main(flags: string[]): Promise<number> {
     detached: process.platform !== 'win32',
     stdio: ['pipe', 'inherit', 'inherit'],
   });
-  let code: number | null = null;
-  const end = new Promise<number>((resolve, reject) => {
+  /** @type {number | null} */
+  let code = null;
+  /** @type {Promise<number>} */
+  const end = new Promise((resolve, reject) => {
     lab.on('error', reject);
     lab.on('close', (status) => resolve((code = status ?? 1)));
   });
   let stopped = false;
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
     process.on(signal, () => {
-      if (!stopped) process.stdout.write('\nMany Hands closes; notebooks that were saved are saved.\n');
+      if (!stopped) process.stdout.write('\nMany Hands closes: its server and kernels are being ended.\n');
       stopped = true;
       lab.kill('SIGTERM');
     });
-  }
-  const engine = JSON.parse(readFileSync(at.engineJson, 'utf8')) as {name: string; reason: string | null; fix: string | null};
-  if (engine.name === 'javascript') {
-    process.stdout.write(`JavaScript's own engine runs here, at small sizes: ${engine.reason}${engine.fix ? `\n  To mend it:  ${engine.fix}` : ''}\n`);
   }
   const note = await ready(join(env.JUPYTER_RUNTIME_DIR, `jpserver-${lab.pid}.json`), () => code !== null);
   if (note) {
@@ -95,10 +89,4 @@ async function main(flags: string[]): Promise<number> {
   return stopped ? 0 : status;
 }
 
-main(process.argv.slice(2)).then(
-  (code) => process.exit(code),
-  (error) => {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    process.exit(1);
-  },
-);
+process.exitCode = await main(process.argv.slice(2));
