@@ -1,2 +1,30 @@
 /** The public list of `many-hands`, and nothing else. */
+export {tf, engineInfo} from './devices/engine';
+export type {EngineInfo, EngineName} from './devices/engine';
+export {devices} from './devices/devices';
+export type {Device} from './devices/devices';
 export {ManyHandsError} from './base/errors';
+export type {ErrorCode} from './base/errors';
+export type {Data, DataArray, DataArrays, DataModule, ShapedArray} from './base/arrays';
+export {onRun} from './base/events';
+export type {DeviceUse, RunEvent} from './base/events';
+export {courseScale} from './base/scale';
+export type {CourseScale} from './base/scale';
+export {formatBytes, parseBytes} from './base/units';
+export {permutation, Random} from './base/random';
+export type {Span, SpanKind} from './trace/spans';
+export * from './data';
+export * from './models';
+export {train} from './train';
+export type {Plan, TrainResult} from './train';
+export type {TrainOptions} from './run/options';
+export type {RunRecord} from './run/record';
+export {closeWorkers} from './workers/pool';
+export * from './notebook';
+export {answer} from './quiz/answer';
+export {predict, reconcile} from './quiz/predict';
+export {check} from './quiz/check';
+
+import {listenToRuns} from './notebook';
+
+listenToRuns();

@@ -3,7 +3,7 @@
  */
 import type MarkdownIt from 'markdown-it';
 
-let renderer: MarkdownIt | undefined;
+let renderer: MarkdownIt.MarkdownIt | undefined;
 
 /** Markdown as safe HTML: raw HTML in it stands there as text, and a link to a script is no link (markdown-it's own checks). */
 export function renderMarkdown(text: string): string {
@@ -11,8 +11,8 @@ export function renderMarkdown(text: string): string {
   return renderer.render(text);
 }
 
-function newRenderer(): MarkdownIt {
+function newRenderer(): MarkdownIt.MarkdownIt {
   // Loaded when the first card is shown, so that importing many-hands stays quick.
-  const create = require('markdown-it') as typeof import('markdown-it').default;
+  const create = require('markdown-it') as typeof import('markdown-it');
   return new create({html: false, linkify: false, typographer: false});
 }

@@ -5,7 +5,7 @@
  */
 import type MarkdownIt from 'markdown-it';
 
-type Token = ReturnType<MarkdownIt['parse']>[number];
+type Token = MarkdownIt.Token;
 
 /** A list item: its own text, and the items of a list inside it. Lines count from 1. */
 export interface Item {
@@ -46,11 +46,11 @@ export interface RawQuestion {
   sections: Section[];
 }
 
-let parser: MarkdownIt | undefined;
+let parser: MarkdownIt.MarkdownIt | undefined;
 
 function tokensOf(text: string): Token[] {
   // Loaded at the first question, so that importing many-hands stays quick.
-  parser ??= new (require('markdown-it') as typeof import('markdown-it').default)();
+  parser ??= new (require('markdown-it') as typeof import('markdown-it'))();
   return parser.parse(text, {});
 }
 
