@@ -1,0 +1,94 @@
+#!/usr/bin/env node
+/**
+ * The caller's side. For authors: runs a notebook in the real JupyterLab and writes a picture of every output and of
+ * the whole page, light and dark, to build/screenshots/NAME/.   node build/scripts/screenshots.js NOTEBOOK [--theme light|dark] [--width 1280] [--stored]
+ */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import {parseArgs} from 'node:util';
+import type {Page} from 'playwright-core';
+import {labCommand, openBrowser, openNotebook, setTheme} from './lab/browser';
+import {copyNotebooks, startLab} from './lab/server';
+import {courseRoot} from './root';
+
+type Theme = 'light' | 'dark';
+
+/** The page as tall as the notebook, so that one picture holds all of it. */
+async function showAll(page: Page, width: number): Promise<void> {
+  await labCommand(page, 'application:toggle-left-area').catch(() => undefined);
+  const height = await page.evaluate(() => {
+    const cells = Array.from(document.querySelectorAll('.jp-NotebookPanel .jp-Cell'));
+    return cells.reduce((sum, cell) => sum + cell.getBoundingClientRect().height + 12, 400);
+  });
+  await page.setViewportSize({width, height: Math.min(Math.ceil(height), 30_000)});
+  await page.waitForTimeout(800);
+}
+
+async function takeAll(page: Page, folder: string, theme: Theme): Promise<number> {
+  await page.screenshot({path: path.join(folder, `page-${theme}.png`)});
+  const cells = page.locator('.jp-NotebookPanel .jp-Cell');
+  let count = 0;
+  for (let cell = 0; cell < (await cells.count()); cell += 1) {
+    const outputs = cells.nth(cell).locator('.jp-Cell-outputArea > .jp-OutputArea-child');
+    for (let output = 0; output < (await outputs.count()); output += 1) {
+      const box = await outputs.nth(output).boundingBox();
+      if (!box || box.height < 1) continue;
+      await outputs.nth(output).screenshot({path: path.join(folder, `cell-${String(cell + 1).padStart(2, '0')}-output-${output + 1}-${theme}.png`)});
+      count += 1;
+    }
+  }
+  return count;
+}
+
+async function main(): Promise<number> {
+  const {values, positionals} = parseArgs({
+    allowPositionals: true,
+    options: {theme: {type: 'string'}, width: {type: 'string', default: '1280'}, stored: {type: 'boolean', default: false}},
+  });
+  const [notebook] = positionals;
+  if (positionals.length !== 1 || !notebook || (values.theme !== undefined && !['light', 'dark'].includes(values.theme))) {
+    process.stderr.write('usage: node build/scripts/screenshots.js NOTEBOOK [--theme light|dark] [--width 1280] [--stored: show the stored outputs, run nothing]\n');
+    return 2;
+  }
+  const themes: Theme[] = values.theme ? [values.theme as Theme] : ['light', 'dark'];
+  const name = path.basename(notebook, '.ipynb');
+  const folder = path.join(courseRoot(), 'build', 'screenshots', name);
+  fs.rmSync(folder, {recursive: true, force: true});
+  fs.mkdirSync(folder, {recursive: true});
+  const lab = await startLab({folder: copyNotebooks([notebook], `screenshots-${process.pid}`), env: {COURSE_SCALE: process.env['COURSE_SCALE'] ?? 'ci'}});
+  const browser = await openBrowser().catch(async (error: unknown) => {
+    await lab.stop();
+    throw error;
+  });
+  const stop = async (): Promise<void> => {
+    await browser.close();
+    await lab.stop();
+    fs.rmSync(lab.folder, {recursive: true, force: true});
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop().then(() => process.exit(130)));
+  try {
+    const width = Number(values.width);
+    const page = await browser.newPage({viewport: {width, height: 1000}});
+    await openNotebook(page, lab.page(path.basename(notebook)));
+    await setTheme(page, themes[0]!);
+    if (!values.stored) {
+      await labCommand(page, 'notebook:run-all-cells');
+      await page.waitForTimeout(1_000);
+      await labCommand(page, 'docmanager:save');
+    }
+    await showAll(page, width);
+    for (const theme of themes) {
+      await setTheme(page, theme);
+      const count = await takeAll(page, folder, theme);
+      process.stdout.write(`${theme}: page-${theme}.png and ${count} outputs in ${path.relative(process.cwd(), folder)}\n`);
+    }
+    return 0;
+  } finally {
+    await stop();
+  }
+}
+
+main().then((code) => (process.exitCode = code), (error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});
