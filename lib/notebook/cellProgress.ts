@@ -43,15 +43,15 @@ export function runBundle(state: RunState, warning: string | undefined): MimeBun
   };
   const alt = lossWords(chart);
   const about = `${start.strategy} · ${start.samples.toLocaleString('en-US')} samples · batch size ${start.batchSize}`;
-  const lines = [state.whereLine, state.speedLine, state.metricsLine].filter(Boolean);
+  const progress = `${state.whereLine} · ${state.speedLine}`;
   const html = [
     `<p><strong>${escapeHtml(state.devicesLine)}</strong><br>${escapeHtml(about)}</p>`,
     warning ? `<p><strong>Note:</strong> ${escapeHtml(warning)}</p>` : '',
-    `<p><label>progress <progress max="${Math.max(1, state.totalSteps)}" value="${state.stepsDone}">${state.stepsDone}</progress></label> ${escapeHtml(lines.join(' · '))}</p>`,
+    `<p><label>progress <progress max="${Math.max(1, state.totalSteps)}" value="${state.stepsDone}">${state.stepsDone}</progress></label> ${escapeHtml(progress)}<br>${escapeHtml(state.metricsLine)}</p>`,
     `<p>${imageHtml({mime: 'image/svg+xml', bytes: lossChartSvg(chart), alt, ...chartSize})}</p>`,
     state.end && state.epochs.length > 0 ? detailsHtml('The figures of this chart', epochsTable(state).html) : '',
   ];
-  const text = [state.devicesLine, about, warning, lines.join(' · '), alt, state.end && state.epochs.length > 0 ? epochsTable(state).text : undefined];
+  const text = [state.devicesLine, about, warning, progress, state.metricsLine, alt, state.end && state.epochs.length > 0 ? epochsTable(state).text : undefined];
   return {'text/html': html.join('\n'), 'text/plain': text.filter(Boolean).join('\n')};
 }
 

@@ -54,9 +54,9 @@ export class Drawing {
   }
 
   /** A person's hand at work, as a circle with its number, in a rank's colour. */
-  hand(x: number, y: number, rank: number): this {
+  hand(x: number, y: number, rank: number, radius = 15): this {
     const {color} = rankStyle(rank);
-    this.parts.push(element('circle', {cx: x, cy: y, r: 15, fill: '#ffffff', stroke: color, 'stroke-width': 3}));
+    this.parts.push(element('circle', {cx: x, cy: y, r: radius, fill: '#ffffff', stroke: color, 'stroke-width': 3}));
     return this.words(x, y, String(rank), {bold: true});
   }
 

@@ -19,7 +19,7 @@ export interface Part {
 }
 
 const box = {width: 148, height: 58} as const;
-const step = {x: 172, y: 104} as const;
+const step = {x: 172, y: 122} as const;
 
 /** The map: a row a part, an arrow from notebook to notebook, `here` marked. Titles break at their spaces, at most three lines. */
 export function courseMapDrawing(parts: readonly Part[], here?: string): View {
@@ -29,8 +29,8 @@ export function courseMapDrawing(parts: readonly Part[], here?: string): View {
     .join('. ');
   const drawing = new Drawing(48 + widest * step.x - 24, 24 + parts.length * step.y, `Map of the course. ${words}.`);
   parts.forEach(({name, stops}, row) => {
-    const y = 44 + row * step.y;
-    drawing.words(24, y - 18, name, {bold: true, anchor: 'start'});
+    const y = 58 + row * step.y;
+    drawing.words(24, y - 34, name, {bold: true, anchor: 'start'});
     stops.forEach(({id, title, ready}, column) => {
       const x = 24 + column * step.x;
       drawing.box({x, y, ...box}, broken(`${id} ${title}`), {dashed: ready === false, rank: id === here ? 0 : undefined, bold: id === here});

@@ -23,7 +23,8 @@ export function puzzleDrawing(hands = 4): View {
   drawing.arrow([283, 130], [347, 130]).words(315, 112, 'share', {size: 13});
   drawing.hand(left.x + (columns * piece) / 2, 222, 0);
   drawing.words(left.x + (columns * piece) / 2, 252, 'piece after piece', {faint: true, size: 13});
-  for (let rank = 0; rank < hands; rank++) drawing.hand(right.x + ((rank + 0.5) * columns * piece) / hands, 222, rank);
+  const room = (columns * piece) / hands;
+  for (let rank = 0; rank < hands; rank++) drawing.hand(right.x + (rank + 0.5) * room, 222, rank, Math.min(15, room * 0.44));
   drawing.words(right.x + (columns * piece) / 2, 252, 'each its share, all at once', {faint: true, size: 13});
   return drawing.view('One puzzle, laid alone and laid by many hands. A number and a pattern say whose piece it is.');
 }

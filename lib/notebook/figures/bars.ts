@@ -47,6 +47,7 @@ export function barsFigure({title, y, unit, bars}: {title: string; y: string; un
     alt: `Bar chart of ${y}: ${rows.map((row) => `${row.name} ${words(row.middle)}${row.runs > 1 ? ` (${words(row.low)} to ${words(row.high)} in ${row.runs} runs)` : ''}`).join(', ')}.`,
     data: [data],
     layout: {
+      xaxis: {type: 'category'},
       yaxis: {title: {text: `${y} (${unit})`}, rangemode: 'tozero', range: [0, highest * 1.15]},
       // Above the range, not on it: a label on the bar would cross the range's line.
       annotations: rows.map((row) => ({x: row.name, y: row.high, text: words(row.middle), showarrow: false, yshift: 14})),

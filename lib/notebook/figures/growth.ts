@@ -43,7 +43,7 @@ export function growthFigure({title, x, y, unit, series, log = true}: GrowthOpti
     layout: {
       height: 420,
       xaxis: {type, title: {text: x}, exponentformat: 'power'},
-      yaxis: {type, title: {text: unit === 'bytes' || unit === 'seconds' ? `${y} (${unit})` : `${y} (${unit})`}, exponentformat: 'power', ...(log ? {} : {rangemode: 'tozero'})},
+      yaxis: {type, title: {text: `${y} (${unit})`}, exponentformat: 'power', ...(log ? {} : {rangemode: 'tozero'})},
     },
     table: {
       rows: all.flatMap(({name, points, beyond}) => [
@@ -94,7 +94,7 @@ function drawn({name, points, beyond}: Measured, at: number, words: (value: numb
       type: 'data', symmetric: false, visible: points.some(({runs}) => runs > 1), color, thickness: 2, width: 6,
       array: points.map((point) => point.high - point.middle), arrayminus: points.map((point) => point.middle - point.low),
     },
-    hovertext: points.map((point) => `${words(point.middle)}, ${words(point.low)} to ${words(point.high)} in ${point.runs} runs`), hoverinfo: 'text+name',
+    hovertext: points.map((point) => `${words(point.middle)}, ${words(point.low)} to ${words(point.high)} in ${point.runs} runs`), hoverinfo: 'text',
   };
   if (beyond.length === 0) return [solid];
   const last = points[points.length - 1]!;
@@ -102,7 +102,7 @@ function drawn({name, points, beyond}: Measured, at: number, words: (value: numb
     type: 'scatter', mode: 'text+lines+markers', name: `${name} (extrapolated)`,
     x: [last.x, ...beyond.map((point) => point.x)], y: [last.middle, ...beyond.map((point) => point.y)],
     line: {color, width: 2.5, dash: 'dash'}, marker: {color, symbol: `${symbol}-open`, size: [0, ...beyond.map(() => 11)]},
-    text: ['', ...beyond.map((point) => words(point.y))], textposition: 'top left', cliponaxis: false, hoverinfo: 'text+name',
+    text: ['', ...beyond.map((point) => words(point.y))], textposition: 'top left', cliponaxis: false, hoverinfo: 'text',
   };
   return [solid, dashed];
 }

@@ -18,9 +18,11 @@ export function timelineFigure(trace: {spans: readonly SpanLike[]}, {title = 'Wh
   const kinds = (Object.keys(kindStyles) as SpanKind[]).filter((kind) => spans.some((span) => span.kind === kind));
   const total = (rank: number, kind: SpanKind): number =>
     spans.filter((span) => span.rank === rank && span.kind === kind).reduce((sum, span) => sum + span.wallSeconds, 0);
+  const whole = spans.reduce((sum, span) => sum + span.wallSeconds, 0);
+  const shares = kinds.map((kind) => `${kindStyles[kind].label} ${((100 * ranks.reduce((sum, rank) => sum + total(rank, kind), 0)) / whole).toFixed(0)} %`);
   return new Figure({
     title,
-    alt: `Timeline of ${ranks.length === 1 ? 'one rank' : `${ranks.length} ranks`} over ${formatSeconds(length)}. ${ranks.map((rank) => `Rank ${rank}: ${kinds.map((kind) => `${kindStyles[kind].label} ${formatSeconds(total(rank, kind))}`).join(', ')}.`).join(' ')}`,
+    alt: `Timeline of ${ranks.length === 1 ? 'one rank' : `${ranks.length} ranks`} over ${formatSeconds(length)}. Of all its spans' time: ${shares.join(', ')}.`,
     data: kinds.map((kind) => bars(kind, spans.filter((span) => span.kind === kind), zero, length)),
     layout: {
       height: 170 + 48 * ranks.length,
@@ -47,7 +49,7 @@ function bars(kind: SpanKind, spans: readonly SpanLike[], zero: number, length: 
     base: spans.map(({start}) => (start - zero) * 1000),
     x: spans.map(({wallSeconds}) => wallSeconds * 1000),
     // A letter where there is room for one; the legend gives its word.
-    text: spans.map(({wallSeconds}) => (wallSeconds > length / 60 ? look.letter : '')),
+    text: spans.map(({wallSeconds}) => (wallSeconds > length / 40 ? look.letter : '')),
     textposition: 'inside',
     insidetextanchor: 'middle',
     textangle: 0,
