@@ -1,0 +1,61 @@
+/**
+ * Caller side. `npm run bench -- grade`: seconds that the grader takes for 200 notebooks, from its start to the written report.
+ */
+import {spawnSync} from 'node:child_process';
+import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {messageOf} from '../../lib/base/errors';
+import {courseRoot} from '../root';
+import {goal, report, type Report, table} from './report';
+
+const notebooks = 200;
+const learners = 40;
+const runs = 5;
+const targetSeconds = 10;
+
+/** 40 learners with 5 notebooks each: the course's practice notebook, answered in turn with every letter. */
+function makeSubmissions(folder: string): void {
+  const stored = readFileSync(join(courseRoot(), 'notebooks', '14-practice.ipynb'), 'utf8');
+  for (let n = 0; n < notebooks; n++) {
+    const learner = join(folder, `learner-${n % learners}`);
+    mkdirSync(learner, {recursive: true});
+    const letter = 'ABCD'[n % 4]!;
+    writeFileSync(join(learner, `${Math.floor(n / learners)}.ipynb`), stored.replace(/(answer\('[a-z-]+', ')'/g, `$1${letter}'`));
+  }
+}
+
+function main(args: readonly string[]): Report {
+  const folder = mkdtempSync(join(tmpdir(), 'many-hands-grade-'));
+  try {
+    makeSubmissions(join(folder, 'submissions'));
+    const seconds: number[] = [];
+    for (let run = 0; run < runs; run++) {
+      const start = performance.now();
+      const done = spawnSync(process.execPath, [join(__dirname, '..', 'grade.js'), join(folder, 'submissions'), '--out', join(folder, 'report')], {encoding: 'utf8'});
+      seconds.push((performance.now() - start) / 1000);
+      if (done.status !== 0) throw new Error(`grading ended with ${done.status}: ${done.stderr}`);
+    }
+    seconds.sort((a, b) => a - b);
+    const median = seconds[Math.floor(runs / 2)]!;
+    const row = {system: 'many-hands', case: `${learners} learners`, notebooks, seconds: median, fastest: seconds[0]!, slowest: seconds.at(-1)!};
+    return report('grade', args, [row], [goal('seconds for 200 notebooks', median, '<=', targetSeconds)]);
+  } finally {
+    rmSync(folder, {recursive: true, force: true});
+  }
+}
+
+const args = process.argv.slice(2);
+const wrong = args.find((arg) => arg !== '--json');
+if (wrong !== undefined) {
+  process.stderr.write(`bench grade knows only --json, not ${wrong}.\n`);
+  process.exitCode = 2;
+} else {
+  try {
+    const made = main(args);
+    process.stdout.write(args.includes('--json') ? `${JSON.stringify(made)}\n` : `${table(made.rows)}\n${table(made.goals.map(({name, value, target, met}) => ({name, value, target, met: String(met)})))}\n`);
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Caller side. `npm run grade -- SUBMISSIONS --out report/`: grades what learners handed in.
+ */
+import {resolve} from 'node:path';
+import {parseArgs} from 'node:util';
+import {ManyHandsError, messageOf} from '../lib/base/errors';
+import {loadBank, type Bank} from '../lib/quiz/bank';
+import {gradesCsv} from './grade/csv';
+import {gradeLearner, questionsIn} from './grade/gradeLearner';
+import {feedbackPage} from './grade/page';
+import {isFailure, type Results} from './grade/results';
+import {findSubmissions} from './grade/submissions';
+import {gradesTable} from './grade/table';
+import {checkOut, pageNames, writeReport, type Report} from './grade/write';
+
+const help = `Grades notebooks. Nothing of a submission is executed: answers are read from the cells' syntax trees.
+
+  npm run grade -- SUBMISSIONS [--out REPORT] [--json] [--bank FOLDER]
+
+SUBMISSIONS   a folder with a folder a learner (LEARNER/*.ipynb) or a notebook a learner (LEARNER.ipynb), or one notebook
+--out REPORT  writes grades.csv, results.json and feedback/LEARNER.html there; an older report is replaced whole
+--json        prints what results.json holds on stdout, and nothing else
+--bank FOLDER the question banks; default: the course's own quizzes/
+
+A question counts once per learner: in notebook 14 if that was handed in, else in the last notebook that holds it. Points are out of
+the questions of the notebooks that were handed in. Contradicting answers to one question count nothing and are named.
+
+Exit code: 0 all graded (wrong, unanswered, missing, duplicated and edited answers are results, not failures); 1 graded, but for some
+learner a file could not be, or there was none (each is named); 2 wrong use, or an error in a question bank.
+`;
+
+/** The outcome of a grading, before it is shown. */
+export interface Graded {
+  results: Results;
+  /** The question columns: those of every notebook that anybody handed in. */
+  ids: string[];
+}
+
+/** Grades everything at `path`. Throws BAD_OPTION where there is nothing to read. */
+export function grade(path: string, bank: Bank): Graded {
+  const learners = findSubmissions(path).map((submission) => gradeLearner(bank, submission));
+  const asked = new Set(learners.flatMap(({questions}) => questions.map(({id}) => id)));
+  const ids = questionsIn(bank, bank.notebooks).map(({id}) => id).filter((id) => asked.has(id));
+  return {results: {course: 'many-hands', learners}, ids};
+}
+
+function reportOf({results, ids}: Graded, bank: Bank): Report {
+  const pages = pageNames(results.learners.map(({learner}) => learner));
+  return new Map([
+    ['grades.csv', gradesCsv(results.learners, ids)],
+    ['results.json', `${JSON.stringify(results, null, 1)}\n`],
+    ...results.learners.map((one, at): [string, string] => [`feedback/${pages[at]}`, feedbackPage(bank, one)]),
+  ]);
+}
+
+/** Runs the command; resolves to its exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let graded: Graded;
+  try {
+    const {values, positionals} = parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {out: {type: 'string'}, bank: {type: 'string'}, json: {type: 'boolean'}, help: {type: 'boolean', short: 'h'}},
+    });
+    if (values.help) {
+      process.stdout.write(help);
+      return 0;
+    }
+    if (positionals.length !== 1) throw new ManyHandsError('BAD_OPTION', `grade: ${positionals.length === 0 ? 'name the submissions' : `one folder of submissions at a time, not ${positionals.length}`}.`);
+    const path = here(positionals[0]!);
+    const out = values.out === undefined ? null : here(values.out);
+    if (out !== null) checkOut(out, path);
+    const bank = values.bank === undefined ? loadBank() : loadBank(here(values.bank), values.bank.replace(/[\\/]+$/, ''));
+    graded = grade(path, bank);
+    if (out !== null) writeReport(out, reportOf(graded, bank));
+    await print(process.stdout, values.json ? `${JSON.stringify(graded.results)}\n` : gradesTable(graded.results.learners, graded.ids));
+    if (out !== null) process.stderr.write(`Report: ${out}\n`);
+  } catch (error) {
+    const wrongUse = error instanceof ManyHandsError || String((error as {code?: unknown}).code).startsWith('ERR_PARSE_ARGS');
+    process.stderr.write(`${messageOf(error)}\n${error instanceof ManyHandsError && error.code === 'BAD_BANK' ? '' : 'npm run grade -- --help says how to use it.\n'}`);
+    return wrongUse ? 2 : 1;
+  }
+  return graded.results.learners.some(({problems}) => problems.some(isFailure)) ? 1 : 0;
+}
+
+/** A path as the person typed it: npm runs scripts in the package's folder and keeps theirs in INIT_CWD. */
+function here(path: string): string {
+  const typedIn = process.env.npm_lifecycle_event === 'grade' ? process.env.INIT_CWD : undefined;
+  return resolve(typedIn ?? process.cwd(), path);
+}
+
+/** Resolves when all is written: a pipe may take less than the whole at once. */
+function print(stream: NodeJS.WriteStream, text: string): Promise<void> {
+  return new Promise((done, fail) => stream.write(text, (error) => (error ? fail(error) : done())));
+}
+
+if (require.main === module) {
+  void main(process.argv.slice(2)).then((code) => {
+    process.exitCode = code;
+  });
+}

@@ -1,0 +1,41 @@
+/**
+ * Caller side. Which notebook of the course a file is: by the name in its metadata, else by the questions in it, never by its file name.
+ */
+import type {Bank} from '../../lib/quiz/bank';
+import {answerCalls, type CellCalls} from './answerCalls';
+import type {NotebookCell, NotebookFile} from './notebookFile';
+
+/** A cell with the answers that stand in it. */
+export interface ReadCell extends NotebookCell, CellCalls {}
+
+/** Longer cells are not parsed: no answer is that long, and a tree of them takes memory and time. */
+const longestSource = 200_000;
+
+/** Reads the answers in every cell. */
+export function readCells(notebook: NotebookFile): ReadCell[] {
+  return notebook.cells.map((cell) => {
+    if (cell.type !== 'code') return {...cell, calls: [], withoutId: 0, syntaxError: null};
+    if (cell.source.length > longestSource) return {...cell, calls: [], withoutId: 0, syntaxError: `it has ${cell.source.length} letters, too many to read`};
+    return {...cell, ...answerCalls(cell.source)};
+  });
+}
+
+/**
+ * The notebook's name in the course; null for a file that names no notebook and holds none of its questions. A name that the bank does
+ * not know stays where no question says otherwise: a notebook of the course may ask nothing.
+ */
+export function identify(bank: Bank, name: string | null, cells: readonly ReadCell[]): string | null {
+  if (name !== null && bank.notebooks.includes(name)) return name;
+  const ids = new Set<string>();
+  for (const cell of cells) {
+    for (const id of [cell.answer, cell.question, ...cell.calls.map((call) => call.id)]) if (id !== null && bank.find(id)) ids.add(id);
+  }
+  if (ids.size === 0) return name;
+  const scored = bank.notebooks.map((notebook) => {
+    const questions = bank.in(notebook);
+    const shared = questions.filter(({id}) => ids.has(id)).length;
+    return {notebook, shared, lacking: questions.length - shared};
+  });
+  // The most questions in common; of equals the one that lacks fewest, then the later one.
+  return scored.reduce((best, one) => (one.shared > best.shared || (one.shared === best.shared && one.lacking <= best.lacking) ? one : best)).notebook;
+}
