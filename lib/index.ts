@@ -22,8 +22,8 @@ export type {RunRecord} from './run/record';
 export {closeWorkers} from './workers/pool';
 export * from './notebook';
 export {answer} from './quiz/answer';
-export {predict, reconcile} from './quiz/predict';
-export {check} from './quiz/check';
+export {predict, predicted, reconcile} from './quiz/predict';
+export {check, whichRan} from './quiz/check';
 
 import {listenToRuns} from './notebook';
 
