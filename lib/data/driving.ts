@@ -3,12 +3,13 @@
  */
 import {pathToFileURL} from 'node:url';
 import type {DataModule} from '../base/arrays';
+import {checkNames, wholeNumber} from '../base/checks';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {philoxFill} from '../base/philox';
 import {Random, streamKey} from '../base/random';
 import {drawLook, paintFrame} from './paintFrame';
 import {BENDS, Drive, type Bend} from './road';
-import {checkNames, sampleRange, wholeNumber, type Samples} from './samples';
+import {sampleRange, type Samples} from './samples';
 
 export interface DrivingOptions {
   cars: number;

@@ -4,9 +4,10 @@
 import {dirname, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import type {DataModule} from '../base/arrays';
+import {checkNames, wholeNumber} from '../base/checks';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {readIdx} from './idx';
-import {checkNames, wholeNumber, type Samples} from './samples';
+import type {Samples} from './samples';
 
 const SIDE = 28;
 const PARTS = {train: {prefix: 'train', samples: 60_000}, test: {prefix: 't10k', samples: 10_000}} as const;

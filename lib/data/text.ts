@@ -6,9 +6,10 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import type {DataModule} from '../base/arrays';
+import {checkNames, wholeNumber} from '../base/checks';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {Random} from '../base/random';
-import {checkNames, wholeNumber, type Samples} from './samples';
+import type {Samples} from './samples';
 
 /** The 96 characters, a token each, by token: 0 is the end of a line, 1 to 95 are the printable ASCII characters from space to ~. */
 export const VOCABULARY: readonly string[] = ['\n', ...Array.from({length: 95}, (_, i) => String.fromCharCode(32 + i))];

@@ -1,14 +1,13 @@
 import {execFileSync} from 'node:child_process';
 import {cpSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
-import {join} from 'node:path';
-import {fileURLToPath} from 'node:url';
+import {join, resolve} from 'node:path';
 import {describe, expect, it} from 'vitest';
 import {mnist, mnistModule, mnistPart} from '#lib/data/mnist.js';
 import {readIdx} from '#lib/data/idx.js';
 import {sampleRange} from '#lib/data/samples.js';
 
-const build = fileURLToPath(new URL('../../build/lib', import.meta.url));
+const build = resolve('build/lib');
 
 describe('mnist', () => {
   it('is all 70,000 digits, in the counts that LeCun\'s page gives', () => {

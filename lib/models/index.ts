@@ -1,0 +1,14 @@
+/**
+ * Either side. Models to learn with, compiled and unaware of any parallelism, and the layer classes that tfjs does not have.
+ * A worker imports this module before it rebuilds a model, which registers those classes.
+ */
+export {convnet} from './convnet';
+export type {ConvnetOptions} from './convnet';
+export {drivingNet} from './drivingNet';
+export type {DrivingNetOptions} from './drivingNet';
+export {mlp} from './mlp';
+export type {MlpOptions} from './mlp';
+export {transformer} from './transformer';
+export type {TransformerOptions} from './transformer';
+export type {CompileOptions} from './compiled';
+export * from './layers';

@@ -1,0 +1,42 @@
+/**
+ * Either side. Dropout whose mask is the same however a batch is divided among workers and micro-batches.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {dropoutRate} from '../../base/checks';
+import {dropoutWithContext} from '../../base/dropout';
+import {stepContext} from '../../base/stepContext';
+import {onlyTensor, type LayerArgs} from './layer';
+
+export interface DropoutArgs extends LayerArgs {
+  /** The share of elements that is set to 0 in training, in [0, 1); the rest is multiplied by 1 / (1 - rate). */
+  rate: number;
+}
+
+/**
+ * x -> x * mask in training, x otherwise; any shape [samples, ...]. In a step of ours the mask is a function of (seed, layer, step,
+ * sample, element); in tfjs's own `fit` it is drawn anew at each call.
+ */
+export class Dropout extends tf.layers.Layer {
+  static readonly className = 'ManyHands>Dropout';
+  private readonly rate: number;
+
+  constructor(args: DropoutArgs) {
+    super(args);
+    this.rate = dropoutRate('Dropout', args.rate);
+    this.supportsMasking = true;
+  }
+
+  override computeOutputShape(inputShape: tf.Shape): tf.Shape {
+    return inputShape;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: {training?: boolean} = {}): tf.Tensor {
+    const x = onlyTensor(inputs);
+    return kwargs.training ? dropoutWithContext(x, this.rate, stepContext()) : x.clone();
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return {...super.getConfig(), rate: this.rate};
+  }
+}
+tf.serialization.registerClass(Dropout);

@@ -1,0 +1,64 @@
+/**
+ * Either side. The table of a vector a token, and the same table read backward as a language model's head.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {wholeNumber} from '../../base/checks';
+import {seedFor} from '../../base/random';
+import {onlyTensor, type LayerArgs} from './layer';
+
+export interface TokenEmbeddingArgs extends LayerArgs {
+  /** How many tokens there are. */
+  vocabulary: number;
+  /** The length of a token's vector. */
+  hidden: number;
+  seed: number;
+}
+
+/**
+ * Tokens [samples, sequence] -> their vectors [samples, sequence, hidden]. Applied a second time, to vectors
+ * [samples, sequence, hidden], it gives a logit a token, [samples, sequence, vocabulary]: input and output embeddings are then tied
+ * (Press and Wolf 2017). A token that is not in 0 to vocabulary - 1 is TensorFlow's error.
+ */
+export class TokenEmbedding extends tf.layers.Layer {
+  static readonly className = 'ManyHands>TokenEmbedding';
+  private readonly vocabulary: number;
+  private readonly hidden: number;
+  private readonly seed: number;
+  private embeddings!: tf.LayerVariable;
+
+  constructor(args: TokenEmbeddingArgs) {
+    super(args);
+    this.vocabulary = wholeNumber('TokenEmbedding', 'vocabulary', args.vocabulary, 1);
+    this.hidden = wholeNumber('TokenEmbedding', 'hidden', args.hidden, 1);
+    this.seed = args.seed;
+  }
+
+  override build(): void {
+    const initializer = tf.initializers.randomNormal({mean: 0, stddev: 0.02, seed: seedFor(this.seed, 'embeddings')});
+    this.embeddings = this.addWeight('embeddings', [this.vocabulary, this.hidden], 'float32', initializer);
+    this.built = true;
+  }
+
+  override computeOutputShape(inputShape: tf.Shape): tf.Shape {
+    return inputShape.length === 3 ? [inputShape[0], inputShape[1], this.vocabulary] : [...inputShape, this.hidden];
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => {
+      const x = onlyTensor(inputs);
+      const table = this.embeddings.read();
+      if (x.rank === 3) {
+        const [samples, sequence] = x.shape;
+        const logits = tf.matMul(tf.reshape(x, [samples * sequence, this.hidden]), table, false, true);
+        return tf.reshape(logits, [samples, sequence, this.vocabulary]);
+      }
+      const tokens = tf.reshape(x.dtype === 'int32' ? x : tf.cast(x, 'int32'), [x.size]);
+      return tf.reshape(tf.gather(table, tokens as tf.Tensor1D), [...x.shape, this.hidden]);
+    });
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return {...super.getConfig(), vocabulary: this.vocabulary, hidden: this.hidden, seed: this.seed};
+  }
+}
+tf.serialization.registerClass(TokenEmbedding);

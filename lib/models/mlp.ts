@@ -1,0 +1,46 @@
+/**
+ * Either side. A multilayer perceptron.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {checkNames, dropoutRate, wholeNumber, wholeNumbers} from '../base/checks';
+import {COMPILE_NAMES, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
+import {Dropout} from './layers';
+
+export interface MlpOptions extends CompileOptions {
+  /** One sample's shape; [784] without it. A shape with several dims is flattened first. */
+  inputShape?: number[];
+  /** The width of each hidden layer; [1024, 1024] without it. */
+  units?: number[];
+  /** Classes to tell apart; 10 without it. */
+  classes?: number;
+  /** The share of hidden activations that is dropped in training; 0 without it. */
+  dropout?: number;
+}
+
+/**
+ * Dense layers with ReLU, then a softmax over the classes: layers `flatten` (where needed), `hidden_0`, `hidden_1`, ..., `output`,
+ * and `dropout_i` after `hidden_i` with dropout. Compiled with sgd (0.1) and 'sparseCategoricalCrossentropy'. Parameters: the sum
+ * of (inputs + 1) * outputs over the Dense layers; 784-1024-1024-10 has 1,863,690. Throws BAD_OPTION.
+ */
+export function mlp(options: MlpOptions = {}): tf.Sequential {
+  checkNames('mlp', options, ['inputShape', 'units', 'classes', 'dropout', ...COMPILE_NAMES]);
+  const {seed = DEFAULT_SEED} = options;
+  const inputShape = wholeNumbers('mlp', 'inputShape', options.inputShape ?? [784], 1, 1);
+  const units = wholeNumbers('mlp', 'units', options.units ?? [1024, 1024], 1, 0);
+  const classes = wholeNumber('mlp', 'classes', options.classes ?? 10, 2);
+  const dropout = dropoutRate('mlp', options.dropout ?? 0);
+  const model = tf.sequential({name: 'mlp'});
+  let first: {inputShape?: number[]} = {inputShape};
+  if (inputShape.length > 1) {
+    model.add(tf.layers.flatten({name: 'flatten', ...first}));
+    first = {};
+  }
+  units.forEach((width, i) => {
+    const name = `hidden_${i}`;
+    model.add(tf.layers.dense({name, units: width, activation: 'relu', kernelInitializer: he(seed, name), ...first}));
+    first = {};
+    if (dropout > 0) model.add(new Dropout({name: `dropout_${i}`, rate: dropout}));
+  });
+  model.add(tf.layers.dense({name: 'output', units: classes, activation: 'softmax', kernelInitializer: glorot(seed, 'output'), ...first}));
+  return compiled(model, options, {optimizer: () => tf.train.sgd(0.1), loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy']});
+}
