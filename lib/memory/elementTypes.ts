@@ -1,6 +1,7 @@
 /**
  * Worker side. Element types by TensorFlow's own numbers (TF_DataType in its tf_datatype.h), and the bytes of an element.
  */
+import type * as tf from '@tensorflow/tfjs';
 
 export const FLOAT = 1;
 export const INT32 = 3;
@@ -21,6 +22,12 @@ const NUMBERS: Record<string, number> = {float32: FLOAT, int32: INT32, bool: BOO
 /** TensorFlow's number of a tfjs dtype. */
 export function typeNumber(dtype: string): number {
   return NUMBERS[dtype] ?? FLOAT;
+}
+
+/** tfjs's name of a TF_DataType, or TensorFlow's own where tfjs has none. */
+export function typeName(type: number): tf.DataType {
+  const known = Object.entries(NUMBERS).find(([, number]) => number === type)?.[0];
+  return (known ?? (type === INT64 ? 'int64' : 'float32')) as tf.DataType;
 }
 
 export function elementBytes(type: number): number {

@@ -3,7 +3,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Call, Output} from './call';
-import {typeNumber} from './elementTypes';
+import {elements, FLOAT, INT32, typeName, typeNumber} from './elementTypes';
 import {hasRule, outputsOf} from './outputShapes';
 
 type Info = tf.TensorInfo;
@@ -163,24 +163,45 @@ const SAID: Record<string, (inputs: Inputs, attributes: Attributes) => Said> = {
   ResizeBilinearGrad: (inputs) => ({operands: pick(inputs, 'dy', 'images')}),
   ResizeNearestNeighborGrad: (inputs) => ({op: 'ResizeBilinearGrad', operands: pick(inputs, 'dy', 'images')}),
   CropAndResize: (inputs, {cropSize}) => ({operands: [...pick(inputs, 'image', 'boxes', 'boxInd'), cropSize as number[]]}),
+  Dilation2D: (inputs, {strides, dilations, pad}) => ({
+    operands: pick(inputs, 'x', 'filter'), attributes: {strides: around(spread(strides, 2)), rates: around(spread(dilations, 2)), ...padding(pad, 4)},
+  }),
+  NonMaxSuppressionV3: (inputs, {maxOutputSize}) => ({operands: [...pick(inputs, 'boxes', 'scores'), list(maxOutputSize)]}),
+  NonMaxSuppressionV4: (inputs, {maxOutputSize, padToMaxOutputSize}) => ({operands: [...pick(inputs, 'boxes', 'scores'), list(maxOutputSize)], attributes: {pad_to_max_output_size: padToMaxOutputSize}}),
+  NonMaxSuppressionV5: (inputs, {maxOutputSize}) => ({operands: [...pick(inputs, 'boxes', 'scores'), list(maxOutputSize)]}),
   LRNGrad: (inputs) => ({operands: pick(inputs, 'x')}),
 };
 
-/** What the JavaScript engine really shares: the same values under another shape, and cuts that lie in one piece. */
-const SHARING = new Set(['Identity', 'Reshape', 'ExpandDims', 'Cast', 'Slice', 'SplitV', 'Unpack', 'StridedSlice', 'Complex', 'Real', 'Imag']);
+type Shares = (call: Call, output: Output, index: number) => boolean;
+const always: Shares = () => true;
+const asTold: Shares = (_, output) => output.from !== undefined;
+const inOnePiece = (call: Call, begin: number[], size: readonly number[]): boolean => tf.slice_util.isSliceContinous([...call.shape(0)], begin, [...size]);
+const atOnes: Shares = (call, output) => (call.attribute('ksize') as number[]).every((size) => size === 1) && output.shape.every((dim, i) => dim === call.shape(0)[i]);
+const part: Shares = (call, _, index) => {
+  const size = [...call.shape(0)];
+  const cut = call.op === 'SplitV';
+  size[cut ? call.values(2)[0] : Number(call.attribute('axis') ?? 0)] = cut ? call.values(1)[index] : 1;
+  return inOnePiece(call, size.map(() => 0), size);
+};
 
-function shares(kernel: string, call: Call, output: Output, index: number): boolean {
-  if (kernel === 'Complex' || kernel === 'Real' || kernel === 'Imag') return true;
-  if (kernel === 'Slice') return tf.slice_util.isSliceContinous([...call.shape(0)], Array.from(call.values(1)), [...output.shape]);
-  if (kernel === 'SplitV' || kernel === 'Unpack') {
-    const axis = kernel === 'SplitV' ? call.values(2)[0] : Number(call.attribute('axis') ?? 0);
-    const size = [...call.shape(0)];
-    const dim = axis < 0 ? axis + size.length : axis;
-    size[dim] = kernel === 'SplitV' ? call.values(1)[index] : 1;
-    return tf.slice_util.isSliceContinous([...call.shape(0)], size.map(() => 0), size);
-  }
-  return output.from !== undefined;
-}
+/** When an output of the JavaScript engine shares its input's memory: the same values under another shape or type, and cuts in one piece. */
+const SHARING: Record<string, Shares> = {
+  Identity: always, Reshape: always, ExpandDims: always, Complex: always, Real: always, Imag: always, TensorScatterUpdate: always,
+  Einsum: asTold, SplitV: part, Unpack: part, AvgPool: atOnes, MaxPool: atOnes,
+  Pack: (call) => call.count === 1,
+  ConcatV2: (call) => Array.from({length: call.count - 1}, (_, i) => elements(call.shape(i))).filter((size) => size > 0).length === 1,
+  Cast: (call, output) => !tf.util.hasEncodingLoss(typeName(call.type(0)), typeName(output.type)),
+  Slice: (call, output) => inOnePiece(call, Array.from(call.values(1)), output.shape),
+  StridedSlice: (call) => {
+    const mask = (name: string) => Number(call.attribute(name) ?? 0);
+    const info = tf.slice_util.sliceInfo([...call.shape(0)], Array.from(call.values(1)), Array.from(call.values(2)), Array.from(call.values(3)),
+      mask('begin_mask'), mask('end_mask'), mask('ellipsis_mask'), mask('new_axis_mask'), mask('shrink_axis_mask'));
+    return info.isIdentity || ((info.sliceDim0 || info.isSimpleSlice) && inOnePiece(call, info.begin, tf.slice_util.computeOutShape(info.begin, info.end, info.strides)));
+  },
+};
+
+/** Kernels whose output has a type of its own here. */
+const TYPES: Record<string, number> = {FloorDiv: INT32, Mean: FLOAT};
 
 /** True when a rule tells the sizes of this kernel of the JavaScript engine. */
 export function hasJavaScriptRule(kernel: string): boolean {
@@ -194,9 +215,8 @@ export function javascriptOutputs(kernel: string, inputs: Inputs, attributes: At
   const outputs = outputsOf(call);
   if (!outputs) return null;
   return outputs.map((output, index) => {
-    if (output.from === undefined && !SHARING.has(kernel)) return output;
-    const {from: _, ...own} = output;
-    return SHARING.has(kernel) && shares(kernel, call, output, index) ? {...own, from: 0} : own;
+    const told: Output = {...output, type: TYPES[kernel] ?? output.type, from: undefined};
+    if (SHARING[call.op]?.(call, output, index)) told.from = 0;
+    return told;
   });
 }
-

@@ -3,7 +3,7 @@
  */
 import {ManyHandsError} from '../base/errors';
 import {formatBytes} from '../base/units';
-import {COMPLEX64, BOOL, INT32, INT64, STRING} from './elementTypes';
+import {typeName} from './elementTypes';
 import type {LiveBuffer} from './ledger';
 
 /** What the limit refused, in figures. */
@@ -28,10 +28,6 @@ export class MemoryLimitError extends ManyHandsError {
   constructor(readonly refusal: Refusal) {
     super('MEMORY_LIMIT', sentence(refusal));
   }
-}
-
-function typeName(type: number): string {
-  return {[INT32]: 'int32', [BOOL]: 'bool', [COMPLEX64]: 'complex64', [STRING]: 'string', [INT64]: 'int64'}[type] ?? 'float32';
 }
 
 function shown(shape: readonly number[], type: number): string {

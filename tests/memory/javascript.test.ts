@@ -1,0 +1,90 @@
+import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import type {MemoryMeter, OperationRecord} from '#lib/memory/meter.js';
+import type {Exercise} from './exercises';
+
+// The engine is chosen when it is first imported.
+process.env.MANY_HANDS_ENGINE = 'javascript';
+const {tf, engineInfo} = await import('#lib/devices/index.js');
+const {startMeter} = await import('#lib/memory/meter.js');
+const {newBytes} = await import('#lib/memory/outputShapes.js');
+const {MemoryLimitError} = await import('#lib/memory/refusal.js');
+const {layerExercises, operationExercises, trainingExercises} = await import('./exercises');
+
+describe("the count on tfjs's JavaScript engine", () => {
+  let meter: MemoryMeter;
+  let records: OperationRecord[] = [];
+  beforeAll(() => {
+    expect(engineInfo().name).toBe('javascript');
+    meter = startMeter();
+    meter.observer = (record) => records.push(record);
+  });
+  afterAll(() => meter.stop());
+
+  it.each([...operationExercises(tf), ...layerExercises(tf), ...trainingExercises(tf)].map((exercise) => [exercise.name, exercise] as [string, Exercise]))('foretold: %s', async (_, exercise) => {
+    records = [];
+    const before = meter.liveBytes;
+    await exercise.run();
+    expect(records.length).toBeGreaterThan(0);
+    for (const {op, foretold, outputs, liveBefore, liveBytes} of records) {
+      expect(foretold, `${op} has no rule`).not.toBeNull();
+      if (!foretold) continue;
+      foretold.forEach((told, i) => {
+        if (told.atMost) told.shape.forEach((dim, at) => expect(outputs[i].shape[at], op).toBeLessThanOrEqual(dim));
+        else expect({op, shape: outputs[i].shape, type: outputs[i].type}).toEqual({op, shape: told.shape, type: told.type});
+      });
+      if (!foretold.some((told) => told.atMost)) expect(liveBytes - liveBefore, `${op}, bytes`).toBe(newBytes(foretold));
+    }
+    records = [];
+    expect(meter.liveBytes - before).toBeLessThanOrEqual(64);
+  });
+
+  it('a cut keeps the memory of what it was cut from', () => {
+    const start = meter.liveBytes;
+    const whole = tf.fill([100, 10], 1);
+    expect(meter.liveBytes - start).toBe(4000);
+    const cut = whole.slice([0, 0], [10, 10]);
+    expect(meter.liveBytes - start).toBe(4000);
+    whole.dispose();
+    expect(meter.liveBytes - start).toBe(4000);
+    cut.dispose();
+    expect(meter.liveBytes - start).toBe(0);
+  });
+
+  it('refuses before the kernel, and stays usable', () => {
+    const x = tf.ones([50, 50]);
+    const start = meter.liveBytes;
+    meter.limitBytes = start + 9_999;
+    try {
+      expect(() => tf.matMul(x, x)).toThrow(MemoryLimitError);
+      expect(() => tf.tile(x, [2, 2])).toThrow(/Tile.*40\.0 kB/);
+      expect(meter.liveBytes).toBe(start);
+      expect(tf.tidy(() => tf.sum(x).dataSync()[0])).toBe(2500);
+    } finally {
+      meter.limitBytes = undefined;
+      x.dispose();
+    }
+    expect(meter.liveBytes).toBe(start - 10_000);
+  });
+
+  it('what a kernel makes on its way counts and is given back when it is refused halfway', () => {
+    const x = tf.ones([50, 50]);
+    const start = meter.liveBytes;
+    // Softmax's output alone would fit; the maxima and differences beside it do not.
+    meter.limitBytes = start + 12_000;
+    try {
+      expect(() => tf.softmax(x)).toThrow(MemoryLimitError);
+      expect(meter.liveBytes).toBe(start);
+    } finally {
+      meter.limitBytes = undefined;
+      x.dispose();
+    }
+  });
+
+  it('stop gives the kernels back', () => {
+    const config = () => tf.getKernelsForBackend('cpu').find(({kernelName}) => kernelName === 'Add')?.kernelFunc;
+    const wrapped = config();
+    meter.stop();
+    expect(config()).not.toBe(wrapped);
+    meter = startMeter();
+  });
+});
