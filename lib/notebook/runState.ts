@@ -74,7 +74,9 @@ export class RunState {
     if (this.end?.error) return `stopped after ${count(this.stepsDone, 'step')}: ${this.end.error.message.split('\n')[0]}`;
     if (this.end) return `${formatNumber(this.samplesPerSecond)} samples/s, ${formatSeconds(this.end.seconds)} in all`;
     if (this.stepsDone === 0) return 'starting';
-    return `${formatNumber(Math.round(this.samplesPerSecond))} samples/s, about ${formatSeconds(wholeSeconds(this.secondsLeft))} left`;
+    const speed = `${formatNumber(Math.round(this.samplesPerSecond))} samples/s`;
+    if (this.stepsDone >= this.totalSteps) return speed;
+    return `${speed}, about ${formatSeconds(wholeSeconds(this.secondsLeft))} left`;
   }
 
   /** `loss 0.312 · acc 0.905 · val_loss 0.298`: the last epoch's, or before its end the last step's. */

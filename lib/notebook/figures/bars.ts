@@ -50,11 +50,11 @@ export function barsFigure({title, y, unit, bars}: {title: string; y: string; un
       xaxis: {type: 'category'},
       yaxis: {title: {text: `${y} (${unit})`}, rangemode: 'tozero', range: [0, highest * 1.15]},
       // Above the range, not on it: a label on the bar would cross the range's line.
-      annotations: rows.map((row) => ({x: row.name, y: row.high, text: words(row.middle), showarrow: false, yshift: 14})),
+      annotations: rows.map((row, at) => ({x: at, y: row.high, text: words(row.middle), showarrow: false, yshift: 14})),
     },
     table: {
       rows: rows.map(({name, middle, low, high, runs}) => ({name, median: middle, ...(ranged ? {lowest: low, highest: high, runs} : {})})),
-      columns: ranged ? {name: '', median: `${y}, median`, lowest: 'lowest', highest: 'highest', runs: 'runs'} : {name: '', median: y},
+      columns: ranged ? {name: 'bar', median: `${y}, median`, lowest: 'lowest', highest: 'highest', runs: 'runs'} : {name: 'bar', median: y},
       units: ranged ? {median: unit, lowest: unit, highest: unit} : {median: unit},
     },
   });
