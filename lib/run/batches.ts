@@ -10,11 +10,11 @@ import type {CheckedData} from './checkData';
 /** Weights of samples: one number a sample, for each output of the model; null where every sample counts the same. */
 export type SampleWeights = Array<Float32Array | null>;
 
-function gather(array: ShapedArray, indices: Int32Array): tf.Tensor {
+function gather(array: ShapedArray, indices: Int32Array, integers: boolean): tf.Tensor {
   const row = array.values.length / array.shape[0];
   const shape = [indices.length, ...array.shape.slice(1)];
   const {values, scale = 1} = array;
-  if (values instanceof Int32Array && scale === 1) return tf.tensor(rows(values, new Int32Array(indices.length * row), row, indices), shape, 'int32');
+  if (integers && values instanceof Int32Array && scale === 1) return tf.tensor(rows(values, new Int32Array(indices.length * row), row, indices), shape, 'int32');
   const out = new Float32Array(indices.length * row);
   if (values instanceof Float32Array && scale === 1) rows(values, out, row, indices);
   else scaledRows(values, out, row, indices, scale);
@@ -37,8 +37,9 @@ function scaledRows(from: ArrayValues, to: Float32Array, row: number, indices: I
 /** The tensors of the samples that `indices` names; the caller disposes of them. */
 export function makeBatch(data: CheckedData, indices: Int32Array, weights: SampleWeights): MicroBatch {
   return {
-    xs: data.xs.map((array) => gather(array, indices)),
-    ys: data.ys.map((array) => gather(array, indices)),
+    xs: data.xs.map((array) => gather(array, indices, true)),
+    // tfjs's losses want class numbers as floats.
+    ys: data.ys.map((array) => gather(array, indices, false)),
     weights: data.ys.map((_, output) => {
       const own = weights[output];
       return own ? tf.tensor1d(Float32Array.from(indices, (index) => own[index])) : null;

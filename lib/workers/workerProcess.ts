@@ -5,6 +5,8 @@
  *   starting -> failed, running -> failed
  */
 import {spawn, type ChildProcess} from 'node:child_process';
+import {once} from 'node:events';
+import {setTimeout as delay} from 'node:timers/promises';
 import {ManyHandsError} from '../base/errors';
 import {eachLine} from './lines';
 import {uncrossError, type FromWorker, type ToWorker} from './protocol';
@@ -15,6 +17,8 @@ export type WorkerState = 'starting' | 'ready' | 'running' | 'stopping' | 'stopp
 export const START_DEADLINE_MS = 60_000;
 /** After a stop or an interrupt a worker has this long, then it is killed. */
 export const STOP_DEADLINE_MS = 5_000;
+/** After its exit a worker's output may still be on its way, for this long. */
+const LAST_WORDS_MS = 500;
 
 export interface WorkerOptions {
   /** The compiled module that the process runs. */
@@ -72,13 +76,15 @@ export class WorkerProcess {
         this.handlers.onOutput?.(stream, line);
       });
     }
-    this.gone = new Promise((resolve) => this.child.once('close', () => resolve()));
+    // Not 'close': Node does not emit it once the caller has closed the channel. Its last words may come after its exit.
+    const heard = Promise.all(['stdout', 'stderr'].map((stream) => once(this.child[stream as 'stdout']!, 'close')));
+    this.gone = new Promise((resolve) => this.child.once('exit', () => void Promise.race([heard, delay(LAST_WORDS_MS)]).then(() => resolve())));
     this.ready = this.start();
     // A start that nobody waits for must not end the caller's program.
     this.ready.catch(() => {});
     this.child.on('message', (message) => this.hear(message as FromWorker));
     this.child.once('error', (error) => this.end(`could not be started: ${error.message}`));
-    this.child.once('close', (code, signal) => this.end(signal ? `was ended by ${signal}` : `ended with exit code ${code}`));
+    this.child.once('exit', (code, signal) => void this.gone.then(() => this.end(signal ? `was ended by ${signal}` : `ended with exit code ${code}`)));
   }
 
   get pid(): number {
@@ -151,7 +157,7 @@ export class WorkerProcess {
   }
 
   private send(message: ToWorker): void {
-    // The channel may have closed in this very moment; 'close' then says why.
+    // The channel may have closed in this very moment; 'exit' then says why.
     this.child.send(message, () => {});
   }
 

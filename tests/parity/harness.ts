@@ -1,0 +1,123 @@
+/**
+ * The parity harness: one training run held to another, as DESIGN.md's equality says it. Every strategy is compared through it
+ * with `train`, and `train` itself with tfjs's own `model.fit`.
+ */
+import {expect} from 'vitest';
+import * as tf from '@tensorflow/tfjs';
+import '#lib/devices/index.js';
+import type {ShapedArray} from '#lib/base/arrays.js';
+import {train, type TrainResult} from '#lib/train.js';
+import type {TrainOptions} from '#lib/run/options.js';
+
+export interface ParityCase {
+  name: string;
+  /** A fresh model with the same initial weights at each call, compiled with this optimizer. */
+  model(optimizer: tf.Optimizer): tf.LayersModel;
+  data: {xs: ShapedArray[]; ys: ShapedArray[]};
+  batchSize: number;
+  /** Of both sides; fit has no sampleWeight. */
+  options?: Pick<TrainOptions, 'classWeight' | 'validationSplit'>;
+}
+
+/** Everything that equality looks at. */
+export interface Observed {
+  losses: number[];
+  logs: Record<string, number[]>;
+  weights: Array<{name: string; values: Float32Array}>;
+}
+
+export const OPTIMIZERS: Record<string, () => tf.Optimizer> = {
+  sgd: () => tf.train.sgd(0.05),
+  momentum: () => tf.train.momentum(0.02, 0.9),
+  nesterov: () => tf.train.momentum(0.02, 0.9, true),
+  adagrad: () => tf.train.adagrad(0.02),
+  adadelta: () => tf.train.adadelta(0.5),
+  adam: () => tf.train.adam(0.002),
+  adamax: () => tf.train.adamax(0.002),
+  // Not centered: tfjs subtracts epsilon under that root, and its own fit yields NaN at the second step.
+  rmsprop: () => tf.train.rmsprop(0.001),
+};
+
+/** Relative to a weight tensor's largest value, after 20 steps. */
+export const weightTolerance = (optimizer: string) => (['sgd', 'momentum', 'nesterov'].includes(optimizer) ? 1e-5 : 1e-4);
+
+export function tensorOf({values, shape, scale = 1}: ShapedArray): tf.Tensor {
+  if (values instanceof Int32Array) return tf.tensor(values, shape, 'int32');
+  // Scaled as a worker does, in double precision: one rounding, not two.
+  return tf.tensor(Float32Array.from(values, (value) => value * scale), shape);
+}
+
+function weightsOf(model: tf.LayersModel): Observed['weights'] {
+  const weights = (model as unknown as {weights: Array<{originalName: string; read(): tf.Tensor}>}).weights;
+  return weights.map((weight) => ({name: weight.originalName, values: Float32Array.from(weight.read().dataSync())}));
+}
+
+const one = <T>(list: T[]): T | T[] => (list.length === 1 ? list[0] : list);
+
+export async function runFit(parityCase: ParityCase, model: tf.LayersModel, epochs: number): Promise<Observed> {
+  const xs = parityCase.data.xs.map(tensorOf);
+  // tfjs's sparse losses want class numbers as floats.
+  const ys = parityCase.data.ys.map((array) => tf.tidy(() => tensorOf(array).toFloat()));
+  const losses: number[] = [];
+  const history = await model.fit(one(xs), one(ys), {
+    ...(parityCase.options as tf.ModelFitArgs),
+    batchSize: parityCase.batchSize,
+    epochs,
+    shuffle: false,
+    verbose: 0,
+    yieldEvery: 'never',
+    callbacks: {onBatchEnd: async (_, logs) => void losses.push(logs!.loss)},
+  });
+  tf.dispose([xs, ys]);
+  return {losses, logs: history.history as Record<string, number[]>, weights: weightsOf(model)};
+}
+
+export async function runTrain(parityCase: ParityCase, model: tf.LayersModel, epochs: number, options: TrainOptions = {}): Promise<Observed & {result: TrainResult}> {
+  const result = await train(model, parityCase.data, {...parityCase.options, batchSize: parityCase.batchSize, epochs, shuffle: false, verbose: 0, seed: 1, threads: 1, ...options});
+  return {
+    losses: result.record.steps.map((step) => step.loss),
+    logs: result.history.history as Record<string, number[]>,
+    weights: weightsOf(model),
+    result,
+  };
+}
+
+const largest = (values: Iterable<number>) => {
+  let most = 0;
+  for (const value of values) most = Math.max(most, Math.abs(value));
+  return most;
+};
+
+/** The difference of two lists of numbers, at most. */
+function apart(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  expect(a.length).toBe(b.length);
+  let most = 0;
+  for (let i = 0; i < a.length; i++) most = Math.max(most, Math.abs(a[i] - b[i]));
+  return most;
+}
+
+/** Each step's loss within 1e-5, the epochs' logs too, and every weight tensor within `tolerance` of its largest value. */
+export function expectSameRun(actual: Observed, reference: Observed, tolerance: number): void {
+  expect(apart(actual.losses, reference.losses), 'loss of a step').toBeLessThanOrEqual(1e-5 * Math.max(1, largest(reference.losses)));
+  expect(Object.keys(actual.logs).sort()).toEqual(Object.keys(reference.logs).sort());
+  for (const [name, values] of Object.entries(reference.logs)) {
+    expect(apart(actual.logs[name], values), `log '${name}'`).toBeLessThanOrEqual(1e-4 * Math.max(1, largest(values)));
+  }
+  reference.weights.forEach(({name, values}, i) => {
+    expect(actual.weights[i].name).toBe(name);
+    expect(apart(actual.weights[i].values, values), `weights of '${name}'`).toBeLessThanOrEqual(tolerance * largest(values));
+  });
+}
+
+/** Step 1's gradients, read off one step of sgd with learning rate 1, within 1e-5 of the model's largest gradient. */
+export function expectSameFirstGradients(actual: Observed, reference: Observed, initial: Observed['weights']): void {
+  const gradients = ({weights}: Observed) => weights.map(({values}, i) => values.map((value, j) => initial[i].values[j] - value));
+  const expected = gradients(reference);
+  const most = largest(expected.flatMap((values) => [largest(values)]));
+  expect(most, 'the largest gradient').toBeGreaterThan(0);
+  gradients(actual).forEach((values, i) => {
+    expect(apart(values, expected[i]), `gradient of '${initial[i].name}'`).toBeLessThanOrEqual(1e-5 * most + 1e-7);
+  });
+}
+
+export {weightsOf};
