@@ -35,14 +35,17 @@ function readChoice({base, sections, report}: Source): ChoiceQuestion {
   if (section && items.length < 2) report(section.line, `'${base.id}' has ${items.length} option${items.length === 1 ? '' : 's'}; a choice needs at least two`);
   if (items.length > 26) report(section!.line, `'${base.id}' has ${items.length} options; there are letters for 26`);
   const right = options.filter((option) => option.right).map((option) => option.letter);
-  if (items.length > 0 && right.length === 0) report(section!.line, `'${base.id}' has no right option; mark it with [x]`);
+  // Where an option could not be read, its [x] may be the one that is missed here.
+  if (items.length > 0 && right.length === 0 && items.every(({text}) => optionPattern.test(text))) report(section!.line, `'${base.id}' has no right option; mark it with [x]`);
   if (right.length > 1) report(section!.line, `'${base.id}' has ${right.length} right options (${right.join(', ')}); mark one with [x] and the others with [ ]`);
   return {...base, kind: 'choice', options};
 }
 
+const optionPattern = /^\[([ xX])\]\s+([A-Z])\.\s*(.*)$/s;
+
 function readOption(item: Item, at: number, id: string, report: Report): Option {
   const expected = String.fromCharCode(65 + at);
-  const found = /^\[([ xX])\]\s+([A-Z])\.\s*(.*)$/s.exec(item.text);
+  const found = optionPattern.exec(item.text);
   if (!found) report(item.line, `${shown(item.text)} is no option of '${id}': write \`- [ ] ${expected}. text\`, or \`- [x] ${expected}. text\` where it is right`);
   const [, mark = ' ', letter = expected, text = ''] = found ?? [];
   if (letter !== expected) report(item.line, `option ${letter} of '${id}' stands where ${expected} should; letters run from A without a gap`);

@@ -59,9 +59,9 @@ export function reconcileCard(id: unknown, measured: unknown, unit: unknown = ''
   const first = predicted(id);
   if (!first) return card('○', `Measured: ${withUnit(value)}. There is no prediction '${id}' to set beside it.`);
   const inUnit = convert(first.value, first.unit, unit);
-  const both = `You predicted ${withUnit(first)}; measured: ${withUnit(value)}.`;
-  if (inUnit === null) return card('!', `${both} ${mismatch(first.unit, unit)}`);
-  return card('○', `${both} ${compared(inUnit, measured)}`);
+  if (inUnit === null) return card('!', `You predicted ${withUnit(first)}; measured: ${withUnit(value)}. ${mismatch(first.unit, unit)}`);
+  const also = first.unit === unit ? '' : ` (${withUnit({value: inUnit, unit})})`;
+  return card('○', `You predicted ${withUnit(first)}${also}; measured: ${withUnit(value)}. ${compared(inUnit, measured)}`);
 }
 
 function mismatch(from: string, to: string): string {
@@ -77,7 +77,7 @@ export function compared(predictedValue: number, measured: number): string {
     return `They differ by ${figure(Math.abs(measured - predictedValue))}; with a zero or a change of sign a ratio says nothing.`;
   }
   const ratio = measured / predictedValue;
-  if (ratio > 0.9 && ratio < 1.1) return `Measured is ${figure(ratio)} times your prediction: within 10 %.`;
-  const size = ratio > 1 ? 'more' : 'less';
-  return `Measured is ${figure(ratio)} times your prediction: ${size} than you expected, by a factor of ${figure(ratio > 1 ? ratio : 1 / ratio)}.`;
+  const said = `That is ${figure(ratio)} times your prediction`;
+  if (ratio > 0.9 && ratio < 1.1) return `${said}: within 10 %.`;
+  return ratio > 1 ? `${said}.` : `${said}, which was ${figure(1 / ratio)} times too large.`;
 }

@@ -66,7 +66,15 @@ export function keep(id: string, more: Partial<Omit<Kept, 'id'>>): boolean {
     renameSync(half, file);
     return true;
   } catch {
-    rmSync(half, {force: true});
+    discard(half);
     return false;
+  }
+}
+
+function discard(file: string): void {
+  try {
+    rmSync(file, {force: true});
+  } catch {
+    // Where nothing could be written there is nothing to remove.
   }
 }

@@ -38,7 +38,11 @@ export async function runTests(question: CodeQuestion, given: AnyFunction): Prom
     };
     try {
       const value = given(...args);
-      return value instanceof Promise ? value.then(settle) : settle(value);
+      if (!(value instanceof Promise)) return settle(value);
+      const settled = value.then(settle);
+      // A test that does not wait for its promise must not end the kernel when that fails later.
+      settled.catch(() => (blank = false));
+      return settled;
     } catch (error) {
       blank = false;
       throw error;

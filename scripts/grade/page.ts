@@ -14,12 +14,21 @@ const style = `
 :root { color-scheme: light dark; --paper: #fdfcf8; --ink: #23211c; --edge: #6d685c; }
 @media (prefers-color-scheme: dark) { :root { --paper: #1b1a17; --ink: #ece8dd; --edge: #a8a296; } }
 body { margin: 2rem auto; padding: 0 1rem; max-width: 46rem; background: var(--paper); color: var(--ink); font: 1rem/1.55 system-ui, "Liberation Sans", Arial, sans-serif; overflow-wrap: break-word; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin: 0; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin: 0; } h3 { font-size: 1rem; margin-bottom: .2rem; }
 section { border: 1px solid var(--edge); border-left-width: 6px; padding: .8rem 1.2rem; margin: 1.2rem 0; }
 section.right { border-left-style: solid; } section.wrong { border-left-style: double; } section.other { border-left-style: dashed; }
 .status { font-weight: bold; margin: .2rem 0; }
 ol.options { list-style: none; padding-left: 0; } ol.options p { display: inline; }
 code { font-family: ui-monospace, "Liberation Mono", monospace; }`;
+
+const rendered = new Map<string, string>();
+
+/** The bank's Markdown as HTML, each text once for all learners. */
+function html(markdown: string): string {
+  let made = rendered.get(markdown);
+  if (made === undefined) rendered.set(markdown, (made = renderMarkdown(markdown)));
+  return made;
+}
 
 /** The page as HTML. Whatever comes from a submission is escaped. */
 export function feedbackPage(bank: Bank, {learner, score, max, questions, problems}: LearnerResult): string {
@@ -49,12 +58,12 @@ ${problems.length > 0 ? `<h2>To look at</h2>\n<ul>\n${list}\n</ul>\n` : ''}${car
 function section(question: ChoiceQuestion, result: QuestionResult): string {
   const kind = result.status === 'right' || result.status === 'wrong' ? result.status : 'other';
   const given = result.answer === null ? '' : `: ${result.answer}`;
-  const options = question.options.map(({letter, text}) => `<li><strong>${letter}.</strong> ${renderMarkdown(text)}${letter === result.answer ? ' <em>(this answer)</em>' : ''}</li>`);
+  const options = question.options.map(({letter, text}) => `<li><strong>${letter}.</strong> ${html(text)}${letter === result.answer ? ' <em>(this answer)</em>' : ''}</li>`);
   const note = result.status === 'right' || result.status === 'wrong' ? '' : `<p>${escapeHtml(result.message)}</p>`;
   return `<section class="${kind}">
 <h2>${escapeHtml(question.title)}</h2>
 <p class="status">${escapeHtml(`${words[result.status]}${given}`)} (${result.points} of ${result.max})</p>
-${note}${renderMarkdown(question.stem)}<ol class="options">
+${note}${html(question.stem)}<ol class="options">
 ${options.join('\n')}
 </ol>
 ${advice(question, result)}</section>`;
@@ -64,9 +73,9 @@ ${advice(question, result)}</section>`;
 function advice(question: ChoiceQuestion, result: QuestionResult): string {
   const chosen = question.options.find(({letter}) => letter === result.answer);
   const invalid = result.status === 'wrong' && !chosen ? `<p>${escapeHtml(result.message)}</p>\n` : '';
-  const mistake = chosen?.mistake ? `<h3>The mistake behind it</h3>\n${renderMarkdown(chosen.mistake)}` : '';
-  const again = result.points < result.max ? `<h3>Read again</h3>\n${renderMarkdown(question.readAgain)}` : '';
+  const mistake = chosen?.mistake ? `<h3>The mistake behind it</h3>\n${html(chosen.mistake)}` : '';
+  const again = result.points < result.max ? `<h3>Read again</h3>\n${html(question.readAgain)}` : '';
   if (question.mode === 'assessed') return `${invalid}${again}`;
   const steps = question.solution.map((step, at) => `${at + 1}. ${step.replace(/\n/g, '\n   ')}`).join('\n');
-  return `${invalid}${mistake}${again}<details><summary>The solution, in steps</summary>\n${renderMarkdown(steps)}<p><strong>Quick check.</strong></p>\n${renderMarkdown(question.quickCheck)}</details>\n`;
+  return `${invalid}${mistake}${again}<details><summary>The solution, in steps</summary>\n${html(steps)}<p><strong>Quick check.</strong></p>\n${html(question.quickCheck)}</details>\n`;
 }
