@@ -30,7 +30,10 @@ export interface Output {
 export type Rule = (call: Call) => Output | Output[] | null;
 
 export function integers(call: Call, input: number): number[] {
-  return Array.from(call.values(input), Number);
+  const values = call.values(input);
+  const result: number[] = [];
+  for (let i = 0; i < values.length; i++) result.push(Number(values[i]));
+  return result;
 }
 
 export function integer(call: Call, input: number): number {

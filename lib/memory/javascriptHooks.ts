@@ -66,7 +66,7 @@ export function hookJavaScript(counter: Counter): () => void {
   };
 
   function meet(tensor: tf.TensorInfo): void {
-    if (ledger.has(tensor.dataId) || !backend.data.has(tensor.dataId)) return;
+    if (ledger.get(tensor.dataId) || !backend.data.has(tensor.dataId)) return;
     counter.meet(tensor.dataId, tensor.shape, typeNumber(tensor.dtype));
   }
 

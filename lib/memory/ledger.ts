@@ -1,5 +1,7 @@
 /**
  * Worker side. The books of the meter: which buffers are alive, what each takes, who made it. A buffer that several tensors share is one entry.
+ *
+ * It runs at every operation, so an entry hangs on the tensor's data id itself and the entries on one another: no hashing, no search.
  */
 import {Region, View} from './regions';
 
@@ -19,34 +21,39 @@ export interface LiveBuffer {
   view: View | null;
 }
 
+/** A live buffer in the books of one ledger, between its neighbours. */
+interface Entry extends LiveBuffer {
+  ledger: Ledger;
+  before: Entry | null;
+  after: Entry | null;
+}
+
+const ENTRY = Symbol('many-hands memory entry');
+type Tagged = {[ENTRY]?: Entry | null};
+
 export class Ledger {
   liveBytes = 0;
   peakBytes = 0;
   /** The buffer whose coming made the peak. */
   peakBuffer: LiveBuffer | null = null;
-  private readonly buffers = new Map<object, LiveBuffer>();
+  private last: Entry | null = null;
   private readonly regions = new Map<ArrayBufferLike, Region>();
 
-  has(tensor: object): boolean {
-    return this.buffers.has(tensor);
-  }
-
+  /** The buffer of `tensor` (a tfjs data id); undefined for one that is not in these books. */
   get(tensor: object): LiveBuffer | undefined {
-    return this.buffers.get(tensor);
+    const entry = (tensor as Tagged)[ENTRY];
+    return entry && entry.ledger === this ? entry : undefined;
   }
 
-  /** A new buffer for `tensor` (a tfjs data id). */
-  add(tensor: object, bytes: number, shape: readonly number[], type: number, op: string, layer: string | null): LiveBuffer {
-    const buffer: LiveBuffer = {bytes, shape, type, op, layer, tensors: 1, view: null};
-    this.buffers.set(tensor, buffer);
-    this.grow(bytes, buffer);
-    return buffer;
+  /** A new buffer for `tensor`. */
+  add(tensor: object, bytes: number, shape: readonly number[], type: number, op: string, layer: string | null): void {
+    this.enter(tensor, bytes, shape, type, op, layer, null, bytes);
   }
 
   /** `tensor` shares the buffer of `owner`. */
   share(tensor: object, owner: LiveBuffer): void {
     owner.tensors++;
-    this.buffers.set(tensor, owner);
+    (tensor as Tagged)[ENTRY] = owner as Entry;
   }
 
   /** What holding `values` would add: nothing where a live tensor already lies over the same memory. */
@@ -59,35 +66,37 @@ export class Ledger {
    * whole as long as any tensor lies in it.
    */
   addView(tensor: object, values: ArrayBufferView, whole: boolean, shape: readonly number[], type: number, op: string, layer: string | null): void {
-    const key = values.buffer;
-    let region = this.regions.get(key);
-    if (!region) this.regions.set(key, region = new Region(key, whole));
+    const memory = values.buffer;
+    let region = this.regions.get(memory);
+    if (!region) this.regions.set(memory, region = new Region(memory, whole));
     const {view, grown} = region.add(values.byteOffset, values.byteLength);
-    const buffer: LiveBuffer = {bytes: values.byteLength, shape, type, op, layer, tensors: 1, view};
-    this.buffers.set(tensor, buffer);
-    this.grow(grown, buffer);
+    this.enter(tensor, values.byteLength, shape, type, op, layer, view, grown);
   }
 
   /** `tensor` is gone; its buffer too when no other shares it. */
   release(tensor: object): void {
-    const buffer = this.buffers.get(tensor);
-    if (!buffer) return;
-    this.buffers.delete(tensor);
-    if (--buffer.tensors > 0) return;
-    if (!buffer.view) {
-      this.liveBytes -= buffer.bytes;
+    const entry = (tensor as Tagged)[ENTRY];
+    if (!entry || entry.ledger !== this) return;
+    (tensor as Tagged)[ENTRY] = null;
+    if (--entry.tensors > 0) return;
+    if (entry.before) entry.before.after = entry.after;
+    if (entry.after) entry.after.before = entry.before;
+    else this.last = entry.before;
+    if (!entry.view) {
+      this.liveBytes -= entry.bytes;
       return;
     }
-    const {region} = buffer.view;
-    this.liveBytes -= region.remove(buffer.view);
+    const {region} = entry.view;
+    this.liveBytes -= region.remove(entry.view);
     if (region.empty) this.regions.delete(region.memory);
   }
 
   /** The `count` largest buffers alive; tensors over the same memory are one. */
   largest(count: number): LiveBuffer[] {
     const distinct = new Map<object, LiveBuffer>();
-    for (const buffer of this.buffers.values()) distinct.set(buffer.view ?? buffer, buffer);
-    return [...distinct.values()].sort((a, b) => b.bytes - a.bytes).slice(0, count);
+    for (let entry = this.last; entry; entry = entry.before) distinct.set(entry.view ?? entry, entry);
+    return [...distinct.values()].sort((a, b) => b.bytes - a.bytes).slice(0, count)
+      .map(({bytes, shape, type, op, layer, tensors, view}) => ({bytes, shape, type, op, layer, tensors, view}));
   }
 
   resetPeak(): void {
@@ -95,11 +104,16 @@ export class Ledger {
     this.peakBuffer = null;
   }
 
-  private grow(bytes: number, buffer: LiveBuffer): void {
-    this.liveBytes += bytes;
+  private enter(tensor: object, bytes: number, shape: readonly number[], type: number, op: string, layer: string | null, view: View | null, grown: number): void {
+    const before = this.last;
+    const entry: Entry = {bytes, shape, type, op, layer, tensors: 1, view, ledger: this, before, after: null};
+    if (before) before.after = entry;
+    this.last = entry;
+    (tensor as Tagged)[ENTRY] = entry;
+    this.liveBytes += grown;
     if (this.liveBytes > this.peakBytes) {
       this.peakBytes = this.liveBytes;
-      this.peakBuffer = buffer;
+      this.peakBuffer = entry;
     }
   }
 }

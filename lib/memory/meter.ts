@@ -10,7 +10,7 @@ import type {Call, Output} from './call';
 import {tensorBytes} from './elementTypes';
 import {hookJavaScript} from './javascriptHooks';
 import {Ledger, LiveBuffer} from './ledger';
-import {newBytes, outputsOf} from './outputShapes';
+import {mayShare, newBytes, outputsOf} from './outputShapes';
 import {MemoryLimitError} from './refusal';
 import {hookTensorFlow} from './tensorflowHooks';
 
@@ -54,6 +54,11 @@ export class Counter {
     return stepContext()?.layer ?? null;
   }
 
+  /** False where nobody asks what an operation that makes its own outputs will make: there is no limit, and no observer. */
+  asks(op: string): boolean {
+    return this.limitBytes !== undefined || this.observer !== null || mayShare(op);
+  }
+
   /** The rule's word on `call`; null where there is none, or where its inputs are wrong, which the engine will say better. */
   foretell(call: Call): Output[] | null {
     try {
@@ -70,7 +75,6 @@ export class Counter {
   }
 
   admitForetold(op: string, outputs: readonly Output[]): void {
-    if (this.limitBytes === undefined) return;
     this.admit(op, newBytes(outputs), () => outputs.filter((output) => output.from === undefined));
   }
 
@@ -82,7 +86,7 @@ export class Counter {
 
   /** A tensor that was there before the count began: it counts from when it is first met. */
   meet(tensor: object, shape: readonly number[], type: number): void {
-    if (!this.ledger.has(tensor)) this.ledger.add(tensor, tensorBytes(shape, type), shape, type, 'earlier', null);
+    if (!this.ledger.get(tensor)) this.ledger.add(tensor, tensorBytes(shape, type), shape, type, 'earlier', null);
   }
 }
 

@@ -37,6 +37,16 @@ export function hasRule(op: string): boolean {
   return table.has(op);
 }
 
+/** Operations that may hand on their input's buffer; all others make their own. */
+const MAY_SHARE = new Set(`
+  AddN All Any BatchToSpaceND BroadcastTo Cast Einsum EuclideanNorm ExpandDims Identity Max Mean Min MirrorPad Pack Pad PadV2 Prod
+  Reshape ReverseV2 Slice SpaceToBatchND Split SplitV Squeeze StopGradient StridedSlice Sum Tile Transpose Unpack`.trim().split(/\s+/));
+
+/** False where the outputs of `op` are its own whatever its inputs are. */
+export function mayShare(op: string): boolean {
+  return MAY_SHARE.has(op);
+}
+
 /** The outputs that `call` will have; null where there is no rule for it, or only running tells. */
 export function outputsOf(call: Call): Output[] | null {
   const outputs = table.get(call.op)?.(call) ?? null;

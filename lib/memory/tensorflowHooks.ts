@@ -50,21 +50,17 @@ class TensorFlowCall implements Call {
   }
 }
 
-/** The operation that runs now, and how many of its outputs have come. */
-interface Running {
-  op: string;
-  inputs: readonly tf.Tensor[];
-  foretold: Output[] | null;
-  next: number;
-  record: OperationRecord | null;
-}
-
 /** Wraps the backend in force; returns what takes the wrapping off. */
 export function hookTensorFlow(counter: Counter): () => void {
   const backend = tf.backend() as unknown as Backend;
   const {ledger} = counter;
   const state = tf.engine().state;
-  let running: Running | null = null;
+  // The operation that runs now, and how many of its outputs have come.
+  let operation: string | null = null;
+  let sources: readonly tf.Tensor[] = [];
+  let foretold: readonly Output[] | null = null;
+  let arrived = 0;
+  let record: OperationRecord | null = null;
 
   const original = {
     move: backend.move,
@@ -76,62 +72,91 @@ export function hookTensorFlow(counter: Counter): () => void {
 
   function meet(input: tf.Tensor): void {
     // An Int64Scalar, which only summaries use, is no tensor and is not in the map.
-    if (ledger.has(input.dataId) || !input.dataId || !backend.tensorMap.has(input.dataId)) return;
+    if (!input.dataId || ledger.get(input.dataId) || !backend.tensorMap.has(input.dataId)) return;
     const {shape, dtype} = backend.tensorMap.get(input.dataId);
     counter.meet(input.dataId, shape, dtype);
   }
 
-  function execute<T>(op: string, attributes: Attribute[], inputs: tf.Tensor[], run: () => T): T {
-    for (const input of inputs) meet(input);
-    const foretold = counter.foretell(new TensorFlowCall(op, attributes, inputs, backend));
-    if (foretold) counter.admitForetold(op, foretold);
-    const record: OperationRecord | null = counter.observer && {op, layer: counter.layer(), foretold, outputs: [], liveBefore: ledger.liveBytes, liveBytes: 0};
-    const before = ledger.liveBytes;
-    running = {op, inputs, foretold, next: 0, record};
-    let result: T;
-    try {
-      result = run();
-    } finally {
-      running = null;
-    }
+  /** Before an operation: refuses what would pass the limit, and sets down what its outputs will be. */
+  function begin(op: string, attributes: Attribute[], inputs: tf.Tensor[]): void {
+    for (let i = 0; i < inputs.length; i++) meet(inputs[i]);
+    foretold = counter.asks(op) ? counter.foretell(new TensorFlowCall(op, attributes, inputs, backend)) : null;
+    if (foretold && counter.limitBytes !== undefined) counter.admitForetold(op, foretold);
+    if (counter.observer) record = {op, layer: counter.layer(), foretold, outputs: [], liveBefore: ledger.liveBytes, liveBytes: 0};
+    operation = op;
+    sources = inputs;
+    arrived = 0;
+  }
+
+  /** After one that ran: an operation that no rule foretold has been counted by now, and is refused if it passed the limit. */
+  function complete(op: string, before: number, outputs: tf.Tensor | tf.Tensor[]): void {
     if (record) {
       record.liveBytes = ledger.liveBytes;
       counter.observer?.(record);
     }
-    if (!foretold && counter.limitBytes !== undefined && ledger.liveBytes > counter.limitBytes && ledger.liveBytes > before) {
-      const outputs = ([] as tf.Tensor[]).concat(result as tf.Tensor | tf.Tensor[]);
-      const shapes = outputs.map((output) => ({shape: output.shape, type: backend.tensorMap.get(output.dataId).dtype}));
-      const bytes = ledger.liveBytes - before;
-      for (const output of outputs) output.dispose();
-      counter.refuse(op, bytes, before, shapes, true);
-    }
-    return result;
+    if (foretold || counter.limitBytes === undefined || ledger.liveBytes <= Math.max(before, counter.limitBytes)) return;
+    const made = Array.isArray(outputs) ? outputs : [outputs];
+    const shapes = made.map((output) => ({shape: output.shape, type: backend.tensorMap.get(output.dataId).dtype}));
+    const bytes = ledger.liveBytes - before;
+    for (const output of made) output.dispose();
+    counter.refuse(op, bytes, before, shapes, true);
   }
 
-  backend.executeSingleOutput = (op, attributes, inputs) =>
-    execute(op, attributes, inputs, () => original.executeSingleOutput.call(backend, op, attributes, inputs));
-  backend.executeMultipleOutputs = (op, attributes, inputs, outputs) =>
-    execute(op, attributes, inputs, () => original.executeMultipleOutputs.call(backend, op, attributes, inputs, outputs));
+  function end(): void {
+    operation = null;
+    sources = [];
+    foretold = null;
+    record = null;
+  }
+
+  backend.executeSingleOutput = (op, attributes, inputs) => {
+    begin(op, attributes, inputs);
+    try {
+      const before = ledger.liveBytes;
+      const output = original.executeSingleOutput.call(backend, op, attributes, inputs);
+      complete(op, before, output);
+      return output;
+    } finally {
+      end();
+    }
+  };
+  backend.executeMultipleOutputs = (op, attributes, inputs, count) => {
+    begin(op, attributes, inputs);
+    try {
+      const before = ledger.liveBytes;
+      const outputs = original.executeMultipleOutputs.call(backend, op, attributes, inputs, count);
+      complete(op, before, outputs);
+      return outputs;
+    } finally {
+      end();
+    }
+  };
 
   backend.createOutputTensor = (metadata) => {
     const tensor = original.createOutputTensor.call(backend, metadata);
-    const from = running?.foretold?.[running.next++]?.from;
-    const owner = from === undefined || !running ? undefined : ledger.get(running.inputs[from].dataId);
+    const from = foretold?.[arrived++]?.from;
+    const owner = from === undefined ? undefined : ledger.get(sources[from].dataId);
     const bytes = tensorBytes(metadata.shape, metadata.dtype);
     if (owner) ledger.share(tensor.dataId, owner);
-    else ledger.add(tensor.dataId, bytes, metadata.shape, metadata.dtype, running?.op ?? 'a saved model', counter.layer());
-    running?.record?.outputs.push({shape: metadata.shape, type: metadata.dtype, bytes, shared: owner !== undefined});
+    else ledger.add(tensor.dataId, bytes, metadata.shape, metadata.dtype, operation ?? 'a saved model', counter.layer());
+    record?.outputs.push({shape: metadata.shape, type: metadata.dtype, bytes, shared: owner !== undefined});
     return tensor;
   };
 
   backend.move = (id, values, shape, dtype, references) => {
     const type = typeNumber(dtype);
-    const bytes = ArrayBuffer.isView(values) ? ledger.growthOf(values, false) : tensorBytes(shape, type);
-    // A kernel's own small arguments pass: refused halfway, it would leave those that it has made already.
-    if (state.kernelDepth === 0) counter.admit('data', bytes, () => [{shape, type}]);
+    if (state.kernelDepth > 0 || !ArrayBuffer.isView(values)) {
+      // A kernel's own small arguments (axes, sizes) are fresh arrays. They are not held to the limit: a kernel refused halfway
+      // would leave those that it has made already.
+      const bytes = tensorBytes(shape, type);
+      if (state.kernelDepth === 0) counter.admit('data', bytes, () => [{shape, type}]);
+      original.move.call(backend, id, values, shape, dtype, references);
+      ledger.add(id, bytes, shape, type, 'data', counter.layer());
+      return;
+    }
+    if (counter.limitBytes !== undefined) counter.admit('data', ledger.growthOf(values, false), () => [{shape, type}]);
     original.move.call(backend, id, values, shape, dtype, references);
-    if (ArrayBuffer.isView(values)) ledger.addView(id, values, false, shape, type, 'data', counter.layer());
-    else ledger.add(id, bytes, shape, type, 'data', counter.layer());
+    ledger.addView(id, values, false, shape, type, 'data', counter.layer());
   };
 
   backend.disposeData = (id, force) => {

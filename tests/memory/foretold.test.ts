@@ -1,7 +1,7 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {tf} from '#lib/devices/index.js';
 import {MemoryMeter, OperationRecord, startMeter} from '#lib/memory/meter.js';
-import {newBytes} from '#lib/memory/outputShapes.js';
+import {mayShare, newBytes} from '#lib/memory/outputShapes.js';
 import {Exercise, layerExercises, operationExercises, trainingExercises} from './exercises';
 import {ProbeAttribute, ProbeInput, tensorflowProbe} from './tensorflowProbe';
 
@@ -58,6 +58,7 @@ describe('what the rules foretell is what TensorFlow makes', () => {
     expect(foretold, `${op} has no rule`).not.toBeNull();
     if (!foretold) return;
     expect(foretold.length, op).toBe(outputs.length);
+    if (!mayShare(op)) expect(foretold.some((told) => told.from !== undefined), `${op} shares, and is not in the list of those that may`).toBe(false);
     foretold.forEach((told, i) => {
       const {shape, type} = outputs[i];
       expect(type, `${op}, type`).toBe(told.type);

@@ -6,9 +6,10 @@ import {BOOL, COMPLEX64, FLOAT, INT32} from '../elementTypes';
 
 /** The shape that two shapes stretch to, by NumPy's rules. */
 export function broadcast(a: readonly number[], b: readonly number[]): readonly number[] {
-  if (a.length < b.length) [a, b] = [b, a];
-  const shift = a.length - b.length;
-  return a.map((dim, i) => (i < shift || b[i - shift] === 1 ? dim : dim === 1 ? b[i - shift] : dim));
+  const [long, short] = a.length < b.length ? [b, a] : [a, b];
+  if (short.length === 0) return long;
+  const shift = long.length - short.length;
+  return long.map((dim, i) => (i < shift || dim !== 1 ? dim : short[i - shift]));
 }
 
 const like = (input: number): Rule => (call) => ({shape: call.shape(input), type: call.type(input)});
@@ -25,12 +26,12 @@ export function sharing(rule: (call: Call) => Output, shares: (call: Call, outpu
 }
 
 /** `shape` without `axes`, or with ones in their place. */
-function reducedShape(shape: readonly number[], axes: Set<number>, keep: boolean): number[] {
+function reducedShape(shape: readonly number[], axes: readonly number[], keep: boolean): number[] {
   const result: number[] = [];
-  shape.forEach((dim, i) => {
-    if (!axes.has(i)) result.push(dim);
+  for (let i = 0; i < shape.length; i++) {
+    if (!axes.includes(i)) result.push(shape[i]);
     else if (keep) result.push(1);
-  });
+  }
   return result;
 }
 
@@ -38,9 +39,9 @@ function reducedShape(shape: readonly number[], axes: Set<number>, keep: boolean
 function reduction(type?: number): Rule {
   return (call) => {
     const shape = call.shape(0);
-    const axes = new Set(integers(call, 1).map((axis) => (axis < 0 ? axis + shape.length : axis)));
+    const axes = integers(call, 1).map((axis) => (axis < 0 ? axis + shape.length : axis));
     const output: Output = {shape: reducedShape(shape, axes, Boolean(call.attribute('keep_dims'))), type: type ?? call.type(0)};
-    if ([...axes].every((axis) => shape[axis] === 1)) output.from = 0;
+    if (axes.every((axis) => shape[axis] === 1)) output.from = 0;
     return output;
   };
 }
@@ -48,7 +49,7 @@ function reduction(type?: number): Rule {
 const argument: Rule = (call) => {
   const shape = call.shape(0);
   const axis = integer(call, 1);
-  return {shape: reducedShape(shape, new Set([axis < 0 ? axis + shape.length : axis]), false), type: INT32};
+  return {shape: reducedShape(shape, [axis < 0 ? axis + shape.length : axis], false), type: INT32};
 };
 
 /** A shape that the first input lists; elements of the type that `attribute` names. */
