@@ -36,8 +36,13 @@ export function formatSeconds(seconds: number): string {
   if (size < 59.95) return `${formatNumber(seconds)} s`;
   if (size < 3599.5) return parts(seconds, 60, 'min', 1, 's');
   if (size < 86_370) return parts(seconds, 3600, 'h', 60, 'min');
-  if (size < 365 * 86_400) return `${formatNumber(seconds / 86_400)} days`;
-  return `${formatNumber(seconds / (365.25 * 86_400))} years`;
+  if (size < 365 * 86_400) return long(seconds / 86_400, 'day');
+  return long(seconds / (365.25 * 86_400), 'year');
+}
+
+function long(value: number, noun: string): string {
+  const words = formatNumber(value);
+  return `${words} ${noun}${words === '1' ? '' : 's'}`;
 }
 
 function parts(seconds: number, large: number, largeName: string, small: number, smallName: string): string {

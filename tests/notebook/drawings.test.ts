@@ -1,0 +1,100 @@
+import {describe, expect, it} from 'vitest';
+import {Drawing} from '#lib/notebook/drawing.js';
+import {courseMapDrawing} from '#lib/notebook/drawings/courseMap.js';
+import {oneMachineDrawing} from '#lib/notebook/drawings/oneMachine.js';
+import {dataParallelDrawing, modelParallelDrawing} from '#lib/notebook/drawings/parallelism.js';
+import {puzzleDrawing} from '#lib/notebook/drawings/puzzle.js';
+import {lossChartSvg} from '#lib/notebook/lossChart.js';
+import {linear, thinned, ticks} from '#lib/notebook/scale.js';
+import type {View} from '#lib/notebook/view.js';
+import {elements, imageOf} from './xml';
+
+const map = courseMapDrawing([{name: 'Start', stops: [{id: '00', title: 'Many & hands'}, {id: '01', title: 'One machine', ready: false}]}], '00');
+const drawings: Record<string, View> = {
+  puzzle: puzzleDrawing(), 'puzzle with eight hands': puzzleDrawing(8), dataParallel: dataParallelDrawing(), modelParallel: modelParallelDrawing(), oneMachine: oneMachineDrawing(), map,
+};
+
+describe.each(Object.entries(drawings))('%s', (_, view) => {
+  const html = String(view.outputs[0]!['text/html']);
+  const {svg, alt} = imageOf(html);
+
+  it('is a whole SVG picture with the same words as title, alt text and text', () => {
+    expect(elements(svg)[0]).toBe('svg');
+    expect(alt.length).toBeGreaterThan(60);
+    expect(svg).toContain(`<title>${alt}</title>`);
+    expect(html).toMatch(/<figcaption>[^<]+<\/figcaption>/);
+    expect(view.text.length).toBeGreaterThan(80);
+  });
+
+  it('uses only patterns that it defines, and fetches nothing', () => {
+    const used = [...svg.matchAll(/url\(#([^)]+)\)/g)].map((match) => match[1]!);
+    for (const id of used) expect(svg).toContain(`<pattern id="${id}"`);
+    expect(svg.replace('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:|<script|<style/);
+  });
+
+  it('keeps every word on the card', () => {
+    const [, width, height] = /viewBox="0 0 (\d+) (\d+)"/.exec(svg)!.map(Number);
+    for (const [, x, y] of svg.matchAll(/<text x="([\d.-]+)" y="([\d.-]+)"/g)) {
+      expect(Number(x)).toBeGreaterThan(0);
+      expect(Number(x)).toBeLessThan(width!);
+      expect(Number(y)).toBeGreaterThan(0);
+      expect(Number(y)).toBeLessThan(height!);
+    }
+  });
+});
+
+describe('the map', () => {
+  it('says where the reader is and what is to come', () => {
+    expect(map.text).toContain('00 Many & hands (you are here)');
+    expect(map.text).toContain('01 One machine (to come)');
+    expect(imageOf(map.outputs[0]!['text/html']).svg).toContain('Many &#38; hands');
+  });
+});
+
+describe('a drawing', () => {
+  it('marks a rank by colour and by pattern', () => {
+    const svg = new Drawing(100, 100, 'Two boxes.').box({x: 1, y: 1, width: 20, height: 20}, 'a', {rank: 0}).box({x: 30, y: 1, width: 20, height: 20}, 'b', {rank: 1}).svg();
+    expect(svg.match(/<pattern /g)).toHaveLength(1);
+  });
+});
+
+describe('the loss chart', () => {
+  const chart = {losses: Array.from({length: 5000}, (_, at) => ({at: at + 1, value: 5 / (at + 1)})), validation: [{at: 2500, value: 1}], totalSteps: 5000, epochEnds: [2500]};
+
+  it('stays small however long the run', () => {
+    const svg = lossChartSvg(chart);
+    expect(elements(svg)).toContain('polyline');
+    expect(svg.length).toBeLessThan(12_000);
+  });
+
+  it('draws a chart without a step, one with a single step and one of equal values', () => {
+    for (const losses of [[], [{at: 1, value: 2}], [{at: 1, value: 2}, {at: 2, value: 2}], [{at: 1, value: 0}], [{at: 1, value: -3}]]) {
+      expect(elements(lossChartSvg({...chart, losses, validation: []})).length).toBeGreaterThan(5);
+    }
+  });
+});
+
+describe('axes', () => {
+  it('have round ticks that hold the values', () => {
+    expect(ticks(0, 2.4, 4)).toEqual([0, 1, 2, 3]);
+    expect(ticks(0, 0.29, 3)).toEqual([0, 0.1, 0.2, 0.3]);
+    expect(ticks(-3, 5, 4)).toEqual([-4, -2, 0, 2, 4, 6]);
+    expect(ticks(2, 2, 4).length).toBeGreaterThan(1);
+    for (const [low, high] of [[0, 1e-7], [0, 123456], [-1, 1]] as const) {
+      const made = ticks(low, high);
+      expect(made[0]).toBeLessThanOrEqual(low);
+      expect(made.at(-1)).toBeGreaterThanOrEqual(high);
+    }
+  });
+
+  it('place a value between two ends', () => {
+    expect(linear([0, 10], [100, 0])(2.5)).toBe(75);
+    expect(linear([3, 3], [0, 10])(3)).toBe(0);
+  });
+
+  it('thin points to means and keep the last', () => {
+    const points = Array.from({length: 10}, (_, at) => ({at, value: at * 2}));
+    expect(thinned(points, 20)).toEqual(points);
+    expect(thinned(points, 5)).toEqual([0.5, 2.5, 4.5, 6.5, 8.5, 9].map((at) => ({at, value: at * 2})));
+  });
+});
