@@ -1,5 +1,8 @@
 /** The public list of `many-hands`, and nothing else. */
-export {tf, engineInfo} from './devices/engine';
+// Its types too (`x as tf.Tensor`), which a constant would not carry; the engine below gives this one tfjs its backend.
+import * as tf from '@tensorflow/tfjs';
+export {tf};
+export {engineInfo} from './devices/engine';
 export type {EngineInfo, EngineName} from './devices/engine';
 export {devices} from './devices/devices';
 export type {Device} from './devices/devices';
