@@ -4,7 +4,7 @@ export type {MnistOptions, MnistPartOptions} from './mnist';
 export {carVideo, drivingFrames, drivingModule} from './driving';
 export type {DrivingFrames, DrivingOptions} from './driving';
 export type {Bend} from './road';
-export {corpusTokens, decode, encode, textCorpus, textModule, VOCABULARY} from './text';
+export {textTokens, decodeText, encodeText, textCorpus, textModule, TEXT_VOCABULARY} from './text';
 export type {TextOptions} from './text';
 export {sampleRange} from './samples';
 export type {Samples} from './samples';

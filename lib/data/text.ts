@@ -12,9 +12,9 @@ import {Random} from '../base/random';
 import type {Samples} from './samples';
 
 /** The 96 characters, a token each, by token: 0 is the end of a line, 1 to 95 are the printable ASCII characters from space to ~. */
-export const VOCABULARY: readonly string[] = ['\n', ...Array.from({length: 95}, (_, i) => String.fromCharCode(32 + i))];
+export const TEXT_VOCABULARY: readonly string[] = ['\n', ...Array.from({length: 95}, (_, i) => String.fromCharCode(32 + i))];
 
-const UNKNOWN = VOCABULARY.indexOf('?');
+const UNKNOWN = TEXT_VOCABULARY.indexOf('?');
 /** The part of the corpus at its end that is kept for testing. */
 const TEST_SHARE = 0.1;
 const PARTS = ['train', 'test'] as const;
@@ -29,7 +29,7 @@ export interface TextOptions {
 }
 
 /** Text as tokens: a carriage return is dropped, a tab is a space, and a character that is not in the vocabulary is '?'. */
-export function encode(text: string): Uint8Array {
+export function encodeText(text: string): Uint8Array {
   const tokens = new Uint8Array(text.length);
   let length = 0;
   for (let i = 0; i < text.length; i++) {
@@ -43,12 +43,12 @@ export function encode(text: string): Uint8Array {
 }
 
 /** Tokens as text. Throws BAD_DATA for a number that is no token. */
-export function decode(tokens: Iterable<number>): string {
+export function decodeText(tokens: Iterable<number>): string {
   let text = '';
   for (const token of tokens) {
-    const character = VOCABULARY[token];
+    const character = TEXT_VOCABULARY[token];
     if (character === undefined) {
-      throw new ManyHandsError('BAD_DATA', `A token is a whole number from 0 to ${VOCABULARY.length - 1}, and this is ${shown(token)}.`);
+      throw new ManyHandsError('BAD_DATA', `A token is a whole number from 0 to ${TEXT_VOCABULARY.length - 1}, and this is ${shown(token)}.`);
     }
     text += character;
   }
@@ -58,7 +58,7 @@ export function decode(tokens: Iterable<number>): string {
 let corpus: Uint8Array | null = null;
 
 /** The whole text as tokens, the files in the order of their names; read once a process. */
-export function corpusTokens(): Uint8Array {
+export function textTokens(): Uint8Array {
   if (corpus) return corpus;
   let folder: string;
   try {
@@ -67,7 +67,7 @@ export function corpusTokens(): Uint8Array {
     throw new ManyHandsError('BAD_DATA', 'The npm package typescript, whose declaration files are the text, is not installed. Run: npm install', {cause: error});
   }
   const names = readdirSync(folder).filter((name) => /^lib\..*\.d\.ts$/.test(name)).sort();
-  corpus = encode(names.map((name) => readFileSync(join(folder, name), 'utf8')).join('\n'));
+  corpus = encodeText(names.map((name) => readFileSync(join(folder, name), 'utf8')).join('\n'));
   return corpus;
 }
 
@@ -78,7 +78,7 @@ export function corpusTokens(): Uint8Array {
 export function textCorpus(options: TextOptions): Samples {
   checkNames('textCorpus', options, ['sequence', 'samples', 'seed', 'part']);
   const {part = 'train', seed} = options;
-  const tokens = corpusTokens();
+  const tokens = textTokens();
   if (!PARTS.includes(part)) throw new ManyHandsError('BAD_OPTION', `textCorpus: part is ${oneOf(PARTS)}, and this is ${shown(part)}.`);
   const split = Math.floor(tokens.length * (1 - TEST_SHARE));
   const text = part === 'train' ? tokens.subarray(0, split) : tokens.subarray(split);

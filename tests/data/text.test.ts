@@ -1,46 +1,46 @@
 import {describe, expect, it} from 'vitest';
-import {corpusTokens, decode, encode, textCorpus, textModule, VOCABULARY} from '#lib/data/text.js';
+import {textTokens, decodeText, encodeText, textCorpus, textModule, TEXT_VOCABULARY} from '#lib/data/text.js';
 
 describe('the tokens', () => {
   it('are 96 characters, and text comes back', () => {
-    expect(VOCABULARY.length).toBe(96);
-    expect(new Set(VOCABULARY).size).toBe(96);
-    expect([...encode(VOCABULARY.join(''))]).toEqual(VOCABULARY.map((_, token) => token));
+    expect(TEXT_VOCABULARY.length).toBe(96);
+    expect(new Set(TEXT_VOCABULARY).size).toBe(96);
+    expect([...encodeText(TEXT_VOCABULARY.join(''))]).toEqual(TEXT_VOCABULARY.map((_, token) => token));
     const text = 'interface Array<T> {\n    length: number; // ~!@#$%^&*()\n}\n';
-    expect(decode(encode(text))).toBe(text);
+    expect(decodeText(encodeText(text))).toBe(text);
   });
   it('have a place for every other character', () => {
-    expect(decode(encode('a\tb\r\nü€'))).toBe('a b\n??');
-    expect(() => decode([96])).toThrow(/from 0 to 95.*96/);
+    expect(decodeText(encodeText('a\tb\r\nü€'))).toBe('a b\n??');
+    expect(() => decodeText([96])).toThrow(/from 0 to 95.*96/);
   });
 });
 
 describe('textCorpus', () => {
   it('is the text of the installed TypeScript', () => {
-    const tokens = corpusTokens();
+    const tokens = textTokens();
     expect(tokens.length).toBeGreaterThan(2_000_000);
     expect(tokens.every((token) => token < 96)).toBe(true);
-    const text = decode(tokens);
+    const text = decodeText(tokens);
     expect(text).toContain('interface Array<T> {');
     expect(text.split('?').length / text.length).toBeLessThan(0.01);
   });
   it('gives windows and the token that follows each', () => {
     const {xs, ys} = textCorpus({sequence: 32, samples: 50, seed: 3});
     expect([xs.shape, ys.shape]).toEqual([[50, 32], [50, 32, 1]]);
-    const text = decode(corpusTokens());
+    const text = decodeText(textTokens());
     for (let i = 0; i < 50; i++) {
       const x = xs.values.subarray(i * 32, (i + 1) * 32);
       const y = ys.values.subarray(i * 32, (i + 1) * 32);
       expect([...y.subarray(0, 31)]).toEqual([...x.subarray(1)]);
-      expect(text).toContain(decode([...x, y[31]]));
+      expect(text).toContain(decodeText([...x, y[31]]));
     }
   });
   it('repeats by seed, and keeps its test part apart', () => {
-    const draw = (seed: number, part?: 'train' | 'test') => decode(textCorpus({sequence: 200, samples: 3, seed, part}).xs.values);
+    const draw = (seed: number, part?: 'train' | 'test') => decodeText(textCorpus({sequence: 200, samples: 3, seed, part}).xs.values);
     expect(draw(1)).toBe(draw(1, 'train'));
     expect(draw(1)).not.toBe(draw(2));
-    const split = Math.floor(corpusTokens().length * 0.9);
-    const [train, test] = [decode(corpusTokens().subarray(0, split)), decode(corpusTokens().subarray(split))];
+    const split = Math.floor(textTokens().length * 0.9);
+    const [train, test] = [decodeText(textTokens().subarray(0, split)), decodeText(textTokens().subarray(split))];
     expect(train).toContain(draw(1).slice(0, 200));
     expect(test).toContain(draw(1, 'test').slice(0, 200));
   });
