@@ -13,19 +13,6 @@ export function formatNumber(value: number, digits = 3): string {
   return text.includes('e') ? grouped.format(Number(text)) : text;
 }
 
-/** Bytes in decimal units: `1.20 MB` is 1.2 · 10^6 bytes. */
-export function formatBytes(bytes: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB', 'PB'];
-  let at = 0;
-  let value = bytes;
-  // 999.5 would round up to 1000 of the smaller unit.
-  while (Math.abs(value) >= 999.5 && at < units.length - 1) {
-    value /= 1000;
-    at++;
-  }
-  return `${formatNumber(value)} ${units[at]}`;
-}
-
 /** A length of time, from `4.20 µs` through `3.20 s` and `2 min 5 s` to `12.0 days` and `3.00 years`. */
 export function formatSeconds(seconds: number): string {
   const size = Math.abs(seconds);

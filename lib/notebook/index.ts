@@ -24,5 +24,5 @@ export {oneMachineDrawing} from './drawings/oneMachine';
 export {courseMapDrawing} from './drawings/courseMap';
 export {renderMarkdown} from './markdown';
 export {rankStyle, kindStyle} from './palette';
-export {formatBytes, formatNumber, formatSeconds} from './format';
+export {formatNumber, formatSeconds} from './format';
 export {listenToRuns} from './listen';

@@ -6,6 +6,7 @@
  * both #fff and #111. The rank colours are middle tones, 3:1 or more on the card and on both themes. Nothing is said by colour
  * alone: with a colour always comes a pattern, a dash and a marker, and a name in letters.
  */
+import type {SpanKind} from '../trace/spans';
 
 /** The card, what is written on it, and the lines that carry no meaning of their own. */
 export const paper = {card: '#fdfcf8', edge: '#c9c4b6', ink: '#23211c', faint: '#5d594e', grid: '#e4e0d4'} as const;
@@ -45,9 +46,6 @@ export function rankStyle(n: number): RankStyle {
     symbol: symbols[turn % symbols.length]!,
   };
 }
-
-/** What a worker was doing, in the words of the trace. */
-export type SpanKind = 'forward' | 'backward' | 'update' | 'input' | 'communication' | 'wait' | 'noCore';
 
 /** How one kind of span looks: a pale fill with a dark edge (a rank's fill is a middle tone), a pattern, a letter and its words. */
 export interface KindStyle {

@@ -2,7 +2,8 @@
  * Caller side. Rows as a table that a screen reader can walk, and the same table in letters for a terminal.
  */
 import {ManyHandsError, shown} from '../base/errors';
-import {formatBytes, formatNumber, formatSeconds} from './format';
+import {formatBytes} from '../base/units';
+import {formatNumber, formatSeconds} from './format';
 import {escapeHtml} from './html';
 import {View} from './view';
 

@@ -5,12 +5,13 @@ import {barsFigure} from '#lib/notebook/figures/bars.js';
 import {growthFigure} from '#lib/notebook/figures/growth.js';
 import {lossFigure} from '#lib/notebook/figures/loss.js';
 import {timelineFigure} from '#lib/notebook/figures/timeline.js';
-import {timeSpentFigure, type SpanLike} from '#lib/notebook/figures/timeSpent.js';
-import {contrast, kindStyles, rankStyle, type SpanKind} from '#lib/notebook/palette.js';
+import {timeSpentFigure} from '#lib/notebook/figures/timeSpent.js';
+import {contrast, kindStyles, rankStyle} from '#lib/notebook/palette.js';
+import type {Span, SpanKind} from '#lib/trace/spans.js';
 import {median, powerLaw} from '#lib/notebook/powerLaw.js';
 
 const run = {history: {epoch: [0, 1], history: {loss: [0.9, 0.4], val_loss: [0.8, 0.5]}}, record: {steps: [1.5, 1.2, 0.9, 0.6, 0.5, 0.4].map((loss) => ({loss}))}};
-const spans: SpanLike[] = [0, 1].flatMap((rank) => (Object.keys(kindStyles) as SpanKind[]).map((kind, at) => (
+const spans: Span[] = [0, 1].flatMap((rank) => (Object.keys(kindStyles) as SpanKind[]).map((kind, at) => (
   {rank, step: 0, kind, name: 'dense', start: 5 + at * 0.01, wallSeconds: 0.01, cpuSeconds: 0.004 + 0.001 * rank})));
 const growth = growthFigure({
   title: 'Growth', x: 'parameters', y: 'a step', unit: 'seconds',

@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest';
-import {count, formatBytes, formatNumber, formatSeconds} from '#lib/notebook/format.js';
+import {count, formatNumber, formatSeconds} from '#lib/notebook/format.js';
 
 describe('formatNumber', () => {
   it.each([
@@ -7,11 +7,6 @@ describe('formatNumber', () => {
     [0.12345, '0.123'], [0.000123, '0.000123'], [0.00000042, '4.20e-7'], [-2.5, '-2.50'], [1e12, '1,000,000,000,000'], [2e20, '2.00e20'],
     [NaN, 'not a number'], [Infinity, '∞'], [-Infinity, '-∞'],
   ])('%d is %s', (value, words) => expect(formatNumber(value)).toBe(words));
-});
-
-describe('formatBytes', () => {
-  it.each([[12, '12 bytes'], [999, '999 bytes'], [1000, '1 kB'], [1_234_567, '1.23 MB'], [999_999, '1.00 MB'], [5.5e9, '5.50 GB'], [7e15, '7 PB']])(
-    '%d is %s', (value, words) => expect(formatBytes(value)).toBe(words));
 });
 
 describe('formatSeconds', () => {

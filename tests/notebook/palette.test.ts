@@ -1,6 +1,7 @@
 import {describe, expect, it} from 'vitest';
 import {tint} from '#lib/notebook/drawing.js';
-import {contrast, kindStyle, kindStyles, labBackgrounds, paper, rankColors, rankStyle, type SpanKind} from '#lib/notebook/palette.js';
+import {contrast, kindStyle, kindStyles, labBackgrounds, paper, rankColors, rankStyle} from '#lib/notebook/palette.js';
+import type {SpanKind} from '#lib/trace/spans.js';
 
 const text = 4.5;
 const graphics = 3;

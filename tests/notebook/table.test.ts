@@ -28,10 +28,10 @@ describe('table', () => {
   it('is the same in letters', () => {
     expect(view.text).toBe([
       'Two models',
-      'model    speed (samples/s)   weights  fits',
-      '-------  -----------------  --------  ----',
-      'MLP <1>             12,346   7.45 MB  yes',
-      'convnet                  –  12 bytes  no',
+      'model    speed (samples/s)  weights  fits',
+      '-------  -----------------  -------  ----',
+      'MLP <1>             12,346  7.45 MB  yes',
+      'convnet                  –     12 B  no',
     ].join('\n'));
   });
 

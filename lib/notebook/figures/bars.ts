@@ -3,9 +3,10 @@
  */
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
+import {formatBytes} from '../../base/units';
 import {Figure} from '../figure';
-import {formatBytes, formatNumber, formatSeconds} from '../format';
-import {rankStyle} from '../palette';
+import {formatNumber, formatSeconds} from '../format';
+import {paper, rankStyle} from '../palette';
 import {median} from '../powerLaw';
 
 export interface Bar {
@@ -34,10 +35,10 @@ export function barsFigure({title, y, unit, bars}: {title: string; y: string; un
     y: rows.map(({middle}) => middle),
     marker: {
       color: rows.map(({look}) => look.color),
-      pattern: {shape: rows.map(({look}) => look.pattern), size: 8, solidity: 0.25, fgcolor: '#ffffff', fillmode: 'overlay'},
+      pattern: {shape: rows.map(({look}) => look.pattern), size: 8, solidity: 0.25, fgcolor: paper.card, fillmode: 'overlay'},
     },
     error_y: {
-      type: 'data', symmetric: false, visible: ranged, thickness: 2, width: 8, color: '#23211c',
+      type: 'data', symmetric: false, visible: ranged, thickness: 2, width: 8, color: paper.ink,
       array: rows.map((row) => row.high - row.middle), arrayminus: rows.map((row) => row.middle - row.low),
     },
     hoverinfo: 'skip',

@@ -4,8 +4,9 @@
  */
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
+import {formatBytes} from '../../base/units';
 import {Figure} from '../figure';
-import {formatNumber, formatSeconds, formatBytes} from '../format';
+import {formatNumber, formatSeconds} from '../format';
 import {rankColors} from '../palette';
 import {median, powerLaw} from '../powerLaw';
 

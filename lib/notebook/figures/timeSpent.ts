@@ -3,23 +3,13 @@
  */
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
+import type {Span, SpanKind} from '../../trace/spans';
 import {Figure} from '../figure';
 import {formatSeconds} from '../format';
-import {kindStyles, paper, type SpanKind} from '../palette';
-
-/** One entry of `trace.spans`. */
-export interface SpanLike {
-  rank: number;
-  step: number;
-  kind: SpanKind;
-  name: string;
-  start: number;
-  wallSeconds: number;
-  cpuSeconds: number;
-}
+import {kindStyles, paper} from '../palette';
 
 /** Each kind of span's share of a step, the mean over steps and ranks. Throws BAD_DATA for a trace without spans. */
-export function timeSpentFigure(trace: {spans: readonly SpanLike[]}, title = 'Where the time of a step goes'): Figure {
+export function timeSpentFigure(trace: {spans: readonly Span[]}, title = 'Where the time of a step goes'): Figure {
   const {spans} = trace;
   if (spans.length === 0) throw new ManyHandsError('BAD_DATA', 'timeSpentFigure: the trace has no spans; train with trace: true.');
   const steps = new Set(spans.map(({rank, step}) => `${rank} ${step}`)).size;

@@ -3,13 +3,13 @@
  */
 import type {Data, Layout} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
+import type {Span, SpanKind} from '../../trace/spans';
 import {Figure} from '../figure';
 import {formatSeconds} from '../format';
-import {kindStyles, rankStyle, type SpanKind} from '../palette';
-import type {SpanLike} from './timeSpent';
+import {kindStyles, paper, rankStyle} from '../palette';
 
 /** The spans of `trace`, or only those of the steps from `from` up to, not including, `to`. Throws BAD_DATA where none are left. */
-export function timelineFigure(trace: {spans: readonly SpanLike[]}, {title = 'What each rank did, and when', steps}: {title?: string; steps?: {from: number; to: number}} = {}): Figure {
+export function timelineFigure(trace: {spans: readonly Span[]}, {title = 'What each rank did, and when', steps}: {title?: string; steps?: {from: number; to: number}} = {}): Figure {
   const spans = trace.spans.filter(({step}) => !steps || (step >= steps.from && step < steps.to));
   if (spans.length === 0) throw new ManyHandsError('BAD_DATA', `timelineFigure: the trace has no spans${steps ? ` of the steps ${steps.from} to ${steps.to - 1}` : '; train with trace: true'}.`);
   const ranks = [...new Set(spans.map(({rank}) => rank))].sort((a, b) => a - b);
@@ -39,7 +39,7 @@ export function timelineFigure(trace: {spans: readonly SpanLike[]}, {title = 'Wh
   });
 }
 
-function bars(kind: SpanKind, spans: readonly SpanLike[], zero: number, length: number): Partial<Data> {
+function bars(kind: SpanKind, spans: readonly Span[], zero: number, length: number): Partial<Data> {
   const look = kindStyles[kind];
   return {
     type: 'bar',
@@ -53,7 +53,7 @@ function bars(kind: SpanKind, spans: readonly SpanLike[], zero: number, length: 
     textposition: 'inside',
     insidetextanchor: 'middle',
     textangle: 0,
-    textfont: {color: '#23211c'},
+    textfont: {color: paper.ink},
     constraintext: 'none',
     marker: {color: look.fill, line: {color: look.edge, width: 1}, pattern: {shape: look.pattern, fgcolor: look.edge, size: 7, solidity: 0.2, fillmode: 'overlay'}},
     hovertext: spans.map(({rank, step, name, wallSeconds}) => `rank ${rank}, step ${step}: ${look.label} ${name}, ${formatSeconds(wallSeconds)}`),
