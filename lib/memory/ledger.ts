@@ -21,6 +21,16 @@ export interface LiveBuffer {
   view: View | null;
 }
 
+/** One of the largest buffers, with the variable that it holds (a weight, an optimizer's moment), or null. */
+export interface NamedBuffer {
+  bytes: number;
+  shape: readonly number[];
+  type: number;
+  op: string;
+  layer: string | null;
+  variable: string | null;
+}
+
 /** A live buffer in the books of one ledger, between its neighbours. */
 interface Entry extends LiveBuffer {
   ledger: Ledger;
@@ -91,12 +101,17 @@ export class Ledger {
     if (region.empty) this.regions.delete(region.memory);
   }
 
-  /** The `count` largest buffers alive; tensors over the same memory are one. */
-  largest(count: number): LiveBuffer[] {
-    const distinct = new Map<object, LiveBuffer>();
+  /** The `count` largest buffers alive, those of `variables` by name; tensors over the same memory are one. */
+  largest(count: number, variables: Iterable<{dataId: object; name: string}> = []): NamedBuffer[] {
+    const names = new Map<object, string>();
+    for (const {dataId, name} of variables) {
+      const entry = this.get(dataId);
+      if (entry) names.set(entry.view ?? entry, name);
+    }
+    const distinct = new Map<object, Entry>();
     for (let entry = this.last; entry; entry = entry.before) distinct.set(entry.view ?? entry, entry);
-    return [...distinct.values()].sort((a, b) => b.bytes - a.bytes).slice(0, count)
-      .map(({bytes, shape, type, op, layer, tensors, view}) => ({bytes, shape, type, op, layer, tensors, view}));
+    return [...distinct].sort(([, a], [, b]) => b.bytes - a.bytes).slice(0, count)
+      .map(([key, {bytes, shape, type, op, layer}]) => ({bytes, shape, type, op, layer, variable: names.get(key) ?? null}));
   }
 
   resetPeak(): void {

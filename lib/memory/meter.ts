@@ -9,7 +9,7 @@ import {stepContext} from '../base/stepContext';
 import type {Call, Output} from './call';
 import {tensorBytes} from './elementTypes';
 import {hookJavaScript} from './javascriptHooks';
-import {Ledger, LiveBuffer} from './ledger';
+import {Ledger, NamedBuffer} from './ledger';
 import {mayShare, newBytes, outputsOf} from './outputShapes';
 import {MemoryLimitError} from './refusal';
 import {hookTensorFlow} from './tensorflowHooks';
@@ -36,7 +36,7 @@ export interface MemoryMeter {
   /** No more than this is given; undefined for no limit. May be changed at any time. */
   limitBytes: number | undefined;
   /** The `count` largest buffers alive. */
-  largest(count: number): LiveBuffer[];
+  largest(count: number): NamedBuffer[];
   /** Called after every operation; null for nobody. */
   observer: ((record: OperationRecord) => void) | null;
   resetPeak(): void;
@@ -80,8 +80,12 @@ export class Counter {
 
   refuse(op: string, bytes: number, liveBytes: number, outputs: {shape: readonly number[]; type: number}[], afterwards: boolean): never {
     throw new MemoryLimitError({
-      op, layer: this.layer(), outputs, bytes, liveBytes, limitBytes: this.limitBytes ?? Infinity, afterwards, largest: this.ledger.largest(5),
+      op, layer: this.layer(), outputs, bytes, liveBytes, limitBytes: this.limitBytes ?? Infinity, afterwards, largest: this.largest(5),
     });
+  }
+
+  largest(count: number): NamedBuffer[] {
+    return this.ledger.largest(count, Object.values(tf.engine().state.registeredVariables));
   }
 
   /** A tensor that was there before the count began: it counts from when it is first met. */
@@ -128,7 +132,7 @@ export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMete
     set observer(observer) {
       counter.observer = observer;
     },
-    largest: (count) => ledger.largest(count),
+    largest: (count) => counter.largest(count),
     resetPeak: () => ledger.resetPeak(),
     stop() {
       unhook();

@@ -4,7 +4,7 @@
 import {ManyHandsError} from '../base/errors';
 import {formatBytes} from '../base/units';
 import {typeName} from './elementTypes';
-import type {LiveBuffer} from './ledger';
+import type {NamedBuffer} from './ledger';
 
 /** What the limit refused, in figures. */
 export interface Refusal {
@@ -20,7 +20,7 @@ export interface Refusal {
   /** True when nothing could tell the size before the operation ran: it was counted after, and released. */
   afterwards: boolean;
   /** The largest buffers alive. */
-  largest: LiveBuffer[];
+  largest: NamedBuffer[];
 }
 
 /** `memoryLimit` would be passed (code 'MEMORY_LIMIT'); `refusal` holds the figures of the sentence. */
@@ -34,7 +34,9 @@ function shown(shape: readonly number[], type: number): string {
   return `[${shape.join(', ')}] ${typeName(type)}`;
 }
 
-function maker({op, layer}: LiveBuffer): string {
+function maker({op, layer, variable}: NamedBuffer): string {
+  // tfjs's optimizers give their variables no name but a number.
+  if (variable !== null) return /^\d+$/.test(variable) ? "a variable without a name (an optimizer's state)" : `variable '${variable}'`;
   const from = op === 'data' ? 'data that the program gave' : op === 'earlier' ? 'made before the count began' : `made by ${op}`;
   return layer ? `${from} in layer '${layer}'` : from;
 }

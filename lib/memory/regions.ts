@@ -34,7 +34,9 @@ export class Region {
     const view: View = {region: this, start, end, tensors: 1};
     if (this.views.some((other) => other.start < end && start < other.end)) this.overlapping = true;
     this.views.push(view);
-    return {view, grown: -this.recount(length)};
+    const before = this.bytes;
+    this.recount(length);
+    return {view, grown: this.bytes - before};
   }
 
   /** How many bytes `add` of this range would add. */
@@ -49,19 +51,19 @@ export class Region {
   remove(view: View): number {
     if (--view.tensors > 0) return 0;
     this.views = this.views.filter((other) => other !== view);
-    return this.recount(view.start - view.end);
+    const before = this.bytes;
+    this.recount(view.start - view.end);
+    return before - this.bytes;
   }
 
-  /** Brings `bytes` up to date after a range of `change` bytes came (or went: negative); returns how many bytes fewer are covered. */
-  private recount(change: number): number {
-    const before = this.bytes;
+  /** Brings `bytes` up to date after a range of `change` bytes came (or went: negative). */
+  private recount(change: number): void {
     if (this.empty) {
       this.bytes = 0;
       this.overlapping = false;
     } else if (this.whole) this.bytes = this.memory.byteLength;
     else if (this.overlapping) this.bytes = covered(this.views);
     else this.bytes += change;
-    return before - this.bytes;
   }
 }
 
