@@ -7,7 +7,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {coursePython, courseRoot} from '../root';
-import {endTree} from './processes';
+import {endTree} from '../processes';
 
 /** A running JupyterLab: `page(name)` is a notebook's address in it. */
 export interface Lab {

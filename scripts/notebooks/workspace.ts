@@ -1,0 +1,35 @@
+/**
+ * The caller's side, scripts only. A copy of notebooks to run: the stored ones are not written to, and neither are the
+ * answers of the learner whose clone it is (an answer goes to the nearest folder above it whose package.json is ours).
+ */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import {courseRoot} from '../root';
+
+export interface Workspace {
+  /** Stands for the course's folder; `answers/` comes here. */
+  root: string;
+  /** Stands for `notebooks/`. */
+  folder: string;
+  remove(): void;
+}
+
+/** Copies notebooks, and for those of the course also what lies beside them, to a folder of its own below `build/`. */
+export function makeWorkspace(files: readonly string[]): Workspace {
+  const course = courseRoot();
+  // Below the course, so that packages and their types are found as they are from notebooks/.
+  const base = path.join(course, 'build', 'run');
+  fs.mkdirSync(base, {recursive: true});
+  const root = fs.mkdtempSync(path.join(base, 'course-'));
+  const folder = path.join(root, 'notebooks');
+  fs.mkdirSync(folder);
+  // No "exports" here: 'many-hands' must mean the real package in node_modules.
+  fs.writeFileSync(path.join(root, 'package.json'), `${JSON.stringify({name: 'many-hands', private: true})}\n`);
+  const own = path.join(course, 'notebooks');
+  if (files.some((file) => path.dirname(path.resolve(file)) === own)) {
+    const beside = (source: string): boolean => !/(\.ipynb|\.ipynb_checkpoints)$/.test(source);
+    fs.cpSync(own, folder, {recursive: true, filter: beside});
+  }
+  for (const file of files) fs.copyFileSync(file, path.join(folder, path.basename(file)));
+  return {root, folder, remove: () => fs.rmSync(root, {recursive: true, force: true})};
+}
