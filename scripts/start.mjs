@@ -2,6 +2,7 @@
 import {spawn} from 'node:child_process';
 import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
+import {watchAncestors} from './setup/ancestors.mjs';
 import {jupyterEnvironment, paths} from './setup/paths.mjs';
 import {readStamp} from './setup/stamps.mjs';
 
@@ -12,7 +13,7 @@ const LAB = `
 import os, signal, sys, threading
 
 def watch():
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -73,18 +74,19 @@ async function main(flags) {
     lab.on('close', (status) => resolve((code = status ?? 1)));
   });
   let stopped = false;
-  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
-    process.on(signal, () => {
-      if (!stopped) process.stdout.write('\nMany Hands closes: its server and kernels are being ended.\n');
-      stopped = true;
-      lab.kill('SIGTERM');
-    });
-  }
+  const stop = () => {
+    if (!stopped) process.stdout.write('\nMany Hands closes: its server and kernels are being ended.\n');
+    stopped = true;
+    lab.kill('SIGTERM');
+  };
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, stop);
   const note = await ready(join(env.JUPYTER_RUNTIME_DIR, `jpserver-${lab.pid}.json`), () => code !== null);
   if (note) {
     const token = note.token ? `?token=${note.token}` : '';
     process.stdout.write(`\nMany Hands is open:  ${note.url}lab/tree/${FIRST}${token}\nCtrl-C here ends it.\n\n`);
   }
+  process.stdout.on('error', () => {}); // The terminal may be gone before us.
+  watchAncestors(stop);
   const status = await end;
   return stopped ? 0 : status;
 }

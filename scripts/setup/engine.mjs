@@ -156,7 +156,8 @@ async function build(context, kind, cxx, tell) {
 function record(at) {
   place(at);
   const {libtensorflow, cuda} = readStamp(stampOf(at.engine)) ?? {};
-  writeStamp(at.engineJson, {name: 'tensorflow', libtensorflow, cuda, addon: at.placedAddon, reason: null, fix: null});
+  const cudaVersion = cuda ? pins(at.cudaRequirements).find((pin) => pin.startsWith('nvidia-cuda-runtime'))?.split('==')[1] : null;
+  writeStamp(at.engineJson, {name: 'tensorflow', libtensorflow, cuda, cudaVersion, addon: at.placedAddon, reason: null, fix: null});
 }
 
 /** @type {import('./steps.mjs').Step} */

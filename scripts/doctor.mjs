@@ -1,0 +1,44 @@
+/** Caller side. `npm run doctor [-- --json]`: what this machine and this clone have, a line each, with what mends it. Exit 1 where something fails, 2 for wrong use. */
+import * as checks from './doctor/checks.mjs';
+import {paths} from './setup/paths.mjs';
+
+/** @typedef {import('./doctor/checks.mjs').Check} Check */
+
+/** Everything the doctor looks at, as its JSON gives it. */
+async function examine() {
+  const at = paths();
+  const [npm, python, kernel, looked] = await Promise.all([checks.npmCheck(), checks.python(at), checks.kernel(at), checks.look(at)]);
+  const {check: engineCheck, engine} = checks.engine(at, looked);
+  const devices = looked.seen?.devices ?? [];
+  /** @type {Check[]} */
+  const all = [
+    checks.node(), npm, checks.packagesCheck(at), checks.compiledCheck(at),
+    python.check, checks.jupyterCheck(python.jupyterlab, python.nbclient), kernel.check, checks.rendererCheck(at),
+    engineCheck, await checks.cuda(at, engine), ...checks.deviceChecks(devices),
+    ...(looked.seen ? [checks.coresCheck(looked.seen.cores)] : []), checks.sharedMemoryCheck(),
+  ];
+  return {node: process.versions.node, python: python.python, jupyterlab: python.jupyterlab, kernel: kernel.kernel, engine, devices, checks: all};
+}
+
+/** @param {Check[]} all */
+function print(all) {
+  const width = Math.max(...all.map(({name}) => name.length));
+  for (const {name, status, message, fix} of all) {
+    process.stdout.write(`${status.padEnd(4)}  ${name.padEnd(width)}  ${message}\n`);
+    if (fix) process.stdout.write(`      ${' '.repeat(width)}  to mend it:  ${fix}\n`);
+  }
+  const count = (/** @type {string} */ status) => all.filter((check) => check.status === status).length;
+  process.stdout.write(`\n${count('ok')} ok, ${count('warn')} warn, ${count('fail')} fail\n`);
+}
+
+const args = process.argv.slice(2);
+const unknown = args.find((arg) => arg !== '--json');
+if (unknown !== undefined) {
+  process.stderr.write(`doctor does not know '${unknown}'. Use: npm run doctor [-- --json]\n`);
+  process.exitCode = 2;
+} else {
+  const report = await examine();
+  if (args.includes('--json')) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  else print(report.checks);
+  process.exitCode = report.checks.some(({status}) => status === 'fail') ? 1 : 0;
+}
