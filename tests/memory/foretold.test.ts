@@ -2,6 +2,8 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {tf} from '#lib/devices/index.js';
 import {MemoryMeter, OperationRecord, startMeter} from '#lib/memory/meter.js';
 import {mayShare, newBytes} from '#lib/memory/outputShapes.js';
+import {convnet, drivingNet, mlp, transformer} from '#lib/models/index.js';
+import {beyondExercises} from './beyond';
 import {Exercise, layerExercises, operationExercises, trainingExercises} from './exercises';
 import {ProbeAttribute, ProbeInput, tensorflowProbe} from './tensorflowProbe';
 
@@ -76,7 +78,23 @@ describe('what the rules foretell is what TensorFlow makes', () => {
     });
   }
 
-  it.each([...operationExercises(tf), ...layerExercises(tf), ...trainingExercises(tf)].map((exercise) => [exercise.name, exercise] as [string, Exercise]))('%s', async (_, exercise) => {
+  const models: Exercise[] = Object.entries({mlp: () => mlp({dropout: 0.1}), convnet: () => convnet({}), drivingNet: () => drivingNet({dropout: 0.1}), transformer: () => transformer({hidden: 32, sequence: 8, dropout: 0.1})}).map(([name, make]) => ({
+    name: `this library's ${name}`,
+    async run() {
+      const model = make();
+      const [xs, ys] = tf.tidy(() => {
+        const input = [2, ...(model.inputs[0].shape.slice(1) as number[])];
+        const output = model.outputs[0].shape.slice(1) as number[];
+        return [name === 'transformer' ? tf.ones(input, 'int32') : tf.randomUniform(input, 0, 1, 'float32', 1), tf.ones(name === 'transformer' ? [2, output[0], 1] : [2, 1])];
+      });
+      await model.trainOnBatch(xs, ys);
+      model.optimizer.dispose();
+      model.dispose();
+      tf.dispose([xs, ys]);
+    },
+  }));
+
+  it.each([...models, ...beyondExercises(tf), ...operationExercises(tf), ...layerExercises(tf), ...trainingExercises(tf)].map((exercise) => [exercise.name, exercise] as [string, Exercise]))('%s', async (_, exercise) => {
     ran = [];
     const before = meter.liveBytes;
     await exercise.run();

@@ -47,18 +47,34 @@ function stridedSlice(call: Call): Output {
   return shared ? {shape: info.finalShape, type, from: 0} : {shape: info.finalShape, type};
 }
 
-/** Parts of the first input along `axis`, `sizes` rows each. */
-function split(call: Call, axis: number, sizes: number[]): Output[] {
-  const input = call.shape(0);
-  const type = call.type(0);
-  const dim = positive(axis, input.length);
-  const known = sizes.reduce((sum, size) => sum + Math.max(0, size), 0);
-  const parts = sizes.map((size) => (size < 0 ? input[dim] - known : size));
-  const shared = sizes.length === 1 || (dim === 0 && (input.length === 1 ? parts.every((size) => aligned(size, type)) : rowsAligned(input, type)));
-  return parts.map((size) => {
-    const shape = input.map((extent, i) => (i === dim ? size : extent));
-    return shared ? {shape, type, from: 0} : {shape, type};
+/** Parts of an input along `dim`, `sizes` rows each. */
+function parts(call: Call, input: number, dim: number, sizes: number[], shared: boolean): Output[] {
+  const type = call.type(input);
+  return sizes.map((size) => {
+    const shape = call.shape(input).map((extent, i) => (i === dim ? size : extent));
+    return shared ? {shape, type, from: input} : {shape, type};
   });
+}
+
+/** Inputs: what to split, the sizes (-1: what is left over), the axis. */
+function splitV(call: Call): Output[] {
+  const shape = call.shape(0);
+  const type = call.type(0);
+  const dim = positive(integer(call, 2), shape.length);
+  const asked = integers(call, 1);
+  const known = asked.reduce((sum, size) => sum + Math.max(0, size), 0);
+  const sizes = asked.map((size) => (size < 0 ? shape[dim] - known : size));
+  const cut = shape.length === 1 ? sizes.every((size) => aligned(size, type)) : rowsAligned(shape, type);
+  return parts(call, 0, dim, sizes, sizes.length === 1 || (dim === 0 && cut));
+}
+
+/** Inputs: the axis, what to split in equal parts. */
+function split(call: Call): Output[] {
+  const shape = call.shape(1);
+  const dim = positive(integer(call, 0), shape.length);
+  const count = Number(call.attribute('num_split'));
+  const sizes = Array.from({length: count}, () => shape[dim] / count);
+  return parts(call, 1, dim, sizes, count === 1 || (dim === 0 && rowsAligned(shape, call.type(1))));
 }
 
 function unpack(call: Call): Output[] {
@@ -183,15 +199,8 @@ function einsum(call: Call): Output | null {
 export const arrays: Record<string, Rule> = {
   Slice: slice,
   StridedSlice: stridedSlice,
-  SplitV: (call) => split(call, integer(call, 2), integers(call, 1)),
-  Split: (call) => {
-    const parts = Number(call.attribute('num_split'));
-    const axis = integer(call, 0);
-    const shape = call.shape(1);
-    const size = shape[positive(axis, shape.length)] / parts;
-    const value: Call = {op: call.op, count: 1, shape: () => shape, type: () => call.type(1), values: (i) => call.values(i), attribute: (name) => call.attribute(name)};
-    return split(value, axis, Array.from({length: parts}, () => size)).map((output) => (output.from === undefined ? output : {...output, from: 1}));
-  },
+  SplitV: splitV,
+  Split: split,
   Unpack: unpack,
   Pack: sharing(pack, (call) => call.count === 1),
   ConcatV2: concat,

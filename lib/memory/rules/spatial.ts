@@ -65,6 +65,7 @@ const resize = (type?: number): Rule => (call) => {
 };
 
 const EMPTY: Output = {shape: [0], type: FLOAT};
+const NUMBER: Output = {shape: [], type: FLOAT};
 
 export const spatial: Record<string, Rule> = {
   Conv2D: convolution,
@@ -90,8 +91,8 @@ export const spatial: Record<string, Rule> = {
   FusedBatchNorm: batchNorm(4),
   FusedBatchNormV2: batchNorm(4),
   FusedBatchNormV3: batchNorm(4, [EMPTY]),
-  FusedBatchNormGrad: (call) => [{shape: call.shape(0), type: call.type(0)}, {shape: call.shape(2), type: FLOAT}, {shape: call.shape(2), type: FLOAT}, EMPTY, EMPTY],
-  FusedBatchNormGradV3: (call) => [{shape: call.shape(0), type: call.type(0)}, {shape: call.shape(2), type: FLOAT}, {shape: call.shape(2), type: FLOAT}, EMPTY, EMPTY],
+  FusedBatchNormGrad: (call) => [{shape: call.shape(0), type: call.type(0)}, {shape: call.shape(2), type: FLOAT}, {shape: call.shape(2), type: FLOAT}, NUMBER, NUMBER],
+  FusedBatchNormGradV3: (call) => [{shape: call.shape(0), type: call.type(0)}, {shape: call.shape(2), type: FLOAT}, {shape: call.shape(2), type: FLOAT}, NUMBER, NUMBER],
   BiasAddGrad: (call) => ({shape: [call.shape(0)[String(call.attribute('data_format')).startsWith('NC') ? 1 : call.shape(0).length - 1]], type: call.type(0)}),
   ResizeBilinear: resize(FLOAT),
   ResizeNearestNeighbor: resize(),
