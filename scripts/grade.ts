@@ -53,8 +53,14 @@ function reportOf({results, ids}: Graded, bank: Bank): Report {
   ]);
 }
 
+/** Where the command writes. */
+export interface Streams {
+  stdout: NodeJS.WritableStream;
+  stderr: NodeJS.WritableStream;
+}
+
 /** Runs the command; resolves to its exit code. */
-export async function main(argv: readonly string[]): Promise<number> {
+export async function main(argv: readonly string[], {stdout, stderr}: Streams = process): Promise<number> {
   let graded: Graded;
   try {
     const {values, positionals} = parseArgs({
@@ -63,7 +69,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       options: {out: {type: 'string'}, bank: {type: 'string'}, json: {type: 'boolean'}, help: {type: 'boolean', short: 'h'}},
     });
     if (values.help) {
-      process.stdout.write(help);
+      await print(stdout, help);
       return 0;
     }
     if (positionals.length !== 1) throw new ManyHandsError('BAD_OPTION', `grade: ${positionals.length === 0 ? 'name the submissions' : `one folder of submissions at a time, not ${positionals.length}`}.`);
@@ -73,11 +79,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     const bank = values.bank === undefined ? loadBank() : loadBank(here(values.bank), values.bank.replace(/[\\/]+$/, ''));
     graded = grade(path, bank);
     if (out !== null) writeReport(out, reportOf(graded, bank));
-    await print(process.stdout, values.json ? `${JSON.stringify(graded.results)}\n` : gradesTable(graded.results.learners, graded.ids));
-    if (out !== null) process.stderr.write(`Report: ${out}\n`);
+    await print(stdout, values.json ? `${JSON.stringify(graded.results)}\n` : gradesTable(graded.results.learners, graded.ids));
+    if (out !== null) stderr.write(`Report: ${out}\n`);
   } catch (error) {
     const wrongUse = error instanceof ManyHandsError || String((error as {code?: unknown}).code).startsWith('ERR_PARSE_ARGS');
-    process.stderr.write(`${messageOf(error)}\n${error instanceof ManyHandsError && error.code === 'BAD_BANK' ? '' : 'npm run grade -- --help says how to use it.\n'}`);
+    stderr.write(`${messageOf(error)}\n${error instanceof ManyHandsError && error.code === 'BAD_BANK' ? '' : 'npm run grade -- --help says how to use it.\n'}`);
     return wrongUse ? 2 : 1;
   }
   return graded.results.learners.some(({problems}) => problems.some(isFailure)) ? 1 : 0;
@@ -90,7 +96,7 @@ function here(path: string): string {
 }
 
 /** Resolves when all is written: a pipe may take less than the whole at once. */
-function print(stream: NodeJS.WriteStream, text: string): Promise<void> {
+function print(stream: NodeJS.WritableStream, text: string): Promise<void> {
   return new Promise((done, fail) => stream.write(text, (error) => (error ? fail(error) : done())));
 }
 

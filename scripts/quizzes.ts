@@ -20,15 +20,21 @@ const help = `Writes the questions of quizzes/*.md into the notebooks' Markdown 
 Exit code: 0 all agree; 1 a cell differs, or is missing; 2 wrong use, or an error in a bank or a notebook.
 `;
 
+/** Where the command writes. */
+export interface Writers {
+  stdout: {write(text: string): unknown};
+  stderr: {write(text: string): unknown};
+}
+
 /** Runs the command; returns its exit code. */
-export function main(argv: readonly string[]): number {
+export function main(argv: readonly string[], {stdout, stderr}: Writers = process): number {
   try {
     const {values} = parseArgs({
       args: [...argv],
       options: {check: {type: 'boolean'}, notebooks: {type: 'string'}, bank: {type: 'string'}, help: {type: 'boolean', short: 'h'}},
     });
     if (values.help) {
-      process.stdout.write(help);
+      stdout.write(help);
       return 0;
     }
     const folder = values.notebooks === undefined ? join(courseRoot(), 'notebooks') : resolve(values.notebooks);
@@ -41,14 +47,14 @@ export function main(argv: readonly string[]): number {
       for (const notebook of new Set(stale.map((change) => change.notebook))) {
         writeFileSync(join(folder, notebook.file), withSources(notebook.text, stale.filter((change) => change.notebook === notebook)));
       }
-      for (const {notebook, cell} of stale) process.stdout.write(`wrote '${cell.question}' into ${notebook.file}, cell ${cell.number}\n`);
+      for (const {notebook, cell} of stale) stdout.write(`wrote '${cell.question}' into ${notebook.file}, cell ${cell.number}\n`);
     }
-    for (const failure of failures) process.stderr.write(`${failure}\n`);
+    for (const failure of failures) stderr.write(`${failure}\n`);
     if (failures.length > 0) return 1;
-    process.stdout.write(`${bank.questions.length} questions in ${notebooks.length} notebooks agree with the banks.\n`);
+    stdout.write(`${bank.questions.length} questions in ${notebooks.length} notebooks agree with the banks.\n`);
     return 0;
   } catch (error) {
-    process.stderr.write(`${messageOf(error)}\n`);
+    stderr.write(`${messageOf(error)}\n`);
     return error instanceof ManyHandsError || String((error as {code?: unknown}).code).startsWith('ERR_PARSE_ARGS') ? 2 : 1;
   }
 }

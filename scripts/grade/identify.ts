@@ -1,6 +1,7 @@
 /**
  * Caller side. Which notebook of the course a file is: by the name in its metadata, else by the questions in it, never by its file name.
  */
+import {messageOf} from '../../lib/base/errors';
 import type {Bank} from '../../lib/quiz/bank';
 import {answerCalls, type CellCalls} from './answerCalls';
 import type {NotebookCell, NotebookFile} from './notebookFile';
@@ -15,8 +16,14 @@ const longestSource = 200_000;
 export function readCells(notebook: NotebookFile): ReadCell[] {
   return notebook.cells.map((cell) => {
     if (cell.type !== 'code') return {...cell, calls: [], withoutId: 0, syntaxError: null};
-    if (cell.source.length > longestSource) return {...cell, calls: [], withoutId: 0, syntaxError: `it has ${cell.source.length} letters, too many to read`};
-    return {...cell, ...answerCalls(cell.source)};
+    const none = (why: string): ReadCell => ({...cell, calls: [], withoutId: 0, syntaxError: why});
+    if (cell.source.length > longestSource) return none(`it has ${cell.source.length} letters, too many to read`);
+    try {
+      return {...cell, ...answerCalls(cell.source)};
+    } catch (error) {
+      // Code nested thousands deep exhausts the parser's stack: that cell is lost, not its notebook.
+      return none(messageOf(error));
+    }
   });
 }
 

@@ -43,7 +43,7 @@ export function findSubmissions(path: string): Submission[] {
   } else {
     for (const entry of entriesOf(path)) {
       if (ignored(entry)) continue;
-      if (entry.isDirectory()) collect(join(path, entry.name), entry.name, of(entry.name), 1);
+      if (entry.isDirectory()) collectLearner(join(path, entry.name), entry.name, of(entry.name));
       else addFile(path, entry, '', of(withoutExtension(entry.name)), true);
     }
   }
@@ -65,29 +65,36 @@ function ignored(entry: Dirent): boolean {
   return entry.name.startsWith('.') || skipped.has(entry.name);
 }
 
-/** Takes the notebooks of a learner's folder and of the folders inside it; links are named, never followed. */
-function collect(folder: string, inside: string, submission: Submission, depth: number): void {
+/** Takes what a learner's folder holds, or says what lies there in place of a notebook. */
+function collectLearner(folder: string, name: string, submission: Submission): void {
+  const before = submission.notebooks.length + submission.problems.length;
+  const others = collect(folder, name, submission, 1);
+  if (others.length === 0 || submission.notebooks.length + submission.problems.length > before) return;
+  const names = `${others.slice(0, 5).join(', ')}${others.length > 5 ? ` and ${others.length - 5} more` : ''}`;
+  submission.problems.push({code: 'no-notebook', file: null, cell: null, message: `no notebook (.ipynb) among the files handed in: ${names}`});
+}
+
+/**
+ * Takes the notebooks of a folder and of the folders inside it; links are named, never followed. Returns the names of other files.
+ */
+function collect(folder: string, inside: string, submission: Submission, depth: number): string[] {
   let entries: Dirent[];
   try {
     entries = entriesOf(folder);
   } catch (error) {
     submission.problems.push({code: 'unreadable', file: inside, cell: null, message: `this folder cannot be read: ${messageOf(error)}`});
-    return;
+    return [];
   }
   const others: string[] = [];
-  const before = submission.notebooks.length + submission.problems.length;
   for (const entry of entries) {
     if (ignored(entry)) continue;
     const file = `${inside}/${entry.name}`;
     if (entry.isDirectory() && depth >= deepest) {
       submission.problems.push({code: 'too-many', file, cell: null, message: `folders more than ${deepest} deep are not looked into`});
-    } else if (entry.isDirectory()) collect(join(folder, entry.name), file, submission, depth + 1);
+    } else if (entry.isDirectory()) others.push(...collect(join(folder, entry.name), file, submission, depth + 1));
     else if (!addFile(folder, entry, `${inside}/`, submission, false)) others.push(entry.name);
   }
-  if (depth === 1 && others.length > 0 && submission.notebooks.length + submission.problems.length === before) {
-    const names = `${others.slice(0, 5).join(', ')}${others.length > 5 ? ` and ${others.length - 5} more` : ''}`;
-    submission.problems.push({code: 'no-notebook', file: null, cell: null, message: `no notebook (.ipynb) among the files handed in: ${names}`});
-  }
+  return others;
 }
 
 /** Adds one entry; false where it is a file of another kind that may be left aside. */
