@@ -12,13 +12,13 @@ import {View} from './view';
 export interface PictureOptions {
   /** What the pictures are, in a few words; stands above them and begins their alt text. */
   caption?: string;
-  /** A label for each picture, from the first. */
-  labels?: readonly (string | number)[] | ArrayLike<number>;
+  /** A label for each picture, from the first: a list, or the data's own `ys`. */
+  labels?: ArrayLike<string | number> | ShapedArray;
   /** How many are shown, from the first; default 24. */
   count?: number;
   /** Pictures in a row; default as many as fit 680 pixels. */
   columns?: number;
-  /** How many screen pixels a pixel takes, each way; default about 84 for a whole picture. */
+  /** How many screen pixels a pixel takes, each way; default so that a picture has 84 or more. */
   scale?: number;
 }
 
@@ -38,20 +38,25 @@ interface Grid {
  */
 export function pictures(source: tf.Tensor | ShapedArray, options: PictureOptions = {}): View {
   const grid = gridOf(source, options.count ?? 24);
-  const scale = options.scale ?? Math.max(1, Math.round(84 / Math.max(grid.height, grid.width)));
+  const scale = options.scale ?? Math.ceil(84 / Math.max(grid.height, grid.width));
   const tile = {width: grid.width * scale, height: grid.height * scale};
-  const labels = Array.from(options.labels ?? [], String).slice(0, grid.count);
+  const given = options.labels ?? [];
+  const labels = Array.from<string | number>('shape' in given ? given.values.subarray(0, grid.count) : given).slice(0, grid.count).map(String);
   const gap = 10;
   const below = labels.length > 0 ? 20 : 0;
-  const columns = Math.max(1, Math.min(grid.count, options.columns ?? Math.floor(680 / (tile.width + gap))));
+  // A letter of a label is about 7.5 pixels wide: long labels set their pictures further apart.
+  const column = gap + Math.max(tile.width, ...labels.map((label) => label.length * 7.5));
+  const fit = Math.max(1, Math.floor(680 / column));
+  // Rows of about the same length: 16 where 7 fit are 6, 6 and 4.
+  const columns = Math.max(1, Math.min(grid.count, options.columns ?? Math.ceil(grid.count / Math.ceil(grid.count / fit))));
   const rows = Math.ceil(grid.count / columns);
   const caption = options.caption ?? `${grid.count} pictures`;
   const alt = `${caption}: ${grid.count} pictures of ${grid.width} × ${grid.height} pixels${labels.length > 0 ? `, labelled ${labels.join(', ')}` : ''}.`;
   const place = (index: number): {x: number; y: number} => ({
-    x: gap + (index % columns) * (tile.width + gap),
+    x: gap + (index % columns) * column + (column - gap - tile.width) / 2,
     y: gap + Math.floor(index / columns) * (tile.height + below + gap),
   });
-  const size = {width: gap + columns * (tile.width + gap), height: gap + rows * (tile.height + below + gap)};
+  const size = {width: gap + columns * column, height: gap + rows * (tile.height + below + gap)};
   const drawn = Array.from({length: grid.count}, (_, index) => {
     const {x, y} = place(index);
     const href = `data:image/png;base64,${png(grid, [index], 1).toString('base64')}`;

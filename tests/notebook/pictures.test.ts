@@ -41,7 +41,7 @@ describe('pictures', () => {
   });
 
   it('say in words what they are, with the labels under them', () => {
-    const view = pictures(gray, {labels: [7, 2, 1], caption: 'Three <digits>'});
+    const view = pictures(gray, {labels: {values: Uint8Array.of(7, 2, 1, 9), shape: [4, 1]}, caption: 'Three <digits>'});
     const {svg, alt} = imageOf(view.outputs[0]!['text/html']);
     expect(alt).toBe('Three &#60;digits&#62;: 3 pictures of 2 × 2 pixels, labelled 7, 2, 1.');
     expect(view.text).toBe('Three <digits>: 3 pictures of 2 × 2 pixels, labelled 7, 2, 1.');

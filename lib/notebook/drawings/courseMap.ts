@@ -18,8 +18,8 @@ export interface Part {
   stops: readonly Stop[];
 }
 
-const box = {width: 148, height: 58} as const;
-const step = {x: 172, y: 122} as const;
+const box = {width: 148, height: 62} as const;
+const step = {x: 172, y: 126} as const;
 
 /** The map: a row a part, an arrow from notebook to notebook, `here` marked. Titles break at their spaces, at most three lines. */
 export function courseMapDrawing(parts: readonly Part[], here?: string): View {

@@ -70,7 +70,7 @@ function drawn({name, loss, validation, steps}: Curves, at: number, alone: boole
     const points = thinned(steps.map((value, step) => ({at: ((step + 1) / steps.length) * loss.length, value})), 500);
     traces.push({type: 'scatter', mode: 'lines', name: 'loss of each step', x: points.map((point) => point.at), y: points.map((point) => point.value), line: {color, width: 1.25}});
   }
-  traces.push({type: 'scatter', mode: 'lines+markers', name: label('loss of each epoch'), x: epochs, y: loss, line: {color, width: 2.5}, marker: {color, symbol, size: 9}});
+  traces.push({type: 'scatter', mode: 'lines+markers', name: label('mean loss of each epoch'), x: epochs, y: loss, line: {color, width: 2.5}, marker: {color, symbol, size: 9}});
   if (validation.length > 0) {
     const held = alone ? rankColors[1] : color;
     traces.push({type: 'scatter', mode: 'lines+markers', name: label('validation loss'), x: epochs, y: validation, line: {color: held, width: 2.5, dash: 'dash'}, marker: {color: held, symbol: 'square-open', size: 9}});
