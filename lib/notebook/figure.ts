@@ -2,7 +2,7 @@
  * Caller side. A figure of the course: plotly.js's data and layout on the course's card, what it shows in words, its numbers as a
  * table. Each ready-made figure (figures/) only says its data; look, words and table are made here.
  */
-import type {Config, Data, Layout} from 'plotly.js';
+import type {Config} from 'plotly.js';
 import type {MimeBundle} from './display';
 import {detailsHtml, escapeHtml} from './html';
 import {fontFamily, paper, rankColors} from './palette';
@@ -14,9 +14,9 @@ export interface FigureOptions {
   /** One or two sentences: what the figure shows, for those who do not see it. */
   alt: string;
   /** plotly.js traces. */
-  data: Partial<Data>[];
+  data: readonly object[];
   /** plotly.js layout: what differs from the course's own. */
-  layout?: Partial<Layout>;
+  layout?: object;
   /** The figure's numbers; stands under the figure, to be opened. */
   table: {rows: readonly Row[]} & Partial<TableOptions>;
 }
@@ -54,8 +54,8 @@ const config: Partial<Config> = {displaylogo: false, responsive: true, displayMo
 export class Figure extends View {
   readonly title: string;
   readonly alt: string;
-  /** What plotly.js draws. */
-  readonly plotly: {data: Partial<Data>[]; layout: Partial<Layout>; config: Partial<Config>};
+  /** What plotly.js draws. Said without its types, which a program that uses this library need not have. */
+  readonly plotly: {data: readonly object[]; layout: object; config: object};
   /** The figure's numbers as an HTML table. */
   readonly tableHtml: string;
 
@@ -65,7 +65,7 @@ export class Figure extends View {
     const tableHtml = String(numbers.outputs[0]!['text/html']);
     const plotly = {
       data,
-      layout: {height: 380, ...layout, template: template as unknown as Layout['template'], title: {text: title}},
+      layout: {height: 380, ...layout, template, title: {text: title}},
       config,
     };
     const picture: MimeBundle = {'application/vnd.plotly.v1+json': plotly, 'text/plain': `${title}\n${alt}`};

@@ -111,7 +111,7 @@ describe('barsFigure', () => {
     const [trace] = traces(bars);
     expect(trace!.y).toEqual([2, 5]);
     expect(trace!.marker).toMatchObject({color: [rankStyle(0).color, rankStyle(1).color], pattern: {shape: [rankStyle(0).pattern, rankStyle(1).pattern]}});
-    expect(bars.plotly.layout.xaxis).toMatchObject({type: 'category'});
+    expect(bars.plotly.layout).toMatchObject({xaxis: {type: 'category'}});
     expect(traces(barsFigure({title: 't', y: 'y', unit: 's', bars: [{name: 'x', values: 1, rank: 5}]}))[0]!.marker!.color).toEqual([rankStyle(5).color]);
   });
 
@@ -126,7 +126,7 @@ describe('timelineFigure', () => {
     const rows = traces(figures.timeline!);
     expect(rows).toHaveLength(7);
     expect(rows[0]).toMatchObject({name: 'I input', y: [0, 1], base: [0, 0], marker: {pattern: {shape: kindStyles.input.pattern}}});
-    expect(figures.timeline!.plotly.layout.yaxis).toMatchObject({tickvals: [0, 1]});
+    expect(figures.timeline!.plotly.layout).toMatchObject({yaxis: {tickvals: [0, 1]}});
   });
 
   it('shows the steps asked for, and refuses to show none', () => {
