@@ -203,6 +203,9 @@ const SHARING: Record<string, Shares> = {
 /** Kernels whose output has a type of its own here. */
 const TYPES: Record<string, number> = {FloorDiv: INT32, Mean: FLOAT};
 
+/** Kernels that give out fewer tensors than TensorFlow's operation. */
+const COUNTS: Record<string, number> = {NonMaxSuppressionV5: 2};
+
 /** True when a rule tells the sizes of this kernel of the JavaScript engine. */
 export function hasJavaScriptRule(kernel: string): boolean {
   return kernel in SAID || hasRule(kernel);
@@ -214,7 +217,7 @@ export function javascriptOutputs(kernel: string, inputs: Inputs, attributes: At
   const call = new JavaScriptCall(said.op ?? kernel, said.operands, said.attributes ?? {});
   const outputs = outputsOf(call);
   if (!outputs) return null;
-  return outputs.map((output, index) => {
+  return outputs.slice(0, COUNTS[kernel]).map((output, index) => {
     const told: Output = {...output, type: TYPES[kernel] ?? output.type, from: undefined};
     if (SHARING[call.op]?.(call, output, index)) told.from = 0;
     return told;

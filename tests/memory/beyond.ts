@@ -26,7 +26,7 @@ export function beyondExercises(tf: Engine): Exercise[] {
   const cases: Record<string, () => unknown> = {
     'unary operations': () => unary.map((op) => run(op, [T], [t(3, 4)])),
     'their gradients': () => gradients.map((op) => run(op, [T], [t(3, 4), t(3, 4)])),
-    'binary operations': () => ['AddV2', 'Div', 'DivNoNan', 'MulNoNan', 'TruncateDiv', 'Xdivy', 'Xlogy'].map((op) => run(op, op === 'TruncateDiv' ? [type('T', INT32)] : [T], op === 'TruncateDiv' ? [ints(7, 8), int(2)] : [t(3, 1), t(4)])),
+    'binary operations': () => [...['AddV2', 'Div', 'DivNoNan', 'MulNoNan', 'Mod', 'Xdivy', 'Xlogy'].map((op) => run(op, [T], [t(3, 1), t(4)])), ...['TruncateDiv', 'TruncateMod'].map((op) => run(op, [type('T', INT32)], [ints(7, 8), int(2)]))],
     'bits': () => ['BitwiseAnd', 'BitwiseOr', 'BitwiseXor', 'LeftShift', 'RightShift'].map((op) => run(op, [type('T', INT32)], [ints(1, 2, 3), ints(1)])).concat([run('Invert', [type('T', INT32)], [ints(1, 2)])]),
     'choices': () => [run('SelectV2', [T], [t(3, 1).toBool(), t(4), tf.scalar(0)]), run('ClipByValue', [T], [t(3), tf.scalar(0), tf.scalar(1)])],
     'shapes': () => [run('Squeeze', [T, {name: 'squeeze_dims', type: INT, value: [0]}], [t(1, 3, 1)]), run('Squeeze', [T], [t(1, 3, 1)]), run('Identity', [T], [t(3)]), run('StopGradient', [T], [t(3)]), run('Shape', [T, type('out_type', INT32)], [t(3, 4)]), run('BroadcastTo', [T, type('Tidx', INT32)], [t(8), ints(4, 8)]), run('BroadcastTo', [T, type('Tidx', INT32)], [t(8), ints(8)]), run('Pad', [T, type('Tpaddings', INT32)], [t(3, 4), tf.tensor2d([[1, 0], [0, 2]], [2, 2], 'int32')])],
@@ -44,6 +44,7 @@ export function beyondExercises(tf: Engine): Exercise[] {
       run('FusedBatchNormGrad', norm.filter(({name}) => name !== 'U'), [image(), image(), scale, outputs[3], outputs[4]], 5);
     },
     'pools': () => [run(...window('MaxPool')), run(...window('AvgPool'))],
+    'where': () => run('Where', [], [tf.tensor2d([[1, 0], [1, 1]], [2, 2], 'bool')]),
     'counts': () => run('DenseBincount', [T, type('Tidx', INT32), {name: 'binary_output', type: BOOL, value: false}], [ints(1, 2), int(5), t(2)]),
   };
   return Object.entries(cases).map(([name, body]) => ({name: `beyond tfjs: ${name}`, run: () => tf.tidy(() => void body())}));

@@ -136,7 +136,7 @@ export function operationExercises(tf: Engine): Exercise[] {
     'cumulative': () => [tf.cumsum(t(3, 4), 1), tf.cumprod(t(5))],
     casts: () => [t(2, 3).cast('float32'), t(2, 3).cast('int32'), t(2, 3).cast('bool').cast('bool'), t(2, 3).toBool().toFloat(), t(2, 3).toInt().toBool()],
     shapes: () => [t(4, 8).clone(), t(4, 8).reshape([2, -1]), t(4, 8).expandDims(1), t(1, 8).squeeze(), t(4, 8).flatten()],
-    broadcasts: () => [tf.add(t(3, 1), t(4)), tf.mul(t(2, 1, 4), t(3, 1)), tf.greater(t(3, 1), t(1, 4)), tf.sub(tf.scalar(1), t(2, 2)), tf.logicalAnd(t(2).toBool(), t(3, 1).toBool()), tf.maximum(t(3), 0), tf.pow(t(3, 1), t(2)), tf.floorDiv(t(4), 2), tf.mod(t(4), 3), tf.squaredDifference(t(4), t(1)), tf.atan2(t(4), t(4)), tf.divNoNan(t(4), t(4)), tf.notEqual(t(2), t(2, 1)), tf.addN([t(4)]), tf.addN([t(4), t(4), t(4)])],
+    broadcasts: () => [tf.add(t(3, 1), t(4)), tf.mul(t(2, 1, 4), t(3, 1)), tf.greater(t(3, 1), t(1, 4)), tf.sub(tf.scalar(1), t(2, 2)), tf.logicalAnd(t(2).toBool(), t(3, 1).toBool()), tf.logicalOr(t(2).toBool(), t(3, 1).toBool()), tf.logicalNot(t(2).toBool()), tf.broadcastArgs(ints([3, 1]), ints([4])), tf.maximum(t(3), 0), tf.pow(t(3, 1), t(2)), tf.floorDiv(t(4), 2), tf.mod(t(4), 3), tf.squaredDifference(t(4), t(1)), tf.atan2(t(4), t(4)), tf.divNoNan(t(4), t(4)), tf.notEqual(t(2), t(2, 1)), tf.addN([t(4)]), tf.addN([t(4), t(4), t(4)])],
     where: () => [tf.where(t(2, 3).toBool(), t(2, 3), tf.zeros([2, 3])), tf.where(tf.tensor1d([1, 0], 'bool'), t(2), t(2)), tf.clipByValue(t(4), 0, 1)],
     matmul: () => [tf.matMul(t(3, 4), t(4, 5)), tf.matMul(t(4, 3), t(4, 5), true), tf.matMul(t(3, 4), t(5, 4), false, true), tf.matMul(t(6, 3, 4), t(6, 4, 5)), tf.matMul(t(6, 3, 4), t(4, 5)), /* The JavaScript engine gets this one wrong: */ ...(tf.getBackend() === 'tensorflow' ? [tf.matMul(t(2, 1, 3, 4), t(1, 5, 4, 2))] : []), tf.dot(t(3), t(3)), tf.outerProduct(t(3) as Tf.Tensor1D, t(4) as Tf.Tensor1D), tf.fused.matMul({a: t(3, 4) as Tf.Tensor2D, b: t(4, 5) as Tf.Tensor2D, bias: t(5), activation: 'relu'})],
     einsum: () => [tf.einsum('ij->ij', t(4, 8)), tf.einsum('ij->ji', t(4, 8)), tf.einsum('ij->i', t(4, 8)), tf.einsum('bij,bjk->bik', t(2, 3, 4), t(2, 4, 5))],
@@ -146,7 +146,7 @@ export function operationExercises(tf: Engine): Exercise[] {
     complex: () => [tf.complex(t(2, 3), t(2, 3)), tf.real(tf.complex(t(2), t(2))), tf.imag(tf.complex(t(2), t(2))), tf.abs(tf.complex(t(2), t(2))), tf.spectral.fft(tf.complex(t(4), t(4))), tf.spectral.ifft(tf.complex(t(4), t(4)))],
     images: () => {
       const image = t(2, 4, 4, 3) as Tf.Tensor4D;
-      return [tf.image.resizeBilinear(image, [4, 4]), tf.image.resizeBilinear(image, [7, 3]), tf.image.resizeNearestNeighbor(image, [2, 5]), tf.image.cropAndResize(image, t(5, 4) as Tf.Tensor2D, ints([0, 1, 0, 1, 1]) as Tf.Tensor1D, [2, 3]), tf.depthToSpace(t(1, 2, 2, 4) as Tf.Tensor4D, 2, 'NHWC'), tf.spaceToBatchND(image, [2, 2], [[0, 0], [2, 0]]), tf.spaceToBatchND(image, [1, 1], [[0, 0], [0, 0]]), tf.batchToSpaceND(t(4, 2, 2, 3), [2, 2], [[0, 0], [1, 0]]), tf.localResponseNormalization(image), tf.batchNorm(image, t(3) as Tf.Tensor1D, t(3) as Tf.Tensor1D), tf.image.nonMaxSuppression(t(3, 4) as Tf.Tensor2D, t(3) as Tf.Tensor1D, 2), tf.dilation2d(image, t(2, 2, 3) as Tf.Tensor3D, 1, 'same')];
+      return [tf.image.resizeBilinear(image, [4, 4]), tf.image.resizeBilinear(image, [7, 3]), tf.image.resizeNearestNeighbor(image, [2, 5]), tf.image.cropAndResize(image, t(5, 4) as Tf.Tensor2D, ints([0, 1, 0, 1, 1]) as Tf.Tensor1D, [2, 3]), tf.depthToSpace(t(1, 2, 2, 4) as Tf.Tensor4D, 2, 'NHWC'), tf.spaceToBatchND(image, [2, 2], [[0, 0], [2, 0]]), tf.spaceToBatchND(image, [1, 1], [[0, 0], [0, 0]]), tf.batchToSpaceND(t(4, 2, 2, 3), [2, 2], [[0, 0], [1, 0]]), tf.localResponseNormalization(image), tf.batchNorm(image, t(3) as Tf.Tensor1D, t(3) as Tf.Tensor1D), tf.image.nonMaxSuppression(t(3, 4) as Tf.Tensor2D, t(3) as Tf.Tensor1D, 2), tf.image.nonMaxSuppressionPadded(t(3, 4) as Tf.Tensor2D, t(3) as Tf.Tensor1D, 5, 0.5, 0, true).selectedIndices, tf.image.nonMaxSuppressionPadded(t(3, 4) as Tf.Tensor2D, t(3) as Tf.Tensor1D, 2).selectedIndices, tf.image.nonMaxSuppressionWithScore(t(3, 4) as Tf.Tensor2D, t(3) as Tf.Tensor1D, 2).selectedScores, tf.dilation2d(image, t(2, 2, 3) as Tf.Tensor3D, 1, 'same')];
     },
     convolutions: () => {
       const image = t(2, 9, 8, 3) as Tf.Tensor4D;
@@ -160,7 +160,9 @@ export function operationExercises(tf: Engine): Exercise[] {
         ...[tf.elu, tf.selu, tf.relu6, tf.leakyRelu, tf.softplus, tf.tanh, tf.sqrt].map((f) => tf.grad((x) => f(x))(t(3, 5))),
         tf.grad((x) => tf.image.resizeBilinear(x as Tf.Tensor4D, [4, 5]))(image), tf.grad((x) => tf.image.resizeNearestNeighbor(x as Tf.Tensor4D, [4, 5]))(image),
         tf.grad((x) => tf.localResponseNormalization(x as Tf.Tensor4D))(image), tf.grad((x) => tf.dilation2d(x as Tf.Tensor4D, t(2, 2, 3) as Tf.Tensor3D, 1, 'valid'))(image),
-        tf.grad((x) => tf.dilation2d(image, x as Tf.Tensor3D, 1, 'valid'))(t(2, 2, 3)), tf.grad((x) => tf.gather(x, ints([0, 1])))(t(3, 4)), tf.grad((x) => tf.stack(x.unstack()))(t(3, 4)),
+        tf.grad((x) => tf.dilation2d(image, x as Tf.Tensor3D, 1, 'valid'))(t(2, 2, 3)), tf.grad((x) => tf.gather(x, ints([0, 1])))(t(3, 4)),
+        tf.grad((x) => tf.conv3d(x as Tf.Tensor5D, t(2, 2, 2, 2, 3) as Tf.Tensor5D, 1, 'valid'))(t(1, 5, 5, 5, 2)), tf.grad((x) => tf.avgPool3d(x as Tf.Tensor5D, 2, 2, 'valid'))(t(1, 4, 4, 4, 2)),
+        tf.grad((x) => tf.depthwiseConv2d(x as Tf.Tensor4D, t(3, 3, 3, 2) as Tf.Tensor4D, 1, 'valid'))(image), tf.grad((x) => tf.stack(x.unstack()))(t(3, 4)),
       ];
     },
   };

@@ -28,6 +28,7 @@ describe("the count on tfjs's JavaScript engine", () => {
     for (const {op, foretold, outputs, liveBefore, liveBytes} of records) {
       expect(foretold, `${op} has no rule`).not.toBeNull();
       if (!foretold) continue;
+      expect(foretold.length, op).toBe(outputs.length);
       foretold.forEach((told, i) => {
         if (told.atMost) told.shape.forEach((dim, at) => expect(outputs[i].shape[at], op).toBeLessThanOrEqual(dim));
         else expect({op, shape: outputs[i].shape, type: outputs[i].type}).toEqual({op, shape: told.shape, type: told.type});

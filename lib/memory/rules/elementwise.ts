@@ -64,11 +64,11 @@ export const elementwise: Record<string, Rule> = {
   ...table(like(0), `
     Abs Acos Acosh Asin Asinh Atan Atanh Ceil Cos Cosh Elu Erf Exp Expm1 Floor Inv Invert LeakyRelu Log Log1p LogSoftmax LRN Neg
     OnesLike Reciprocal Relu Relu6 Rint Round Rsqrt Selu Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Square Tan Tanh
-    ZerosLike FFT IFFT FFT2D IFFT2D Cumsum Cumprod BiasAdd ClipByValue StaticRegexReplace
+    ZerosLike FFT IFFT Cumsum Cumprod BiasAdd ClipByValue StaticRegexReplace
     EluGrad InvGrad LeakyReluGrad ReciprocalGrad Relu6Grad ReluGrad RsqrtGrad SeluGrad SigmoidGrad SoftplusGrad SoftsignGrad
     SqrtGrad TanhGrad LRNGrad`),
   ...table(likeWithType(BOOL), 'IsFinite IsInf IsNan LogicalNot'),
-  ...table(likeWithType(FLOAT), 'ComplexAbs Imag Real Angle'),
+  ...table(likeWithType(FLOAT), 'ComplexAbs Imag Real'),
   ...table(binary, `
     Add AddV2 Atan2 BitwiseAnd BitwiseOr BitwiseXor Div DivNoNan FloorDiv FloorMod LeftShift Maximum Minimum Mod Mul MulNoNan
     Pow RealDiv RightShift SquaredDifference Sub TruncateDiv TruncateMod Xdivy Xlogy`),
@@ -76,7 +76,7 @@ export const elementwise: Record<string, Rule> = {
   ...table(reduction(), 'EuclideanNorm Max Mean Min Prod Sum'),
   ...table(reduction(BOOL), 'All Any'),
   ...table(argument, 'ArgMax ArgMin'),
-  ...table(shapeFrom(0, 'dtype'), 'RandomStandardNormal RandomUniform StatelessRandomNormal StatelessRandomNormalV2 StatelessRandomUniform StatelessRandomUniformV2 StatelessTruncatedNormal TruncatedNormal'),
+  ...table(shapeFrom(0, 'dtype'), 'RandomStandardNormal RandomUniform StatelessRandomNormal StatelessRandomUniform StatelessTruncatedNormal TruncatedNormal'),
   ...table(shapeFrom(0, 'T'), 'Fill'),
   ...table(shapeFrom(0, 'Tout'), 'RandomUniformInt'),
   AddN: sharing((call) => ({shape: call.shape(0), type: call.type(0)}), (call) => call.count === 1),
