@@ -29,7 +29,11 @@ export function parseBytes(value: number | string, name: string): number {
     if (!parts) refuse(value, name, 'it does not read as a size');
     const unit = bytesOf(parts[2]);
     if (unit === undefined) {
-      refuse(value, name, /^[kmgtp]$/i.test(parts[2]) ? `'${parts[2]}' could be a power of 10 or of 2` : `'${parts[2]}' is not a unit of bytes (kB, MB, GB, TB; KiB, MiB, GiB, TiB)`);
+      const letter = /^[kmgtp]$/i.test(parts[2]) ? parts[2].toUpperCase() : null;
+      const decimal = letter === 'K' ? 'kB' : `${letter}B`;
+      refuse(value, name, letter
+        ? `'${parts[2]}' could be a power of 10 or of 2, so say '${parts[1]}${decimal}' or '${parts[1]}${letter}iB'`
+        : `'${parts[2]}' is not a unit of bytes (kB, MB, GB, TB; KiB, MiB, GiB, TiB)`);
     }
     value = Number(parts[1]) * unit;
   }

@@ -10,7 +10,7 @@ describe('parseBytes', () => {
   });
 
   it.each([
-    ['256M', /power of 10 or of 2/], ['256mb', /not a unit/], ['much', /does not read/], ['', /does not read/], ['-1MB', /does not read/],
+    ['256M', /'M' could be a power of 10 or of 2, so say '256MB' or '256MiB'/], ['1k', /'1kB' or '1KiB'/], ['256mb', /not a unit/], ['much', /does not read/], ['', /does not read/], ['-1MB', /does not read/],
     [0, /at least 1 byte/], [-5, /at least 1 byte/], ['0MB', /at least 1 byte/], [NaN, /not a number/], [Infinity, /leave it out/],
   ])('%s is refused, with the option, its value and what to write', (value, why) => {
     expect(() => parseBytes(value, 'memoryLimit')).toThrow(why);
