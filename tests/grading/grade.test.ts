@@ -101,9 +101,10 @@ describe('notebook 14', () => {
     expect(gradeOne(notebook)).toMatchObject({score: 5, problems: []});
   });
 
-  const doubled = (copy: string): ReturnType<typeof gradeOne> => {
+  const doubled = (copy: string, own = 'B'): ReturnType<typeof gradeOne> => {
     const notebook = practice(key);
     const cell = answerCell(notebook, 'ninety-samples');
+    cell.source = `answer('ninety-samples', '${own}')`;
     notebook.cells.splice(notebook.cells.indexOf(cell) + 1, 0, {...cell, id: 'copy', source: copy});
     return gradeOne(notebook);
   };
@@ -111,9 +112,11 @@ describe('notebook 14', () => {
     const agree = doubled("answer('ninety-samples', 'B')");
     expect(brief(agree)).toEqual(allBut(2, 'duplicated 1 B'));
     expect(agree.problems).toEqual([{code: 'duplicated', file: 'ana/x.ipynb', cell: 14, message: expect.stringContaining('they agree, so B counts')}]);
-    const blank = doubled("answer('ninety-samples', '')");
-    expect(brief(blank)).toEqual(allBut(2, 'duplicated 1 B'));
-    expect(codes(blank)).toEqual(['duplicated']);
+    for (const [own, copy] of [['B', ''], ['', 'B']]) {
+      const blank = doubled(`answer('ninety-samples', '${copy}')`, own);
+      expect(brief(blank)).toEqual(allBut(2, 'duplicated 1 B'));
+      expect(codes(blank)).toEqual(['duplicated']);
+    }
   });
 
   it('counts nothing for answers that contradict each other, and names them', () => {

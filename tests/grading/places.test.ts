@@ -37,8 +37,8 @@ Yes.
 Here.
 
 `;
-// 'both' stands in 02, 10 and 14; 'early' in 02 and 10.
-writeFileSync(join(folder, 'bank.md'), question('both', '02-two, 10-ten, 14-practice') + question('early', '2-none, 02-two, 10-ten') + question('only', '14-practice') + question('ten', '10-ten'));
+// 'both' stands in 02, 10 and 14; 'early' in 2, 02 and 10; 'late' in 14 and 15.
+writeFileSync(join(folder, 'bank.md'), question('both', '02-two, 10-ten, 14-practice') + question('early', '2-none, 02-two, 10-ten') + question('only', '14-practice') + question('ten', '10-ten') + question('late', '14-practice, 15-later'));
 const bank = loadBank(folder);
 const all = (letters: Record<string, string>): string[] => Object.entries(letters).map(([id, letter]) => `answer('${id}', '${letter}')`);
 
@@ -53,11 +53,16 @@ function gradeFiles(files: Record<string, ReturnType<typeof notebookOf>>): Retur
 describe('where a question counts', () => {
   it('is notebook 14 where it was handed in', () => {
     const two = notebookOf('02-two', all({both: 'A', early: 'B'}));
-    const fourteen = notebookOf('14-practice', all({both: 'B', only: 'B'}));
+    const fourteen = notebookOf('14-practice', all({both: 'B', only: 'B', late: 'B'}));
     const result = gradeFiles({'a.ipynb': fourteen, 'b.ipynb': two});
-    expect(brief(result)).toEqual(['both: right 1 B', 'early: right 1 B', 'only: right 1 B']);
-    expect(result).toMatchObject({score: 3, max: 3});
+    expect(brief(result)).toEqual(['both: right 1 B', 'early: right 1 B', 'only: right 1 B', 'late: right 1 B']);
+    expect(result).toMatchObject({score: 4, max: 4});
     expect(result.problems).toEqual([{code: 'contradiction', file: 'ana/b.ipynb', cell: null, message: "'both' is B in 14-practice, where it counts, and A in 02-two"}]);
+  });
+
+  it('is notebook 14 also before one that comes after it', () => {
+    const files = {'a.ipynb': notebookOf('14-practice', all({both: 'B', only: 'B', late: 'B'})), 'b.ipynb': notebookOf('15-later', all({late: 'A'}))};
+    expect(gradeFiles(files)).toMatchObject({score: 3, max: 3, problems: [{message: "'late' is B in 14-practice, where it counts, and A in 15-later"}]});
   });
 
   it('is its last place in reading order otherwise, whatever the files are called', () => {
@@ -71,20 +76,20 @@ describe('where a question counts', () => {
   });
 
   it('says nothing where all places agree, or the others are blank', () => {
-    const fourteen = notebookOf('14-practice', all({both: 'B', only: 'A'}));
+    const fourteen = notebookOf('14-practice', all({both: 'B', only: 'A', late: 'B'}));
     for (const letter of ['B', '']) {
       const result = gradeFiles({'a.ipynb': fourteen, 'b.ipynb': notebookOf('02-two', all({both: letter, early: 'B'}))});
-      expect(brief(result)).toEqual(['both: right 1 B', 'early: right 1 B', 'only: wrong 0 A']);
+      expect(brief(result)).toEqual(['both: right 1 B', 'early: right 1 B', 'only: wrong 0 A', 'late: right 1 B']);
       expect(result.problems).toEqual([]);
     }
   });
 
   it('does not move to another notebook because the answer is blank or gone where it counts', () => {
     const two = notebookOf('02-two', all({both: 'B', early: 'B'}));
-    const blank = gradeFiles({'a.ipynb': notebookOf('14-practice', all({both: '', only: 'B'})), 'b.ipynb': two});
-    expect(brief(blank)).toEqual(['both: unanswered 0 -', 'early: right 1 B', 'only: right 1 B']);
+    const blank = gradeFiles({'a.ipynb': notebookOf('14-practice', all({both: '', only: 'B', late: 'B'})), 'b.ipynb': two});
+    expect(brief(blank)).toEqual(['both: unanswered 0 -', 'early: right 1 B', 'only: right 1 B', 'late: right 1 B']);
     expect(blank.problems.map(({message}) => message)).toEqual(["'both' is unanswered in 14-practice, where it counts, and B in 02-two"]);
-    const gone = gradeFiles({'a.ipynb': notebookOf('14-practice', all({only: 'B'})), 'b.ipynb': two});
+    const gone = gradeFiles({'a.ipynb': notebookOf('14-practice', all({only: 'B', late: 'B'})), 'b.ipynb': two});
     expect(brief(gone)[0]).toBe('both: missing 0 -');
     expect(codes(gone)).toEqual(['missing', 'contradiction']);
   });
@@ -93,8 +98,8 @@ describe('where a question counts', () => {
 describe('max', () => {
   it('counts the questions of the notebooks handed in, each once', () => {
     expect(gradeFiles({'a.ipynb': notebookOf('02-two', [])})).toMatchObject({score: 0, max: 2});
-    expect(gradeFiles({'a.ipynb': notebookOf('14-practice', [])})).toMatchObject({score: 0, max: 2});
-    expect(gradeFiles({'a.ipynb': notebookOf('14-practice', []), 'b.ipynb': notebookOf('02-two', []), 'c.ipynb': notebookOf('10-ten', [])})).toMatchObject({max: 4});
+    expect(gradeFiles({'a.ipynb': notebookOf('14-practice', [])})).toMatchObject({score: 0, max: 3});
+    expect(gradeFiles({'a.ipynb': notebookOf('14-practice', []), 'b.ipynb': notebookOf('02-two', []), 'c.ipynb': notebookOf('10-ten', [])})).toMatchObject({max: 5});
   });
 
   it('leaves out questions of a kind that is not graded yet', () => {
@@ -119,6 +124,11 @@ describe('a notebook is known', () => {
     const few = gradeOne(notebookOf(null, ["answer('which-split', 'A')"]));
     expect(few).toMatchObject({score: 1, max: 5});
     expect(codes(few)).toEqual(Array(4).fill('missing'));
+  });
+
+  it('of several with the same questions, as the one that lacks fewest', () => {
+    expect(gradeFiles({'a.ipynb': notebookOf(null, all({early: 'B'}))})).toMatchObject({score: 1, max: 1, problems: []});
+    expect(gradeFiles({'a.ipynb': notebookOf(null, all({early: 'B', both: 'B'}))})).toMatchObject({score: 2, max: 2, problems: []});
   });
 
   it('by its questions where the metadata names no notebook with questions', () => {
