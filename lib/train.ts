@@ -7,6 +7,7 @@ import type {Data} from './base/arrays';
 import {ManyHandsError} from './base/errors';
 import {emitRun, type DeviceUse} from './base/events';
 import {chooseDevices} from './devices/devices';
+import {engineInfo} from './devices/engine';
 import {describeModel} from './model/describe';
 import type {ModelDescription} from './model/description';
 import {modelBytes, readModel, writeModel} from './model/weights';
@@ -173,7 +174,7 @@ export async function train(model: tf.LayersModel, data: Data, options: TrainOpt
   const checked = checkOptions(options);
   const description = await describeModel(model, checked.modules);
   const [device] = chooseDevices(options.devices);
-  const threads = device.kind === 'cpu' ? checked.threads ?? device.threads : 0;
+  const threads = engineInfo().name === 'javascript' ? 1 : device.kind === 'cpu' ? checked.threads ?? device.threads : 0;
   const busy = model as unknown as {isTraining: boolean};
   if (busy.isTraining) throw new ManyHandsError('BAD_MODEL', 'this model is being trained already: await that run first.');
   busy.isTraining = true;

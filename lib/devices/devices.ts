@@ -45,7 +45,8 @@ function list(): Device[] {
       kind: 'cpu',
       name: cpus()[0]?.model.trim() || process.arch,
       memoryBytes: Math.min(totalmem(), cgroupMemoryBytes() ?? Infinity),
-      threads: physicalCores(),
+      // tfjs's JavaScript kernels run on one thread.
+      threads: engineInfo().name === 'tensorflow' ? physicalCores() : 1,
     };
     // The JavaScript engine drives no GPU, whatever the machine has.
     found = engineInfo().name === 'tensorflow' ? [...gpus(), cpu] : [cpu];

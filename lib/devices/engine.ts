@@ -6,6 +6,7 @@ import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import util from 'node:util';
 import {ManyHandsError, messageOf, oneOf, shown} from '../base/errors';
+import {registerFastGradients} from './fastGradients';
 import {registerFastKernels} from './fastKernels';
 
 export type EngineName = 'tensorflow' | 'javascript';
@@ -63,6 +64,7 @@ function loadJavaScript(reason: string, fix: string | null): {tf: Tf; info: Engi
   tf.setBackend('cpu');
   // The backend greets every Node process with advice to install tfjs-node; `reason` and `fix` say it better.
   (tf.backend() as unknown as {firstUse: boolean}).firstUse = false;
+  registerFastGradients(false);
   return {tf, info: {name: 'javascript', libtensorflow: null, gpu: false, reason, fix}};
 }
 
@@ -87,6 +89,7 @@ function load(): {tf: Tf; info: EngineInfo} {
     const tf = withoutGpus(() => require('@tensorflow/tfjs-node-gpu')) as Tf;
     const backend = tf.backend() as unknown as TensorFlowBackend;
     registerFastKernels();
+    registerFastGradients(true);
     const info: EngineInfo = {
       name: 'tensorflow',
       libtensorflow: backend.binding.TF_Version,

@@ -1,41 +1,43 @@
 /**
- * Either side. Gradients that tfjs composes out of many operations, where TensorFlow has one of its own: registered in tfjs's
- * registry, so that every layer, model and plain `fit` of this process gains.
+ * Either side. TensorFlow operations that tfjs composes out of several, as kernels in tfjs's registry. `fastGradients.ts` uses them.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {TensorFlowBackend} from './engine';
 
-interface TypeAttribute {
+interface Attribute {
   name: string;
   type: number;
-  value: number;
+  value: unknown;
 }
 
-// TF_ATTR_TYPE and TF_FLOAT of TensorFlow's C API, which the addon passes through.
-const ATTRIBUTE_IS_TYPE = 2;
+// TF_ATTR_STRING, TF_ATTR_TYPE, TF_FLOAT and TF_INT32 of TensorFlow's C API, which the addon passes through.
+const STRING = 0;
+const TYPE = 2;
 const FLOAT = 1;
-const floatType: TypeAttribute = {name: 'T', type: ATTRIBUTE_IS_TYPE, value: FLOAT};
+const INT32 = 3;
+const T: Attribute = {name: 'T', type: TYPE, value: FLOAT};
 
-function run(name: string, inputs: tf.Tensor[], attributes: unknown[] = [floatType]): tf.Tensor {
-  return (tf.backend() as unknown as TensorFlowBackend).executeSingleOutput(name, attributes, inputs) as tf.Tensor;
+/** The names under which the kernels stand in tfjs's registry. */
+export const RELU_GRAD = 'ManyHandsReluGrad';
+export const COLUMN_SUM = 'ManyHandsColumnSum';
+export const BROADCAST = 'ManyHandsBroadcast';
+
+type Inputs = Record<string, tf.TensorInfo>;
+
+function register(kernelName: string, run: (backend: TensorFlowBackend, inputs: Inputs, attrs: Record<string, unknown>) => unknown): void {
+  tf.registerKernel({
+    kernelName,
+    backendName: 'tensorflow',
+    kernelFunc: ({inputs, backend, attrs}) => run(backend as unknown as TensorFlowBackend, inputs as Inputs, (attrs ?? {}) as Record<string, unknown>) as tf.TensorInfo,
+  });
 }
 
-/**
- * Replaces the gradient of `Relu`: tfjs multiplies by a step made of Greater, IsNaN, Select and Fill; TensorFlow's ReluGrad does
- * it in one pass over the outputs, to the same bits (dy where the output is above 0, else 0; tfjs's is NaN where the output is NaN).
- */
+/** Registers the kernels for TensorFlow's engine. */
 export function registerFastKernels(): void {
-  tf.registerKernel({
-    kernelName: 'ManyHandsReluGrad',
-    backendName: 'tensorflow',
-    kernelFunc: ({inputs}) => run('ReluGrad', [inputs.dy as tf.Tensor, inputs.y as tf.Tensor]),
-  });
-  tf.unregisterGradient('Relu');
-  tf.registerGradient({
-    kernelName: 'Relu',
-    outputsToSave: [true],
-    gradFunc: (dy, saved) => ({
-      x: () => tf.engine().runKernel('ManyHandsReluGrad', {dy: dy as tf.Tensor, y: saved[0]}) as tf.Tensor,
-    }),
-  });
+  // dy where y is above 0, else 0; `y` is Relu's output.
+  register(RELU_GRAD, (backend, {dy, y}) => backend.executeSingleOutput('ReluGrad', [T], [dy, y]));
+  // The sum of x, [rows, columns], over its rows.
+  register(COLUMN_SUM, (backend, {x}) => backend.executeSingleOutput('BiasAddGrad', [T, {name: 'data_format', type: STRING, value: 'NHWC'}], [x]));
+  // x repeated along its dims of length 1, to the shape that `shape` holds.
+  register(BROADCAST, (backend, {x, shape}) => backend.executeSingleOutput('BroadcastTo', [T, {name: 'Tidx', type: TYPE, value: INT32}], [x, shape]));
 }

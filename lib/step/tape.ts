@@ -27,6 +27,10 @@ export interface Tape {
   sources: number[];
 }
 
+// Kernels whose gradients in tfjs 4.22 (and in lib/devices) look only at the shapes of what they save: a tensor keeps its shape after
+// it is disposed of, and its memory is free for the rest of the forward.
+const SHAPES_SUFFICE = new Set(['Add', 'Sub', 'Sum', 'Mean', 'Reshape', 'ExpandDims', 'Concat', 'Tile', 'PadV2', 'Slice']);
+
 export interface Recorded {
   outputs: tf.Tensor[];
   tape: Tape;
@@ -62,7 +66,7 @@ export function record(sources: tf.Tensor[], compute: () => tf.Tensor[]): Record
   }
   const kept = prune(tape, sources, outputs);
   const keptIds = new Set(kept.map((node) => node.id));
-  release(tape.filter((node) => !keptIds.has(node.id)));
+  release(tape.filter((node) => !keptIds.has(node.id) || SHAPES_SUFFICE.has(node.kernelName)));
   return {outputs, tape: {nodes: kept, sources: sources.map((source) => source.id)}};
 }
 
