@@ -1,4 +1,5 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import type * as Tf from '@tensorflow/tfjs';
 import {tf} from '#lib/devices/index.js';
 import {MemoryMeter, OperationRecord, startMeter} from '#lib/memory/meter.js';
 import {mayShare, newBytes} from '#lib/memory/outputShapes.js';
@@ -9,8 +10,8 @@ import {ProbeAttribute, ProbeInput, tensorflowProbe} from './tensorflowProbe';
 
 interface Backend {
   tensorMap: {get(id: object): {dtype: number}};
-  executeSingleOutput(op: string, attributes: ProbeAttribute[], inputs: tf.Tensor[]): tf.Tensor;
-  executeMultipleOutputs(op: string, attributes: ProbeAttribute[], inputs: tf.Tensor[], outputs: number): tf.Tensor[];
+  executeSingleOutput(op: string, attributes: ProbeAttribute[], inputs: Tf.Tensor[]): Tf.Tensor;
+  executeMultipleOutputs(op: string, attributes: ProbeAttribute[], inputs: Tf.Tensor[], outputs: number): Tf.Tensor[];
 }
 
 /** Every operation that an exercise ran, with its inputs where the probe can take them. */
@@ -31,7 +32,7 @@ describe('what the rules foretell is what TensorFlow makes', () => {
     const backend = tf.backend() as unknown as Backend;
     const {executeSingleOutput, executeMultipleOutputs} = backend;
     let about: Omit<Ran, 'record'> | null = null;
-    const note = (attributes: ProbeAttribute[], inputs: tf.Tensor[]): void => {
+    const note = (attributes: ProbeAttribute[], inputs: Tf.Tensor[]): void => {
       const types = inputs.map((input) => backend.tensorMap.get(input.dataId).dtype);
       const takes = types.every((type) => [1, 3, 10].includes(type));
       about = {attributes, inputs: takes ? inputs.map((input, i) => ({type: types[i], shape: input.shape, values: input.dataSync()})) : null};

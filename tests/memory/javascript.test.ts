@@ -1,14 +1,14 @@
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import type {MemoryMeter, OperationRecord} from '#lib/memory/meter.js';
-import type {Exercise} from './exercises';
+import {afterAll, beforeAll, describe, expect, it, vi} from 'vitest';
 
-// The engine is chosen when it is first imported.
-process.env.MANY_HANDS_ENGINE = 'javascript';
-const {tf, engineInfo} = await import('#lib/devices/index.js');
-const {startMeter} = await import('#lib/memory/meter.js');
-const {newBytes} = await import('#lib/memory/outputShapes.js');
-const {MemoryLimitError} = await import('#lib/memory/refusal.js');
-const {layerExercises, operationExercises, trainingExercises} = await import('./exercises');
+// The engine is chosen when it is first imported: before the imports below.
+vi.hoisted(() => {
+  process.env.MANY_HANDS_ENGINE = 'javascript';
+});
+import {engineInfo, tf} from '#lib/devices/index.js';
+import {startMeter, type MemoryMeter, type OperationRecord} from '#lib/memory/meter.js';
+import {newBytes} from '#lib/memory/outputShapes.js';
+import {MemoryLimitError} from '#lib/memory/refusal.js';
+import {layerExercises, operationExercises, trainingExercises, type Exercise} from './exercises';
 
 describe("the count on tfjs's JavaScript engine", () => {
   let meter: MemoryMeter;

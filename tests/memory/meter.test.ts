@@ -1,11 +1,12 @@
 import {afterAll, afterEach, beforeAll, describe, expect, it} from 'vitest';
 import {withStepContext} from '#lib/base/stepContext.js';
+import type * as Tf from '@tensorflow/tfjs';
 import {tf} from '#lib/devices/index.js';
 import {MemoryMeter, startMeter} from '#lib/memory/meter.js';
 import {MemoryLimitError} from '#lib/memory/refusal.js';
 
 interface Backend {
-  executeSingleOutput(op: string, attributes: unknown[], inputs: tf.Tensor[]): tf.Tensor;
+  executeSingleOutput(op: string, attributes: unknown[], inputs: Tf.Tensor[]): Tf.Tensor;
 }
 const MB = 1e6;
 
@@ -88,7 +89,7 @@ describe('the count of live buffers', () => {
     const at = meter.peakBytes;
     tf.tidy(() => {
       const x = tf.fill([1000], 1);
-      withStepContext({seed: 1, layer: 'dense_7', step: 0, firstSample: 0}, () => tf.outerProduct(x as tf.Tensor1D, x.slice(0, 500) as tf.Tensor1D));
+      withStepContext({seed: 1, layer: 'dense_7', step: 0, firstSample: 0}, () => tf.outerProduct(x as Tf.Tensor1D, x.slice(0, 500) as Tf.Tensor1D));
     });
     // 4000 for x, 2000 for its half (not aligned to be shared), the product, and the shapes of the kernels' arguments.
     expect(meter.peakBytes - at).toBeGreaterThanOrEqual(4000 + 2_000_000);
@@ -129,8 +130,8 @@ describe('the count of live buffers', () => {
     const size = 2 ** 26;
     const rss = () => process.memoryUsage.rss();
     const x = tf.fill([4096, 4096], 2);
-    const others: tf.Tensor[] = [];
-    const operations: [string, () => tf.Tensor, boolean][] = [
+    const others: Tf.Tensor[] = [];
+    const operations: [string, () => Tf.Tensor, boolean][] = [
       ['reshape', () => x.reshape([16, -1]), true], ['rows', () => x.slice([0, 0], [2048, 4096]), true], ['cast', () => x.cast('float32'), true],
       ['transpose of itself', () => x.transpose([0, 1]), true], ['relu', () => x.relu(), false], ['transpose', () => x.transpose(), false], ['add', () => x.add(1), false],
     ];
@@ -147,7 +148,7 @@ describe('the count of live buffers', () => {
 
 describe('the memory limit', () => {
   let meter: MemoryMeter;
-  let x: tf.Tensor2D;
+  let x: Tf.Tensor2D;
   let base = 0;
   beforeAll(() => {
     meter = startMeter();
@@ -241,7 +242,7 @@ describe('the memory limit', () => {
   it('three hundred steps leave nothing in the books', () => {
     const w = tf.tidy(() => tf.variable(tf.fill([10, 10], 0.1)));
     const optimizer = tf.train.adam();
-    const step = () => optimizer.minimize(() => tf.matMul(w, w).square().mean() as tf.Scalar);
+    const step = () => optimizer.minimize(() => tf.matMul(w, w).square().mean() as Tf.Scalar);
     step();
     const live = meter.liveBytes;
     for (let i = 0; i < 300; i++) step();

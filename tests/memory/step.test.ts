@@ -1,4 +1,5 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import type * as Tf from '@tensorflow/tfjs';
 import {tf} from '#lib/devices/index.js';
 import {MemoryMeter, startMeter} from '#lib/memory/meter.js';
 import {MemoryLimitError} from '#lib/memory/refusal.js';
@@ -6,7 +7,7 @@ import {Stepper} from '#lib/step/trainStep.js';
 
 const SAMPLES = 32;
 const l = tf.layers;
-const models: Record<string, () => tf.Sequential> = {
+const models: Record<string, () => Tf.Sequential> = {
   'dense and batch norm': () => tf.sequential({layers: [l.dense({units: 64, activation: 'relu', inputShape: [20]}), l.batchNormalization({}), l.dense({units: 5, activation: 'softmax'})]}),
   convolution: () => tf.sequential({layers: [l.conv2d({filters: 4, kernelSize: 3, inputShape: [8, 8, 2], activation: 'relu'}), l.maxPooling2d({}), l.flatten(), l.dense({units: 5, activation: 'softmax'})]}),
   LSTM: () => tf.sequential({layers: [l.lstm({units: 6, inputShape: [4, 3]}), l.dense({units: 5, activation: 'softmax'})]}),
@@ -24,12 +25,13 @@ describe('a training step under a limit', () => {
     const optimizer = tf.train.adam();
     model.compile({optimizer, loss: 'categoricalCrossentropy'});
     const stepper = new Stepper(model, {seed: 1});
-    const batch = () => tf.tidy(() => ({
-      xs: [tf.fill([SAMPLES, ...(model.inputs[0].shape.slice(1) as number[])], 0.5)],
-      ys: [tf.oneHot(tf.fill([SAMPLES], 1, 'int32'), 5).toFloat()],
-      weights: [null],
-      samples: SAMPLES,
-    }));
+    const batch = () => {
+      const [xs, ys] = tf.tidy(() => [
+        tf.fill([SAMPLES, ...(model.inputs[0].shape.slice(1) as number[])], 0.5),
+        tf.oneHot(tf.fill([SAMPLES], 1, 'int32'), 5).toFloat(),
+      ]);
+      return {xs: [xs], ys: [ys], weights: [null], samples: SAMPLES};
+    };
     await stepper.step(0, [batch()]);
     const live = meter.liveBytes;
     meter.resetPeak();
