@@ -72,7 +72,10 @@ export async function main(argv: readonly string[], {stdout, stderr}: Streams = 
       await print(stdout, help);
       return 0;
     }
-    if (positionals.length !== 1) throw new ManyHandsError('BAD_OPTION', `grade: ${positionals.length === 0 ? 'name the submissions' : `one folder of submissions at a time, not ${positionals.length}`}.`);
+    if (positionals.length !== 1) {
+      const wrong = positionals.length === 0 ? 'name the submissions' : `one folder of submissions at a time, not ${positionals.length}`;
+      throw new ManyHandsError('BAD_OPTION', `grade: ${wrong}.`);
+    }
     const path = here(positionals[0]!);
     const out = values.out === undefined ? null : here(values.out);
     if (out !== null) checkOut(out, path);

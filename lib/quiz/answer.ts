@@ -22,7 +22,7 @@ export function outcome(bank: Bank, id: unknown, value: unknown): Card {
   const found = findQuestion(bank, id, 'answer');
   if (!('kind' in found)) return found;
   if (found.kind !== 'choice') {
-    return card('!', `"${found.id}" is answered with code: write check('${found.id}', ${found.kind === 'code' ? found.functionName : 'yourFunction'}) with the function that you wrote.`);
+    return card('!', `"${found.id}" is answered with code: write check('${found.id}', ${found.functionName}) with the function that you wrote.`);
   }
   const judged = judgeChoice(found, value);
   if (judged.answer !== null) keep(found.id, {answer: judged.answer});

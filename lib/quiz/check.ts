@@ -75,7 +75,7 @@ function testList(results: TestResult[]): CardPart {
   const lines = results.map(({test, passed, expected, got}) =>
     passed
       ? `- ✓ passed: ${test.name}: ${code(test.call)}`
-      : `- ✗ failed: ${test.name}: ${code(test.call)}\n  expected ${code(expected)}, got ${code(got)}`,
+      : `- ✗ failed: ${test.name}: ${code(test.call)}:\n  expected ${code(expected)}, got ${code(got)}`,
   );
   return {label: 'Visible tests', body: lines.join('\n')};
 }

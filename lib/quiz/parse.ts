@@ -2,7 +2,7 @@
  * Caller side. A bank's text as questions, or as all that is wrong with it.
  */
 import {oneOf, shown} from '../base/errors';
-import type {BankProblem, Question, QuestionBase} from './bank';
+import type {BankProblem, Mode, Question, QuestionBase} from './bank';
 import {kinds, type Report} from './kinds';
 import {cutQuestions, type RawQuestion, type Section} from './sections';
 
@@ -37,16 +37,8 @@ function readQuestion(raw: RawQuestion, file: string, report: Report): Question 
   }
   const settings = readSettings(raw, report);
   const kindName = settings.get('kind')?.value;
-  if (kindName === undefined) report(raw.line, `'${raw.id}' has no kind; write \`- kind: choice\` under its heading (kinds: ${oneOf(Object.keys(kinds))})`);
-  const kind = kindName === undefined ? undefined : kinds[kindName];
-  if (kindName !== undefined && !kind) {
-    report(settings.get('kind')!.line, `'${raw.id}' has the unknown kind ${shown(kindName)}; write ${oneOf(Object.keys(kinds))}`);
-  }
-  const mode = modes.find((name) => name === settings.get('mode')?.value);
-  if (!mode) {
-    const given = settings.get('mode');
-    report(given?.line ?? raw.line, given ? `'${raw.id}' has the unknown mode ${shown(given.value)}; write ${oneOf(modes)}` : `'${raw.id}' has no mode; write \`- mode: practice\` or \`- mode: assessed\``);
-  }
+  const kind = readKind(raw, settings.get('kind'), report);
+  const mode = readMode(raw, settings.get('mode'), report);
   const title = settings.get('title')?.value;
   if (!title) report(raw.line, `'${raw.id}' has no title; write \`- title: \` and a few words under its heading`);
   const notebooks = readNotebooks(raw, settings.get('notebooks'), report);
@@ -56,11 +48,14 @@ function readQuestion(raw: RawQuestion, file: string, report: Report): Question 
   const known = [...commonSections, ...(kind?.sections ?? [])];
   for (const section of raw.sections) {
     if (sections.has(section.title)) report(section.line, `'${raw.id}' has two sections '${section.title}'; keep one`);
-    else if (kind && !known.includes(section.title)) report(section.line, `'${raw.id}' has an unknown section ${shown(section.title)}; a ${kindName} question has ${oneOf(known)}`);
+    else if (kind && !known.includes(section.title)) {
+      report(section.line, `'${raw.id}' has an unknown section ${shown(section.title)}; a ${kindName} question has ${oneOf(known)}`);
+    }
     sections.set(section.title, section);
   }
+  const expected = [...commonSettings, ...(kind?.settings ?? [])];
   for (const [name, {line}] of settings) {
-    if (kind && ![...commonSettings, ...kind.settings].includes(name)) report(line, `'${raw.id}' has an unknown setting '${name}'; a ${kindName} question has ${oneOf([...commonSettings, ...kind.settings])}`);
+    if (kind && !expected.includes(name)) report(line, `'${raw.id}' has an unknown setting '${name}'; a ${kindName} question has ${oneOf(expected)}`);
   }
   const solution = sections.get('Solution');
   if (!solution) report(raw.line, `'${raw.id}' has no solution: add a section \`### Solution\` with a numbered list of steps`);
@@ -101,6 +96,20 @@ function readSettings(raw: RawQuestion, report: Report): Map<string, Setting> {
     else settings.set(found[1]!, {value: found[2]!.trim(), line});
   }
   return settings;
+}
+
+function readKind(raw: RawQuestion, setting: Setting | undefined, report: Report): (typeof kinds)[string] {
+  const known = oneOf(Object.keys(kinds));
+  if (!setting) report(raw.line, `'${raw.id}' has no kind; write \`- kind: choice\` under its heading (kinds: ${known})`);
+  else if (!kinds[setting.value]) report(setting.line, `'${raw.id}' has the unknown kind ${shown(setting.value)}; write ${known}`);
+  return setting && kinds[setting.value];
+}
+
+function readMode(raw: RawQuestion, setting: Setting | undefined, report: Report): Mode | undefined {
+  const mode = modes.find((name) => name === setting?.value);
+  if (!setting) report(raw.line, `'${raw.id}' has no mode; write \`- mode: practice\` or \`- mode: assessed\``);
+  else if (!mode) report(setting.line, `'${raw.id}' has the unknown mode ${shown(setting.value)}; write ${oneOf(modes)}`);
+  return mode;
 }
 
 function readNotebooks(raw: RawQuestion, setting: Setting | undefined, report: Report): string[] {

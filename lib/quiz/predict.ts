@@ -31,11 +31,14 @@ export function reconcile(id: string, measured: number, unit?: string): void {
 
 /** The card of `predict`; also keeps a first prediction. */
 export function predictionCard(id: unknown, value: unknown, unit: unknown = ''): Card {
-  if (typeof id !== 'string' || !idPattern.test(id)) return card('!', `predict: ${shown(id)} is no id; write small letters, digits and hyphens between quotes, as in 'step-time'.`);
+  if (typeof id !== 'string' || !idPattern.test(id)) {
+    return card('!', `predict: ${shown(id)} is no id; write small letters, digits and hyphens between quotes, as in 'step-time'.`);
+  }
   if (typeof unit !== 'string') return card('!', `predict('${id}'): the unit ${shown(unit)} is no text; write it between quotes, as in 'ms'.`);
   const before = predicted(id);
   if (value === undefined || value === null || (typeof value === 'string' && value.trim() === '') || Number.isNaN(value)) {
-    return before ? card('○', `Your prediction stays: ${withUnit(before)}.`) : card('○', `not predicted yet: write the number that you expect${unit === '' ? '' : `, in ${unit}`}.`);
+    if (before) return card('○', `Your prediction stays: ${withUnit(before)}.`);
+    return card('○', `not predicted yet: write the number that you expect${unit === '' ? '' : `, in ${unit}`}.`);
   }
   if (typeof value !== 'number' || !Number.isFinite(value)) {
     return card('!', `predict('${id}'): ${shown(value)} is no number; write one without quotes${unit === '' ? '' : `, in ${unit}`}.`);
@@ -54,7 +57,9 @@ export function predictionCard(id: unknown, value: unknown, unit: unknown = ''):
 export function reconcileCard(id: unknown, measured: unknown, unit: unknown = ''): Card {
   if (typeof id !== 'string') return card('!', `reconcile: ${shown(id)} is no id; write that of the prediction between quotes.`);
   if (typeof unit !== 'string') return card('!', `reconcile('${id}'): the unit ${shown(unit)} is no text; write it between quotes, as in 'ms'.`);
-  if (typeof measured !== 'number' || !Number.isFinite(measured)) return card('!', `reconcile('${id}'): the measured value ${shown(measured)} is no number, so there is nothing to compare.`);
+  if (typeof measured !== 'number' || !Number.isFinite(measured)) {
+    return card('!', `reconcile('${id}'): the measured value ${shown(measured)} is no number, so there is nothing to compare.`);
+  }
   const value = {value: measured, unit};
   const first = predicted(id);
   if (!first) return card('○', `Measured: ${withUnit(value)}. There is no prediction '${id}' to set beside it.`);

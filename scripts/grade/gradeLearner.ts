@@ -31,8 +31,11 @@ export function gradeLearner(bank: Bank, submission: Submission): LearnerResult 
       }
       const cells = readCells(read.notebook);
       const notebook = identify(bank, read.notebook.name, cells);
-      if (notebook === null) problems.push({code: 'not-of-this-course', file, cell: null, message: 'this notebook names no notebook of the course and holds none of its questions'});
-      else files.push({file, notebook, cells});
+      if (notebook !== null) files.push({file, notebook, cells});
+      else {
+        const message = 'this notebook names no notebook of the course and holds none of its questions';
+        problems.push({code: 'not-of-this-course', file, cell: null, message});
+      }
     } catch (error) {
       problems.push({code: 'failed', file, cell: null, message: `this file could not be graded: ${messageOf(error)}`});
     }
@@ -40,7 +43,8 @@ export function gradeLearner(bank: Bank, submission: Submission): LearnerResult 
   const byNotebook = new Map<string, ReadFile[]>();
   for (const file of files) byNotebook.set(file.notebook, [...(byNotebook.get(file.notebook) ?? []), file]);
   for (const [notebook, same] of byNotebook) {
-    if (same.length > 1) problems.push({code: 'same-notebook-twice', file: same[1]!.file, cell: null, message: `${notebook} was handed in ${same.length} times: ${same.map(({file}) => file).join(', ')}`});
+    const message = `${notebook} was handed in ${same.length} times: ${same.map(({file}) => file).join(', ')}`;
+    if (same.length > 1) problems.push({code: 'same-notebook-twice', file: same[1]!.file, cell: null, message});
   }
   const places = [...byNotebook.keys()].sort(inCountingOrder);
   const questions = questionsIn(bank, places).map((question) => {
@@ -94,7 +98,8 @@ function strays(bank: Bank, {file, notebook, cells}: ReadFile, places: readonly 
         return [{code: 'unknown-id', file, cell: cell.number, message: `there is no question '${id.slice(0, 60)}'; did its author mean '${nearest(id, bank.ids)}'?`}];
       }
       if (!isGraded(question) || question.notebooks.some((place) => places.includes(place))) return [];
-      return [{code: 'misplaced', file, cell: cell.number, message: `'${id}' is answered in ${notebook}, but belongs to ${question.notebooks.join(', ')}, which was not handed in; it is not counted`}];
+      const message = `'${id}' is answered in ${notebook}, but belongs to ${question.notebooks.join(', ')}, which was not handed in; it is not counted`;
+      return [{code: 'misplaced', file, cell: cell.number, message}];
     }),
   );
 }

@@ -38,7 +38,10 @@ export function readNotebook(path: string): {notebook: NotebookFile} | {unreadab
     try {
       const stat = fstatSync(descriptor);
       if (!stat.isFile()) return refuse('not-a-file', 'this is no regular file');
-      if (stat.size > largest) return refuse('too-large', `this file has ${(stat.size / 2 ** 20).toFixed(0)} MiB, more than the ${largest / 2 ** 20} MiB that the grader reads; clear its outputs and hand it in again`);
+      if (stat.size > largest) {
+        const [has, reads] = [stat.size, largest].map((size) => `${(size / 2 ** 20).toFixed(0)} MiB`);
+        return refuse('too-large', `this file has ${has}, more than the ${reads} that the grader reads; clear its outputs and hand it in again`);
+      }
       bytes = readAll(descriptor, stat.size);
     } finally {
       closeSync(descriptor);

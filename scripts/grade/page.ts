@@ -7,7 +7,13 @@ import type {Bank, ChoiceQuestion} from '../../lib/quiz/bank';
 import {problemLine, type LearnerResult, type QuestionResult, type Status} from './results';
 
 const words: Record<Status, string> = {
-  right: '✓ right', partly: '◐ partly right', wrong: '✗ wrong', unanswered: '○ not answered', missing: '! missing', duplicated: '! answered more than once', edited: '! cannot be read',
+  right: '✓ right',
+  partly: '◐ partly right',
+  wrong: '✗ wrong',
+  unanswered: '○ not answered',
+  missing: '! missing',
+  duplicated: '! answered more than once',
+  edited: '! cannot be read',
 };
 
 const style = `
@@ -58,7 +64,10 @@ ${problems.length > 0 ? `<h2>To look at</h2>\n<ul>\n${list}\n</ul>\n` : ''}${car
 function section(question: ChoiceQuestion, result: QuestionResult): string {
   const kind = result.status === 'right' || result.status === 'wrong' ? result.status : 'other';
   const given = result.answer === null ? '' : `: ${result.answer}`;
-  const options = question.options.map(({letter, text}) => `<li><strong>${letter}.</strong> ${html(text)}${letter === result.answer ? ' <em>(this answer)</em>' : ''}</li>`);
+  const options = question.options.map(({letter, text}) => {
+    const chosen = letter === result.answer ? ' <em>(this answer)</em>' : '';
+    return `<li><strong>${letter}.</strong> ${html(text)}${chosen}</li>`;
+  });
   const note = result.status === 'right' || result.status === 'wrong' ? '' : `<p>${escapeHtml(result.message)}</p>`;
   return `<section class="${kind}">
 <h2>${escapeHtml(question.title)}</h2>

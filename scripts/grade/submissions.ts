@@ -105,7 +105,7 @@ function addFile(folder: string, entry: Dirent, inside: string, submission: Subm
   else if (entry.isSymbolicLink()) add('link', 'this is a link, and links are not followed; hand in the file itself');
   else if (/\.ipynb$/i.test(entry.name)) {
     if (submission.notebooks.length < most) submission.notebooks.push({path: join(folder, entry.name), file});
-    else if (submission.notebooks.length === most && !submission.problems.some(({code}) => code === 'too-many')) add('too-many', `more than ${most} notebooks; this one and those after it are not graded`);
+    else if (!submission.problems.some(({code}) => code === 'too-many')) add('too-many', `more than ${most} notebooks; this one and those after it are not graded`);
   } else if (/\.ipynb\b/i.test(entry.name)) add('not-a-notebook', 'the name does not end in .ipynb: something added to it on the way; rename it');
   else if (alone) add('not-a-notebook', 'this is no notebook (.ipynb)');
   else return false;
