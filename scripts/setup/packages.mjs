@@ -88,7 +88,7 @@ export async function install({at}, folder, options, count) {
 /** @type {import('./steps.mjs').Step} */
 export const packages = {
   name: 'npm packages',
-  download: () => 125e6,
+  download: () => 175e6,
   disk: () => 550e6,
   done: (context) => missing(context) === null && existsSync(join(context.at.modules, 'many-hands', 'package.json')),
   mend({at}) {

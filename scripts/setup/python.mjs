@@ -50,7 +50,6 @@ export const python = {
     const env = {...pythonEnvironment(), TMPDIR: work};
     tell(`an environment of Python ${found.version}`);
     await runTool(found.path, ['-m', 'venv', fresh], {cwd: at.root, env, what: 'The Python environment', folder: at.root});
-    const all = pins(at.requirements).length;
     let collected = 0;
     await runTool(pythonIn(fresh), [
       '-m', 'pip', 'install', '--no-deps', '--only-binary=:all:', '--progress-bar', 'off', '--no-input', '--retries', '3',
@@ -61,7 +60,7 @@ export const python = {
       what: 'JupyterLab',
       folder: at.root,
       onLine(line) {
-        if (line.startsWith('Collecting ')) tell(`${++collected} of ${all} packages`);
+        if (line.startsWith('Collecting ')) tell(`${++collected} packages`);
         if (line.startsWith('Installing ')) tell('unpacking');
       },
     });
