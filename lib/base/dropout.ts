@@ -18,8 +18,10 @@ export function dropoutWithContext(x: tf.Tensor, rate: number, context: StepCont
     const masked = tf.customGrad((...inputs) => {
       const [input] = inputs as tf.Tensor[];
       const save = inputs[inputs.length - 1] as unknown as tf.GradSaveFunc;
+      const value = tf.mul(input, mask);
+      // After the product: where a memory limit refuses that, nothing is kept.
       save([mask]);
-      return {value: tf.mul(input, mask), gradFunc: (dy, saved) => tf.mul(dy, saved[0])};
+      return {value, gradFunc: (dy, saved) => tf.mul(dy, saved[0])};
     });
     return masked(x);
   });

@@ -4,19 +4,6 @@
 import * as tf from '@tensorflow/tfjs';
 import type {TensorFlowBackend} from './engine';
 
-interface Attribute {
-  name: string;
-  type: number;
-  value: unknown;
-}
-
-// TF_ATTR_STRING, TF_ATTR_TYPE, TF_FLOAT and TF_INT32 of TensorFlow's C API, which the addon passes through.
-const STRING = 0;
-const TYPE = 2;
-const FLOAT = 1;
-const INT32 = 3;
-const T: Attribute = {name: 'T', type: TYPE, value: FLOAT};
-
 /** The names under which the kernels stand in tfjs's registry. */
 export const RELU_GRAD = 'ManyHandsReluGrad';
 export const COLUMN_SUM = 'ManyHandsColumnSum';
@@ -32,12 +19,16 @@ function register(kernelName: string, run: (backend: TensorFlowBackend, inputs: 
   });
 }
 
-/** Registers the kernels for TensorFlow's engine. */
+/** Registers the kernels for TensorFlow's engine, which must be in force. */
 export function registerFastKernels(): void {
+  const {TF_ATTR_STRING, TF_ATTR_TYPE, TF_FLOAT, TF_INT32} = (tf.backend() as unknown as TensorFlowBackend).binding;
+  const T = {name: 'T', type: TF_ATTR_TYPE, value: TF_FLOAT};
+  const rowsFirst = {name: 'data_format', type: TF_ATTR_STRING, value: 'NHWC'};
+  const index = {name: 'Tidx', type: TF_ATTR_TYPE, value: TF_INT32};
   // dy where y is above 0, else 0; `y` is Relu's output.
   register(RELU_GRAD, (backend, {dy, y}) => backend.executeSingleOutput('ReluGrad', [T], [dy, y]));
   // The sum of x, [rows, columns], over its rows.
-  register(COLUMN_SUM, (backend, {x}) => backend.executeSingleOutput('BiasAddGrad', [T, {name: 'data_format', type: STRING, value: 'NHWC'}], [x]));
+  register(COLUMN_SUM, (backend, {x}) => backend.executeSingleOutput('BiasAddGrad', [T, rowsFirst], [x]));
   // x repeated along its dims of length 1, to the shape that `shape` holds.
-  register(BROADCAST, (backend, {x, shape}) => backend.executeSingleOutput('BroadcastTo', [T, {name: 'Tidx', type: TYPE, value: INT32}], [x, shape]));
+  register(BROADCAST, (backend, {x, shape}) => backend.executeSingleOutput('BroadcastTo', [T, index], [x, shape]));
 }

@@ -43,8 +43,9 @@ class References {
   }
   of(value: unknown, what: string): FunctionReference {
     if (typeof value === 'string') return value;
-    const reference = this.known.get(value);
-    if (reference) return reference;
+    // The same function, or the same text: a bundler or a notebook may have loaded the module a second time.
+    const known = this.known.get(value) ?? [...this.known].find(([own]) => String(own) === String(value))?.[1];
+    if (known) return known;
     throw new ManyHandsError(
       'BAD_MODEL',
       `the model was compiled with ${shown(value)} as its ${what}. A function cannot cross to a worker process: export it from a module file, ` +
@@ -64,11 +65,11 @@ function checkCompiled(model: tf.LayersModel): void {
   if (!(model instanceof tf.LayersModel)) {
     throw new ManyHandsError('BAD_MODEL', `train needs a tf.LayersModel (tf.sequential or tf.model); it got ${shown(model)}.`);
   }
-  if (!model.built) {
-    throw new ManyHandsError('BAD_MODEL', 'the model has no weights yet: give its first layer an inputShape.');
-  }
   if (!(model as unknown as Compiled).optimizer_) {
     throw new ManyHandsError('BAD_MODEL', "the model is not compiled: call model.compile({optimizer: 'sgd', loss: 'meanSquaredError'}) first.");
+  }
+  if (!model.built) {
+    throw new ManyHandsError('BAD_MODEL', 'the model has no weights yet: give its first layer an inputShape.');
   }
 }
 

@@ -35,6 +35,8 @@ export async function rebuildModel(description: ModelDescription): Promise<tf.La
   try {
     model = await tf.models.modelFromJSON({modelTopology: description.topology} as Parameters<typeof tf.models.modelFromJSON>[0]);
   } catch (error) {
+    // A refusal under a memory limit says more than we could.
+    if (error instanceof ManyHandsError) throw error;
     throw new ManyHandsError(
       'BAD_MODEL',
       `the model could not be rebuilt in a worker: ${messageOf(error)} Layer classes of your own must be registered there too: put each with its ` +

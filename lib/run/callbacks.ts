@@ -3,6 +3,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
+import {innerModel} from '../model/inner';
 import type {CallbackName, Logs, TrainAnswer} from './jobTypes';
 import type {Callbacks} from './options';
 
@@ -60,13 +61,17 @@ export class CallbackList {
     this.waits = [...new Set(list.flatMap(({waits}) => waits))];
   }
 
+  private get flagged(): {stopTraining_?: boolean} {
+    return innerModel(this.model) as unknown as {stopTraining_?: boolean};
+  }
+
   /** fit's flag, which a callback such as earlyStopping sets. */
   private get stop(): boolean {
-    return (this.model as unknown as {stopTraining_?: boolean}).stopTraining_ === true;
+    return this.flagged.stopTraining_ === true;
   }
 
   async begin(params: Record<string, unknown>): Promise<void> {
-    (this.model as unknown as {stopTraining_: boolean}).stopTraining_ = false;
+    this.flagged.stopTraining_ = false;
     for (const callback of this.callbacks) {
       callback.setParams(params);
       callback.setModel(this.model);

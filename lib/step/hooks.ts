@@ -18,6 +18,8 @@ export interface StepHooks {
   afterInput?(): void | Promise<void>;
   beforeForward?(call: LayerCall): void | Promise<void>;
   afterForward?(call: LayerCall, outputs: tf.Tensor[]): void | Promise<void>;
+  /** After the last layer of a micro-batch's forward. */
+  beforeLoss?(): void | Promise<void>;
   /** After the loss of one micro-batch, before its backward walk. */
   afterLoss?(): void | Promise<void>;
   beforeBackward?(call: LayerCall): void | Promise<void>;

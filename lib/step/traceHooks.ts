@@ -36,7 +36,7 @@ export function layerHooks(recorder: SpanRecorder): StepHooks {
       recorder.step = step;
     },
     beforeForward: (call) => recorder.begin('forward', call.name),
-    afterForward: () => recorder.begin('forward', 'loss'),
+    beforeLoss: () => recorder.begin('forward', 'loss'),
     afterLoss: () => recorder.end(),
     beforeBackward: (call) => recorder.begin('backward', call.name),
     beforeUpdate: () => recorder.begin('update', 'update'),

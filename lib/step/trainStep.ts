@@ -3,6 +3,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
+import {withStepContext} from '../base/stepContext';
 import {innerModel} from '../model/inner';
 import {GradientSum} from './gradientSum';
 import {readGraph, type Graph} from './graph';
@@ -63,7 +64,7 @@ export class Stepper {
       if (!Number.isFinite(values[0])) throw this.notFinite(values[0], step);
       await runHooks(this.hooks, 'beforeUpdate', this.gradients.entries);
       if (this.options.clipNorm !== undefined) this.gradients.clip(this.options.clipNorm);
-      this.update();
+      withStepContext({seed: this.options.seed, layer: 'update', step, firstSample: 0}, () => this.update());
       await runHooks(this.hooks, 'afterStep', step);
       return values;
     } finally {
@@ -77,6 +78,7 @@ export class Stepper {
     const forward = await walkForward(this.graph, batch.xs, context, this.hooks, this.gradients);
     let found: {values: Values; gradients: tf.Tensor[]};
     try {
+      await runHooks(this.hooks, 'beforeLoss');
       found = this.objective.withGradient(forward.outputs, batch.ys, batch.weights, share);
       await runHooks(this.hooks, 'afterLoss');
     } catch (error) {
@@ -84,7 +86,7 @@ export class Stepper {
       throw error;
     }
     tf.dispose(forward.outputs);
-    await walkBackward(this.graph, forward, found.gradients, this.hooks, this.gradients);
+    await walkBackward(this.graph, forward, found.gradients, context, this.hooks, this.gradients);
     return found.values;
   }
 

@@ -2,7 +2,7 @@
  * Worker side. Forward and backward through the layers of a model, one tape a layer, with awaited hooks around each.
  */
 import * as tf from '@tensorflow/tfjs';
-import type {StepContext} from '../base/stepContext';
+import {withStepContext, type StepContext} from '../base/stepContext';
 import type {Graph, LayerCall, Slot} from './graph';
 import type {GradientSum} from './gradientSum';
 import {runHooks, type StepHooks} from './hooks';
@@ -100,7 +100,7 @@ export function discardForward(forward: Forward): void {
  * Walks the layers in reverse from the gradients of the model's outputs (one a model output, consumed here) and adds each weight's
  * gradient to `sum`.
  */
-export async function walkBackward(graph: Graph, forward: Forward, outputGradients: tf.Tensor[], hooks: readonly StepHooks[], sum: GradientSum): Promise<void> {
+export async function walkBackward(graph: Graph, forward: Forward, outputGradients: tf.Tensor[], context: StepContext, hooks: readonly StepHooks[], sum: GradientSum): Promise<void> {
   const gradients = new Array<tf.Tensor | null>(graph.slots).fill(null);
   const add = (slot: Slot, gradient: tf.Tensor) => {
     const before = gradients[slot];
@@ -123,7 +123,7 @@ export async function walkBackward(graph: Graph, forward: Forward, outputGradien
         const gradient = gradients[slot];
         if (gradient) given.set(id, gradient);
       }
-      const found = backward(tape, given);
+      const found = withStepContext({...context, layer: call.name}, () => backward(tape, given));
       for (const {slot} of outputs) {
         gradients[slot]?.dispose();
         gradients[slot] = null;
