@@ -34,7 +34,7 @@ function whole(at) {
 /** @type {import('./steps.mjs').Step} */
 export const python = {
   name: 'Python with JupyterLab',
-  download: () => 85e6,
+  download: () => 60e6,
   disk: () => 330e6,
   done: ({at}) => whole(at) && readStamp(stampOf(at.venv))?.root === at.root,
   mend({at}) {
