@@ -7,22 +7,12 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {parseArgs} from 'node:util';
 import type {Page} from 'playwright-core';
-import {labCommand, openBrowser, openNotebook, setTheme} from './lab/browser';
-import {copyNotebooks, startLab} from './lab/server';
+import {labCommand, openBrowser, openNotebook, setTheme, showWhole} from './lab/browser';
+import {startLab} from './lab/server';
+import {makeWorkspace} from './notebooks/workspace';
 import {courseRoot} from './root';
 
 type Theme = 'light' | 'dark';
-
-/** The page as tall as the notebook, so that one picture holds all of it. */
-async function showAll(page: Page, width: number): Promise<void> {
-  await labCommand(page, 'application:toggle-left-area').catch(() => undefined);
-  const height = await page.evaluate(() => {
-    const cells = Array.from(document.querySelectorAll('.jp-NotebookPanel .jp-Cell'));
-    return cells.reduce((sum, cell) => sum + cell.getBoundingClientRect().height + 12, 400);
-  });
-  await page.setViewportSize({width, height: Math.min(Math.ceil(height), 30_000)});
-  await page.waitForTimeout(800);
-}
 
 async function takeAll(page: Page, folder: string, theme: Theme): Promise<number> {
   await page.screenshot({path: path.join(folder, `page-${theme}.png`)});
@@ -55,28 +45,31 @@ async function main(): Promise<number> {
   const folder = path.join(courseRoot(), 'build', 'screenshots', name);
   fs.rmSync(folder, {recursive: true, force: true});
   fs.mkdirSync(folder, {recursive: true});
-  const lab = await startLab({folder: copyNotebooks([notebook], `screenshots-${process.pid}`), env: {COURSE_SCALE: process.env['COURSE_SCALE'] ?? 'ci'}});
+  const workspace = makeWorkspace([notebook]);
+  const lab = await startLab({env: {COURSE_SCALE: process.env['COURSE_SCALE'] ?? 'ci'}});
   const browser = await openBrowser().catch(async (error: unknown) => {
     await lab.stop();
+    workspace.remove();
     throw error;
   });
   const stop = async (): Promise<void> => {
     await browser.close();
     await lab.stop();
-    fs.rmSync(lab.folder, {recursive: true, force: true});
+    workspace.remove();
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop().then(() => process.exit(130)));
   try {
     const width = Number(values.width);
     const page = await browser.newPage({viewport: {width, height: 1000}});
-    await openNotebook(page, lab.page(path.basename(notebook)));
+    await openNotebook(page, lab.page(path.join(workspace.folder, path.basename(notebook))));
     await setTheme(page, themes[0]!);
     if (!values.stored) {
       await labCommand(page, 'notebook:run-all-cells');
       await page.waitForTimeout(1_000);
       await labCommand(page, 'docmanager:save');
     }
-    await showAll(page, width);
+    await labCommand(page, 'application:toggle-left-area');
+    await showWhole(page);
     for (const theme of themes) {
       await setTheme(page, theme);
       const count = await takeAll(page, folder, theme);

@@ -2,7 +2,7 @@
  * Worker side. Samples by number as the tensors of one micro-batch.
  */
 import * as tf from '@tensorflow/tfjs';
-import type {ArrayValues, ShapedArray} from '../base/arrays';
+import type {ShapedArray} from '../base/arrays';
 import {ManyHandsError} from '../base/errors';
 import type {MicroBatch} from '../step/trainStep';
 import type {CheckedData} from './checkData';
@@ -11,27 +11,18 @@ import type {CheckedData} from './checkData';
 export type SampleWeights = Array<Float32Array | null>;
 
 function gather(array: ShapedArray, indices: Int32Array, integers: boolean): tf.Tensor {
-  const row = array.values.length / array.shape[0];
-  const shape = [indices.length, ...array.shape.slice(1)];
   const {values, scale = 1} = array;
-  if (integers && values instanceof Int32Array && scale === 1) return tf.tensor(rows(values, new Int32Array(indices.length * row), row, indices), shape, 'int32');
-  const out = new Float32Array(indices.length * row);
-  if (values instanceof Float32Array && scale === 1) rows(values, out, row, indices);
-  else scaledRows(values, out, row, indices, scale);
-  return tf.tensor(out, shape, 'float32');
-}
-
-function rows<T extends Int32Array | Float32Array>(from: T, to: T, row: number, indices: Int32Array): T {
-  for (let i = 0; i < indices.length; i++) to.set(from.subarray(indices[i] * row, (indices[i] + 1) * row) as never, i * row);
-  return to;
-}
-
-function scaledRows(from: ArrayValues, to: Float32Array, row: number, indices: Int32Array, scale: number): void {
-  for (let i = 0; i < indices.length; i++) {
-    const start = indices[i] * row;
-    const at = i * row;
-    for (let j = 0; j < row; j++) to[at + j] = from[start + j] * scale;
-  }
+  const row = values.length / array.shape[0];
+  const shape = [indices.length, ...array.shape.slice(1)];
+  const whole = integers && values instanceof Int32Array && scale === 1;
+  const out = whole ? new Int32Array(indices.length * row) : new Float32Array(indices.length * row);
+  // `set` converts bytes to floats ten times as fast as a loop does; the engine then scales them.
+  for (let i = 0; i < indices.length; i++) out.set(values.subarray(indices[i] * row, (indices[i] + 1) * row), i * row);
+  const tensor = tf.tensor(out, shape, whole ? 'int32' : 'float32');
+  if (scale === 1) return tensor;
+  const scaled = tf.mul(tensor, scale);
+  tensor.dispose();
+  return scaled;
 }
 
 /** The tensors of the samples that `indices` names; the caller disposes of them. */

@@ -1,4 +1,4 @@
-/** The caller's side, scripts only. A JupyterLab of our own on a copy of the notebooks: for the browser test and for screenshots. */
+/** The caller's side, scripts only. A JupyterLab for the browser test and for screenshots; what it opens are copies of notebooks. */
 import {spawn} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
 import * as fs from 'node:fs';
@@ -7,20 +7,19 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {coursePython, courseRoot} from '../root';
+import {jupyterEnvironment} from '../notebooks/kernel';
 import {endTree} from '../processes';
 
-/** A running JupyterLab: `page(name)` is a notebook's address in it. */
+/** A running JupyterLab. */
 export interface Lab {
-  folder: string;
-  token: string;
-  page(notebook?: string): string;
+  /** The address of a notebook below the course's folder. */
+  page(file: string): string;
+  /** What it and its kernels wrote to their terminal. */
   log(): string;
   stop(): Promise<void>;
 }
 
 export interface LabOptions {
-  /** The folder that JupyterLab shows; it and what is in it are written to (JupyterLab saves by itself). */
-  folder: string;
   /** The command that starts it, given `--no-browser --port N` and more of JupyterLab's flags; default: JupyterLab itself. */
   command?: string[];
   env?: NodeJS.ProcessEnv;
@@ -40,46 +39,31 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** The settings of JupyterLab that a picture needs: every cell drawn, and no questions. */
-const settings: Record<string, object> = {
-  '@jupyterlab/notebook-extension/tracker': {windowingMode: 'none'},
-};
-/** Where JupyterLab is started without the course's own `start`, which sets this itself. */
-const noNews: Record<string, object> = {
-  '@jupyterlab/apputils-extension/notification': {fetchNews: 'false', checkForUpdates: false},
-};
+/** Draws every cell, also those outside the window: a picture and a check need all of them. */
+const settings = {'@jupyterlab/notebook-extension/tracker': {windowingMode: 'none'}};
 
-function writeSettings(folder: string, all: Record<string, object>): void {
-  for (const [name, value] of Object.entries(all)) {
+function writeSettings(folder: string): void {
+  for (const [name, value] of Object.entries(settings)) {
     const file = path.join(folder, `${name}.jupyterlab-settings`);
     fs.mkdirSync(path.dirname(file), {recursive: true});
     fs.writeFileSync(file, JSON.stringify(value));
   }
 }
 
-/** Starts JupyterLab with settings, workspaces and runtime files of its own, so that nothing of the user's is read or changed. */
-export async function startLab(options: LabOptions): Promise<Lab> {
+/** Starts JupyterLab on the course's folder, with settings and workspaces of its own: the learner's are neither read nor changed. */
+export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const root = courseRoot();
   const home = fs.mkdtempSync(path.join(os.tmpdir(), 'many-hands-lab-'));
   const token = randomBytes(16).toString('hex');
   const port = await freePort();
-  writeSettings(path.join(home, 'settings'), options.command ? settings : {...settings, ...noNews});
-  const command = options.command ?? [coursePython(root), '-m', 'jupyterlab', '--allow-root'];
-  const flags = ['--no-browser', '--port', String(port), `--IdentityProvider.token=${token}`, `--ServerApp.root_dir=${options.folder}`,
-    '--ServerApp.port_retries=0', '--LabApp.expose_app_in_browser=True'];
+  writeSettings(path.join(home, 'settings'));
+  const command = options.command ?? [coursePython(root), '-m', 'jupyterlab', '--allow-root', `--ServerApp.root_dir=${root}`];
+  const flags = ['--no-browser', '--port', String(port), '--ServerApp.port_retries=0', `--IdentityProvider.token=${token}`,
+    `--LabApp.user_settings_dir=${path.join(home, 'settings')}`, `--LabApp.workspaces_dir=${path.join(home, 'workspaces')}`, '--LabApp.expose_app_in_browser=True'];
   const child = spawn(command[0]!, [...command.slice(1), ...flags], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      ...process.env,
-      JUPYTER_CONFIG_DIR: path.join(home, 'config'),
-      JUPYTER_RUNTIME_DIR: path.join(home, 'runtime'),
-      JUPYTER_DATA_DIR: path.join(home, 'data'),
-      JUPYTERLAB_SETTINGS_DIR: path.join(home, 'settings'),
-      JUPYTERLAB_WORKSPACES_DIR: path.join(home, 'workspaces'),
-      IPYTHONDIR: path.join(home, 'ipython'),
-      ...options.env,
-    },
+    env: {...(await jupyterEnvironment(process.env)), JUPYTER_DATA_DIR: path.join(home, 'data'), JUPYTER_RUNTIME_DIR: path.join(home, 'runtime'), ...options.env},
   });
   let log = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes: Buffer) => (log = (log + bytes.toString('utf8')).slice(-100_000)));
@@ -101,16 +85,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     if (answer?.ok) break;
     await sleep(200);
   }
-  const page = (notebook?: string): string =>
-    `${address}/lab${notebook ? `/tree/${notebook.split('/').map(encodeURIComponent).join('/')}` : ''}?token=${token}&reset`;
-  return {folder: options.folder, token, page, log: () => log, stop};
-}
-
-/** A copy of notebooks below `build/`, where the packages are found as in the folder itself; what stood there is removed first. */
-export function copyNotebooks(files: readonly string[], name: string): string {
-  const folder = path.join(courseRoot(), 'build', 'lab', name);
-  fs.rmSync(folder, {recursive: true, force: true});
-  fs.mkdirSync(folder, {recursive: true});
-  for (const file of files) fs.copyFileSync(file, path.join(folder, path.basename(file)));
-  return folder;
+  const page = (file: string): string =>
+    `${address}/lab/tree/${path.relative(root, file).split(path.sep).map(encodeURIComponent).join('/')}?token=${token}&reset`;
+  return {page, log: () => log, stop};
 }

@@ -43,8 +43,8 @@ export const weightTolerance = (optimizer: string) => (['sgd', 'momentum', 'nest
 
 export function tensorOf({values, shape, scale = 1}: ShapedArray): tf.Tensor {
   if (values instanceof Int32Array) return tf.tensor(values, shape, 'int32');
-  // Scaled as a worker does, in double precision: one rounding, not two.
-  return tf.tensor(Float32Array.from(values, (value) => value * scale), shape);
+  // Scaled as a worker does, by the engine: a product rounded otherwise would grow over 20 steps.
+  return tf.tidy(() => tf.mul(tf.tensor(Float32Array.from(values), shape), scale));
 }
 
 function weightsOf(model: tf.LayersModel): Observed['weights'] {
