@@ -4,7 +4,7 @@
 import {formatNumber} from './format';
 import {paper, rankColors} from './palette';
 import type {Point} from './runState';
-import {linear, thinned, ticks} from './scale';
+import {linear, thinned, tickLabels, ticks} from './scale';
 import {card, element, line, polyline, text} from './svg';
 
 export const chartSize = {width: 640, height: 260} as const;
@@ -33,8 +33,8 @@ export function lossChartSvg(chart: LossChart): string {
   const y = linear([yTicks[0]!, yTicks[yTicks.length - 1]!], [chartSize.height - edges.bottom, edges.top]);
   const at = (point: Point): [number, number] => [x(point.at), y(point.value)];
   return card(chartSize.width, chartSize.height, lossWords(chart), [
-    ...yTicks.map((tick) => line(edges.left, y(tick), chartSize.width - edges.right, y(tick), {stroke: paper.grid, 'stroke-width': 1})
-      + text(edges.left - 8, y(tick) + 4, formatNumber(tick), {'text-anchor': 'end', 'font-size': 12})),
+    ...yTicks.map((tick, i) => line(edges.left, y(tick), chartSize.width - edges.right, y(tick), {stroke: paper.grid, 'stroke-width': 1})
+      + text(edges.left - 8, y(tick) + 4, tickLabels(yTicks)[i]!, {'text-anchor': 'end', 'font-size': 12})),
     ...xTicks.map((tick) => text(x(tick), chartSize.height - edges.bottom + 18, formatNumber(tick), {'text-anchor': 'middle', 'font-size': 12})),
     ...epochEnds.map((end) => line(x(end), edges.top, x(end), chartSize.height - edges.bottom, {stroke: paper.edge, 'stroke-dasharray': '2 3', 'stroke-width': 1})),
     line(edges.left, y(yTicks[0]!), chartSize.width - edges.right, y(yTicks[0]!), {stroke: paper.faint, 'stroke-width': 1}),

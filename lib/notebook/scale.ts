@@ -14,6 +14,12 @@ export function ticks(low: number, high: number, wanted = 5): number[] {
   return Array.from({length: last - first + 1}, (_, index) => Number(((first + index) * step).toPrecision(12)));
 }
 
+/** The ticks in words, all with as many decimals as their step needs: 0, 0.5, 1, 1.5 are '0.0', '0.5', '1.0', '1.5'. */
+export function tickLabels(values: readonly number[]): string[] {
+  const decimals = Math.max(0, ...values.map((value) => (String(value).split('.')[1] ?? '').length));
+  return values.map((value) => value.toLocaleString('en-US', {minimumFractionDigits: decimals, maximumFractionDigits: decimals}));
+}
+
 /** A straight map of [from, to] onto [start, end]. */
 export function linear([from, to]: readonly [number, number], [start, end]: readonly [number, number]): (value: number) => number {
   return (value) => start + ((value - from) / (to - from || 1)) * (end - start);

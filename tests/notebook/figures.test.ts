@@ -63,7 +63,7 @@ describe('lossFigure', () => {
     expect(steps!.x.at(-1)).toBe(2);
     expect(epochs!.y).toEqual([0.9, 0.4]);
     expect(validation!.y).toEqual([0.8, 0.5]);
-    expect(figures.loss!.alt).toContain('The loss goes from 0.900 to 0.400 in 2 epochs; validation loss 0.500');
+    expect(figures.loss!.alt).toContain('The mean loss of an epoch goes from 0.900 to 0.400 over 2 epochs; validation loss 0.500');
   });
 
   it('takes a history alone, and refuses what has none', () => {

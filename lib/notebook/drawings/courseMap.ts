@@ -42,12 +42,12 @@ export function courseMapDrawing(parts: readonly Part[], here?: string): View {
   return drawing.view('The notebooks in the order in which they are read.');
 }
 
-/** A title in lines of at most 18 letters. */
+/** A title in lines of at most 17 letters. */
 function broken(title: string): string {
   const lines: string[] = [];
   for (const word of title.split(' ')) {
     const last = lines[lines.length - 1];
-    if (last !== undefined && `${last} ${word}`.length <= 18) lines[lines.length - 1] = `${last} ${word}`;
+    if (last !== undefined && `${last} ${word}`.length <= 17) lines[lines.length - 1] = `${last} ${word}`;
     else lines.push(word);
   }
   return lines.join('\n');

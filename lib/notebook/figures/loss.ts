@@ -33,7 +33,7 @@ export function lossFigure(runs: RunLike | Readonly<Record<string, RunLike>>, ti
   const traces = all.flatMap((run, at) => drawn(run, at, all.length === 1));
   const sentences = all.map(({name, loss, validation}) => {
     const held = validation.length > 0 ? `; validation loss ${formatNumber(validation[validation.length - 1]!)} at the end` : '';
-    return `${name ? `${name}: ` : 'The '}loss goes from ${formatNumber(loss[0]!)} to ${formatNumber(loss[loss.length - 1]!)} in ${loss.length} epochs${held}.`;
+    return `${name ? `${name}: the` : 'The'} mean loss of an epoch goes from ${formatNumber(loss[0]!)} to ${formatNumber(loss[loss.length - 1]!)} over ${loss.length} epoch${loss.length === 1 ? '' : 's'}${held}.`;
   });
   return new Figure({
     title,
