@@ -48,7 +48,8 @@ export function readOpening(text: string): Opening {
 /** "12 minutes to read" or "the cells run in a few seconds": minutes, rounded up; null where it says none. */
 function minutes(text: string, what: 'read' | 'run'): number | null {
   const amount = '(\\d+|an?|one|two|a few|under a)\\s+(minutes?|seconds?)';
-  const found = new RegExp(`${amount}\\b[^.;]*?\\b${what}`, 'i').exec(text) ?? new RegExp(`\\b${what}(?:s|ning)?\\b[^.;]*?\\b${amount}`, 'i').exec(text);
+  const between = '(?:(?!minutes?|seconds?)[^.;])*?'; // Up to the next amount, and within the sentence.
+  const found = new RegExp(`${amount}\\b${between}\\b${what}`, 'i').exec(text) ?? new RegExp(`\\b${what}s? in\\b${between}\\b${amount}`, 'i').exec(text);
   if (!found) return null;
   const value = Number.isNaN(Number(found[1])) ? (found[1]!.toLowerCase() === 'two' ? 2 : 1) : Number(found[1]);
   return /second/i.test(found[2]!) ? Math.ceil(value / 60) : value;
