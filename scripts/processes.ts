@@ -21,6 +21,7 @@ export function descendants(pid: number): number[] {
 /** Whether a process is there (a zombie that nobody has waited for yet counts as gone). */
 export function isAlive(pid: number): boolean {
   try {
+    process.kill(pid, 0);
     return !execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], {encoding: 'utf8'}).trim().startsWith('Z');
   } catch {
     return false;

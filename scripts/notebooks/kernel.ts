@@ -43,6 +43,14 @@ export async function jupyterEnvironment(env: NodeJS.ProcessEnv): Promise<NodeJS
   return setup.jupyterEnvironment(setup.paths(root), env);
 }
 
+/** How long a process that cells started may outlive its kernel. */
+export const leftBehindMs = 3_000;
+
+/** A wait that does not keep the program alive. */
+function briefly(ms: number): Promise<void> {
+  return sleep(ms, undefined, {ref: false});
+}
+
 export class Kernel {
   private readonly listeners = new Set<(event: Event) => void>();
   private log = '';
@@ -105,7 +113,7 @@ export class Kernel {
       const listener = (event: Event): void => {
         if (kinds.includes(event.event) && (event.event === 'died' || cell === undefined || event.cell === cell)) done(event);
       };
-      const timer = setTimeout(() => done(null), timeoutMs);
+      const timer = setTimeout(() => done(null), timeoutMs).unref(); // The driver's pipes keep us alive while there is something to wait for.
       this.listeners.add(listener);
       if (this.ended) done({event: 'died'});
     });
@@ -117,7 +125,7 @@ export class Kernel {
     return answer;
   }
 
-  /** Runs one cell. Past `deadlineMs` it is interrupted, as a learner would; a kernel that does not mind that within 5 s is killed. */
+  /** Runs one cell. Past `deadlineMs` it is interrupted, as a learner would; a kernel that does not mind that within 3 s is killed. */
   async execute(cell: number, code: string, deadlineMs: number): Promise<Answer> {
     const from = performance.now();
     const seconds = (): number => (performance.now() - from) / 1000;
@@ -125,13 +133,13 @@ export class Kernel {
     const reply = await this.ask({request: 'execute', cell, code}, ['reply', 'died'], deadlineMs, cell);
     if (reply === null) {
       const late = seconds();
-      const stopped = await this.ask({request: 'interrupt'}, ['reply', 'died'], 5_000, cell);
+      const stopped = await this.ask({request: 'interrupt'}, ['reply', 'died'], 3_000, cell);
       if (stopped === null && this.pid !== null) await endTree(this.pid, 0);
       return {status: 'timeout', executionCount: null, seconds: late};
     }
     if (reply.event === 'died') return {status: 'died', executionCount: null, seconds: seconds()};
     // Outputs come on another socket than the reply; "idle" is the last of them.
-    await Promise.race([idle, sleep(2_000)]);
+    await Promise.race([idle, briefly(2_000)]);
     const {status, execution_count: count} = reply.content as {status: 'ok' | 'error' | 'abort'; execution_count?: number};
     return {status, executionCount: count ?? null, seconds: seconds()};
   }
@@ -142,22 +150,22 @@ export class Kernel {
     return answer?.event === 'valid' ? null : (answer?.message ?? 'the validator did not answer');
   }
 
-  /** Shuts the kernel down as Jupyter does, and returns the processes that it left behind, which are ended too. */
-  stop(): Promise<number[]> {
-    return (this.stopping ??= this.stopOnce());
+  /** Shuts the kernel down as Jupyter does, or kills it; returns the processes that it left behind, which are ended too. */
+  stop(how: 'shutdown' | 'kill' = 'shutdown'): Promise<number[]> {
+    return (this.stopping ??= this.stopOnce(how));
   }
 
-  private async stopOnce(): Promise<number[]> {
+  private async stopOnce(how: 'shutdown' | 'kill'): Promise<number[]> {
     const children = this.pid === null ? [] : descendants(this.pid);
     if (!this.ended) {
-      await this.ask({request: 'shutdown'}, ['stopped', 'problem', 'died'], 15_000);
+      await this.ask({request: how}, ['stopped', 'problem', 'died'], 15_000);
       const closed = new Promise((resolve) => this.driver.once('close', resolve));
       this.driver.stdin!.end();
-      if (!this.ended) await Promise.race([closed, sleep(10_000)]);
+      if (!this.ended) await Promise.race([closed, briefly(10_000)]);
     }
     if (this.driver.pid && isAlive(this.driver.pid)) await endTree(this.driver.pid, 0);
     if (this.pid !== null && isAlive(this.pid)) await endTree(this.pid, 0);
-    const deadline = Date.now() + 5_000;
+    const deadline = Date.now() + leftBehindMs;
     while (Date.now() < deadline && children.some(isAlive)) await sleep(100);
     const left = children.filter(isAlive);
     for (const pid of left) await endTree(pid, 0);

@@ -2,7 +2,7 @@
 import * as path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {complaint, hiddenFailure} from './complaints';
-import {Kernel} from './kernel';
+import {Kernel, leftBehindMs} from './kernel';
 import {nameOf, readNotebook, sourceOf, writeNotebook, type CellName, type Notebook} from './notebookFile';
 import {Outputs} from './outputs';
 import {makeWorkspace} from './workspace';
@@ -53,7 +53,7 @@ export async function runNotebook(file: string, options: RunOptions): Promise<No
   try {
     const kernel = await Kernel.start(workspace.folder, options.env);
     kernel.onOutput = (message) => outputs.add(message);
-    const abort = (): void => void kernel.stop();
+    const abort = (): void => void kernel.stop('kill');
     options.signal?.addEventListener('abort', abort, {once: true});
     try {
       run.startSeconds = (performance.now() - from) / 1000;
@@ -70,7 +70,7 @@ export async function runNotebook(file: string, options: RunOptions): Promise<No
       options.signal?.removeEventListener('abort', abort);
       const left = await kernel.stop();
       if (left.length && !options.signal?.aborted) {
-        run.problems.push({rule: 'left-behind', message: `${left.length} process${left.length === 1 ? '' : 'es'} that its cells started outlived the kernel by 5 s`});
+        run.problems.push({rule: 'left-behind', message: `${left.length} process${left.length === 1 ? '' : 'es'} that its cells started outlived the kernel by ${leftBehindMs / 1000} s`});
       }
     }
     return run;

@@ -20,7 +20,8 @@ export function makeWorkspace(files: readonly string[]): Workspace {
   // Below the course, so that packages and their types are found as they are from notebooks/.
   const base = path.join(course, 'build', 'run');
   fs.mkdirSync(base, {recursive: true});
-  const root = fs.mkdtempSync(path.join(base, 'course-'));
+  sweep(base);
+  const root = fs.mkdtempSync(path.join(base, `course-${process.pid}-`));
   const folder = path.join(root, 'notebooks');
   fs.mkdirSync(folder);
   // No "exports" here: 'many-hands' must mean the real package in node_modules.
@@ -32,4 +33,21 @@ export function makeWorkspace(files: readonly string[]): Workspace {
   }
   for (const file of files) fs.copyFileSync(file, path.join(folder, path.basename(file)));
   return {root, folder, remove: () => fs.rmSync(root, {recursive: true, force: true})};
+}
+
+/** Removes what runs that were killed could not remove themselves. */
+function sweep(base: string): void {
+  for (const name of fs.readdirSync(base)) {
+    const pid = Number(/^course-(\d+)-/.exec(name)?.[1] ?? 0);
+    if (pid > 0 && !isRunning(pid)) fs.rmSync(path.join(base, name), {recursive: true, force: true});
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
