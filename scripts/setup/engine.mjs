@@ -104,7 +104,7 @@ export async function downloadWheels({at, work, from}, names, folder, count) {
     env: {...pythonEnvironment(), TMPDIR: scratch},
     what: 'The TensorFlow engine',
     folder: at.root,
-    tick: () => count?.(bytesBelow(scratch) + bytesBelow(folder)),
+    tick: () => count?.(Math.max(bytesBelow(scratch), bytesBelow(folder))),
   });
   rmSync(scratch, {recursive: true, force: true});
   return readdirSync(folder).filter((file) => file.endsWith('.whl')).map((file) => join(folder, file));
@@ -129,13 +129,17 @@ async function build(context, kind, cxx, tell) {
   const {at, work} = context;
   const fresh = join(work, 'engine');
   mkdirSync(fresh, {recursive: true});
-  const wheels = await downloadWheels(context, engineWheels(at, kind), join(work, 'wheels'), (bytes) => {
-    tell(`${Math.round(bytes / 1e6)} of ${Math.round(kind.download / 1e6)} MB`);
-  });
-  tell('unpacking');
-  const wanted = wheels.flatMap((wheel) => ['--', wheel, ...(/[\\/]tensorflow[^\\/]*$/.test(wheel) ? [...kind.libraries, ...HEADERS] : ['nvidia/'])]);
-  await runTool(at.python, [at.unpack, fresh, ...wanted.slice(1)], {cwd: at.root, env: pythonEnvironment(), what: 'The TensorFlow engine', folder: at.root});
-  rmSync(join(work, 'wheels'), {recursive: true, force: true});
+  const all = Math.round(kind.download / 1e6);
+  let before = 0;
+  // One wheel at a time: what lies on the disk for a while is one wheel, not a room full of CUDA's.
+  for (const name of engineWheels(at, kind)) {
+    const folder = join(work, 'wheels');
+    const [wheel] = await downloadWheels(context, [name], folder, (bytes) => tell(`${Math.min(all, Math.round((before + bytes) / 1e6))} of ${all} MB`));
+    before += statSync(wheel).size;
+    const wanted = name.startsWith('tensorflow') ? [...kind.libraries, ...HEADERS] : ['nvidia/'];
+    await runTool(at.python, [at.unpack, fresh, wheel, ...wanted], {cwd: at.root, env: pythonEnvironment(), what: 'The TensorFlow engine', folder: at.root});
+    rmSync(folder, {recursive: true, force: true});
+  }
   tell('compiling the addon');
   const out = join(fresh, 'tfjs_binding.node');
   await compileAddon(at, {cxx, engine: fresh, libraries: kind.libraries, out});
@@ -165,8 +169,8 @@ export const engine = {
   name: 'TensorFlow engine',
   download: ({wantsEngine}) => (wantsEngine ? sizes().download : 0),
   disk: ({wantsEngine}) => (wantsEngine ? sizes().disk : 0),
-  /** The wheel and what is taken out of it lie side by side for a while. */
-  scratch: ({wantsEngine}) => (wantsEngine ? sizes().download : 0),
+  /** A wheel lies in pip's folder, in ours, and unpacked, for a while. */
+  scratch: ({wantsEngine}) => (wantsEngine ? 2 * sizes().largest : 0),
   done({at, verb}) {
     if (built(at)) return placed(at) && readStamp(at.engineJson)?.name === 'tensorflow';
     const noted = readStamp(at.engineJson);
@@ -197,5 +201,5 @@ export const engine = {
 
 function sizes() {
   const kind = engineKind();
-  return typeof kind === 'string' || !compiler() ? {download: 0, disk: 0} : kind;
+  return typeof kind === 'string' || !compiler() ? {download: 0, disk: 0, largest: 0} : kind;
 }

@@ -22,11 +22,12 @@ print(json.dumps({"path": sys.executable, "version": "%d.%d.%d" % sys.version_in
 /**
  * What a command says of itself as a Python; null where it is none.
  * @param {string} command
+ * @param {NodeJS.ProcessEnv} env
  * @returns {Promise<Python | null>}
  */
-function ask(command) {
+function ask(command, env) {
   return new Promise((resolve) => {
-    execFile(command, ['-c', QUESTION], {env: pythonEnvironment(), timeout: 20_000, windowsHide: true}, (error, stdout) => {
+    execFile(command, ['-c', QUESTION], {env: pythonEnvironment(env), timeout: 20_000, windowsHide: true}, (error, stdout) => {
       try {
         resolve(error ? null : JSON.parse(stdout));
       } catch {
@@ -46,6 +47,24 @@ function minor({version}) {
 }
 
 /**
+ * Whether JupyterLab runs on it and it can make environments.
+ * @param {Python} python
+ */
+const fits = (python) => minor(python) >= OLDEST && minor(python) <= NEWEST;
+
+/**
+ * What is wrong where none of the Pythons that are there is good.
+ * @param {Python[]} seen
+ */
+export function pythonProblem(seen) {
+  const bare = seen.find(fits);
+  if (bare) return venvMissing(bare.version, bare.path);
+  if (seen.length === 0) return pythonMissing();
+  const [{version, path}] = seen;
+  return minor(seen[0]) > NEWEST ? pythonTooNew(version, path) : pythonTooOld(version, path);
+}
+
+/**
  * The Python to make the environment with: `MANY_HANDS_PYTHON`, else the first good one of python3, python3.13 ... python3.10.
  * @param {NodeJS.ProcessEnv} [env]
  */
@@ -55,14 +74,11 @@ export async function findPython(env = process.env) {
   /** @type {Python[]} */
   const seen = [];
   for (const name of names) {
-    const python = await ask(name);
+    const python = await ask(name, env);
     if (!python) continue;
+    if (fits(python) && python.venv) return python;
     seen.push(python);
-    if (minor(python) >= OLDEST && minor(python) <= NEWEST && python.venv) return python;
   }
-  const fits = seen.find((python) => minor(python) >= OLDEST && minor(python) <= NEWEST);
-  if (fits) throw venvMissing(fits.version, fits.path);
-  if (seen.length) throw minor(seen[0]) > NEWEST ? pythonTooNew(seen[0].version, seen[0].path) : pythonTooOld(seen[0].version, seen[0].path);
-  if (asked) throw new SetupProblem('python-missing', `MANY_HANDS_PYTHON is '${asked}', and that is no Python that can be started.`, 'unset MANY_HANDS_PYTHON && npm run setup');
-  throw pythonMissing();
+  if (asked && seen.length === 0) throw new SetupProblem('python-missing', `MANY_HANDS_PYTHON is '${asked}', and that is no Python that can be started.`, 'unset MANY_HANDS_PYTHON && npm run setup');
+  throw pythonProblem(seen);
 }

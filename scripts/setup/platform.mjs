@@ -13,6 +13,7 @@ export const WHEEL_PYTHON = '3.12';
  * @property {string[]} libraries in the wheel, in linking order
  * @property {number} download bytes
  * @property {number} disk bytes that stay
+ * @property {number} largest bytes of the largest wheel
  */
 
 /** The wheel's libraries, on Linux and on macOS. */
@@ -52,11 +53,11 @@ export function engineKind({platform = process.platform, arch = process.arch, nv
     const old = libc === undefined ? oldLibc() : libc;
     if (old) return `TensorFlow ${TENSORFLOW} is not built for ${old}.`;
   }
-  if (where === 'linux-x64' && nvidia) return {wheel: 'tensorflow', cuda: true, libraries: LIBRARIES.linux, download: 573e6 + 2300e6, disk: 1260e6 + 3900e6};
-  if (where === 'linux-x64') return {wheel: 'tensorflow-cpu', cuda: false, libraries: LIBRARIES.linux, download: 274e6, disk: 854e6};
+  if (where === 'linux-x64' && nvidia) return {wheel: 'tensorflow', cuda: true, libraries: LIBRARIES.linux, download: 573e6 + 2807e6, disk: 1260e6 + 4230e6, largest: 717e6};
+  if (where === 'linux-x64') return {wheel: 'tensorflow-cpu', cuda: false, libraries: LIBRARIES.linux, download: 274e6, disk: 854e6, largest: 274e6};
   // For 64-bit Arm there is one wheel, named `tensorflow`, without CUDA.
-  if (where === 'linux-arm64') return {wheel: 'tensorflow', cuda: false, libraries: LIBRARIES.linux, download: 290e6, disk: 900e6};
-  if (where === 'darwin-arm64') return {wheel: 'tensorflow', cuda: false, libraries: LIBRARIES.darwin, download: 224e6, disk: 741e6};
+  if (where === 'linux-arm64') return {wheel: 'tensorflow', cuda: false, libraries: LIBRARIES.linux, download: 282e6, disk: 884e6, largest: 282e6};
+  if (where === 'darwin-arm64') return {wheel: 'tensorflow', cuda: false, libraries: LIBRARIES.darwin, download: 224e6, disk: 741e6, largest: 224e6};
   if (platform === 'win32') return `TensorFlow ${TENSORFLOW} has no C library for Windows; inside WSL it has.`;
   return `There is no TensorFlow ${TENSORFLOW} for ${where}.`;
 }

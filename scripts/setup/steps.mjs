@@ -41,6 +41,25 @@ const COMPILED = [packages, compile];
 export const NEEDS = {start: ALL, setup: ALL, test: ALL, 'test:full': ALL, notebooks: ALL, bench: ALL, doctor: [], quizzes: COMPILED, grade: COMPILED};
 
 /**
+ * @param {string} folder
+ * @returns {number} bytes that we may still write there
+ */
+function freeBytes(folder) {
+  const {bavail, bsize} = statfsSync(folder);
+  return bavail * bsize;
+}
+
+/**
+ * Throws where `needed` bytes do not fit on the disk of `folder`.
+ * @param {string} folder
+ * @param {number} needed
+ */
+export function checkSpace(folder, needed) {
+  const free = freeBytes(folder);
+  if (free < needed) throw diskFull(folder, needed, free);
+}
+
+/**
  * Before anything is downloaded: what comes, what stays, and whether it fits.
  * @param {Step[]} todo
  * @param {Context} context
@@ -51,16 +70,14 @@ function announce(todo, context) {
   const download = rows.reduce((sum, row) => sum + row.download, 0);
   const disk = rows.reduce((sum, row) => sum + row.disk, 0);
   const scratch = Math.max(0, ...todo.map((step) => step.scratch?.(context) ?? 0));
-  const {bavail, bsize} = statfsSync(root);
-  const free = bavail * bsize;
+  const free = freeBytes(root);
   if (disk > 20e6) {
     say(`Set-up of Many Hands in ${root}, once:\n`);
     say(`  ${'step'.padEnd(24)} ${'download'.padStart(10)} ${'on disk'.padStart(10)}`);
     for (const row of rows) say(`  ${row.name.padEnd(24)} ${megabytes(row.download).padStart(10)} ${megabytes(row.disk).padStart(10)}`);
     say(`  ${'in all'.padEnd(24)} ${megabytes(download).padStart(10)} ${megabytes(disk).padStart(10)}   (free there: ${megabytes(free)})\n`);
   }
-  const needed = disk + scratch;
-  if (free < needed) throw diskFull(root, needed, free);
+  checkSpace(root, disk + scratch);
 }
 
 /**

@@ -1,4 +1,4 @@
-"""Set-up. Takes from wheels only what the engine needs: unpack.py FOLDER WHEEL PREFIX... [-- WHEEL PREFIX...]."""
+"""Set-up. Takes from a wheel only what the engine needs: unpack.py FOLDER WHEEL PREFIX..."""
 
 import os
 import shutil
@@ -6,28 +6,17 @@ import sys
 import zipfile
 
 
-def unpack(folder, wheel, prefixes):
+def unpack(folder, wheel, *prefixes):
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.infolist():
-            if entry.is_dir() or not entry.filename.startswith(tuple(prefixes)):
+            if entry.is_dir() or not entry.filename.startswith(prefixes):
                 continue
             target = os.path.join(folder, *entry.filename.split("/"))
             os.makedirs(os.path.dirname(target), exist_ok=True)
             with archive.open(entry) as source, open(target, "wb") as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
-            mode = entry.external_attr >> 16
-            if mode & 0o111:
+            if (entry.external_attr >> 16) & 0o111:
                 os.chmod(target, 0o755)
 
 
-def main(folder, *rest):
-    group = []
-    for word in [*rest, "--"]:
-        if word != "--":
-            group.append(word)
-        elif group:
-            unpack(folder, group[0], group[1:])
-            group = []
-
-
-main(*sys.argv[1:])
+unpack(*sys.argv[1:])
