@@ -16,7 +16,7 @@ const SETTINGS = {'@jupyterlab/apputils-extension:notification': {fetchNews: 'fa
 const stampOf = (venv) => join(venv, 'many-hands.json');
 
 /** @param {Context['at']} at */
-const inputs = (at) => hashOf(readFileSync(at.requirements, 'utf8'), SETTINGS, process.platform, process.arch);
+const inputs = (at) => hashOf(pins(at.requirements), SETTINGS, process.platform, process.arch);
 
 /**
  * The names with versions that requirements.txt pins.
@@ -37,6 +37,7 @@ export const python = {
   download: () => 60e6,
   disk: () => 330e6,
   done: ({at}) => whole(at) && readStamp(stampOf(at.venv))?.root === at.root,
+  before: () => findPython(),
   mend({at}) {
     const stamp = readStamp(stampOf(at.venv));
     if (!stamp || stamp.root === at.root || !whole(at)) return;

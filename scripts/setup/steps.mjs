@@ -26,6 +26,7 @@ import {megabytes, progress, say} from './say.mjs';
  * @property {(context: Context) => number} [scratch] bytes that it needs for a while besides
  * @property {(context: Context) => boolean} done quick, and true only of what is whole
  * @property {(context: Context) => void} [mend] what takes no time and no network: a link, a copy, a moved clone
+ * @property {() => Promise<unknown>} [before] throws where the step cannot succeed here; asked before anything is downloaded
  * @property {(context: Context, tell: (text: string) => void) => Promise<string | void>} make whole or not at all; may resolve to a note
  */
 
@@ -114,6 +115,7 @@ export async function prepare(wanted, {again = false, onEnd = () => {}} = {}) {
       for (const step of steps) step.mend?.({...wanted, work: ''});
       const todo = again ? steps : look();
       if (todo.length === 0) return true;
+      for (const step of todo) await step.before?.();
       mkdirSync(folder, {recursive: true});
       const context = {...wanted, work: mkdtempSync(join(folder, 'work-'))};
       announce(todo, context);
