@@ -57,6 +57,28 @@ async function answerWith(quiz: Locator, letter: string): Promise<void> {
   await page.keyboard.press('Shift+Enter');
 }
 
+interface ChartState {
+  source: string;
+  progress: number;
+}
+
+/** From now on, keeps every state that the output of a cell passes through. */
+async function recordChart(of: Locator): Promise<void> {
+  await of.evaluate((element) => {
+    const states: ChartState[] = [];
+    (window as unknown as {chartStates: ChartState[]}).chartStates = states;
+    new MutationObserver(() => {
+      const source = element.querySelector('.jp-OutputArea-output img')?.getAttribute('src');
+      const progress = element.querySelector<HTMLProgressElement>('.jp-OutputArea-output progress')?.value;
+      if (source && progress !== undefined && states[states.length - 1]?.source !== source) states.push({source, progress});
+    }).observe(element, {childList: true, subtree: true, attributes: true});
+  });
+}
+
+function recordedChart(): Promise<ChartState[]> {
+  return page.evaluate(() => (window as unknown as {chartStates: ChartState[]}).chartStates);
+}
+
 /** Contrast, by WCAG's formula, of the labels around plotly.js's figures with the paper under them. */
 function plotlyContrasts(): Promise<{text: string; ratio: number}[]> {
   return page.locator('.js-plotly-plot').evaluateAll((plots) => plots.flatMap((plot) => {
@@ -101,25 +123,17 @@ describe('notebook 00 in JupyterLab', () => {
 
   it('runs all cells from the menu, and its chart moves while training runs', async (context) => {
     needsBrowser(context);
+    const trains = cell(idOf(/await train\(/));
+    await recordChart(trains);
+    const all = await prompts(page).then(({length}) => length);
     await page.getByRole('menuitem', {name: 'Run', exact: true}).click();
     await page.getByRole('menuitem', {name: 'Run All Cells', exact: true}).click();
-    const output = cell(idOf(/await train\(/)).locator('.jp-OutputArea-output').first();
-    const chart = output.locator('img');
+    const chart = trains.locator('.jp-OutputArea-output img').first();
     await chart.waitFor({timeout: 60_000});
-    const seen: {source: string; progress: number}[] = [];
-    const all = await prompts(page).then(({length}) => length);
-    for (const deadline = Date.now() + 90_000; Date.now() < deadline; ) {
-      const now = await output.evaluate((element) => ({
-        source: element.querySelector('img')?.getAttribute('src') ?? '',
-        progress: Number(element.querySelector('progress')?.value ?? -1),
-      }));
-      if (seen.every(({source}) => source !== now.source)) {
-        seen.push(now);
-        if (seen.length === 3) await picture('while-training');
-      }
-      if ((await prompts(page)).filter((prompt) => /^\d+$/.test(prompt)).length === all) break;
-      await page.waitForTimeout(60);
-    }
+    await trains.locator('.jp-Cell-outputArea').scrollIntoViewIfNeeded(); // Not the picture itself, which is replaced all the time.
+    await picture('while-training');
+    await expect.poll(async () => (await prompts(page)).filter((prompt) => /^\d+$/.test(prompt)).length, {timeout: 90_000, interval: 200}).toBe(all);
+    const seen = await recordedChart();
     expect((await prompts(page)).map(Number)).toEqual(Array.from({length: all}, (_, at) => at + 1));
     expect(seen.length, 'different states of the chart that were seen').toBeGreaterThanOrEqual(3);
     const progress = seen.map((each) => each.progress);
@@ -188,8 +202,12 @@ describe('notebook 00 in JupyterLab', () => {
     await page.keyboard.press('Escape');
     await page.keyboard.press('Control+s');
     const stored = path.join(workspace.folder, notebook);
-    await expect.poll(() => fs.readFileSync(stored, 'utf8').includes('vnd.plotly'), {timeout: 10_000}).toBe(true);
-    const copy = JSON.parse(fs.readFileSync(stored, 'utf8')) as {metadata: Record<string, unknown>};
+    const saved = (): string => {
+      const text = fs.readFileSync(stored, 'utf8');
+      return text.endsWith('}\n') || text.endsWith('}') ? text : ''; // Else it is still being written.
+    };
+    await expect.poll(saved, {timeout: 10_000}).toContain('vnd.plotly');
+    const copy = JSON.parse(saved()) as {metadata: Record<string, unknown>};
     copy.metadata['title'] = 'sent by mail'; // Trust is by content: this one, nobody has run here.
     const sent = path.join(workspace.folder, 'sent.ipynb');
     fs.writeFileSync(sent, JSON.stringify(copy));
