@@ -71,7 +71,7 @@ export class Kernel {
     driver.stdin!.on('error', end);
   }
 
-  /** Starts the kernel in `folder`, as JupyterLab does for a notebook there. `pid` is known to `onLaunch` before the kernel answers. */
+  /** Starts the kernel in `folder`, as JupyterLab does for a notebook there. */
   static async start(folder: string, env: NodeJS.ProcessEnv): Promise<Kernel> {
     const driver = spawn(coursePython(), [path.join(courseRoot(), 'scripts', 'notebooks', 'kernel.py')], {
       env: await jupyterEnvironment(env),
