@@ -194,7 +194,7 @@ export const engine = {
     } catch (error) {
       if (!(error instanceof SetupProblem) || error.id === 'disk-full' || error.id === 'read-only') throw error;
       // Whatever keeps the TensorFlow engine away, the course still runs, at small sizes.
-      return javascript(at, error.message, fixText(error.fix));
+      return javascript(at, error.message, error.id === 'compiler-missing' || error.id === 'certificate' ? fixText(error.fix) : 'npm run setup');
     }
   },
 };

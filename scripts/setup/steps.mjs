@@ -138,7 +138,7 @@ async function make(todo, context) {
     const line = progress(`[${i + 1}/${todo.length}] ${step.name}`);
     try {
       const note = await step.make(context, line.update);
-      line.done();
+      line.done(note ? 'not made' : 'done');
       if (note) say(`  ${note}`);
     } catch (error) {
       line.failed();
