@@ -15,11 +15,11 @@ export function dataParallelDrawing(): View {
   drawing.words(64, 62, 'data', {faint: true});
   for (let rank = 0; rank < 3; rank++) {
     const x = 160 + rank * 166;
-    drawing.box({x: 24, y: 78 + rank * 54, width: 80, height: 46}, `part ${rank + 1}`, {rank});
+    drawing.box({x: 24, y: 78 + rank * 54, width: 80, height: 46}, `part ${rank}`, {rank});
     drawing.words(x + 60, 62, `worker ${rank}`, {bold: true});
     drawing.box({x, y: 78, width: 120, height: 160}, '', {rank});
     layers.forEach((layer, at) => drawing.box({x: x + 14, y: 90 + at * 49, width: 92, height: 38}, layer));
-    drawing.words(x + 60, 278, `reads part ${rank + 1}`, {faint: true, size: 13});
+    drawing.words(x + 60, 278, `reads part ${rank}`, {faint: true, size: 13});
     if (rank > 0) drawing.arrow([x - 42, 158], [x - 4, 158], {both: true});
   }
   drawing.words(386, 254, 'average the gradients', {size: 13});
