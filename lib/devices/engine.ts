@@ -40,11 +40,12 @@ function wanted(): EngineName | null {
   throw new ManyHandsError('ENGINE', `MANY_HANDS_ENGINE is ${shown(asked)}; it may be ${oneOf([...ENGINES, 'auto'])}.`);
 }
 
-/** Node 23 and later lack two functions that tfjs-node 4.22 calls (tensorflow/tfjs#8425, merged and never released). */
+/**
+ * tfjs-node 4.22 calls two functions that Node 23 and later lack (tensorflow/tfjs#8425, merged and never released), and that print
+ * a warning into the cell where they are still there.
+ */
 function mendNode(): void {
-  const old = util as unknown as Record<string, unknown>;
-  old.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
-  old.isArray ??= Array.isArray;
+  Object.assign(util, {isNullOrUndefined: (value: unknown) => value === null || value === undefined, isArray: Array.isArray});
 }
 
 /** The caller's process stays off the GPUs, which belong to the workers: they are hidden while its addon starts. */
@@ -69,13 +70,17 @@ function loadJavaScript(reason: string, fix: string | null): {tf: Tf; info: Engi
   return {tf, info: {name: 'javascript', libtensorflow: null, gpu: false, reason, fix}};
 }
 
+interface SetUp {
+  reason?: string | null;
+  fix?: string | null;
+}
+
 /** What set-up wrote of the engine that it made, if it ran here. */
-function setUpReason(): string | null {
+function setUp(): SetUp {
   try {
-    const written = JSON.parse(readFileSync(join(__dirname, '..', '..', 'engine.json'), 'utf8')) as {reason?: string | null};
-    return written.reason ?? null;
+    return JSON.parse(readFileSync(join(__dirname, '..', '..', 'engine.json'), 'utf8')) as SetUp;
   } catch {
-    return null;
+    return {};
   }
 }
 
@@ -100,11 +105,13 @@ function load(): {tf: Tf; info: EngineInfo} {
     };
     return {tf, info};
   } catch (error) {
-    const sentence = setUpReason() ?? messageOf(error).split('\n')[0];
+    const made = setUp();
+    const sentence = made.reason ?? messageOf(error).split('\n')[0];
+    const fix = made.fix ?? 'npm run setup';
     if (want === 'tensorflow') {
-      throw new ManyHandsError('ENGINE', `MANY_HANDS_ENGINE=tensorflow, but TensorFlow's engine does not load: ${sentence} Run: npm run setup`, {cause: error});
+      throw new ManyHandsError('ENGINE', `MANY_HANDS_ENGINE=tensorflow, but TensorFlow's engine does not load: ${sentence} Run: ${fix}`, {cause: error});
     }
-    return loadJavaScript(`TensorFlow's engine does not load: ${sentence}`, 'npm run setup');
+    return loadJavaScript(`TensorFlow's engine does not load: ${sentence}`, fix);
   }
 }
 

@@ -25,18 +25,20 @@ function gather(array: ShapedArray, indices: Int32Array, integers: boolean): tf.
   return scaled;
 }
 
-/** The tensors of the samples that `indices` names; the caller disposes of them. */
+/** The tensors of the samples that `indices` names; the caller disposes of them. Where one is refused, none is left behind. */
 export function makeBatch(data: CheckedData, indices: Int32Array, weights: SampleWeights): MicroBatch {
-  return {
-    xs: data.xs.map((array) => gather(array, indices, true)),
+  const batch: MicroBatch = {xs: [], ys: [], weights: [], samples: indices.length};
+  tf.tidy(() => {
+    batch.xs = data.xs.map((array) => gather(array, indices, true));
     // tfjs's losses want class numbers as floats.
-    ys: data.ys.map((array) => gather(array, indices, false)),
-    weights: data.ys.map((_, output) => {
+    batch.ys = data.ys.map((array) => gather(array, indices, false));
+    batch.weights = data.ys.map((_, output) => {
       const own = weights[output];
       return own ? tf.tensor1d(Float32Array.from(indices, (index) => own[index])) : null;
-    }),
-    samples: indices.length,
-  };
+    });
+    return [...batch.xs, ...batch.ys, ...batch.weights.filter((weight) => weight !== null)];
+  });
+  return batch;
 }
 
 /** The micro-batches of one batch: part i holds samples floor(i n / m) to floor((i + 1) n / m); an empty part is left out. */

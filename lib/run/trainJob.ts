@@ -7,7 +7,7 @@ import {startMeter, type MemoryMeter} from '../memory/meter';
 import {describeState} from '../model/optimizerState';
 import {rebuildModel} from '../model/rebuild';
 import {modelBytes, readModel, writeModel} from '../model/weights';
-import {Stepper} from '../step/trainStep';
+import {Stepper, type MicroBatch} from '../step/trainStep';
 import {layerHooks, phaseHooks} from '../step/traceHooks';
 import {SpanRecorder} from '../trace/spans';
 import {attachRegion, createRegion, type SharedRegion} from '../workers/sharedRegion';
@@ -116,15 +116,20 @@ class Run {
   private async batch(epoch: number, batch: number, indices: Int32Array): Promise<number[]> {
     const start = performance.now();
     this.recorder.step = this.step;
-    if (this.job.options.trace !== 'none') this.recorder.begin('input', 'batch');
-    const parts = splitBatch(indices, this.job.options.microBatches).map((part) => makeBatch(this.data, part, this.weights));
-    this.recorder.end();
+    const parts = splitBatch(indices, this.job.options.microBatches).map((part) => ({samples: part.length, make: () => this.input(part)}));
     const values = await this.stepper.step(this.step, parts);
     const logs = Object.fromEntries(this.stepper.objective.names.map((name, i) => [name, values[i]]));
     this.tell({type: 'step', epoch, step: this.step, samples: indices.length, seconds: (performance.now() - start) / 1000, logs});
     this.step += 1;
     await this.callback('batchEnd', batch, {batch, size: indices.length, ...logs});
     return values;
+  }
+
+  private input(indices: Int32Array): MicroBatch {
+    if (this.job.options.trace !== 'none') this.recorder.begin('input', 'batch');
+    const batch = makeBatch(this.data, indices, this.weights);
+    this.recorder.end();
+    return batch;
   }
 
   private validate(): Logs {

@@ -4,7 +4,7 @@
 import type {SpanRecorder} from '../trace/spans';
 import type {StepHooks} from './hooks';
 
-/** A span a phase: forward (with the loss), backward, update; one pair a micro-batch. */
+/** A span a phase: forward, the loss with its gradient and the metrics (a forward span of its own name), backward, update. */
 export function phaseHooks(recorder: SpanRecorder): StepHooks {
   let forward = false;
   let microBatch = 0;
@@ -20,6 +20,7 @@ export function phaseHooks(recorder: SpanRecorder): StepHooks {
       microBatch += 1;
       recorder.begin('forward', `micro-batch ${microBatch}`);
     },
+    beforeLoss: () => recorder.begin('forward', 'loss'),
     afterLoss: () => {
       forward = false;
       recorder.begin('backward', `micro-batch ${microBatch}`);

@@ -3,7 +3,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
-import {withStepContext} from '../base/stepContext';
+import {withStepContext, type StepContext} from '../base/stepContext';
 import {innerModel} from '../model/inner';
 import {GradientSum} from './gradientSum';
 import {readGraph, type Graph} from './graph';
@@ -17,6 +17,12 @@ export interface MicroBatch {
   ys: tf.Tensor[];
   weights: Array<tf.Tensor | null>;
   samples: number;
+}
+
+/** One part of a batch, whose tensors are made when its turn comes, so that the others' take no room. */
+export interface BatchPart {
+  samples: number;
+  make(): MicroBatch;
 }
 
 export interface StepperOptions {
@@ -45,20 +51,20 @@ export class Stepper {
   }
 
   /**
-   * Takes step number `step` on the micro-batches of one batch, whose tensors it disposes of. Returns the batch's loss and metrics.
+   * Takes step number `step` on the micro-batches of one batch and disposes of their tensors. Returns the batch's loss and metrics.
    * Throws `NOT_FINITE` before the update where the loss is no number, and leaves the weights as they were.
    */
-  async step(step: number, microBatches: MicroBatch[]): Promise<Values> {
-    const samples = microBatches.reduce((sum, batch) => sum + batch.samples, 0);
+  async step(step: number, parts: BatchPart[]): Promise<Values> {
+    const samples = parts.reduce((sum, part) => sum + part.samples, 0);
     let values: Values = [];
     let firstSample = 0;
     try {
       await runHooks(this.hooks, 'beforeStep', step);
-      for (const batch of microBatches) {
-        const share = batch.samples / samples;
-        const found = await this.forwardBackward(step, firstSample, batch, share);
+      for (const part of parts) {
+        const share = part.samples / samples;
+        const found = await this.forwardBackward(step, firstSample, part.make(), share);
         values = found.map((value, i) => (values[i] ?? 0) + share * value);
-        firstSample += batch.samples;
+        firstSample += part.samples;
       }
       values[0] += this.objective.regularize(this.gradients);
       if (!Number.isFinite(values[0])) throw this.notFinite(values[0], step);
@@ -69,12 +75,19 @@ export class Stepper {
       return values;
     } finally {
       this.gradients.clear();
-      for (const {xs, ys, weights} of microBatches) tf.dispose([...xs, ...ys, ...weights.filter((weight) => weight !== null)]);
     }
   }
 
   private async forwardBackward(step: number, firstSample: number, batch: MicroBatch, share: number): Promise<Values> {
     const context = {seed: this.options.seed, layer: '', step, firstSample};
+    try {
+      return await this.walk(context, batch, share);
+    } finally {
+      tf.dispose([...batch.xs, ...batch.ys, ...batch.weights.filter((weight) => weight !== null)]);
+    }
+  }
+
+  private async walk(context: StepContext, batch: MicroBatch, share: number): Promise<Values> {
     const forward = await walkForward(this.graph, batch.xs, context, this.hooks, this.gradients);
     let found: {values: Values; gradients: tf.Tensor[]};
     try {

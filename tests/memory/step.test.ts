@@ -3,7 +3,7 @@ import type * as Tf from '@tensorflow/tfjs';
 import {tf} from '#lib/devices/index.js';
 import {MemoryMeter, startMeter} from '#lib/memory/meter.js';
 import {MemoryLimitError} from '#lib/memory/refusal.js';
-import {Stepper} from '#lib/step/trainStep.js';
+import {Stepper, type MicroBatch} from '#lib/step/trainStep.js';
 
 const SAMPLES = 32;
 const l = tf.layers;
@@ -12,6 +12,8 @@ const models: Record<string, () => Tf.Sequential> = {
   convolution: () => tf.sequential({layers: [l.conv2d({filters: 4, kernelSize: 3, inputShape: [8, 8, 2], activation: 'relu'}), l.maxPooling2d({}), l.flatten(), l.dense({units: 5, activation: 'softmax'})]}),
   LSTM: () => tf.sequential({layers: [l.lstm({units: 6, inputShape: [4, 3]}), l.dense({units: 5, activation: 'softmax'})]}),
 };
+
+const part = (batch: MicroBatch) => ({samples: batch.samples, make: () => batch});
 
 describe('a training step under a limit', () => {
   let meter: MemoryMeter;
@@ -32,10 +34,10 @@ describe('a training step under a limit', () => {
       ]);
       return {xs: [xs], ys: [ys], weights: [null], samples: SAMPLES};
     };
-    await stepper.step(0, [batch()]);
+    await stepper.step(0, [part(batch())]);
     const live = meter.liveBytes;
     meter.resetPeak();
-    await stepper.step(1, [batch()]);
+    await stepper.step(1, [part(batch())]);
     expect(meter.liveBytes).toBe(live);
     const peak = meter.peakBytes;
 
@@ -46,7 +48,7 @@ describe('a training step under a limit', () => {
     for (const stride = Math.ceil((peak - floor) / 40); floor < peak; floor += stride) {
       const next = batch();
       meter.limitBytes = floor;
-      const error = await stepper.step(2, [next]).then(() => null, (thrown: unknown) => thrown);
+      const error = await stepper.step(2, [part(next)]).then(() => null, (thrown: unknown) => thrown);
       meter.limitBytes = undefined;
       expect(error).toBeInstanceOf(MemoryLimitError);
       places.add((error as MemoryLimitError).refusal.op);
@@ -55,7 +57,7 @@ describe('a training step under a limit', () => {
     }
     expect(places.size).toBeGreaterThan(1);
     meter.limitBytes = peak + 64;
-    const [loss] = await stepper.step(3, [batch()]);
+    const [loss] = await stepper.step(3, [part(batch())]);
     expect(Number.isFinite(loss)).toBe(true);
     meter.limitBytes = undefined;
     optimizer.dispose();
