@@ -4,16 +4,17 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {innerModel} from '../model/inner';
+import {quickLoss, type Loss} from './fastLosses';
 import type {Graph} from './graph';
 import type {GradientSum} from './gradientSum';
 import {backward, record} from './tape';
 
-type LossOrMetric = (target: tf.Tensor, output: tf.Tensor) => tf.Tensor;
-
 /** What a compiled model keeps of its loss and metrics; tfjs's types do not show it. */
 export interface CompiledModel {
-  lossFunctions: LossOrMetric[];
-  metricsTensors: Array<[LossOrMetric, number]>;
+  loss: unknown;
+  lossFunctions: Loss[];
+  outputNames: string[];
+  metricsTensors: Array<[Loss, number]>;
   metricsNames: string[];
   getDedupedMetricsNames(): string[];
   collectedTrainableWeights: Array<{read(): tf.Variable; originalName: string; name: string}>;
@@ -24,11 +25,15 @@ export type Values = number[];
 
 export class Objective {
   private readonly compiled: CompiledModel;
+  private readonly lossFunctions: Loss[];
   readonly names: string[];
 
   constructor(model: tf.LayersModel, private readonly graph: Graph) {
     this.compiled = innerModel(model) as unknown as CompiledModel;
     this.names = this.compiled.getDedupedMetricsNames();
+    const {loss, lossFunctions, outputNames} = this.compiled;
+    const named = (output: number) => (typeof loss === 'string' ? loss : (loss as Record<string | number, unknown>)[Array.isArray(loss) ? output : outputNames[output]]);
+    this.lossFunctions = lossFunctions.map((own, output) => quickLoss(named(output), own));
   }
 
   /**
@@ -39,7 +44,8 @@ export class Objective {
     const parts: tf.Tensor[] = [];
     const {outputs: [total], tape} = record(outputs, () => {
       const losses = this.losses(outputs, targets, weights);
-      for (const loss of losses) parts.push(tf.keep(tf.mean(loss)));
+      // fit lists each output's own loss where there are several.
+      if (outputs.length > 1) for (const loss of losses) parts.push(tf.keep(tf.mean(loss)));
       return [tf.mean(losses.reduce((sum, loss) => tf.add(sum, loss)))];
     });
     const seed = tf.scalar(share);
@@ -85,7 +91,7 @@ export class Objective {
   }
 
   private losses(outputs: tf.Tensor[], targets: tf.Tensor[], weights: Array<tf.Tensor | null>): tf.Tensor[] {
-    return this.compiled.lossFunctions.map((lossFunction, i) => {
+    return this.lossFunctions.map((lossFunction, i) => {
       const loss = lossFunction(targets[i], outputs[i]);
       const weight = weights[i];
       return weight ? tf.mul(loss, weight) : loss;

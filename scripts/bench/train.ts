@@ -8,7 +8,7 @@ import {physicalCores} from '../../lib/base/cgroup';
 import {closeWorkers} from '../../lib/workers/pool';
 import {train} from '../../lib/train';
 import {goal, printReport, report, type Row} from './report';
-import {TRAIN_CASES, type TrainCase} from './trainCases';
+import {EPOCHS, TRAIN_CASES, type TrainCase} from './trainCases';
 
 const PAIRS = 7;
 
@@ -22,14 +22,14 @@ function sorted(values: number[]): number[] {
 const quantile = (values: number[], share: number) => sorted(values)[Math.min(values.length - 1, Math.floor(share * values.length))];
 const median = (values: number[]) => quantile(values, 0.5);
 
-async function ask(peer: ChildProcess, message: number | 'epoch'): Promise<number> {
+async function ask(peer: ChildProcess, message: number | 'run'): Promise<number> {
   peer.send(message);
   const [seconds] = (await once(peer, 'message')) as [number];
   return seconds;
 }
 
-/** Seconds from the first step's beginning to the epoch's end, as the caller sees them. */
-async function epoch(one: TrainCase, model: ReturnType<TrainCase['model']>, data: ReturnType<TrainCase['data']>): Promise<{seconds: number; steps: number[]}> {
+/** Seconds from the first step's beginning to the last epoch's end, as the caller sees them. */
+async function run(one: TrainCase, model: ReturnType<TrainCase['model']>, data: ReturnType<TrainCase['data']>): Promise<{seconds: number; steps: number[]}> {
   let start = 0;
   let end = 0;
   const stop = onRun((event) => {
@@ -37,7 +37,7 @@ async function epoch(one: TrainCase, model: ReturnType<TrainCase['model']>, data
     else if (event.type === 'epoch') end = performance.now();
   });
   try {
-    const {record} = await train(model, data, {batchSize: one.batchSize, threads, verbose: 0});
+    const {record} = await train(model, data, {batchSize: one.batchSize, epochs: EPOCHS, threads, verbose: 0});
     return {seconds: (end - start) / 1000, steps: record.steps.map((step) => step.seconds)};
   } finally {
     stop();
@@ -52,21 +52,21 @@ async function measure(one: TrainCase, peer: ChildProcess): Promise<Row> {
   const fits: number[] = [];
   const steps: number[] = [];
   for (let pair = -1; pair < pairs; pair++) {
-    const fit = await ask(peer, 'epoch');
-    const mine = await epoch(one, model, data);
+    const fit = await ask(peer, 'run');
+    const mine = await run(one, model, data);
     // The first pair warms both up.
     if (pair < 0) continue;
     fits.push(fit);
     ours.push(mine.seconds);
     steps.push(...mine.steps);
   }
-  const samples = data.xs.shape[0];
+  const samples = EPOCHS * data.xs.shape[0];
   const ratios = ours.map((seconds, i) => fits[i] / seconds);
   process.stderr.write(`${one.name}: ratio ${median(ratios).toFixed(3)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})\n`);
   return {
     system: 'many-hands',
     model: one.name,
-    case: `batch ${one.batchSize}`,
+    case: `batch ${one.batchSize}, ${EPOCHS * one.steps} steps`,
     workers: 1,
     threads,
     samplesPerSecond: samples / median(ours),

@@ -14,6 +14,9 @@ export interface TrainCase {
   data(): Samples;
 }
 
+/** Epochs of one measured run: a run's first step, which asks the system for its memory, counts in it as in a learner's. */
+export const EPOCHS = 4;
+
 export const TRAIN_CASES: TrainCase[] = [
   {name: 'mlp 784-1024-1024-10, sgd', batchSize: 256, steps: 30, model: () => mlp({seed: 1}), data: () => mnist({train: 256 * 30, test: 0, flat: true}).train},
   {name: 'mlp 784-1024-1024-10, adam', batchSize: 256, steps: 20, model: () => mlp({seed: 1, optimizer: 'adam'}), data: () => mnist({train: 256 * 20, test: 0, flat: true}).train},

@@ -68,7 +68,8 @@ export const COURSE_CASES: ParityCase[] = [
   },
   {
     name: 'transformer with a tied embedding',
-    model: (optimizer) => transformer({layers: 1, hidden: 16, heads: 2, vocab: 20, sequence: 6, tied: true, seed: 1, optimizer}),
+    // Not seed 1: there one ReLU unit is at rest until step 6, when rounding decides whether it wakes; Adam takes a whole step on it.
+    model: (optimizer) => transformer({layers: 1, hidden: 16, heads: 2, vocab: 20, sequence: 6, tied: true, seed: 2, optimizer}),
     data: {xs: [integers(1, 20, SAMPLES, 6)], ys: [integers(2, 20, SAMPLES, 6, 1)]},
     batchSize: BATCH,
   },

@@ -1,7 +1,7 @@
 /** A process of its own. Plain tfjs: the same model and data through `model.fit`, with none of many-hands' kernels or steps. */
 import util from 'node:util';
 import type * as tfTypes from '@tensorflow/tfjs';
-import {TRAIN_CASES} from '../trainCases';
+import {EPOCHS, TRAIN_CASES} from '../trainCases';
 
 // tfjs-node 4.22 calls what Node 23 and later lack.
 const old = util as unknown as Record<string, unknown>;
@@ -14,12 +14,12 @@ let xs: tfTypes.Tensor;
 let ys: tfTypes.Tensor;
 let batchSize = 0;
 
-/** From the caller: the number of a case to prepare, or 'epoch'; answered with the seconds that it took. */
-process.on('message', (message: number | 'epoch') => void serve(message).then((seconds) => process.send!(seconds)));
+/** From the caller: the number of a case to prepare, or 'run'; answered with the seconds that it took. */
+process.on('message', (message: number | 'run') => void serve(message).then((seconds) => process.send!(seconds)));
 process.on('disconnect', () => process.exit(0));
 
-async function serve(message: number | 'epoch'): Promise<number> {
-  if (message !== 'epoch') {
+async function serve(message: number | 'run'): Promise<number> {
+  if (message !== 'run') {
     const one = TRAIN_CASES[message];
     const data = one.data();
     tf.dispose([xs, ys].filter((tensor) => tensor !== undefined));
@@ -31,6 +31,6 @@ async function serve(message: number | 'epoch'): Promise<number> {
     return 0;
   }
   const start = performance.now();
-  await model.fit(xs, ys, {batchSize, epochs: 1, verbose: 0});
+  await model.fit(xs, ys, {batchSize, epochs: EPOCHS, verbose: 0});
   return (performance.now() - start) / 1000;
 }
