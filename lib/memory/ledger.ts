@@ -73,7 +73,7 @@ export class Ledger {
 
   /**
    * A tensor over memory of the program. Memory that two tensors lie over counts once; with `whole`, the array buffer counts
-   * whole as long as any tensor lies in it.
+   * whole as long as one tensor lies in it.
    */
   addView(tensor: object, values: ArrayBufferView, whole: boolean, shape: readonly number[], type: number, op: string, layer: string | null): void {
     const memory = values.buffer;

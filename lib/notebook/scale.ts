@@ -20,6 +20,19 @@ export function tickLabels(values: readonly number[]): string[] {
   return values.map((value) => value.toLocaleString('en-US', {minimumFractionDigits: decimals, maximumFractionDigits: decimals}));
 }
 
+/** Round ticks of a logarithmic axis from `low` to `high`, both above 0: 1, 2, 5 in each decade of a short axis, powers of ten of a long one. */
+export function logTicks(low: number, high: number): number[] {
+  const first = Math.floor(Math.log10(low));
+  const last = Math.ceil(Math.log10(high));
+  const decades = Math.log10(high / low);
+  const factors = decades <= 2 ? [1, 2, 5] : [1];
+  const stride = Math.max(1, Math.ceil(decades / 8));
+  const all: number[] = [];
+  for (let power = first; power <= last; power += stride) for (const factor of factors) all.push(Number((factor * 10 ** power).toPrecision(3)));
+  const inside = all.filter((tick) => tick >= low * 0.8 && tick <= high * 1.25);
+  return inside.length >= 2 ? inside : [low, high];
+}
+
 /** A straight map of [from, to] onto [start, end]. */
 export function linear([from, to]: readonly [number, number], [start, end]: readonly [number, number]): (value: number) => number {
   return (value) => start + ((value - from) / (to - from || 1)) * (end - start);

@@ -9,6 +9,7 @@ import {Figure} from '../figure';
 import {formatNumber, formatSeconds} from '../format';
 import {rankColors} from '../palette';
 import {median, powerLaw} from '../powerLaw';
+import {logTicks} from '../scale';
 
 /** A line of the figure: at each `x` the values of repeated runs (five or more make a median worth its name). */
 export interface GrowthSeries {
@@ -43,8 +44,12 @@ export function growthFigure({title, x, y, unit, series, log = true}: GrowthOpti
     data: all.flatMap((one, at) => drawn(one, at, words)),
     layout: {
       height: 420,
-      xaxis: {type, title: {text: x}, exponentformat: 'power'},
-      yaxis: {type, title: {text: `${y} (${unit})`}, exponentformat: 'power', ...(log ? {} : {rangemode: 'tozero'})},
+      xaxis: {type, title: {text: x}, ...(log ? ticksOf(all.flatMap(({points, beyond}) => [...points, ...beyond].map((point) => point.x)), short) : {})},
+      yaxis: {
+        type,
+        title: {text: log ? y : `${y} (${unit})`},
+        ...(log ? ticksOf(all.flatMap(({points, beyond}) => [...points.flatMap(({low, high}) => [low, high]), ...beyond.map((point) => point.y)]), words) : {rangemode: 'tozero'}),
+      },
     },
     table: {
       rows: all.flatMap(({name, points, beyond}) => [
@@ -54,6 +59,15 @@ export function growthFigure({title, x, y, unit, series, log = true}: GrowthOpti
       units: {[y]: unit, lowest: unit, highest: unit},
     },
   });
+}
+
+const short = (value: number) => value.toLocaleString('en-US', {notation: 'compact', maximumSignificantDigits: 3});
+
+/** plotly's own labels of a short logarithmic axis are bare digits ('2', '5') beside '10²'. */
+function ticksOf(values: number[], words: (value: number) => string): {tickmode: 'array'; tickvals: number[]; ticktext: string[]} {
+  const drawable = values.filter((value) => value > 0);
+  const tickvals = drawable.length > 0 ? logTicks(Math.min(...drawable), Math.max(...drawable)) : [];
+  return {tickmode: 'array', tickvals, ticktext: tickvals.map(words)};
 }
 
 interface Measured {
@@ -78,7 +92,7 @@ function sentence({name, points, beyond, exponent}: Measured, x: string, words: 
   const [first, last, far] = [points[0]!, points[points.length - 1]!, beyond[beyond.length - 1]];
   const runs = Math.min(...points.map((point) => point.runs));
   return (
-    `${name}: measured from ${words(first.middle)} at ${formatNumber(first.x)} to ${words(last.middle)} at ${formatNumber(last.x)}` +
+    `${name}: measured ${points.length > 1 ? `from ${words(first.middle)} at ${formatNumber(first.x)} to ` : ''}${words(last.middle)} at ${formatNumber(last.x)}` +
     `${runs > 1 ? `, medians of ${runs} or more runs with their range` : ''}` +
     `${far ? `; extrapolated, not measured, with ${x} to the power ${exponent!.toFixed(2)}: ${words(far.y)} at ${formatNumber(far.x)}` : ''}.`
   );
