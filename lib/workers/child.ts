@@ -53,7 +53,7 @@ export function serve(jobs: Record<string, Job>, ready: {engine: string; gpu: bo
       }),
     checkInterrupt: async () => {
       await new Promise((resolve) => setImmediate(resolve));
-      if (interrupted) throw new ManyHandsError('ABORTED', 'the run was interrupted; its workers have stopped, and the model holds the weights from before it.');
+      if (interrupted) throw new ManyHandsError('ABORTED', 'the run was interrupted and its workers have stopped; the model holds the weights that it was last given, at the end of an epoch with a callback or before the run.');
     },
   };
   process.on('message', (message: ToWorker) => {

@@ -65,6 +65,9 @@ export class WorkerProcess {
   private handlers: JobHandlers = {};
   private settle: {resolve(value: unknown): void; reject(error: Error): void} | null = null;
   private lastHeard = 0;
+  /** While the caller answers a question, it is not the worker that is silent. */
+  private answering = false;
+  private killer: NodeJS.Timeout | null = null;
 
   constructor(readonly options: WorkerOptions) {
     this.child = spawn(process.execPath, [options.entry], {
@@ -128,12 +131,16 @@ export class WorkerProcess {
   }
 
   private async answer(value: unknown): Promise<void> {
+    this.answering = true;
     try {
       this.send({type: 'answer', value: await this.handlers.onAsk?.(value)});
     } catch (error) {
       // A callback of the caller's own threw: that error is the run's.
       this.fail(error as Error);
       this.child.kill('SIGKILL');
+    } finally {
+      this.answering = false;
+      this.lastHeard = performance.now();
     }
   }
 
@@ -182,6 +189,9 @@ export class WorkerProcess {
       return await result;
     } finally {
       if (watch) clearInterval(watch);
+      // The deadline was this job's: the next one must not meet it.
+      if (this.killer) clearTimeout(this.killer);
+      this.killer = null;
       handlers.signal?.removeEventListener('abort', abort);
       this.handlers = {};
       if (this.state === 'running') this.state = 'ready';
@@ -190,18 +200,14 @@ export class WorkerProcess {
 
   private checkSilence(timeoutMs: number): void {
     const silence = performance.now() - this.lastHeard;
-    if (silence < timeoutMs) return;
+    if (this.answering || silence < timeoutMs) return;
     this.child.kill('SIGKILL');
     this.fail(new ManyHandsError('TIMEOUT', `the worker on ${this.options.device} (process ${this.pid}) said nothing for ${(silence / 1000).toFixed(1)} s and was ended; timeoutMs allows ${timeoutMs} ms. Raise timeoutMs where one step may take longer.`));
   }
 
   private interrupt(): void {
     this.send({type: 'interrupt'});
-    const timer = setTimeout(() => {
-      if (this.state === 'running') this.child.kill('SIGKILL');
-    }, STOP_DEADLINE_MS);
-    void this.gone.then(() => clearTimeout(timer));
-    timer.unref();
+    this.killer ??= setTimeout(() => this.child.kill('SIGKILL'), STOP_DEADLINE_MS);
   }
 
   /** Ends the process: it may go by itself within the deadline, then it is killed. */

@@ -3,7 +3,7 @@ import {join} from 'node:path';
 import {afterEach, describe, expect, it} from 'vitest';
 import {closeWorkers, giveBack, takeWorker} from '#lib/workers/pool.js';
 import {attachRegion, createRegion} from '#lib/workers/sharedRegion.js';
-import {WorkerProcess, type JobHandlers} from '#lib/workers/workerProcess.js';
+import {STOP_DEADLINE_MS, WorkerProcess, type JobHandlers} from '#lib/workers/workerProcess.js';
 
 const entry = (name: string) => join(__dirname, 'fixtures', `${name}.cjs`);
 const options = {entry: entry('worker'), device: 'cpu', threads: 1};
@@ -70,6 +70,21 @@ describe('a worker process', () => {
     const hanging = run(worker, 'hang', null, {signal: second.signal});
     setTimeout(() => second.abort(), 50);
     await expect(hanging).rejects.toThrow(/SIGKILL/);
+  });
+
+  it('is not met by the deadline of an interrupt before', async () => {
+    const worker = start();
+    const controller = new AbortController();
+    const waiting = run(worker, 'wait', null, {signal: controller.signal});
+    await worker.ready;
+    controller.abort();
+    await expect(waiting).rejects.toThrow(/interrupted/);
+    expect(await run(worker, 'sleep', STOP_DEADLINE_MS + 500)).toBe('slept');
+  });
+
+  it('is not silent while its caller answers', async () => {
+    const slow = async (value: unknown) => new Promise((resolve) => setTimeout(() => resolve(value), 600));
+    expect(await run(start(), 'ask', 'late', {timeoutMs: 200, onAsk: slow})).toBe('late!');
   });
 
   it('is heard: its lines without the engine\'s greetings, its questions', async () => {
