@@ -5,6 +5,7 @@ import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import type {Data} from './base/arrays';
 import {ManyHandsError} from './base/errors';
+import {median} from './base/median';
 import {emitRun, type DeviceUse} from './base/events';
 import {chooseDevices} from './devices/devices';
 import {engineInfo} from './devices/engine';
@@ -49,12 +50,6 @@ export interface TrainResult {
 
 const WORKER = join(__dirname, 'run', 'worker.js');
 let runs = 0;
-
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length === 0 ? 0 : sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
 
 /** Checks data that is given as arrays against the model and copies it into shared memory. */
 function place(model: tf.LayersModel, data: Data, what: string, regions: SharedRegion[]): PlacedData {
@@ -158,7 +153,8 @@ function result(run: TrainRun, job: TrainJob, done: TrainDone): TrainResult {
     traffic: [],
     memory,
     devices: [run.device],
-    stepSeconds: median(run.steps.map((step) => step.seconds)),
+    // An initialEpoch at or past the last leaves no step.
+    stepSeconds: run.steps.length > 0 ? median(run.steps.map((step) => step.seconds)) : 0,
     samplesPerSecond: run.samplesPerSecond,
     record,
   };

@@ -27,10 +27,3 @@ export function powerLaw(points: readonly {x: number; y: number}[], exponent?: n
   const factor = Math.exp(middleY - slope * middleX);
   return {factor, exponent: slope, at: (x) => factor * x ** slope};
 }
-
-/** The middle of at least one value; of two middle ones their mean. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}

@@ -3,6 +3,7 @@ import {spawn} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
+import {median} from '../../lib/base/median';
 import {endTree} from '../processes';
 import {courseRoot} from '../root';
 import {goal, printReport, report, type Row} from './report';
@@ -51,8 +52,6 @@ async function startToUrl(clone: string): Promise<number> {
     await endTree(child.pid!);
   }
 }
-
-const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 async function main(args: string[]): Promise<number> {
   const unknown = args.find((arg) => arg !== '--json');

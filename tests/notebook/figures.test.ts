@@ -8,7 +8,8 @@ import {timelineFigure} from '#lib/notebook/figures/timeline.js';
 import {timeSpentFigure} from '#lib/notebook/figures/timeSpent.js';
 import {contrast, kindStyles, rankStyle} from '#lib/notebook/palette.js';
 import type {Span, SpanKind} from '#lib/trace/spans.js';
-import {median, powerLaw} from '#lib/notebook/powerLaw.js';
+import {median} from '#lib/base/median.js';
+import {powerLaw} from '#lib/notebook/powerLaw.js';
 
 const run = {history: {epoch: [0, 1], history: {loss: [0.9, 0.4], val_loss: [0.8, 0.5]}}, record: {steps: [1.5, 1.2, 0.9, 0.6, 0.5, 0.4].map((loss) => ({loss}))}};
 const spans: Span[] = [0, 1].flatMap((rank) => (Object.keys(kindStyles) as SpanKind[]).map((kind, at) => (

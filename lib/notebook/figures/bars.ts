@@ -7,7 +7,7 @@ import {formatBytes} from '../../base/units';
 import {Figure} from '../figure';
 import {formatNumber, formatSeconds} from '../format';
 import {paper, rankStyle} from '../palette';
-import {median} from '../powerLaw';
+import {median} from '../../base/median';
 
 export interface Bar {
   name: string;

@@ -4,11 +4,12 @@
  */
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
+import {median} from '../../base/median';
 import {formatBytes} from '../../base/units';
 import {Figure} from '../figure';
 import {formatNumber, formatSeconds} from '../format';
 import {rankColors} from '../palette';
-import {median, powerLaw} from '../powerLaw';
+import {powerLaw} from '../powerLaw';
 import {logTicks} from '../scale';
 
 /** A line of the figure: at each `x` the values of repeated runs (five or more make a median worth its name). */
