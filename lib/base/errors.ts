@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'ABORTED'
   | 'MEMORY_LIMIT'
   | 'NOT_FINITE'
+  | 'COLLECTIVE_MISMATCH'
   | 'INTERNAL';
 
 /** Every error that Many Hands throws on purpose. */
