@@ -54,13 +54,27 @@ export interface RunOutput {
   text: string;
 }
 
-/** The run is over: `error` is set when it failed or was interrupted. */
+/** How one rank of several fared: mean seconds of a step, bytes sent over the whole run, bytes alive at once at most. */
+export interface RankSummary {
+  rank: number;
+  device: string;
+  samplesPerSecond: number;
+  computeSeconds: number;
+  communicationSeconds: number;
+  waitSeconds: number;
+  noCoreSeconds: number;
+  sentBytes: number;
+  peakBytes: number;
+}
+
+/** The run is over: `error` is set when it failed or was interrupted, `ranks` when several ranks finished it. */
 export interface RunEnd {
   type: 'end';
   run: number;
   seconds: number;
   samplesPerSecond: number;
   error?: Error;
+  ranks?: RankSummary[];
 }
 
 export type RunEvent = RunStart | RunStep | RunEpoch | RunOutput | RunEnd;

@@ -94,7 +94,7 @@ export interface Transport {
   /** Both at once: no deadlock where every rank sends before it receives. */
   exchange(out: Uint8Array, to: number, into: Uint8Array, from: number): Promise<void>;
   /** Tells all ranks what this one is about to do; throws COLLECTIVE_MISMATCH with both sides, TIMEOUT, or ABORTED. */
-  agree(call: CallDescriptor): Promise<void>;
+  agree(call: CallDescriptor, array?: Numbers): Promise<void>;
   /** The call is over; the flight recorder closes its line. */
   finish(call: CallDescriptor): void;
   allocate(length: number, type: NumberType): Promise<Numbers>;

@@ -1,7 +1,7 @@
 /**
  * Caller side. A run as its cell shows it: devices, progress, speed, time left, and the chart that moves.
  */
-import type {RunOutput} from '../base/events';
+import type {RankSummary, RunOutput} from '../base/events';
 import {newLiveDisplay, type LiveDisplay, type MimeBundle} from './display';
 import {detailsHtml, escapeHtml, imageHtml} from './html';
 import {chartSize, lossChartSvg, lossWords, type LossChart} from './lossChart';
@@ -49,10 +49,24 @@ export function runBundle(state: RunState, warning: string | undefined): MimeBun
     warning ? `<p><strong>Note:</strong> ${escapeHtml(warning)}</p>` : '',
     `<p><label>progress <progress max="${Math.max(1, state.totalSteps)}" value="${state.stepsDone}">${state.stepsDone}</progress></label> ${escapeHtml(progress)}<br>${escapeHtml(state.metricsLine)}</p>`,
     `<p>${imageHtml({mime: 'image/svg+xml', bytes: lossChartSvg(chart), alt, ...chartSize})}</p>`,
+    state.end?.ranks ? ranksTable(state.end.ranks).html : '',
     state.end && state.epochs.length > 0 ? detailsHtml('The figures of this chart', epochsTable(state).html) : '',
   ];
-  const text = [state.devicesLine, about, warning, progress, state.metricsLine, alt, state.end && state.epochs.length > 0 ? epochsTable(state).text : undefined];
+  const text = [state.devicesLine, about, warning, progress, state.metricsLine, alt, state.end?.ranks && ranksTable(state.end.ranks).text, state.end && state.epochs.length > 0 ? epochsTable(state).text : undefined];
   return {'text/html': html.join('\n'), 'text/plain': text.filter(Boolean).join('\n')};
+}
+
+/** What each rank did: the summary of a run on several devices. */
+export function ranksTable(ranks: readonly RankSummary[]): {html: string; text: string} {
+  const view = table(ranks.map((rank) => ({...rank})), {
+    caption: 'Each rank: samples a second, mean time of a step, bytes sent and tensors alive at most over the run',
+    columns: {
+      rank: 'rank', device: 'device', samplesPerSecond: 'samples/s', computeSeconds: 'compute', communicationSeconds: 'communication', waitSeconds: 'waiting',
+      noCoreSeconds: 'no core', sentBytes: 'sent', peakBytes: 'peak memory',
+    },
+    units: {computeSeconds: 'seconds', communicationSeconds: 'seconds', waitSeconds: 'seconds', noCoreSeconds: 'seconds', sentBytes: 'bytes', peakBytes: 'bytes'},
+  });
+  return {html: String(view.outputs[0]!['text/html']), text: view.text};
 }
 
 function epochsTable(state: RunState): {html: string; text: string} {

@@ -1,17 +1,29 @@
 /**
  * Either side. What the caller of a training run and its worker say to each other.
  */
+import type {SharedGroupHandle} from '../collectives/sharedMemory';
+import type {LedgerLine} from '../collectives/types';
 import type {ModelDescription, OptimizerState} from '../model/description';
 import type {Span} from '../trace/spans';
 import type {RegionHandle} from '../workers/sharedRegion';
 import type {CheckedOptions} from './options';
 import type {PlacedData} from './placeData';
 
+/** The ranks that train together: a group for what a rank does itself, and one for the buckets that its helper thread reduces. */
+export interface Team {
+  size: number;
+  main: SharedGroupHandle;
+  buckets: SharedGroupHandle;
+  bucketBytes: number;
+}
+
 export interface TrainJob {
   rank: number;
+  /** Null on one device. */
+  team: Team | null;
   model: ModelDescription;
-  /** The weights and the optimizer's state, as `writeModel` lays them out. */
-  weights: RegionHandle;
+  /** The weights and the optimizer's state, as `writeModel` lays them out; rank 0's, from which the others get them. */
+  weights: RegionHandle | null;
   data: PlacedData;
   validation: PlacedData | null;
   sampleWeight: Float32Array | null;
@@ -47,7 +59,11 @@ export interface ModelState {
 }
 
 export interface TrainDone {
-  model: ModelState;
+  /** Rank 0's; every rank holds the same. */
+  model: ModelState | null;
   spans: Span[];
   peakBytes: number;
+  traffic: LedgerLine[];
+  /** Samples that this rank walked. */
+  samples: number;
 }

@@ -1,5 +1,5 @@
 /**
- * Caller side. The options of `train`, in tfjs's own words, checked before any worker starts.
+ * Caller side. The options of `train` and `trainParallel`, in tfjs's own words, checked before any worker starts.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {ArrayValues, Data, DataArray, DataArrays} from '../base/arrays';
@@ -56,6 +56,24 @@ export interface TrainOptions {
   signal?: AbortSignal;
 }
 
+export type StrategyName = 'auto' | 'dataParallel';
+
+/** Its shorthand, or the strategy object itself (-1 in a mesh: what is left over). */
+export type Strategy = StrategyName | {kind: 'dataParallel'; microBatches?: number} | {mesh: {data: number; tensor?: number; pipeline?: number}; zero?: 0; microBatches?: number};
+
+export interface TrainParallelOptions extends Omit<TrainOptions, 'devices' | 'threads' | 'timeoutMs'> {
+  /** How many devices: the first n GPUs, or n CPU workers where there are fewer; or their ids, such as ['cuda:0', 'cuda:0']. @default 2 */
+  devices?: number | string[];
+  /** Threads of each CPU worker's engine. @default 1 where there are several */
+  threads?: number;
+  /** How the work is divided. @default 'auto' */
+  strategy?: Strategy;
+  /** Bytes of gradients that leave together: a number, or '4MiB'. @default 4 MiB */
+  bucketBytes?: number | string;
+  /** The longest that a rank waits for another in one operation, in milliseconds. @default 30000 */
+  timeoutMs?: number;
+}
+
 const KNOWN: ReadonlyArray<keyof TrainOptions> = [
   'epochs', 'batchSize', 'shuffle', 'validationSplit', 'validationData', 'initialEpoch', 'classWeight', 'sampleWeight', 'callbacks', 'verbose', 'seed',
   'devices', 'threads', 'microBatches', 'clipNorm', 'memoryLimit', 'modules', 'timeoutMs', 'trace', 'record', 'signal',
@@ -96,13 +114,14 @@ function count(options: TrainOptions, name: 'epochs' | 'batchSize' | 'initialEpo
   return value;
 }
 
-function checkNames(options: TrainOptions): void {
+function checkNames(options: TrainOptions, parallel: boolean): void {
+  const known = parallel ? [...KNOWN, ...PARALLEL] : (KNOWN as readonly string[]);
   if (options === null || typeof options !== 'object') refuse('options', options, 'an object such as {epochs: 2, batchSize: 256}');
   for (const name of Object.keys(options)) {
-    if ((KNOWN as readonly string[]).includes(name)) continue;
+    if (known.includes(name)) continue;
     if (NOT_YET.includes(name)) throw new ManyHandsError('NOT_YET', `the option '${name}' is not there yet in this version: leave it out.`);
     if (PARALLEL.includes(name)) throw new ManyHandsError('BAD_OPTION', `the option '${name}' says how to use several devices; train uses one: leave it out.`);
-    throw new ManyHandsError('BAD_OPTION', `train has no option '${name}'. It knows: ${KNOWN.join(', ')}.`);
+    throw new ManyHandsError('BAD_OPTION', `${parallel ? 'trainParallel' : 'train'} has no option '${name}'. It knows: ${known.join(', ')}.`);
   }
 }
 
@@ -117,13 +136,13 @@ function checkValidation(options: TrainOptions): Data | null {
 
 function checkDevices(devices: TrainOptions['devices']): void {
   const asked = Array.isArray(devices) ? devices.length : devices ?? 1;
-  if (asked !== 1) throw new ManyHandsError('BAD_OPTION', `train uses one device; devices asks for ${shown(devices)}. Leave it out, or name one: devices: ['cpu'].`);
+  if (asked !== 1) throw new ManyHandsError('BAD_OPTION', `train uses one device; devices asks for ${shown(devices)}. Leave it out, name one (devices: ['cpu']), or call trainParallel.`);
 }
 
 /** Checks `options`; throws `BAD_OPTION` or `NOT_YET` with the name, the value and what would do. */
-export function checkOptions(options: TrainOptions): CheckedOptions {
-  checkNames(options);
-  checkDevices(options.devices);
+export function checkOptions(options: TrainOptions, parallel = false): CheckedOptions {
+  checkNames(options, parallel);
+  if (!parallel) checkDevices(options.devices);
   const {shuffle = true, verbose = 1, clipNorm, seed, modules = [], trace = 'phases', record = null} = options;
   if (typeof shuffle !== 'boolean') refuse('shuffle', shuffle, 'true or false');
   if (verbose !== 0 && verbose !== 1) refuse('verbose', verbose, '0 or 1');

@@ -1,8 +1,9 @@
 /**
- * Worker side. A whole training run on one device: epochs, batches, validation, and what it tells the caller.
+ * Worker side. A whole training run as one rank sees it: epochs, batches, validation, and what it tells the caller.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {permutation} from '../base/random';
+import {shareOut} from '../dataParallel/sampler';
 import {startMeter, type MemoryMeter} from '../memory/meter';
 import {describeState} from '../model/optimizerState';
 import {rebuildModel} from '../model/rebuild';
@@ -12,6 +13,7 @@ import {layerHooks, phaseHooks} from '../step/traceHooks';
 import {SpanRecorder} from '../trace/spans';
 import {attachRegion, createRegion, type SharedRegion} from '../workers/sharedRegion';
 import type {JobContext} from '../workers/child';
+import {joinTeam, type Teammate} from './teammate';
 import {makeBatch, sampleWeights, splitBatch, type SampleWeights} from './batches';
 import {checkData, type CheckedData} from './checkData';
 import type {CallbackName, Logs, ModelState, TrainAnswer, TrainAsk, TrainDone, TrainJob, TrainTell} from './jobTypes';
@@ -24,16 +26,24 @@ function range(from: number, to: number): Int32Array {
   return Int32Array.from({length: to - from}, (_, i) => from + i);
 }
 
+function named(names: string[], values: number[]): Logs {
+  return Object.fromEntries(names.map((name, i) => [name, values[i]]));
+}
+
 /** Averages logs over batches by their samples, as fit's epoch logs. */
 class Mean {
-  private readonly sums: number[] = [];
+  private readonly sums: number[];
   private samples = 0;
-  add(values: number[], samples: number): void {
-    values.forEach((value, i) => (this.sums[i] = (this.sums[i] ?? 0) + value * samples));
-    this.samples += samples;
+  constructor(values: number) {
+    this.sums = new Array<number>(values).fill(0);
   }
-  logs(names: string[]): Logs {
-    return Object.fromEntries(names.map((name, i) => [name, this.sums[i] / this.samples]));
+  /** `values` are those of `samples` samples, of `of` that all ranks walk together. */
+  add(values: number[], samples: number, of = samples): void {
+    values.forEach((value, i) => (this.sums[i] += value * samples));
+    this.samples += of;
+  }
+  values(): number[] {
+    return this.sums.map((sum) => sum / this.samples);
   }
 }
 
@@ -41,6 +51,7 @@ class Run {
   private readonly stepper: Stepper;
   private readonly recorder: SpanRecorder;
   private readonly trained: number;
+  private walked = 0;
   private step = 0;
   private stopped = false;
 
@@ -51,22 +62,26 @@ class Run {
     private readonly data: CheckedData,
     private readonly validation: CheckedData | null,
     private readonly weights: SampleWeights,
+    private readonly team: Teammate | null,
   ) {
     const {options} = job;
     this.recorder = new SpanRecorder(job.rank);
-    const hooks = options.trace === 'none' ? [] : options.trace === 'layers' ? [layerHooks(this.recorder)] : [phaseHooks(this.recorder)];
-    this.stepper = new Stepper(model, {seed: options.seed, clipNorm: options.clipNorm, hooks});
+    const traced = options.trace === 'none' ? [] : options.trace === 'layers' ? [layerHooks(this.recorder)] : [phaseHooks(this.recorder)];
+    const strategy = team?.strategy(options.trace === 'none' ? null : this.recorder);
+    const hooks = strategy ? [...traced, strategy.hooks] : traced;
+    this.stepper = new Stepper(model, {seed: options.seed, clipNorm: options.clipNorm, hooks, halves: strategy?.halves, sumValues: strategy?.sumValues});
     // fit keeps the last samples for validation, before any shuffling.
     this.trained = validation === null && options.validationSplit > 0 ? Math.floor(data.samples * (1 - options.validationSplit)) : data.samples;
   }
 
+  /** Every rank knows the same of the run; rank 0 says it. */
   private tell(value: TrainTell): void {
-    this.context.tell(value);
+    if (this.job.rank === 0) this.context.tell(value);
   }
 
   private async callback(name: CallbackName, index: number, logs: Logs): Promise<void> {
     if (!this.job.callbacks.includes(name)) return;
-    const ask: TrainAsk = {callback: name, index, logs, model: name === 'epochEnd' ? this.state() : null};
+    const ask: TrainAsk = {callback: name, index, logs, model: name === 'epochEnd' && this.job.rank === 0 ? this.state() : null};
     const {stop} = (await this.context.ask(ask)) as TrainAnswer;
     if (stop) this.stopped = true;
   }
@@ -93,6 +108,7 @@ class Run {
 
   async all(): Promise<void> {
     const {epochs, initialEpoch, batchSize} = this.job.options;
+    await this.team?.begin(this.stepper, this.recorder);
     this.tell({type: 'begin', samples: this.trained, stepsPerEpoch: Math.ceil(this.trained / batchSize), metrics: this.names()});
     for (let epoch = initialEpoch; epoch < epochs && !this.stopped; epoch++) await this.epoch(epoch);
   }
@@ -101,14 +117,14 @@ class Run {
     const {shuffle, seed, batchSize} = this.job.options;
     await this.callback('epochBegin', epoch, {});
     const order = shuffle ? permutation(this.trained, seed, epoch) : range(0, this.trained);
-    const mean = new Mean();
+    const mean = new Mean(this.stepper.objective.names.length);
     for (let batch = 0; batch * batchSize < order.length && !this.stopped; batch++) {
       const indices = order.subarray(batch * batchSize, (batch + 1) * batchSize);
       await this.callback('batchBegin', batch, {batch, size: indices.length});
       mean.add(await this.batch(epoch, batch, indices), indices.length);
       await this.context.checkInterrupt();
     }
-    const logs = {...mean.logs(this.stepper.objective.names), ...this.validate()};
+    const logs = {...named(this.stepper.objective.names, mean.values()), ...(await this.validate())};
     this.tell({type: 'epoch', epoch, logs});
     await this.callback('epochEnd', epoch, logs);
   }
@@ -116,9 +132,14 @@ class Run {
   private async batch(epoch: number, batch: number, indices: Int32Array): Promise<number[]> {
     const start = performance.now();
     this.recorder.step = this.step;
-    const parts = splitBatch(indices, this.job.options.microBatches).map((part) => ({samples: part.length, make: () => this.input(part)}));
+    const {rank, options} = this.job;
+    const parts = shareOut(splitBatch(indices, options.microBatches), rank, this.team?.size ?? 1).map((share) => {
+      const samples = share.indices.length;
+      this.walked += samples;
+      return {samples, firstSample: share.firstSample, share: samples / indices.length, make: () => this.input(share.indices)};
+    });
     const values = await this.stepper.step(this.step, parts);
-    const logs = Object.fromEntries(this.stepper.objective.names.map((name, i) => [name, values[i]]));
+    const logs = named(this.stepper.objective.names, values);
     this.tell({type: 'step', epoch, step: this.step, samples: indices.length, seconds: (performance.now() - start) / 1000, logs});
     this.step += 1;
     await this.callback('batchEnd', batch, {batch, size: indices.length, ...logs});
@@ -132,20 +153,24 @@ class Run {
     return batch;
   }
 
-  private validate(): Logs {
+  private async validate(): Promise<Logs> {
     if (!this.validates()) return {};
+    const {names} = this.stepper.objective;
     const data = this.validation ?? this.data;
-    const from = this.validation ? 0 : this.trained;
-    const mean = new Mean();
-    for (let at = from; at < data.samples; at += this.job.options.batchSize) {
-      const indices = range(at, Math.min(at + this.job.options.batchSize, data.samples));
-      mean.add(this.stepper.evaluate(makeBatch(data, indices, data.ys.map(() => null))), indices.length);
+    const mean = new Mean(names.length);
+    for (let at = this.validation ? 0 : this.trained; at < data.samples; at += this.job.options.batchSize) {
+      const batch = range(at, Math.min(at + this.job.options.batchSize, data.samples));
+      const [{indices}] = shareOut([batch], this.job.rank, this.team?.size ?? 1);
+      const values = indices.length > 0 ? this.stepper.evaluate(makeBatch(data, indices, data.ys.map(() => null))) : names.map(() => 0);
+      mean.add(values, indices.length, batch.length);
     }
-    return mean.logs(this.stepper.objective.names.map((name) => `val_${name}`));
+    const values = this.team ? await this.team.sumValues(mean.values()) : mean.values();
+    return named(names.map((name) => `val_${name}`), values);
   }
 
-  finish(meter: MemoryMeter): TrainDone {
-    return {model: this.state(), spans: this.recorder.spans, peakBytes: meter.peakBytes};
+  async finish(meter: MemoryMeter): Promise<TrainDone> {
+    const traffic = (await this.team?.finish(this.recorder)) ?? [];
+    return {model: this.job.rank === 0 ? this.state() : null, spans: this.recorder.spans, peakBytes: meter.peakBytes, traffic, samples: this.walked};
   }
 }
 
@@ -160,6 +185,19 @@ async function withData<T>(placed: PlacedData | null, what: string, use: (arrays
   }
 }
 
+/** Rank 0 has the caller's weights and optimizer state; the others get them from it, whatever they were initialized with. */
+async function firstWeights(job: TrainJob, model: tf.LayersModel, team: Teammate | null): Promise<void> {
+  const {weights, optimizerState} = job.model;
+  const region = job.weights && attachRegion(job.weights);
+  try {
+    const buffer = region?.buffer ?? new ArrayBuffer(modelBytes(job.model, optimizerState));
+    await team?.broadcast(buffer);
+    readModel(model, weights, optimizerState, buffer);
+  } finally {
+    region?.close();
+  }
+}
+
 function disposeModel(model: tf.LayersModel): void {
   model.optimizer.dispose();
   model.dispose();
@@ -171,27 +209,28 @@ export async function trainJob(given: unknown, context: JobContext): Promise<Tra
   sent?.close();
   sent = null;
   const meter = startMeter({limitBytes: job.options.memoryLimit});
+  let team: Teammate | null = null;
   try {
+    team = job.team && joinTeam(job.rank, job.team);
     const model = await rebuildModel(job.model);
     try {
-      const region = attachRegion(job.weights);
-      readModel(model, job.model.weights, job.model.optimizerState, region.buffer);
-      region.close();
+      await firstWeights(job, model, team);
       return await withData(job.data, 'data', (arrays) =>
         withData(job.validation, 'validationData', async (validationArrays) => {
           const data = checkData(model, arrays!.xs, arrays!.ys, 'data');
           const validation = validationArrays ? checkData(model, validationArrays.xs, validationArrays.ys, 'validationData') : null;
           const outputNames = (model as unknown as {outputNames: string[]}).outputNames;
           const weights = sampleWeights(data, job.options.classWeight, job.sampleWeight, outputNames);
-          const run = new Run(job, context, model, data, validation, weights);
+          const run = new Run(job, context, model, data, validation, weights, team);
           await run.all();
-          return run.finish(meter);
+          return await run.finish(meter);
         }),
       );
     } finally {
       disposeModel(model);
     }
   } finally {
+    await team?.close();
     meter.stop();
   }
 }

@@ -12,8 +12,16 @@ export interface WeightGradient {
   gradient: tf.Tensor | null;
 }
 
+/** A micro-batch as this rank meets it; `samples` is 0 where the rank has no share of it, and its walk then falls out. */
+export interface PartInfo {
+  index: number;
+  count: number;
+  samples: number;
+}
+
 export interface StepHooks {
   beforeStep?(step: number): void | Promise<void>;
+  beforePart?(part: PartInfo): void | Promise<void>;
   /** After the batch's arrays have become tensors. */
   afterInput?(): void | Promise<void>;
   beforeForward?(call: LayerCall): void | Promise<void>;
@@ -25,10 +33,32 @@ export interface StepHooks {
   beforeBackward?(call: LayerCall): void | Promise<void>;
   /** `gradients`: this layer's, as far as they have been summed. */
   afterBackward?(call: LayerCall, gradients: WeightGradient[]): void | Promise<void>;
-  /** After the last micro-batch's backward walk, with every gradient of the step. */
+  /** After the last micro-batch's backward walk: where ranks complete each other's gradients. */
+  afterGradients?(gradients: WeightGradient[]): void | Promise<void>;
+  /** With every gradient of the step as it will be applied, but for `clipNorm`. */
   beforeUpdate?(gradients: WeightGradient[]): void | Promise<void>;
   afterStep?(step: number): void | Promise<void>;
 }
+
+/** A layer that must talk in its middle, walked in two halves. */
+export interface LayerHalves {
+  forward(call: LayerCall, inputs: tf.Tensor[]): Promise<HalfForward>;
+}
+
+/** What such a layer's forward leaves: it holds what its backward needs until one of the two is called. */
+export interface HalfForward {
+  /** The walk's to dispose. */
+  outputs: tf.Tensor[];
+  /**
+   * From the gradient of each output (null: none flowed back) those of the inputs and, by variable id, of the weights, the
+   * walk's to dispose.
+   */
+  backward(outputGradients: Array<tf.Tensor | null>): Promise<{inputs: tf.Tensor[]; weights: Map<number, tf.Tensor>}>;
+  discard(): void;
+}
+
+/** The halves of a call, where a strategy has them. */
+export type HalvesOf = (call: LayerCall) => LayerHalves | null;
 
 /** Calls the same hook of several, in order. */
 export async function runHooks<Name extends keyof StepHooks>(

@@ -7,7 +7,7 @@ import {withStepContext, type StepContext} from '../base/stepContext';
 import {innerModel} from '../model/inner';
 import {GradientSum} from './gradientSum';
 import {readGraph, type Graph} from './graph';
-import {runHooks, type StepHooks} from './hooks';
+import {runHooks, type HalvesOf, type StepHooks} from './hooks';
 import {Objective, type CompiledModel, type Values} from './objective';
 import {discardForward, predict, walkBackward, walkForward} from './walk';
 
@@ -21,7 +21,12 @@ export interface MicroBatch {
 
 /** One part of a batch, whose tensors are made when its turn comes, so that the others' take no room. */
 export interface BatchPart {
+  /** 0 where this rank has no share of a micro-batch. */
   samples: number;
+  /** The place of its first sample in the whole batch. */
+  firstSample: number;
+  /** Its samples by those of the whole batch, over all ranks: the weight of its mean. */
+  share: number;
   make(): MicroBatch;
 }
 
@@ -30,6 +35,9 @@ export interface StepperOptions {
   /** The largest norm that all gradients together may have; undefined: no limit. */
   clipNorm?: number;
   hooks?: StepHooks[];
+  halves?: HalvesOf;
+  /** The sum over all ranks of loss and metrics, each rank's weighted by its share. */
+  sumValues?(values: Values): Promise<Values>;
 }
 
 /** Trains a compiled model step by step. */
@@ -55,17 +63,17 @@ export class Stepper {
    * Throws `NOT_FINITE` before the update where the loss is no number, and leaves the weights as they were.
    */
   async step(step: number, parts: BatchPart[]): Promise<Values> {
-    const samples = parts.reduce((sum, part) => sum + part.samples, 0);
-    let values: Values = [];
-    let firstSample = 0;
+    let values: Values = this.objective.names.map(() => 0);
     try {
       await runHooks(this.hooks, 'beforeStep', step);
-      for (const part of parts) {
-        const share = part.samples / samples;
-        const found = await this.forwardBackward(step, firstSample, part.make(), share);
-        values = found.map((value, i) => (values[i] ?? 0) + share * value);
-        firstSample += part.samples;
+      for (const [index, {samples, firstSample, share, make}] of parts.entries()) {
+        await runHooks(this.hooks, 'beforePart', {index, count: parts.length, samples});
+        if (samples === 0) continue;
+        const found = await this.forwardBackward(step, firstSample, make(), share);
+        values = found.map((value, i) => values[i] + share * value);
       }
+      await runHooks(this.hooks, 'afterGradients', this.gradients.entries);
+      if (this.options.sumValues) values = await this.options.sumValues(values);
       values[0] += this.objective.regularize(this.gradients);
       if (!Number.isFinite(values[0])) throw this.notFinite(values[0], step);
       await runHooks(this.hooks, 'beforeUpdate', this.gradients.entries);
@@ -88,7 +96,7 @@ export class Stepper {
   }
 
   private async walk(context: StepContext, batch: MicroBatch, share: number): Promise<Values> {
-    const forward = await walkForward(this.graph, batch.xs, context, this.hooks, this.gradients);
+    const forward = await walkForward(this.graph, batch.xs, context, this.hooks, this.gradients, this.options.halves);
     let found: {values: Values; gradients: tf.Tensor[]};
     try {
       await runHooks(this.hooks, 'beforeLoss');

@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs';
 import {withStepContext, type StepContext} from '../base/stepContext';
 import type {Graph, LayerCall, Slot} from './graph';
 import type {GradientSum} from './gradientSum';
-import {runHooks, type StepHooks} from './hooks';
+import {runHooks, type HalfForward, type HalvesOf, type StepHooks} from './hooks';
 import {applyLayer, maskAfter} from './layerCall';
 import {backward, discard, record, type Tape} from './tape';
 
@@ -17,10 +17,16 @@ export interface Forward {
 
 interface Taped {
   call: LayerCall;
-  tape: Tape;
+  /** A tape, or the halves of a layer that talks in its middle. */
+  back: Tape | HalfForward;
   /** Ids of the input tensors that want a gradient, with the slot that each filled. */
   inputs: Array<{id: number; slot: Slot}>;
   outputs: Array<{id: number; slot: Slot}>;
+}
+
+function drop({back}: Taped): void {
+  if ('backward' in back) back.discard();
+  else discard(back);
 }
 
 /** What is alive between two layers: a tensor a slot, freed after its last reader. */
@@ -59,7 +65,7 @@ class Slots {
  * Runs the layers on `inputs` (a tensor a model input, each with the micro-batch's samples in dim 0) and keeps a tape a layer.
  * The outputs are the caller's to dispose; the tapes go to `walkBackward` or `discardForward`.
  */
-export async function walkForward(graph: Graph, inputs: tf.Tensor[], context: StepContext, hooks: readonly StepHooks[], sum: GradientSum): Promise<Forward> {
+export async function walkForward(graph: Graph, inputs: tf.Tensor[], context: StepContext, hooks: readonly StepHooks[], sum: GradientSum, halvesOf?: HalvesOf): Promise<Forward> {
   const slots = new Slots(graph, inputs);
   const taped: Taped[] = [];
   try {
@@ -70,7 +76,17 @@ export async function walkForward(graph: Graph, inputs: tf.Tensor[], context: St
       const wanting = call.inputs.map((slot, i) => ({id: given[i].id, slot})).filter(({slot}) => slots.wantGradient[slot]);
       const weights = sum.weightsOf(call.layer);
       const wantingTensors = given.filter((_, i) => slots.wantGradient[call.inputs[i]]);
-      const {outputs, tape} = record([...wantingTensors, ...weights], () => applyLayer(call, given, mask, context, true));
+      const halves = halvesOf?.(call);
+      let outputs: tf.Tensor[];
+      let back: Tape | HalfForward;
+      if (halves) {
+        back = await halves.forward(call, given);
+        outputs = back.outputs;
+      } else {
+        const recorded = record([...wantingTensors, ...weights], () => applyLayer(call, given, mask, context, true));
+        back = recorded.tape;
+        outputs = recorded.outputs;
+      }
       const wants = wanting.length > 0 || weights.length > 0;
       const after = maskAfter(call, given, mask);
       call.outputs.forEach((slot, i) => {
@@ -78,13 +94,13 @@ export async function walkForward(graph: Graph, inputs: tf.Tensor[], context: St
         slots.wantGradient[slot] = wants;
       });
       slots.masks[call.outputs[0]] = after;
-      taped.push({call, tape, inputs: wanting, outputs: call.outputs.map((slot, i) => ({id: outputs[i].id, slot}))});
+      taped.push({call, back, inputs: wanting, outputs: call.outputs.map((slot, i) => ({id: outputs[i].id, slot}))});
       await runHooks(hooks, 'afterForward', call, outputs);
       slots.freeAfter(call);
     }
     return {outputs: slots.takeOutputs(), taped};
   } catch (error) {
-    for (const {tape} of taped) discard(tape);
+    taped.forEach(drop);
     slots.freeAll();
     throw error;
   }
@@ -92,7 +108,7 @@ export async function walkForward(graph: Graph, inputs: tf.Tensor[], context: St
 
 /** Frees what a forward holds, when its backward will not come. */
 export function discardForward(forward: Forward): void {
-  for (const {tape} of forward.taped) discard(tape);
+  forward.taped.forEach(drop);
   tf.dispose(forward.outputs);
 }
 
@@ -111,19 +127,22 @@ export async function walkBackward(graph: Graph, forward: Forward, outputGradien
     gradients[slot] = tf.add(before, gradient);
     tf.dispose([before, gradient]);
   };
+  const tapeBackward = (tape: Tape, call: LayerCall) => {
+    const given = new Map<number, tf.Tensor>();
+    for (const {id, slot} of forward.taped[at].outputs) {
+      const gradient = gradients[slot];
+      if (gradient) given.set(id, gradient);
+    }
+    return withStepContext({...context, layer: call.name}, () => backward(tape, given));
+  };
   let at = forward.taped.length;
   try {
     graph.outputs.forEach((slot, i) => add(slot, outputGradients[i]));
     while (at > 0) {
       at -= 1;
-      const {call, tape, inputs, outputs} = forward.taped[at];
+      const {call, back, inputs, outputs} = forward.taped[at];
       await runHooks(hooks, 'beforeBackward', call);
-      const given = new Map<number, tf.Tensor>();
-      for (const {id, slot} of outputs) {
-        const gradient = gradients[slot];
-        if (gradient) given.set(id, gradient);
-      }
-      const found = withStepContext({...context, layer: call.name}, () => backward(tape, given));
+      const found = 'backward' in back ? await halfBackward(back, call, outputs.map(({slot}) => gradients[slot]), inputs) : tapeBackward(back, call);
       for (const {slot} of outputs) {
         gradients[slot]?.dispose();
         gradients[slot] = null;
@@ -138,11 +157,22 @@ export async function walkBackward(graph: Graph, forward: Forward, outputGradien
       await runHooks(hooks, 'afterBackward', call, sum.of(call.layer));
     }
   } catch (error) {
-    for (const {tape} of forward.taped.slice(0, at)) discard(tape);
+    forward.taped.slice(0, at).forEach(drop);
     throw error;
   } finally {
     for (const gradient of gradients) gradient?.dispose();
   }
+}
+
+/** Gradients by tensor id, as a tape gives them, of a layer in halves. */
+async function halfBackward(back: HalfForward, call: LayerCall, outputGradients: Array<tf.Tensor | null>, wanting: Taped['inputs']): Promise<Map<number, tf.Tensor>> {
+  const {inputs, weights} = await back.backward(outputGradients);
+  call.inputs.forEach((slot, i) => {
+    const wanted = wanting.find((input) => input.slot === slot);
+    if (wanted) weights.set(wanted.id, inputs[i]);
+    else inputs[i].dispose();
+  });
+  return weights;
 }
 
 /** Runs the layers without tapes, as at prediction time; the outputs are the caller's to dispose. */

@@ -1,6 +1,8 @@
 /**
  * Either side. What a worker did and when: spans of wall and processor time.
  */
+import {machineMs} from './threadTime';
+
 export type SpanKind = 'forward' | 'backward' | 'update' | 'input' | 'communication' | 'wait' | 'noCore';
 
 export interface Span {
@@ -25,15 +27,25 @@ const cpuSeconds = () => {
 /** Records spans one after another: opening one closes the one before. */
 export class SpanRecorder {
   readonly spans: Span[] = [];
-  private readonly origin = performance.now();
+  private origin = machineMs();
   private open: {kind: SpanKind; name: string; start: number; cpu: number} | null = null;
   step = 0;
 
   constructor(private readonly rank: number) {}
 
+  /** Time counts from here: ranks that begin together compare. */
+  restart(): void {
+    this.origin = machineMs();
+  }
+
+  /** A span that another thread measured; `startMs` is the machine's clock. */
+  add({startMs, ...span}: Omit<Span, 'rank' | 'start'> & {startMs: number}): void {
+    this.spans.push({rank: this.rank, start: (startMs - this.origin) / 1000, ...span});
+  }
+
   begin(kind: SpanKind, name: string): void {
     this.end();
-    this.open = {kind, name, start: performance.now(), cpu: cpuSeconds()};
+    this.open = {kind, name, start: machineMs(), cpu: cpuSeconds()};
   }
 
   end(): void {
@@ -46,7 +58,7 @@ export class SpanRecorder {
       kind,
       name,
       start: (start - this.origin) / 1000,
-      wallSeconds: (performance.now() - start) / 1000,
+      wallSeconds: (machineMs() - start) / 1000,
       cpuSeconds: cpuSeconds() - cpu,
     });
   }

@@ -17,6 +17,8 @@ export interface SharedRegion {
   handle: RegionHandle;
   /** True when writes of one side are seen by the other. */
   shared: boolean;
+  /** Where it is mapped in this process; null where it is not. */
+  address: bigint | null;
   /** Unmaps: no view of `buffer` may be touched afterwards. */
   close(): void;
 }
@@ -70,7 +72,7 @@ function load(): LibC | null {
   return libc;
 }
 
-function map(c: LibC, fd: number, bytes: number): {buffer: ArrayBuffer; unmap: () => void} {
+function map(c: LibC, fd: number, bytes: number): {buffer: ArrayBuffer; address: bigint; unmap: () => void} {
   const address = c.mmap(null, bytes, READ_WRITE, MAP_SHARED, fd, 0);
   if (address === MAP_FAILED || address === -1n) {
     throw new ManyHandsError('WORKER', `the system gave no ${bytes} bytes of shared memory (errno ${c.errno()}): close other programs, or train on less data.`);
@@ -78,11 +80,17 @@ function map(c: LibC, fd: number, bytes: number): {buffer: ArrayBuffer; unmap: (
   let mapped = true;
   return {
     buffer: c.view(address, bytes),
+    address,
     unmap: () => {
       if (mapped) c.munmap(address, bytes);
       mapped = false;
     },
   };
+}
+
+/** Whether this process can make memory that others see. */
+export function canShareMemory(): boolean {
+  return load() !== null;
 }
 
 let made = 0;
@@ -92,7 +100,7 @@ export function createRegion(bytes: number): SharedRegion {
   const c = load();
   if (c === null || bytes === 0) {
     const content = new Uint8Array(bytes);
-    return {buffer: content.buffer, handle: {kind: 'message', content, bytes}, shared: false, close: () => {}};
+    return {buffer: content.buffer, handle: {kind: 'message', content, bytes}, shared: false, address: null, close: () => {}};
   }
   made += 1;
   const name = c.memfd_create ? 'many-hands' : `/mh-${process.pid}-${made}`;
@@ -111,6 +119,7 @@ export function createRegion(bytes: number): SharedRegion {
       buffer: mapped.buffer,
       handle,
       shared: true,
+      address: mapped.address,
       close: () => {
         if (!open) return;
         open = false;
@@ -129,7 +138,7 @@ export function attachRegion(handle: RegionHandle): SharedRegion {
   if (handle.kind === 'message') {
     // A structured clone may be a view into a larger buffer.
     const content = handle.content.byteOffset === 0 && handle.content.byteLength === handle.content.buffer.byteLength ? handle.content : handle.content.slice();
-    return {buffer: content.buffer as ArrayBuffer, handle, shared: false, close: () => {}};
+    return {buffer: content.buffer as ArrayBuffer, handle, shared: false, address: null, close: () => {}};
   }
   const c = load();
   if (c === null) throw new ManyHandsError('INTERNAL', 'internal: a shared region was offered to a process that cannot map it.');
@@ -143,5 +152,5 @@ export function attachRegion(handle: RegionHandle): SharedRegion {
   if (fd < 0) throw new ManyHandsError('WORKER', `a worker could not open the caller's shared memory (errno ${c.errno()}).`);
   const mapped = map(c, fd, handle.bytes);
   closeSync(fd);
-  return {buffer: mapped.buffer, handle, shared: true, close: mapped.unmap};
+  return {buffer: mapped.buffer, handle, shared: true, address: mapped.address, close: mapped.unmap};
 }

@@ -210,6 +210,11 @@ export class WorkerProcess {
     this.killer ??= setTimeout(() => this.child.kill('SIGKILL'), STOP_DEADLINE_MS);
   }
 
+  /** Ends the process at once, a stopped one too. */
+  kill(): void {
+    this.child.kill('SIGKILL');
+  }
+
   /** Ends the process: it may go by itself within the deadline, then it is killed. */
   async stop(): Promise<void> {
     if (this.state === 'stopped') return;

@@ -13,7 +13,7 @@ const models: Record<string, () => Tf.Sequential> = {
   LSTM: () => tf.sequential({layers: [l.lstm({units: 6, inputShape: [4, 3]}), l.dense({units: 5, activation: 'softmax'})]}),
 };
 
-const part = (batch: MicroBatch) => ({samples: batch.samples, make: () => batch});
+const part = (batch: MicroBatch) => ({samples: batch.samples, firstSample: 0, share: 1, make: () => batch});
 
 describe('a training step under a limit', () => {
   let meter: MemoryMeter;

@@ -32,7 +32,7 @@ describe.each(models)('a walked step of the %s with dropout', (_, make, batch) =
         return micro;
       });
       tf.dispose([x, y]);
-      losses.push((await stepper.step(step, microBatches.map((one) => ({samples: one.samples, make: () => one}))))[0]);
+      losses.push((await stepper.step(step, microBatches.map((one, i) => ({samples: one.samples, firstSample: parts.slice(0, i).reduce((sum, part) => sum + part, 0), share: one.samples / SAMPLES, make: () => one}))))[0]);
     }
     return {losses, weights: model.getWeights().map((weight) => weight.dataSync() as Float32Array)};
   }
@@ -55,7 +55,7 @@ describe.each(models)('a walked step of the %s with dropout', (_, make, batch) =
     const counts: number[] = [];
     for (let step = 0; step < 4; step++) {
       const {x, y} = tf.tidy(batch);
-      await stepper.step(step, [{samples: SAMPLES, make: () => ({xs: [x], ys: [y], weights: [null], samples: SAMPLES})}]);
+      await stepper.step(step, [{samples: SAMPLES, firstSample: 0, share: 1, make: () => ({xs: [x], ys: [y], weights: [null], samples: SAMPLES})}]);
       counts.push(tf.memory().numTensors);
     }
     expect(new Set(counts.slice(1)).size).toBe(1);

@@ -6,8 +6,10 @@ import {expect} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/index.js';
 import type {ShapedArray} from '#lib/base/arrays.js';
-import {train, type TrainResult} from '#lib/train.js';
-import type {TrainOptions} from '#lib/run/options.js';
+import type {TrainOptions, TrainParallelOptions} from '#lib/run/options.js';
+import type {TrainResult} from '#lib/run/result.js';
+import {train} from '#lib/train.js';
+import {trainParallel} from '#lib/trainParallel.js';
 
 export interface ParityCase {
   name: string;
@@ -73,8 +75,21 @@ export async function runFit(parityCase: ParityCase, model: tf.LayersModel, epoc
   return {losses, logs: history.history as Record<string, number[]>, weights: weightsOf(model)};
 }
 
-export async function runTrain(parityCase: ParityCase, model: tf.LayersModel, epochs: number, options: TrainOptions = {}): Promise<Observed & {result: TrainResult}> {
+export type Run = Observed & {result: TrainResult};
+
+export async function runTrain(parityCase: ParityCase, model: tf.LayersModel, epochs: number, options: TrainOptions = {}): Promise<Run> {
   const result = await train(model, parityCase.data, {...parityCase.options, batchSize: parityCase.batchSize, epochs, shuffle: false, verbose: 0, seed: 1, threads: 1, ...options});
+  return observe(model, result);
+}
+
+export async function runParallel(parityCase: ParityCase, model: tf.LayersModel, epochs: number, options: TrainParallelOptions = {}): Promise<Run> {
+  const result = await trainParallel(model, parityCase.data, {
+    ...parityCase.options, batchSize: parityCase.batchSize, epochs, shuffle: false, verbose: 0, seed: 1, threads: 1, strategy: 'dataParallel', ...options,
+  });
+  return observe(model, result);
+}
+
+function observe(model: tf.LayersModel, result: TrainResult): Run {
   return {
     losses: result.record.steps.map((step) => step.loss),
     logs: result.history.history as Record<string, number[]>,

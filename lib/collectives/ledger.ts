@@ -1,0 +1,96 @@
+/**
+ * Either side. The byte ledger: what a rank really sent and received, beside what the formulas of its calls say.
+ */
+import type {Transport} from './types';
+import {partStart, type LedgerLine} from './types';
+
+type Bytes = {sent: number; received: number};
+
+interface Line extends Bytes {
+  formula: Bytes & {text: string};
+}
+
+export class Ledger {
+  private readonly lines = new Map<string, Line>();
+  private current: Line | null = null;
+
+  constructor(private readonly rank: number) {}
+
+  /** What moves from now on belongs to this line, whose formula grows by `formula`. */
+  open(operation: string, label: string, formula: Bytes & {text: string}): void {
+    const name = label === operation ? operation : `${operation} ${label}`;
+    let line = this.lines.get(name);
+    if (!line) this.lines.set(name, (line = {sent: 0, received: 0, formula: {sent: 0, received: 0, text: formula.text}}));
+    line.formula.sent += formula.sent;
+    line.formula.received += formula.received;
+    this.current = line;
+  }
+
+  count(sent: number, received: number): void {
+    if (!this.current) return;
+    this.current.sent += sent;
+    this.current.received += received;
+  }
+
+  all(): LedgerLine[] {
+    return [...this.lines].map(([operation, line]) => ({rank: this.rank, operation, ...line, formula: {...line.formula}}));
+  }
+}
+
+/** A transport whose messages are counted. */
+export function counted(transport: Transport, ledger: Ledger): Transport {
+  return {
+    kind: transport.kind,
+    rank: transport.rank,
+    size: transport.size,
+    shared: transport.shared,
+    send: (bytes, to) => {
+      ledger.count(bytes.length, 0);
+      return transport.send(bytes, to);
+    },
+    recv: (bytes, from) => {
+      ledger.count(0, bytes.length);
+      return transport.recv(bytes, from);
+    },
+    exchange: (out, to, into, from) => {
+      ledger.count(out.length, into.length);
+      return transport.exchange(out, to, into, from);
+    },
+    agree: (call, array) => transport.agree(call, array),
+    finish: (call) => transport.finish(call),
+    allocate: (length, type) => transport.allocate(length, type),
+    group: (ranks) => transport.group(ranks),
+    close: () => transport.close(),
+  };
+}
+
+/** Elements that the `shared` algorithm moves for rank r: it reads and writes only its own part, of all arrays. */
+export const SHARED_TRAFFIC: Record<'allReduce' | 'reduce' | 'reduceScatter' | 'allGather' | 'broadcast', {text: string; traffic(rank: number, n: number, size: number, root: number): Bytes}> = {
+  allReduce: {
+    text: '(N-1) len(r) + n - len(r) each way, len(r) = n/N: 2 (N-1)/N n',
+    traffic: (rank, n, size) => ({sent: n - own(rank, n, size) + (size - 1) * own(rank, n, size), received: (size - 1) * own(rank, n, size) + n - own(rank, n, size)}),
+  },
+  reduceScatter: {
+    text: 'sent n - len(r), received (N-1) len(r), len(r) = n/N: (N-1)/N n',
+    traffic: (rank, n, size) => ({sent: n - own(rank, n, size), received: (size - 1) * own(rank, n, size)}),
+  },
+  allGather: {
+    text: 'sent (N-1) len(r), received n - len(r), len(r) = n/N: (N-1)/N n',
+    traffic: (rank, n, size) => ({sent: (size - 1) * own(rank, n, size), received: n - own(rank, n, size)}),
+  },
+  reduce: {
+    text: 'each reads its part of all and writes it to the root: sent n, received (N-1) len(r); the root receives n - len(root) more and sends n - len(root)',
+    traffic: (rank, n, size, root) => {
+      const mine = own(rank, n, size);
+      return rank === root ? {sent: n - mine, received: (size - 1) * mine + n - mine} : {sent: size > 1 ? n : 0, received: (size - 1) * mine};
+    },
+  },
+  broadcast: {
+    text: 'the root sends (N-1) n, each receives n',
+    traffic: (rank, n, size, root) => (rank === root ? {sent: (size - 1) * n, received: 0} : {sent: 0, received: n}),
+  },
+};
+
+function own(rank: number, n: number, size: number): number {
+  return partStart(rank + 1, n, size) - partStart(rank, n, size);
+}

@@ -1,0 +1,68 @@
+/**
+ * Caller side. A group's region: made here, joined by its ranks, and where the caller frees them when one has died.
+ */
+import {canShareMemory, createRegion, type RegionHandle} from '../../workers/sharedRegion';
+import {ManyHandsError} from '../../base/errors';
+import type {FlightRecord} from '../types';
+import {callWords, FlightRecorder} from './flight';
+import {HEADER, layoutOf, RANK} from './layout';
+import {Waiter} from './waits';
+
+/** How a rank finds its group; it crosses in a message. */
+export interface SharedGroupHandle {
+  region: RegionHandle;
+  size: number;
+  timeoutMs: number;
+}
+
+export interface SharedGroup {
+  handle: SharedGroupHandle;
+  /** Ends every wait of every rank; their calls throw ABORTED with this reason. */
+  abort(reason: string): void;
+  /** Each rank's last thousand calls, by rank; also of ranks that are gone. */
+  flightRecords(): FlightRecord[][];
+  /** A rank's last call in words; null where it made none. */
+  lastCall(rank: number): string | null;
+  close(): void;
+}
+
+export const DEFAULT_TIMEOUT_MS = 30_000;
+
+/** Whether ranks in processes of their own can reach each other here. */
+export function sharedMemoryAvailable(): boolean {
+  return canShareMemory();
+}
+
+export function createSharedGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS}: {timeoutMs?: number} = {}): SharedGroup {
+  if (!Number.isInteger(size) || size < 1) throw new ManyHandsError('BAD_OPTION', `a group's size must be a whole number from 1; it is ${size}.`);
+  if (!canShareMemory()) throw new ManyHandsError('DEVICE', 'ranks in processes of their own need shared memory, for which koffi must load: run `npm run doctor`, or use inProcess ranks.');
+  const layout = layoutOf(size);
+  const region = createRegion(layout.bytes);
+  const words = new Int32Array(region.buffer);
+  const waiter = new Waiter(words, region.address!, size);
+  const recorders = Array.from({length: size}, (_, rank) => new FlightRecorder(region.buffer, layout, rank));
+  let open = true;
+  return {
+    handle: {region: region.handle, size, timeoutMs},
+    abort: (reason) => {
+      if (!open || Atomics.load(words, HEADER.abort)) return;
+      const bytes = new TextEncoder().encode(reason).subarray(0, HEADER.reasonMost);
+      new Uint8Array(region.buffer, HEADER.reasonAt, bytes.length).set(bytes);
+      words[HEADER.reasonBytes] = bytes.length;
+      Atomics.store(words, HEADER.abort, 1);
+      for (let rank = 0; rank < size; rank++) {
+        const at = layout.rankAt(rank) / 4;
+        waiter.wake(at + RANK.posted, at + RANK.sleepers);
+      }
+    },
+    flightRecords: () => recorders.map((recorder) => recorder.read()),
+    lastCall: (rank) => {
+      const last = recorders[rank].read().at(-1);
+      return last ? `${callWords(last)}, ${last.state}` : null;
+    },
+    close: () => {
+      if (open) region.close();
+      open = false;
+    },
+  };
+}

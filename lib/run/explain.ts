@@ -1,0 +1,62 @@
+/**
+ * Caller side. A result in five plain sentences, every number out of the result itself.
+ */
+import {formatBytes} from '../base/units';
+import type {RankTiming} from './timing';
+import type {TrainResult} from './result';
+
+const percent = (share: number) => `${Math.round(100 * share)} %`;
+const ms = (seconds: number) => `${(1000 * seconds).toPrecision(3)} ms`;
+
+function devicesSentence({devices}: TrainResult): string {
+  const threads = [...new Set(devices.map((device) => device.threads))];
+  const ids = [...new Set(devices.map((device) => device.id))].join(', ');
+  const each = threads.length > 1 ? `${threads.join(', ')} threads` : threads[0] === 0 ? 'the GPU’s own threads' : `${threads[0]} thread${threads[0] === 1 ? '' : 's'}`;
+  return `${devices.length} device${devices.length === 1 ? '' : 's'} × ${each} (${ids}).`;
+}
+
+function speedSentence({samplesPerSecond, stepSeconds}: TrainResult): string {
+  return `Together they took ${Math.round(samplesPerSecond).toLocaleString('en-US')} samples a second; the median step lasted ${ms(stepSeconds)}.`;
+}
+
+function trafficSentence({traffic, record, devices}: TrainResult): string {
+  const gradients = traffic.filter((line) => /gradients|update/.test(line.operation));
+  if (devices.length === 1 || gradients.length === 0) return 'Nothing had to be sent: there was one device.';
+  const steps = Math.max(1, record.steps.length);
+  const sent = devices.map(({rank}) => gradients.filter((line) => line.rank === rank).reduce((sum, line) => sum + line.sent, 0) / steps);
+  const [least, most] = [Math.min(...sent), Math.max(...sent)];
+  const amount = least === most ? `Each sent ${formatBytes(most)} a step` : `Each sent ${formatBytes(least)} to ${formatBytes(most)} a step`;
+  return `${amount} for the gradients; the formula: ${gradients[0].formula}.`;
+}
+
+function share(timing: RankTiming[], part: (one: RankTiming) => number, stepSeconds: number): number {
+  return timing.reduce((sum, one) => sum + part(one), 0) / timing.length / stepSeconds;
+}
+
+function timeSentence({timing, stepSeconds, devices}: TrainResult): string {
+  if (stepSeconds === 0 || timing.every((one) => one.computeSeconds === 0)) return 'The run kept no trace, so nothing is known of where its time went.';
+  const compute = share(timing, (one) => one.computeSeconds, stepSeconds);
+  const noCore = share(timing, (one) => one.noCoreSeconds, stepSeconds);
+  const wait = share(timing, (one) => one.waitSeconds, stepSeconds);
+  const rest = `Of a step ${percent(compute)} was compute, ${percent(noCore)} was time without a core`;
+  if (devices.length === 1) return `${rest}.`;
+  // Who waited least is who the others waited for.
+  const slowest = timing.reduce((a, b) => (b.waitSeconds < a.waitSeconds ? b : a));
+  return `${rest} and ${percent(wait)} was waiting for others${wait > 0.05 ? `, most of it for rank ${slowest.rank}` : ''}.`;
+}
+
+function trySentence(result: TrainResult): string {
+  const {timing, stepSeconds, devices} = result;
+  if (devices.length === 1) return 'Try: trainParallel on two devices, and compare.';
+  if (stepSeconds === 0) return 'Try: more epochs; the run took no step.';
+  if (share(timing, (one) => one.noCoreSeconds, stepSeconds) > 0.15) return 'Try: fewer devices or threads, since workers stood in line for a core.';
+  const wait = share(timing, (one) => one.waitSeconds, stepSeconds);
+  if (wait <= 0.15) return 'Try: a larger model or one device more, while a core is free for it.';
+  const communication = share(timing, (one) => one.communicationSeconds, stepSeconds);
+  return communication > 0.3 ? 'Try: a larger batchSize, so that each exchange of gradients pays for more samples.' : 'Try: equal devices for all ranks, since one keeps the others waiting.';
+}
+
+/** Devices, speed, traffic, time and what to try next: five sentences, one a line. */
+export function explain(result: TrainResult): string {
+  return [devicesSentence(result), speedSentence(result), trafficSentence(result), timeSentence(result), trySentence(result)].join('\n');
+}

@@ -1,0 +1,147 @@
+/**
+ * Caller side. A training run on one worker or on a team: places what it needs in shared memory, gives each rank its job, and
+ * puts the result together. `train` and `trainParallel` are two doors to it.
+ */
+import {join} from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import type {Data} from '../base/arrays';
+import {ManyHandsError} from '../base/errors';
+import {emitRun, type DeviceUse} from '../base/events';
+import {createSharedGroup, type SharedGroup} from '../collectives/sharedMemory';
+import {describeModel} from '../model/describe';
+import type {ModelDescription} from '../model/description';
+import {modelBytes, writeModel} from '../model/weights';
+import {WorkerGroup} from '../workers/group';
+import {createRegion, type SharedRegion} from '../workers/sharedRegion';
+import {checkData} from './checkData';
+import {stopOnInterrupt} from './interrupt';
+import type {Team, TrainAsk, TrainDone, TrainJob, TrainTell} from './jobTypes';
+import type {CheckedOptions, TrainOptions} from './options';
+import {isModule, placeArrays, readArrays, type PlacedData} from './placeData';
+import {writeRecord} from './record';
+import {makeResult, summaries, type TrainResult} from './result';
+import type {Plan} from './strategy';
+import {takeState, TrainRun} from './trainRun';
+
+export const WORKER = join(__dirname, 'worker.js');
+
+export interface Launch {
+  checked: CheckedOptions;
+  devices: DeviceUse[];
+  plan: Plan;
+  /** What a chart calls it. */
+  strategy: string;
+  callbacks: TrainOptions['callbacks'];
+  signal: AbortSignal | undefined;
+  /** Bytes of gradients that leave together. */
+  bucketBytes: number;
+  /** How long a rank waits for another, in milliseconds. */
+  collectiveTimeoutMs: number;
+}
+
+/** Checks data that is given as arrays against the model and copies it into shared memory. */
+function place(model: tf.LayersModel, data: Data, what: string, regions: SharedRegion[]): PlacedData {
+  if (data !== null && typeof data === 'object' && isModule(data)) return {module: data};
+  const arrays = readArrays(data, what);
+  const {placed, region} = placeArrays(checkData(model, arrays.xs, arrays.ys, what), what);
+  regions.push(region);
+  return placed;
+}
+
+function numbers(weights: CheckedOptions['sampleWeight']): Float32Array | null {
+  if (!weights) return null;
+  return Float32Array.from(weights instanceof tf.Tensor ? (weights.dataSync() as Float32Array) : weights);
+}
+
+/** The two groups of a team; none on one device. */
+class Groups {
+  private readonly groups: SharedGroup[];
+  readonly team: Team | null;
+
+  constructor(size: number, bucketBytes: number, timeoutMs: number) {
+    this.groups = size > 1 ? [createSharedGroup(size, {timeoutMs}), createSharedGroup(size, {timeoutMs})] : [];
+    this.team = size > 1 ? {size, main: this.groups[0].handle, buckets: this.groups[1].handle, bucketBytes} : null;
+  }
+
+  abort(reason: string): void {
+    for (const group of this.groups) group.abort(reason);
+  }
+
+  close(): void {
+    for (const group of this.groups) group.close();
+  }
+}
+
+function makeJobs(model: tf.LayersModel, description: ModelDescription, data: Data, launch: Launch, run: TrainRun, team: Team | null, regions: SharedRegion[]): TrainJob[] {
+  const {checked} = launch;
+  const placed = place(model, data, 'data', regions);
+  const validation = checked.validationData ? place(model, checked.validationData, 'validationData', regions) : null;
+  const weights = createRegion(modelBytes(description, description.optimizerState));
+  regions.push(weights);
+  writeModel(model, description.weights, description.optimizerState, weights.buffer);
+  const {epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed, microBatches, clipNorm, memoryLimit, trace} = checked;
+  return launch.devices.map(({rank}) => ({
+    rank,
+    team,
+    model: description,
+    weights: rank === 0 ? weights.handle : null,
+    data: placed,
+    validation,
+    sampleWeight: numbers(checked.sampleWeight),
+    options: {epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed, microBatches, clipNorm, memoryLimit, trace},
+    callbacks: run.callbacks.waits,
+  }));
+}
+
+async function runOn(workers: WorkerGroup, run: TrainRun, jobs: TrainJob[], groups: Groups, signal: AbortSignal): Promise<TrainDone[]> {
+  const {epochs, initialEpoch, batchSize, verbose, timeoutMs} = run.options;
+  await run.callbacks.begin({epochs, initialEpoch, batchSize, verbose});
+  const done = (await workers.run('train', jobs, {
+    signal,
+    timeoutMs: groups.team ? 0 : timeoutMs,
+    abort: (reason) => groups.abort(reason),
+    onTell: (_, value) => run.hear(value as TrainTell),
+    onAsk: (rank, value) => run.answer(rank, value as TrainAsk),
+    onOutput: (rank, stream, text) => emitRun({type: 'output', run: run.id, rank, stream, text}),
+  })) as TrainDone[];
+  takeState(run.model, jobs[0].model, done[0].model!);
+  await run.callbacks.end();
+  return done;
+}
+
+/** Trains `model` as `launch` says. Throws `ManyHandsError`; the model then is as it was when it was last given weights. */
+export async function launch(model: tf.LayersModel, data: Data, how: Launch): Promise<TrainResult> {
+  const {checked, devices} = how;
+  const description = await describeModel(model, checked.modules);
+  const busy = model as unknown as {isTraining: boolean};
+  if (busy.isTraining) throw new ManyHandsError('BAD_MODEL', 'this model is being trained already: await that run first.');
+  busy.isTraining = true;
+  const regions: SharedRegion[] = [];
+  const interrupt = stopOnInterrupt(how.signal);
+  let groups: Groups | null = null;
+  try {
+    const run = new TrainRun(model, description, checked, devices, how.strategy, how.callbacks);
+    groups = new Groups(devices.length, how.bucketBytes, how.collectiveTimeoutMs);
+    const jobs = makeJobs(model, description, data, how, run, groups.team, regions);
+    const workers = await WorkerGroup.take(devices.map(({id, threads}) => ({entry: WORKER, device: id, threads})));
+    const started = performance.now();
+    let done: TrainDone[];
+    try {
+      done = await runOn(workers, run, jobs, groups, interrupt.signal);
+    } catch (error) {
+      run.end(started, error as Error);
+      throw error;
+    } finally {
+      await workers.release();
+    }
+    const result = makeResult(run, description, done, how.plan);
+    run.end(started, undefined, summaries(result));
+    if (checked.record) writeRecord(checked.record, result.record);
+    return result;
+  } finally {
+    interrupt.release();
+    groups?.close();
+    for (const region of regions) region.close();
+    busy.isTraining = false;
+  }
+}

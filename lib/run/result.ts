@@ -1,0 +1,73 @@
+/**
+ * Caller side. What a run returns.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type {DeviceUse, RankSummary} from '../base/events';
+import {median} from '../base/median';
+import type {ModelDescription} from '../model/description';
+import type {Span} from '../trace/spans';
+import type {TrainDone} from './jobTypes';
+import {makeRecord, publicOptions, topologyHash, type MemoryUse, type RunRecord, type TrafficLine} from './record';
+import type {Plan} from './strategy';
+import {timingOf, type RankTiming} from './timing';
+import type {TrainRun} from './trainRun';
+
+export interface TrainResult {
+  /** tfjs's own: `history.history.loss` has a number an epoch. */
+  history: tf.History;
+  plan: Plan;
+  trace: {spans: Span[]};
+  /** What each rank sent and received, in bytes; empty on one device. */
+  traffic: TrafficLine[];
+  memory: MemoryUse[];
+  devices: DeviceUse[];
+  /** Where each rank's time went, from the trace; all zero where `trace` is false. */
+  timing: RankTiming[];
+  /** The median step's wall time in seconds, its input included. */
+  stepSeconds: number;
+  /** Samples of all steps by the wall time of all steps. */
+  samplesPerSecond: number;
+  record: RunRecord;
+}
+
+export function makeResult(run: TrainRun, description: ModelDescription, done: TrainDone[], plan: Plan): TrainResult {
+  const {steps, devices, options} = run;
+  const seconds = steps.reduce((sum, step) => sum + step.seconds, 0);
+  const memory: MemoryUse[] = done.map(({peakBytes}, rank) => ({rank, peakBytes, byCategory: null}));
+  const traffic: TrafficLine[] = done.flatMap((one) => one.traffic.map(({rank, operation, sent, received, formula}) => ({rank, operation, sent, received, formula: formula.text})));
+  const record = makeRecord(
+    {
+      device: devices.map(({id, name, threads}) => ({id, name, threads})),
+      seed: options.seed,
+      model: topologyHash(description.topology),
+      options: publicOptions({...options}),
+      strategy: plan,
+      steps,
+      traffic,
+      memory,
+    },
+    tf,
+  );
+  return {
+    history: run.history,
+    plan,
+    trace: {spans: done.flatMap(({spans}) => spans)},
+    traffic,
+    memory,
+    devices,
+    timing: done.map(({spans, samples}, rank) => timingOf(rank, spans, samples, steps.length, seconds)),
+    // An initialEpoch at or past the last leaves no step.
+    stepSeconds: steps.length > 0 ? median(steps.map((step) => step.seconds)) : 0,
+    samplesPerSecond: run.samplesPerSecond,
+    record,
+  };
+}
+
+/** A line a rank, where there are several. */
+export function summaries({devices, timing, traffic, memory}: TrainResult): RankSummary[] | undefined {
+  if (devices.length < 2) return undefined;
+  return devices.map(({rank, id}) => {
+    const sentBytes = traffic.filter((line) => line.rank === rank).reduce((sum, line) => sum + line.sent, 0);
+    return {...timing[rank], device: id, sentBytes, peakBytes: memory[rank].peakBytes};
+  });
+}

@@ -1,0 +1,37 @@
+/**
+ * Caller side. What a step's time was, by rank, from the spans.
+ */
+import type {Span} from '../trace/spans';
+
+/** Mean seconds of one step on one rank. */
+export interface RankTiming {
+  rank: number;
+  /** Samples that this rank walked, by the wall time of all its steps. */
+  samplesPerSecond: number;
+  /** On a processor: input, forward, backward and update. */
+  computeSeconds: number;
+  /** Buckets on their way, by the helper thread, beside compute or after it. */
+  communicationSeconds: number;
+  /** The rank's own thread stood and waited for the last bucket. */
+  waitSeconds: number;
+  /** Ready, but no core was free for it. */
+  noCoreSeconds: number;
+}
+
+const COMPUTE = new Set(['forward', 'backward', 'update', 'input']);
+const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+
+/** A rank's timing from its spans; on a GPU the time without a core is that in which the process waits for the device. */
+export function timingOf(rank: number, spans: Span[], samples: number, steps: number, seconds: number): RankTiming {
+  const over = steps > 0 ? steps : 1;
+  const compute = spans.filter((span) => COMPUTE.has(span.kind));
+  const onCore = (span: Span) => Math.min(span.wallSeconds, span.cpuSeconds);
+  return {
+    rank,
+    samplesPerSecond: seconds > 0 ? samples / seconds : 0,
+    computeSeconds: sum(compute.map(onCore)) / over,
+    communicationSeconds: sum(spans.filter((span) => span.kind === 'communication').map((span) => span.wallSeconds)) / over,
+    waitSeconds: sum(spans.filter((span) => span.kind === 'wait').map((span) => span.wallSeconds)) / over,
+    noCoreSeconds: sum(compute.map((span) => span.wallSeconds - onCore(span))) / over,
+  };
+}

@@ -1,0 +1,97 @@
+/**
+ * Caller side. One run as its caller sees it: what its ranks told so far, and its callbacks.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {emitRun, type DeviceUse, type RankSummary} from '../base/events';
+import type {ModelDescription} from '../model/description';
+import {readModel} from '../model/weights';
+import {attachRegion} from '../workers/sharedRegion';
+import {CallbackList} from './callbacks';
+import type {ModelState, TrainAnswer, TrainAsk, TrainTell} from './jobTypes';
+import type {CheckedOptions, TrainOptions} from './options';
+
+let runs = 0;
+
+/** Takes the trained weights over from a worker's region. */
+export function takeState(model: tf.LayersModel, description: ModelDescription, state: ModelState): void {
+  const region = attachRegion(state.region);
+  readModel(model, description.weights, state.optimizerState, region.buffer);
+  region.close();
+}
+
+interface Answer {
+  promise: Promise<TrainAnswer>;
+  resolve(answer: TrainAnswer): void;
+}
+
+export class TrainRun {
+  readonly id = ++runs;
+  readonly history = new tf.History();
+  readonly steps: Array<{loss: number; seconds: number}> = [];
+  readonly callbacks: CallbackList;
+  private readonly asked: number[];
+  private readonly answers: Answer[] = [];
+  private samples = 0;
+  private seconds = 0;
+  private begun = false;
+
+  constructor(
+    readonly model: tf.LayersModel,
+    private readonly description: ModelDescription,
+    readonly options: CheckedOptions,
+    readonly devices: DeviceUse[],
+    private readonly strategy: string,
+    callbacks: TrainOptions['callbacks'],
+  ) {
+    this.callbacks = new CallbackList(callbacks, model);
+    this.asked = devices.map(() => 0);
+    Object.assign(this.history, {epoch: [], history: {}});
+    Object.assign(model, {history: this.history});
+  }
+
+  hear(tell: TrainTell): void {
+    const {epochs, initialEpoch, batchSize, verbose} = this.options;
+    if (tell.type === 'begin') {
+      const {samples, stepsPerEpoch, metrics} = tell;
+      this.begun = true;
+      emitRun({type: 'start', run: this.id, devices: this.devices, strategy: this.strategy, epochs, initialEpoch, stepsPerEpoch, batchSize, samples, metrics, verbose});
+    } else if (tell.type === 'step') {
+      const {epoch, step, samples, seconds, logs} = tell;
+      this.samples += samples;
+      this.seconds += seconds;
+      this.steps.push({loss: logs.loss, seconds});
+      emitRun({type: 'step', run: this.id, epoch, step, samples, seconds, logs});
+    } else {
+      const {epoch, logs} = tell;
+      this.history.epoch.push(epoch);
+      for (const [name, value] of Object.entries(logs)) (this.history.history[name] ??= []).push(value);
+      emitRun({type: 'epoch', run: this.id, epoch, logs});
+    }
+  }
+
+  /** A callback is called once, when rank 0 asks; every rank waits for it and gets its answer. */
+  async answer(rank: number, {callback, index, logs, model}: TrainAsk): Promise<TrainAnswer> {
+    const nth = this.asked[rank]++;
+    this.answers[nth] ??= promised();
+    if (rank === 0) {
+      if (model) takeState(this.model, this.description, model);
+      this.answers[nth].resolve(await this.callbacks.call(callback, index, logs));
+    }
+    return this.answers[nth].promise;
+  }
+
+  get samplesPerSecond(): number {
+    return this.seconds > 0 ? this.samples / this.seconds : 0;
+  }
+
+  end(started: number, error?: Error, ranks?: RankSummary[]): void {
+    if (!this.begun) return;
+    emitRun({type: 'end', run: this.id, seconds: (performance.now() - started) / 1000, samplesPerSecond: this.samplesPerSecond, error, ranks});
+  }
+}
+
+function promised(): Answer {
+  let resolve!: Answer['resolve'];
+  const promise = new Promise<TrainAnswer>((own) => (resolve = own));
+  return {promise, resolve};
+}
