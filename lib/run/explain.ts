@@ -33,7 +33,15 @@ function share(timing: RankTiming[], part: (one: RankTiming) => number, stepSeco
   return timing.reduce((sum, one) => sum + part(one), 0) / timing.length / stepSeconds;
 }
 
-function timeSentence({timing, stepSeconds, devices}: TrainResult): string {
+/** Seconds of a step in the mean: the first steps, which load the engine, among them. */
+function meanStep({record}: TrainResult): number {
+  const {steps} = record;
+  return steps.length > 0 ? steps.reduce((sum, step) => sum + step.seconds, 0) / steps.length : 0;
+}
+
+function timeSentence(result: TrainResult): string {
+  const {timing, devices} = result;
+  const stepSeconds = meanStep(result);
   if (stepSeconds === 0 || timing.every((one) => one.computeSeconds === 0)) return 'The run kept no trace, so nothing is known of where its time went.';
   const compute = share(timing, (one) => one.computeSeconds, stepSeconds);
   const noCore = share(timing, (one) => one.noCoreSeconds, stepSeconds);
@@ -46,7 +54,8 @@ function timeSentence({timing, stepSeconds, devices}: TrainResult): string {
 }
 
 function trySentence(result: TrainResult): string {
-  const {timing, stepSeconds, devices} = result;
+  const {timing, devices} = result;
+  const stepSeconds = meanStep(result);
   if (devices.length === 1) return 'Try: trainParallel on two devices, and compare.';
   if (stepSeconds === 0) return 'Try: more epochs; the run took no step.';
   if (share(timing, (one) => one.noCoreSeconds, stepSeconds) > 0.15) return 'Try: fewer devices or threads, since workers stood in line for a core.';

@@ -75,7 +75,7 @@ export class WorkerGroup {
           failures.push({rank, error: error as Error});
           firstFailure();
           // One that was only freed waits a moment: the death that freed it may not be known yet.
-          if (isFreed({rank, error: error as Error})) await this.someoneElse(failures, GRACE_MS);
+          if (!freed && this.workers.length > 1 && isFreed({rank, error: error as Error})) await this.someoneElse(failures, GRACE_MS);
           free(`rank ${headline(failures).rank} failed`);
           return undefined;
         }

@@ -42,6 +42,9 @@ export function createSharedGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS}
   const waiter = new Waiter(words, region.address!, size);
   const recorders = Array.from({length: size}, (_, rank) => new FlightRecorder(region.buffer, layout, rank));
   let open = true;
+  let last: FlightRecord[][] = [];
+  // After `close` the memory is gone: what it held then is kept.
+  const read = () => (open ? recorders.map((recorder) => recorder.read()) : last);
   return {
     handle: {region: region.handle, size, timeoutMs},
     abort: (reason) => {
@@ -55,14 +58,16 @@ export function createSharedGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS}
         waiter.wake(at + RANK.posted, at + RANK.sleepers);
       }
     },
-    flightRecords: () => recorders.map((recorder) => recorder.read()),
+    flightRecords: read,
     lastCall: (rank) => {
-      const last = recorders[rank].read().at(-1);
-      return last ? `${callWords(last)}, ${last.state}` : null;
+      const call = read()[rank].at(-1);
+      return call ? `${callWords(call)}, ${call.state}` : null;
     },
     close: () => {
-      if (open) region.close();
+      if (!open) return;
+      last = read();
       open = false;
+      region.close();
     },
   };
 }
