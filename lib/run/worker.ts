@@ -5,7 +5,8 @@ import {engineInfo} from '../devices/engine';
 // Layer classes of the course's own models are registered by their import.
 import '../models';
 import {serve} from '../workers/child';
+import {spmdJob} from './spmdJob';
 import {trainJob} from './trainJob';
 
 const {name, gpu, reason} = engineInfo();
-serve({train: trainJob}, {engine: name, gpu, reason});
+serve({train: trainJob, spmd: spmdJob}, {engine: name, gpu, reason});

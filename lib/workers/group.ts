@@ -115,7 +115,12 @@ export class WorkerGroup {
     const same = failures.filter(({error}) => error.message === first.error.message).map(({rank}) => rank).sort((a, b) => a - b);
     const who = same.length === size ? `all ${size} ranks` : same.length > 1 ? `ranks ${same.join(', ')} of ${size}` : `rank ${first.rank} of ${size}`;
     const last = handlers.describe?.(first.rank);
-    return new ManyHandsError(code, `${who}: ${first.error.message}${last ? ` Its last collective: ${last}.` : ''}${same.length < size ? ' The other ranks were stopped.' : ''}`, {cause: first.error.cause ?? first.error});
+    return new ManyHandsError(code, `${who}: ${sentence(first.error.message)}${last ? ` Its last collective: ${last}.` : ''}${same.length < size ? ' The other ranks were stopped.' : ''}`, {cause: first.error.cause ?? first.error});
+  }
+
+  /** Ends workers that a job left in no state for another. */
+  async retire(ranks: number[]): Promise<void> {
+    await Promise.all(ranks.map((rank) => this.workers[rank].stop()));
   }
 
   /** Gives the workers back to the pool; those that are of no use any more end. */
@@ -123,6 +128,8 @@ export class WorkerGroup {
     await Promise.all(this.workers.map(giveBack));
   }
 }
+
+const sentence = (text: string) => (/[.!?:]$/.test(text.trimEnd()) ? text : `${text}.`);
 
 /** The failure that explains the others: a rank that was freed from waiting is a consequence. */
 function headline(failures: Failure[]): Failure {

@@ -35,5 +35,5 @@ export function crossError(thrown: unknown): CrossedError {
 export function uncrossError(crossed: CrossedError, where: string): Error {
   const cause = new Error(crossed.message);
   cause.stack = crossed.stack;
-  return new ManyHandsError(crossed.code ?? 'WORKER', crossed.code ? crossed.message : `${where}: ${crossed.message}`, {cause});
+  return new ManyHandsError(crossed.code ?? 'WORKER', crossed.code ? crossed.message : `${where}: ${crossed.name === 'Error' ? '' : `${crossed.name}: `}${crossed.message}`, {cause});
 }

@@ -1,0 +1,59 @@
+/**
+ * Caller side. The names that a function uses from outside itself. They do not travel with it to another process, so a program for
+ * `spmd` must have none.
+ */
+import {ManyHandsError, messageOf} from '../base/errors';
+
+const FILE = 'program.js';
+/** What the worker hands to the function beside its argument. */
+const GIVEN = ['require'];
+const UNKNOWN = /^(Cannot find name|No value exists in scope)/;
+
+/** Outer names of the function whose text is `source`, in the order of their first use; what every JavaScript program has is not among them. */
+export function freeNames(source: string): string[] {
+  // Half a second to load: only who gives a function pays for it.
+  const ts = require('typescript') as typeof import('typescript');
+  const text = `(${source})`;
+  const file = ts.createSourceFile(FILE, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.JS);
+  const host: import('typescript').CompilerHost = {
+    getSourceFile: (name) => (name === FILE ? file : undefined),
+    getDefaultLibFileName: () => 'lib.d.ts',
+    writeFile: () => {},
+    getCurrentDirectory: () => '',
+    getCanonicalFileName: (name) => name,
+    useCaseSensitiveFileNames: () => true,
+    getNewLine: () => '\n',
+    fileExists: (name) => name === FILE,
+    readFile: () => undefined,
+  };
+  const program = ts.createProgram([FILE], {allowJs: true, checkJs: true, noLib: true, noResolve: true, types: [], target: ts.ScriptTarget.ESNext}, host);
+  const unknown = program.getSemanticDiagnostics(file).filter(({messageText}) => UNKNOWN.test(ts.flattenDiagnosticMessageText(messageText, ' ')));
+  const names = unknown.map(({start = 0, length = 0}) => {
+    const name = text.slice(start, start + length);
+    const member = /^\.(\w+)/.exec(text.slice(start + length));
+    // A notebook or a compiler has put the variable, or what was imported, into an object of its own.
+    return /^exports$|_\d+(_?_?)$/.test(name) && member ? {name, said: member[1]} : {name, said: name};
+  });
+  return [...new Set(names.filter(({name}) => !(name in globalThis) && !GIVEN.includes(name)).map(({said}) => said))];
+}
+
+/** The function's text as an expression that a worker can evaluate. Throws BAD_OPTION where it is none, or uses outer names. */
+export function programSource(program: (...args: never[]) => unknown): string {
+  const source = String(program);
+  if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) throw new ManyHandsError('BAD_OPTION', 'program is a bound or built-in function, whose text is hidden: give a plain function, or the URL of a module whose default export it is.');
+  if (/^class\b/.test(source)) throw new ManyHandsError('BAD_OPTION', `program is a class (${program.name}): give a function ({rank, size, comm, tf, device, args}) => ...`);
+  try {
+    new Function(`return (${source});`);
+  } catch (error) {
+    throw new ManyHandsError('BAD_OPTION', `program cannot stand alone (${messageOf(error)}): write it as a function or an arrow function, not as a method.`, {cause: error});
+  }
+  const outer = freeNames(source);
+  if (outer.length > 0) {
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `program uses ${outer.map((name) => `'${name}'`).join(', ')} from outside itself, and only its own text travels to the workers. ` +
+        'Hand values over in args, use the tf that it is given, require() packages inside it, or put it into a module and give its URL.',
+    );
+  }
+  return source;
+}
