@@ -1,3 +1,5 @@
+import {join} from 'node:path';
+import {pathToFileURL} from 'node:url';
 import {afterAll, describe, expect, it} from 'vitest';
 import {freeNames} from '#lib/run/freeNames.js';
 import {closeWorkers, ManyHandsError, spmd, tf, type SpmdProgram} from '#lib/index.js';
@@ -29,7 +31,7 @@ describe('spmd', () => {
   });
 
   it('takes a module, and one rank alone', async () => {
-    const url = new URL('./fixtures/program.mjs', import.meta.url);
+    const url = pathToFileURL(join(__dirname, 'fixtures', 'program.mjs'));
     expect(await spmd(url, {devices: 2})).toEqual([[1, 2], [1, 2]]);
     expect(await spmd(url.href, {devices: 1})).toEqual([[1]]);
   });
