@@ -10,6 +10,9 @@ import type {Bucket} from './buckets';
 
 export const GRADIENTS = 'gradients';
 
+/** What becomes of a bucket: every rank gets the whole sum, or each its own part of it. */
+export type LaneOperation = 'allReduce' | 'reduceScatter';
+
 /** When a bucket was on its way: milliseconds of the machine's clock; seconds. */
 export interface LaneSpan {
   bucket: number;
@@ -26,7 +29,7 @@ export interface LaneReport {
 export interface BucketLane {
   /** The next bucket, in their order, is complete on this rank and may leave. */
   start(): void;
-  /** Until every bucket that was started holds the sum over all ranks. Throws what the collective threw. */
+  /** Until every bucket that was started holds the sum over all ranks (its own part of it, where it is scattered). Throws what the collective threw. */
   wait(): Promise<void>;
   /** What was done since the lane was made; the lane is closed. */
   finish(): Promise<LaneReport>;
@@ -42,6 +45,7 @@ export interface ThreadData {
   rank: number;
   array: SharedArrayHandle;
   buckets: Array<Pick<Bucket, 'start' | 'end'>>;
+  operation: LaneOperation;
   control: SharedArrayBuffer;
 }
 
@@ -113,12 +117,12 @@ export class DirectLane implements BucketLane {
   private next = 0;
   private chain: Promise<void> = Promise.resolve();
 
-  constructor(private readonly comm: Communicator, private readonly flat: Float32Array, private readonly buckets: Bucket[]) {}
+  constructor(private readonly comm: Communicator, private readonly flat: Float32Array, private readonly buckets: Bucket[], private readonly operation: LaneOperation) {}
 
   start(): void {
     const {start, end} = this.buckets[this.next % this.buckets.length];
     this.next += 1;
-    this.chain = this.chain.then(() => this.comm.allReduce(this.flat.subarray(start, end), {label: GRADIENTS}));
+    this.chain = this.chain.then(async () => void (await this.comm[this.operation](this.flat.subarray(start, end), {label: GRADIENTS})));
     // `wait` throws it; until then it must not end the process.
     this.chain.catch(() => {});
   }

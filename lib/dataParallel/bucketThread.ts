@@ -11,7 +11,7 @@ import {CONTROL, GRADIENTS, type FromThread, type LaneSpan, type ThreadData} fro
 const IDLE_MS = 200;
 
 async function reduceAll(): Promise<void> {
-  const {group, rank, array, buckets, control: words} = workerData as ThreadData;
+  const {group, rank, array, buckets, operation, control: words} = workerData as ThreadData;
   const control = new Int32Array(words);
   const transport = joinSharedGroup(group, rank);
   const comm = createCommunicator(transport);
@@ -27,7 +27,7 @@ async function reduceAll(): Promise<void> {
       const {start, end} = buckets[bucket];
       const startMs = machineMs();
       const cpu = threadCpuSeconds();
-      await comm.allReduce(flat.subarray(start, end), {label: GRADIENTS});
+      await comm[operation](flat.subarray(start, end), {label: GRADIENTS});
       const wallSeconds = (machineMs() - startMs) / 1000;
       const after = threadCpuSeconds();
       // Where the system does not tell, the thread counts as busy all the while.

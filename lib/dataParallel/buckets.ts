@@ -21,34 +21,49 @@ export interface Bucket {
 }
 
 export interface BucketPlan {
-  /** Elements of the flat buffer. */
+  /** Elements of the flat buffer, the gaps between buckets among them. */
   length: number;
   buckets: Bucket[];
   /** For each layer call, the places whose gradient is final once backward has passed it. */
   finalAt: Map<number, Place[]>;
 }
 
-/** Elements of a flat buffer a bucket holds at least, but for the last; a weight is never divided. */
+/** Elements that begin on a cache line, where an engine takes an array without a copy. */
+const ALIGN = 16;
+
+/**
+ * Buckets of at least `bucketBytes`, but for the last; a weight is never divided. A bucket has no gaps, so that no padding travels:
+ * in it the weights of odd lengths stand last.
+ */
 export function planBuckets(graph: Graph, sum: GradientSum, bucketBytes: number): BucketPlan {
   // Backward passes a weight's layers from the last call to the first: a tied weight is done at its first use.
   const firstUse = new Map<WeightGradient, number>();
   for (const call of graph.calls) for (const entry of sum.of(call.layer)) if (!firstUse.has(entry)) firstUse.set(entry, call.index);
   const order = [...sum.entries].sort((a, b) => (firstUse.get(b) ?? -1) - (firstUse.get(a) ?? -1));
-  const buckets: Bucket[] = [];
+  const groups: WeightGradient[][] = [];
+  let bytes = Infinity;
+  for (const entry of order) {
+    if (bytes >= bucketBytes) {
+      groups.push([]);
+      bytes = 0;
+    }
+    groups[groups.length - 1].push(entry);
+    bytes += 4 * entry.variable.size;
+  }
   const finalAt = new Map<number, Place[]>();
   let at = 0;
-  for (const entry of order) {
-    let bucket = buckets[buckets.length - 1];
-    if (!bucket || (bucket.end - bucket.start) * 4 >= bucketBytes) {
-      bucket = {start: at, end: at, places: []};
-      buckets.push(bucket);
-    }
-    const place = {entry, start: at, length: entry.variable.size, bucket: buckets.length - 1};
-    bucket.places.push(place);
-    at += place.length;
-    bucket.end = at;
-    const call = firstUse.get(entry);
-    if (call !== undefined) finalAt.set(call, [...(finalAt.get(call) ?? []), place]);
-  }
+  const buckets = groups.map((entries, bucket): Bucket => {
+    at = Math.ceil(at / ALIGN) * ALIGN;
+    const start = at;
+    const isOdd = (entry: WeightGradient) => Number(entry.variable.size % ALIGN > 0);
+    const places = [...entries].sort((a, b) => isOdd(a) - isOdd(b)).map((entry): Place => {
+      const place = {entry, start: at, length: entry.variable.size, bucket};
+      at += place.length;
+      const call = firstUse.get(entry);
+      if (call !== undefined) finalAt.set(call, [...(finalAt.get(call) ?? []), place]);
+      return place;
+    });
+    return {start, end: at, places};
+  });
   return {length: at, buckets, finalAt};
 }

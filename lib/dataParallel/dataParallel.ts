@@ -4,22 +4,33 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
+import {ArrayTensor} from '../devices/arrayTensor';
 import type {Graph, LayerCall} from '../step/graph';
 import type {GradientSum} from '../step/gradientSum';
 import type {HalvesOf, PartInfo, StepHooks, WeightGradient} from '../step/hooks';
 import type {Values} from '../step/objective';
 import type {SpanRecorder} from '../trace/spans';
 import {GlobalBatchNorm} from './batchNorm';
-import type {BucketLane, LaneReport} from './bucketLane';
+import type {BucketLane, LaneOperation} from './bucketLane';
 import {planBuckets, type Bucket, type BucketPlan, type Place} from './buckets';
+import {DividedUpdate, plainSgd} from './dividedUpdate';
 
 /** Makes the flat gradient buffer and the lane that reduces its buckets. */
-export type OpenLane = (length: number, buckets: Bucket[]) => Promise<{flat: Float32Array; lane: BucketLane}>;
+export type OpenLane = (length: number, buckets: Bucket[], operation: LaneOperation) => Promise<{flat: Float32Array; lane: BucketLane}>;
+
+/** What of a compiled model decides how its update can be made. */
+export interface Updated {
+  optimizer: tf.Optimizer;
+  /** Whether something is done to the whole gradient before the update: clipping, penalties on weights. */
+  wholeGradient: boolean;
+}
 
 export class DataParallel {
   private plan!: BucketPlan;
   private flat!: Float32Array;
   private lane!: BucketLane;
+  private divided: DividedUpdate | null = null;
+  private readonly views = new Map<Place, ArrayTensor>();
   private norms: LayerCall[] = [];
   private readonly norm: GlobalBatchNorm;
   private part: PartInfo = {index: 0, count: 1, samples: 0};
@@ -32,10 +43,22 @@ export class DataParallel {
   }
 
   /** Once the model's graph is known, before the first step. */
-  async open(graph: Graph, sum: GradientSum): Promise<void> {
+  async open(graph: Graph, sum: GradientSum, {optimizer, wholeGradient}: Updated): Promise<void> {
     this.plan = planBuckets(graph, sum, this.bucketBytes);
     this.norms = graph.calls.filter(GlobalBatchNorm.is);
-    ({flat: this.flat, lane: this.lane} = await this.openLane(this.plan.length, this.plan.buckets));
+    const sgd = wholeGradient ? null : plainSgd(optimizer);
+    if (sgd) this.divided = new DividedUpdate(this.comm, this.plan, (await this.comm.allocate(this.plan.length, 'float32')), sgd);
+    // All ranks do the same, so one whose engine keeps its own copies of the weights decides for all.
+    const against = new Int32Array([Number(!this.divided?.worthwhile)]);
+    await this.comm.allReduce(against, {op: 'max', label: 'kind of update'});
+    if (against[0]) {
+      this.divided?.dispose();
+      this.divided = null;
+    }
+    ({flat: this.flat, lane: this.lane} = await this.openLane(this.plan.length, this.plan.buckets, this.divided ? 'reduceScatter' : 'allReduce'));
+    for (const {places} of this.plan.buckets) {
+      for (const place of places) this.views.set(place, new ArrayTensor(this.flat.subarray(place.start, place.start + place.length)));
+    }
   }
 
   readonly halves: HalvesOf = (call) => (GlobalBatchNorm.is(call) ? this.norm : null);
@@ -62,15 +85,22 @@ export class DataParallel {
       this.recorder?.begin('wait', 'gradients');
       await this.lane.wait();
       this.recorder?.end();
-      this.takeBack(entries);
+      if (!this.divided) this.takeBack(entries);
     },
+    beforeUpdate: async () => this.divided?.update(this.flat),
   };
 
+  /** The first weight whose gradient here is no number; null where the step's gradients hold them all. */
+  brokenGradient(): string | null {
+    const broken = [...this.views].find(([, {values}]) => values.some((value) => !Number.isFinite(value)));
+    return broken ? broken[0].entry.name : null;
+  }
+
   private fill(place: Place): void {
-    const {entry, start, length} = place;
-    const part = this.flat.subarray(start, start + length);
-    if (entry.gradient) part.set(entry.gradient.dataSync() as Float32Array);
-    else part.fill(0);
+    const {entry} = place;
+    const view = this.views.get(place)!;
+    if (entry.gradient) view.fill(entry.gradient);
+    else view.values.fill(0);
     entry.gradient?.dispose();
     entry.gradient = null;
     this.filled.add(place);
@@ -86,12 +116,9 @@ export class DataParallel {
   }
 
   private takeBack(entries: WeightGradient[]): void {
-    const place = new Map(this.plan.buckets.flatMap(({places}) => places.map((one) => [one.entry, one] as const)));
-    for (const entry of entries) {
-      const {start, length} = place.get(entry)!;
-      // The engine reads the buffer itself; the step is over before it is filled again.
-      entry.gradient = tf.tensor(this.flat.subarray(start, start + length), entry.variable.shape, 'float32');
-    }
+    const place = new Map([...this.views.keys()].map((one) => [one.entry, one]));
+    // The step is over before the buffer is filled again.
+    for (const entry of entries) entry.gradient = this.views.get(place.get(entry)!)!.tensor(entry.variable.shape);
   }
 
   /** The sum over ranks of each rank's loss and metrics, in double precision and rank order: the same bits everywhere. */
@@ -107,7 +134,9 @@ export class DataParallel {
     });
   };
 
-  async finish(): Promise<LaneReport> {
-    return this.lane.finish();
+  /** After the model's weights are gone. */
+  dispose(): void {
+    this.divided?.dispose();
+    for (const view of this.views.values()) view.dispose();
   }
 }

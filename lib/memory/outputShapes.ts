@@ -39,7 +39,7 @@ export function hasRule(op: string): boolean {
 
 /** Operations that may hand on their input's buffer; all others make their own. */
 const MAY_SHARE = new Set(`
-  AddN All Any BatchToSpaceND BroadcastTo Cast Einsum EuclideanNorm ExpandDims Identity Max Mean Min MirrorPad Pack Pad PadV2 Prod
+  AddN All Any BatchToSpaceND BroadcastTo Cast Einsum EuclideanNorm ExpandDims Identity InplaceUpdate Max Mean Min MirrorPad Pack Pad PadV2 Prod
   Reshape ReverseV2 Slice SpaceToBatchND Split SplitV Squeeze StopGradient StridedSlice Sum Tile Transpose Unpack`.trim().split(/\s+/));
 
 /** False where the outputs of `op` are its own whatever its inputs are. */

@@ -20,7 +20,7 @@ function speedSentence({samplesPerSecond, stepSeconds}: TrainResult): string {
 }
 
 function trafficSentence({traffic, record, devices}: TrainResult): string {
-  const gradients = traffic.filter((line) => /gradients|update/.test(line.operation));
+  const gradients = traffic.filter((line) => /gradients|updated weights/.test(line.operation));
   if (devices.length === 1 || gradients.length === 0) return 'Nothing had to be sent: there was one device.';
   const steps = Math.max(1, record.steps.length);
   const sent = devices.map(({rank}) => gradients.filter((line) => line.rank === rank).reduce((sum, line) => sum + line.sent, 0) / steps);

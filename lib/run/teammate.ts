@@ -6,7 +6,7 @@ import {joinSharedGroup, sharedArrayHandles} from '../collectives/sharedMemory';
 import type {Communicator, LedgerLine} from '../collectives/types';
 import {ManyHandsError} from '../base/errors';
 import {ThreadLane, type BucketLane, type LaneReport} from '../dataParallel/bucketLane';
-import {DataParallel} from '../dataParallel/dataParallel';
+import {DataParallel, type Updated} from '../dataParallel/dataParallel';
 import type {Values} from '../step/objective';
 import type {Stepper} from '../step/trainStep';
 import type {SpanRecorder} from '../trace/spans';
@@ -28,12 +28,12 @@ export class Teammate {
     const {comm, team} = this;
     this.parallel = new DataParallel(
       comm,
-      async (length, buckets) => {
+      async (length, buckets, operation) => {
         const flat = await comm.allocate(length, 'float32');
         const array = sharedArrayHandles(flat);
         if (!array) throw new ManyHandsError('INTERNAL', 'internal: the gradient buffer is not in shared memory.');
         const ranges = buckets.map(({start, end}) => ({start, end}));
-        const lane = new ThreadLane({group: team.buckets, rank: comm.rank, array, buckets: ranges});
+        const lane = new ThreadLane({group: team.buckets, rank: comm.rank, array, buckets: ranges, operation});
         this.lane = lane;
         return {flat, lane};
       },
@@ -49,8 +49,8 @@ export class Teammate {
   }
 
   /** Before the first step: the ranks start their clocks together. */
-  async begin(stepper: Stepper, recorder: SpanRecorder): Promise<void> {
-    await this.parallel!.open(stepper.graph, stepper.gradients);
+  async begin(stepper: Stepper, recorder: SpanRecorder, updated: Updated): Promise<void> {
+    await this.parallel!.open(stepper.graph, stepper.gradients, updated);
     await this.comm.barrier({label: 'start'});
     recorder.restart();
   }
@@ -74,6 +74,7 @@ export class Teammate {
   async close(): Promise<void> {
     // Its thread may wait for ranks that will not come.
     if (this.lane && !this.report) await this.lane.abandon();
+    this.parallel?.dispose();
     this.comm.close();
   }
 }

@@ -69,7 +69,7 @@ class Run {
     const traced = options.trace === 'none' ? [] : options.trace === 'layers' ? [layerHooks(this.recorder)] : [phaseHooks(this.recorder)];
     const strategy = team?.strategy(options.trace === 'none' ? null : this.recorder);
     const hooks = strategy ? [...traced, strategy.hooks] : traced;
-    this.stepper = new Stepper(model, {seed: options.seed, clipNorm: options.clipNorm, hooks, halves: strategy?.halves, sumValues: strategy?.sumValues});
+    this.stepper = new Stepper(model, {seed: options.seed, clipNorm: options.clipNorm, hooks, halves: strategy?.halves, sumValues: strategy?.sumValues, brokenGradient: strategy && (() => strategy.brokenGradient())});
     // fit keeps the last samples for validation, before any shuffling.
     this.trained = validation === null && options.validationSplit > 0 ? Math.floor(data.samples * (1 - options.validationSplit)) : data.samples;
   }
@@ -108,7 +108,8 @@ class Run {
 
   async all(): Promise<void> {
     const {epochs, initialEpoch, batchSize} = this.job.options;
-    await this.team?.begin(this.stepper, this.recorder);
+    const {clipNorm} = this.job.options;
+    await this.team?.begin(this.stepper, this.recorder, {optimizer: this.model.optimizer, wholeGradient: clipNorm !== undefined || this.stepper.objective.penalizes});
     this.tell({type: 'begin', samples: this.trained, stepsPerEpoch: Math.ceil(this.trained / batchSize), metrics: this.names()});
     for (let epoch = initialEpoch; epoch < epochs && !this.stopped; epoch++) await this.epoch(epoch);
   }

@@ -64,6 +64,11 @@ export class Objective {
     });
   }
 
+  /** Whether a layer has a penalty on its own weights. */
+  get penalizes(): boolean {
+    return this.graph.calls.some(({layer}) => (layer as unknown as {losses: unknown[]}).losses.length > 0);
+  }
+
   /** The layers' penalties on their own weights; their gradients are added to `sum`. */
   regularize(sum: GradientSum): number {
     let penalty = 0;

@@ -38,6 +38,8 @@ export interface StepperOptions {
   halves?: HalvesOf;
   /** The sum over all ranks of loss and metrics, each rank's weighted by its share. */
   sumValues?(values: Values): Promise<Values>;
+  /** The name of a weight whose gradient is no number, where a strategy holds the gradients. */
+  brokenGradient?(): string | null;
 }
 
 /** Trains a compiled model step by step. */
@@ -117,8 +119,8 @@ export class Stepper {
   }
 
   private notFinite(loss: number, step: number): ManyHandsError {
-    const broken = this.gradients.entries.find(({gradient}) => gradient && !allFinite(gradient));
-    const where = broken ? ` The first gradient that is not a number is that of '${broken.name}'.` : '';
+    const broken = this.options.brokenGradient?.() ?? this.gradients.entries.find(({gradient}) => gradient && !allFinite(gradient))?.name;
+    const where = broken ? ` The first gradient that is not a number is that of '${broken}'.` : '';
     return new ManyHandsError(
       'NOT_FINITE',
       `the loss of step ${step} is ${loss}, so the step was not taken and the weights are those of the step before.${where} ` +

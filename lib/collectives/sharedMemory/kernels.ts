@@ -124,3 +124,20 @@ export function reduceInto(from: Numbers[], op: ReduceOp, into: Numbers[]): void
     for (const array of into) array.set(result, at);
   }
 }
+
+/** `into` += `by` x `from`, each product rounded to a float first: the bits of TensorFlow's Mul and Add. */
+export function addScaled(into: Float32Array, from: Float32Array, by: number): void {
+  kernels ??= wasm() ?? plain();
+  const add = kernels.combine('sum', true);
+  const memory = kernels.floats;
+  const block = BLOCK_BYTES / 4;
+  for (let at = 0; at < into.length; at += block) {
+    const end = Math.min(at + block, into.length);
+    const bytes = Math.ceil((end - at) / 4) * 16;
+    memory.set(into.subarray(at, end), 0);
+    memory.set(from.subarray(at, end), block);
+    kernels.scale(BLOCK_BYTES, bytes, Math.fround(by));
+    add(0, BLOCK_BYTES, bytes);
+    into.set(memory.subarray(0, end - at), at);
+  }
+}

@@ -217,6 +217,8 @@ export const arrays: Record<string, Rule> = {
     return {shape: shape.filter((dim, i) => (axes.length ? !axes.includes(i) : dim !== 1)), type: call.type(0), from: 0};
   },
   Identity: (call) => ({shape: call.shape(0), type: call.type(0), from: 0}),
+  // Its output is its first input, into which the others were written.
+  InplaceUpdate: (call) => ({shape: call.shape(0), type: call.type(0), from: 0}),
   StopGradient: (call) => ({shape: call.shape(0), type: call.type(0), from: 0}),
   PadV2: sharing(pad, sameSize),
   Pad: sharing(pad, sameSize),
