@@ -12,7 +12,7 @@ export {timeSpentFigure} from './figures/timeSpent';
 export {growthFigure} from './figures/growth';
 export type {GrowthOptions, GrowthSeries} from './figures/growth';
 export {barsFigure} from './figures/bars';
-export type {Bar} from './figures/bars';
+export type {Bar, BarsOptions} from './figures/bars';
 export {timelineFigure} from './figures/timeline';
 export {median} from '../base/median';
 export {powerLaw} from './powerLaw';

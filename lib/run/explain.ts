@@ -26,7 +26,8 @@ function trafficSentence({traffic, record, devices}: TrainResult): string {
   const sent = devices.map(({rank}) => gradients.filter((line) => line.rank === rank).reduce((sum, line) => sum + line.sent, 0) / steps);
   const [least, most] = [Math.min(...sent), Math.max(...sent)];
   const amount = least === most ? `Each sent ${formatBytes(most)} a step` : `Each sent ${formatBytes(least)} to ${formatBytes(most)} a step`;
-  return `${amount} for the gradients; the formula: ${gradients[0].formula}.`;
+  const formulas = [...new Set(gradients.map(({operation, formula}) => `${operation}: ${formula}`))];
+  return `${amount} for the gradients and what follows from them; the formula, ${formulas.join('; ')}.`;
 }
 
 function share(timing: RankTiming[], part: (one: RankTiming) => number, stepSeconds: number): number {
@@ -39,6 +40,13 @@ function meanStep({record}: TrainResult): number {
   return steps.length > 0 ? steps.reduce((sum, step) => sum + step.seconds, 0) / steps.length : 0;
 }
 
+/** The rank for which the others wait: it waits least itself, and less than half of what another does; null where there is none. */
+function straggler(timing: RankTiming[]): number | null {
+  const least = timing.reduce((a, b) => (b.waitSeconds < a.waitSeconds ? b : a));
+  const most = Math.max(...timing.map(({waitSeconds}) => waitSeconds));
+  return least.waitSeconds < most / 2 ? least.rank : null;
+}
+
 function timeSentence(result: TrainResult): string {
   const {timing, devices} = result;
   const stepSeconds = meanStep(result);
@@ -48,9 +56,8 @@ function timeSentence(result: TrainResult): string {
   const wait = share(timing, (one) => one.waitSeconds, stepSeconds);
   const rest = `Of a step ${percent(compute)} was compute, ${percent(noCore)} was time without a core`;
   if (devices.length === 1) return `${rest}.`;
-  // Who waited least is who the others waited for.
-  const slowest = timing.reduce((a, b) => (b.waitSeconds < a.waitSeconds ? b : a));
-  return `${rest} and ${percent(wait)} was waiting for others${wait > 0.05 ? `, most of it for rank ${slowest.rank}` : ''}.`;
+  const late = straggler(timing);
+  return `${rest} and ${percent(wait)} was waiting for others${wait > 0.05 && late !== null ? `, most of it for rank ${late}` : ''}.`;
 }
 
 function trySentence(result: TrainResult): string {
@@ -61,8 +68,9 @@ function trySentence(result: TrainResult): string {
   if (share(timing, (one) => one.noCoreSeconds, stepSeconds) > 0.15) return 'Try: fewer devices or threads, since workers stood in line for a core.';
   const wait = share(timing, (one) => one.waitSeconds, stepSeconds);
   if (wait <= 0.15) return 'Try: a larger model or one device more, while a core is free for it.';
-  const communication = share(timing, (one) => one.communicationSeconds, stepSeconds);
-  return communication > 0.3 ? 'Try: a larger batchSize, so that each exchange of gradients pays for more samples.' : 'Try: equal devices for all ranks, since one keeps the others waiting.';
+  return straggler(timing) === null
+    ? 'Try: a larger batchSize, so that each exchange of gradients pays for more samples.'
+    : 'Try: equal devices for all ranks, since one keeps the others waiting.';
 }
 
 /** Devices, speed, traffic, time and what to try next: five sentences, one a line. */

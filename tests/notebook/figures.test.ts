@@ -67,6 +67,13 @@ describe('lossFigure', () => {
     expect(figures.loss!.alt).toContain('The mean loss of an epoch goes from 0.900 to 0.400 over 2 epochs; validation loss 0.500');
   });
 
+  it('counts steps where a point stands for so many', () => {
+    const figure = lossFigure({a: {history: {loss: [3, 2]}}, b: {history: {loss: [4, 1]}}}, 'Steps', {stepsAPoint: 5});
+    expect(traces(figure)[0]!.x).toEqual([5, 10]);
+    expect(figure.alt).toContain('a: The mean loss of 5 steps goes from 3 to 2 over 10 steps'.replace('The', 'the'));
+    expect(figure.tableHtml).toContain('>10<');
+  });
+
   it('takes a history alone, and refuses what has none', () => {
     expect(traces(lossFigure({history: {loss: [1, 2]}}))).toHaveLength(1);
     expect(() => lossFigure({history: {acc: [1]}})).toThrow(/no history\.loss/);
@@ -114,6 +121,15 @@ describe('barsFigure', () => {
     expect(trace!.marker).toMatchObject({color: [rankStyle(0).color, rankStyle(1).color], pattern: {shape: [rankStyle(0).pattern, rankStyle(1).pattern]}});
     expect(bars.plotly.layout).toMatchObject({xaxis: {type: 'category'}});
     expect(traces(barsFigure({title: 't', y: 'y', unit: 's', bars: [{name: 'x', values: 1, rank: 5}]}))[0]!.marker!.color).toEqual([rankStyle(5).color]);
+  });
+
+  it('begins a logarithmic axis a decade under the smallest bar, and gives a bar of 0 no height', () => {
+    const figure = barsFigure({title: 't', y: 'y', unit: '%', log: true, bars: [{name: 'a', values: 1e-5}, {name: 'b', values: 30}, {name: 'c', values: 0}]});
+    const axis = (figure.plotly.layout as {yaxis: {type: string; range: [number, number]}}).yaxis;
+    expect(axis.type).toBe('log');
+    expect(axis.range[0]).toBe(-6);
+    expect(axis.range[1]).toBeGreaterThan(Math.log10(30));
+    expect(figure.alt).toContain('logarithmic');
   });
 
   it('refuses to draw nothing', () => {

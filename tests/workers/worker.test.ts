@@ -43,7 +43,7 @@ describe('a worker process', () => {
 
   it('hands a job\'s error over, and takes the next job', async () => {
     const worker = start();
-    await expect(run(worker, 'fail')).rejects.toThrow('the worker on cpu failed: 7 is too many');
+    await expect(run(worker, 'fail')).rejects.toThrow('the worker on cpu failed: RangeError: 7 is too many');
     expect(await run(worker, 'echo', 5)).toBe(5);
   });
 

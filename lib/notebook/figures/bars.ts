@@ -17,8 +17,18 @@ export interface Bar {
   rank?: number;
 }
 
-/** A bar for each of `bars`, in `unit` ('seconds' and 'bytes' are written in the unit that fits). Throws BAD_DATA without values. */
-export function barsFigure({title, y, unit, bars}: {title: string; y: string; unit: string; bars: readonly Bar[]}): Figure {
+export interface BarsOptions {
+  title: string;
+  y: string;
+  /** 'seconds' and 'bytes' are written in the unit that fits; any other stands as it is. */
+  unit: string;
+  bars: readonly Bar[];
+  /** A logarithmic axis, for bars that differ by powers of ten; a bar of 0 then has no height. @default false */
+  log?: boolean;
+}
+
+/** A bar for each of `bars`. Throws BAD_DATA without values. */
+export function barsFigure({title, y, unit, bars, log = false}: BarsOptions): Figure {
   const words = (value: number): string =>
     unit === 'seconds' ? formatSeconds(value) : unit === 'bytes' ? formatBytes(value) : `${formatNumber(value)} ${unit}`;
   const rows = bars.map(({name, values, rank}, at) => {
@@ -29,6 +39,8 @@ export function barsFigure({title, y, unit, bars}: {title: string; y: string; un
   if (rows.length === 0) throw new ManyHandsError('BAD_DATA', 'barsFigure: no bars were given.');
   const ranged = rows.some(({runs}) => runs > 1);
   const highest = Math.max(...rows.map(({high}) => high));
+  // A logarithmic bar begins a decade below the smallest.
+  const floor = Math.floor(Math.log10(Math.min(highest, ...rows.map(({low}) => low).filter((low) => low > 0)))) - 1;
   const data: Partial<Data> = {
     type: 'bar',
     x: rows.map(({name}) => name),
@@ -45,13 +57,13 @@ export function barsFigure({title, y, unit, bars}: {title: string; y: string; un
   } as Partial<Data>;
   return new Figure({
     title,
-    alt: `Bar chart of ${y}: ${rows.map((row) => `${row.name} ${words(row.middle)}${row.runs > 1 ? ` (${words(row.low)} to ${words(row.high)} in ${row.runs} runs)` : ''}`).join(', ')}.`,
+    alt: `Bar chart${log ? ' on a logarithmic axis' : ''} of ${y}: ${rows.map((row) => `${row.name} ${words(row.middle)}${row.runs > 1 ? ` (${words(row.low)} to ${words(row.high)} in ${row.runs} runs)` : ''}`).join(', ')}.`,
     data: [data],
     layout: {
       xaxis: {type: 'category'},
-      yaxis: {title: {text: `${y} (${unit})`}, rangemode: 'tozero', range: [0, highest * 1.15]},
+      yaxis: {title: {text: `${y} (${unit})`}, ...(log ? {type: 'log', range: [floor, Math.log10(highest) + 0.5], exponentformat: 'power', dtick: 1} : {rangemode: 'tozero', range: [0, highest * 1.15]})},
       // Above the range, not on it: a label on the bar would cross the range's line.
-      annotations: rows.map((row, at) => ({x: at, y: row.high, text: words(row.middle), showarrow: false, yshift: 14})),
+      annotations: rows.map((row, at) => ({x: at, y: log ? Math.max(floor, Math.log10(row.high)) : row.high, text: words(row.middle), showarrow: false, yshift: 14})),
     },
     table: {
       rows: rows.map(({name, middle, low, high, runs}) => ({name, median: middle, ...(ranged ? {lowest: low, highest: high, runs} : {})})),
