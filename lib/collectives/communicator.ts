@@ -28,6 +28,7 @@ class TransportCommunicator implements Communicator {
   private readonly messages: Transport;
   private readonly groups: Communicator[] = [];
   private sequence = 0;
+  private sent = 0;
 
   constructor(private readonly raw: Transport) {
     this.rank = raw.rank;
@@ -50,7 +51,7 @@ class TransportCommunicator implements Communicator {
   private call(operation: OperationName, array: Numbers | null, {label = operation}: CallOptions, more: Partial<CallDescriptor> = {}): CallDescriptor {
     const sequence = this.sequence;
     this.sequence += 1;
-    return {operation, algorithm: null, op: null, root: null, length: array?.length ?? 0, type: array ? typeOf(array) : 'float32', sequence, label, ...more};
+    return {operation, algorithm: null, op: null, root: null, peer: null, length: array?.length ?? 0, type: array ? typeOf(array) : 'float32', sequence, label, ...more};
   }
 
   private algorithm(operation: StepOperation, array: Numbers, asked: Algorithm | undefined): Algorithm {
@@ -144,18 +145,30 @@ class TransportCommunicator implements Communicator {
     return result;
   }
 
+  /** Messages are no calls of all ranks: they take no number from those. */
+  private message(operation: 'send' | 'recv', array: Numbers, peer: number, label: string): CallDescriptor {
+    const call: CallDescriptor = {operation, algorithm: null, op: null, root: null, peer, length: array.length, type: typeOf(array), sequence: this.sent, label};
+    this.sent += 1;
+    this.raw.begin(call);
+    return call;
+  }
+
   async send(array: Numbers, {to, label = 'send'}: {to: number; label?: string}): Promise<void> {
     this.checkArray('send', array);
     if (this.checkRank('to', to) === this.rank) refuse(`rank ${to} cannot send to itself.`);
+    const call = this.message('send', array, to, label);
     this.ledgerOf.open('send', label, {sent: array.byteLength, received: 0, text: 'n to one rank'});
     await this.messages.send(bytesOf(array), to);
+    this.raw.finish(call);
   }
 
   async recv(array: Numbers, {from, label = 'recv'}: {from: number; label?: string}): Promise<void> {
     this.checkArray('recv', array);
     if (this.checkRank('from', from) === this.rank) refuse(`rank ${from} cannot receive from itself.`);
+    const call = this.message('recv', array, from, label);
     this.ledgerOf.open('recv', label, {sent: 0, received: array.byteLength, text: 'n from one rank'});
     await this.messages.recv(bytesOf(array), from);
+    this.raw.finish(call);
   }
 
   async barrier(options: {label?: string} = {}): Promise<void> {

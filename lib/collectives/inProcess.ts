@@ -91,6 +91,8 @@ class InProcessTransport implements Transport {
     if (calls.some((one) => key(one!) !== key(call))) throw mismatch(rank, calls as CallDescriptor[]);
   }
 
+  begin(): void {}
+
   finish(): void {}
 
   private box(from: number, to: number): Uint8Array[] {

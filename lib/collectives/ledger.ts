@@ -57,6 +57,7 @@ export function counted(transport: Transport, ledger: Ledger): Transport {
       return transport.exchange(out, to, into, from);
     },
     agree: (call, array) => transport.agree(call, array),
+    begin: (call) => transport.begin(call),
     finish: (call) => transport.finish(call),
     allocate: (length, type) => transport.allocate(length, type),
     group: (ranks) => transport.group(ranks),

@@ -5,6 +5,7 @@
 /** Numbers that travel. */
 export type Numbers = Float32Array | Int32Array;
 export type NumberType = 'float32' | 'int32';
+/** `mean` is the sum times fround(1/N), with the same bits on every rank; of Float32 alone. */
 export type ReduceOp = 'sum' | 'mean' | 'max';
 export type TransportKind = 'sharedMemory' | 'inProcess' | 'mpi';
 
@@ -22,10 +23,12 @@ export interface CallDescriptor {
   algorithm: Algorithm | null;
   op: ReduceOp | null;
   root: number | null;
+  /** Where a message goes to, or comes from; null in a collective call. */
+  peer: number | null;
   /** Elements of the whole array. */
   length: number;
   type: NumberType;
-  /** Counts the collective calls of this communicator from 0. */
+  /** Counts the collective calls of this communicator from 0; its messages (send, recv) have a count of their own. */
   sequence: number;
   /** What the caller calls it: 'gradients', 'metrics'; the ledger and the flight recorder show it. */
   label: string;
@@ -95,6 +98,8 @@ export interface Transport {
   exchange(out: Uint8Array, to: number, into: Uint8Array, from: number): Promise<void>;
   /** Tells all ranks what this one is about to do; throws COLLECTIVE_MISMATCH with both sides, TIMEOUT, or ABORTED. */
   agree(call: CallDescriptor, array?: Numbers): Promise<void>;
+  /** A message is about to be sent or received: the flight recorder opens its line. */
+  begin(call: CallDescriptor): void;
   /** The call is over; the flight recorder closes its line. */
   finish(call: CallDescriptor): void;
   allocate(length: number, type: NumberType): Promise<Numbers>;
@@ -119,6 +124,8 @@ export interface FlightRecord {
   sequence: number;
   operation: OperationName;
   label: string;
+  /** The other rank of a message. */
+  peer: number | null;
   length: number;
   type: NumberType;
   state: 'started' | 'finished';

@@ -1,4 +1,4 @@
-import {cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
@@ -12,7 +12,10 @@ const text = readFileSync(join(course, 'notebooks/14-practice.ipynb'), 'utf8');
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'writer-'));
-  cpSync(join(course, 'quizzes/practice.md'), join(folder, 'bank/practice.md'));
+  // One notebook of its own: other notebooks may repeat its questions.
+  mkdirSync(join(folder, 'bank'));
+  const bank = readFileSync(join(course, 'quizzes/practice.md'), 'utf8').replace(/^- notebooks: .*$/gm, '- notebooks: 14-practice');
+  writeFileSync(join(folder, 'bank/practice.md'), bank);
   cpSync(join(course, 'notebooks/14-practice.ipynb'), join(folder, 'notebooks/14-practice.ipynb'));
 });
 afterEach(() => rmSync(folder, {recursive: true, force: true}));

@@ -39,6 +39,7 @@ function read(words: Int32Array, at: number): CallDescriptor {
     algorithm: ALGORITHMS[words[at + 1]],
     op: REDUCTIONS[words[at + 2]],
     root: words[at + 3] === NO_ROOT ? null : words[at + 3],
+    peer: null,
     length: words[at + 4] + HIGH * words[at + 5],
     type: TYPES[words[at + 6]],
     sequence: words[at + 7],

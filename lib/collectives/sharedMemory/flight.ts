@@ -1,5 +1,5 @@
 /**
- * Either side. The flight recorder: each rank's last thousand collective calls, in shared memory, so that they can be read after
+ * Either side. The flight recorder: each rank's last thousand calls, in shared memory, so that they can be read after
  * the rank was killed.
  */
 import type {CallDescriptor, FlightRecord, NumberType, OperationName} from '../types';
@@ -11,7 +11,8 @@ export const TYPES: readonly NumberType[] = ['float32', 'int32'];
 const STARTED = 1;
 const FINISHED = 2;
 /** Float64 places of the two times, Int32 places of the rest, and the label's bytes, within a line. */
-const LINE = {startedAt: 0, finishedAt: 1, sequence: 4, operation: 5, type: 6, state: 7, length: 4, labelAt: 40};
+const LINE = {startedAt: 0, finishedAt: 1, sequence: 4, operation: 5, type: 6, state: 7, length: 4, peer: 10, labelAt: 44};
+const NO_PEER = -1;
 
 export class FlightRecorder {
   private readonly floats: Float64Array;
@@ -47,6 +48,7 @@ export class FlightRecorder {
     floats[at * 8 + LINE.length] = call.length;
     words[at * 16 + LINE.sequence] = call.sequence;
     words[at * 16 + LINE.operation] = OPERATIONS.indexOf(call.operation);
+    words[at * 16 + LINE.peer] = call.peer ?? NO_PEER;
     words[at * 16 + LINE.type] = TYPES.indexOf(call.type);
     words[at * 16 + LINE.state] = STARTED;
     this.bytes.set(this.label(call.label), at * RECORD_BYTES + LINE.labelAt);
@@ -71,6 +73,7 @@ export class FlightRecorder {
         sequence: this.words[at * 16 + LINE.sequence],
         operation: OPERATIONS[this.words[at * 16 + LINE.operation]],
         label: new TextDecoder().decode(label.slice()).replace(/\0+$/, ''),
+        peer: this.words[at * 16 + LINE.peer] === NO_PEER ? null : this.words[at * 16 + LINE.peer],
         length: this.floats[at * 8 + LINE.length],
         type: TYPES[this.words[at * 16 + LINE.type]],
         state: finished ? 'finished' : 'started',
@@ -82,7 +85,8 @@ export class FlightRecorder {
   }
 }
 
-/** `all-reduce 'gradients' number 17 of 1,863,690 float32`. */
-export function callWords({operation, label, sequence, length, type}: Pick<FlightRecord, 'operation' | 'label' | 'sequence' | 'length' | 'type'>): string {
-  return `${operation} '${label}' number ${sequence} of ${length.toLocaleString('en-US')} ${type}`;
+/** `allReduce 'gradients' number 17 of 1,863,690 float32`. */
+export function callWords({operation, label, peer, sequence, length, type}: Pick<FlightRecord, 'operation' | 'label' | 'peer' | 'sequence' | 'length' | 'type'>): string {
+  const way = peer === null ? '' : operation === 'send' ? ` to rank ${peer}` : ` from rank ${peer}`;
+  return `${operation} '${label}'${way} number ${sequence} of ${length.toLocaleString('en-US')} ${type}`;
 }

@@ -5,7 +5,7 @@ import {canShareMemory, createRegion, type RegionHandle} from '../../workers/sha
 import {ManyHandsError} from '../../base/errors';
 import type {FlightRecord} from '../types';
 import {callWords, FlightRecorder} from './flight';
-import {HEADER, layoutOf, RANK} from './layout';
+import {CHANNEL, HEADER, layoutOf, RANK} from './layout';
 import {Waiter} from './waits';
 
 /** How a rank finds its group; it crosses in a message. */
@@ -56,6 +56,11 @@ export function createSharedGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS}
       for (let rank = 0; rank < size; rank++) {
         const at = layout.rankAt(rank) / 4;
         waiter.wake(at + RANK.posted, at + RANK.sleepers);
+        for (let other = 0; other < size; other++) {
+          const channel = layout.channelAt(rank, other) / 4;
+          waiter.wake(channel + CHANNEL.written, channel + CHANNEL.writtenSleepers);
+          waiter.wake(channel + CHANNEL.read, channel + CHANNEL.readSleepers);
+        }
       }
     },
     flightRecords: read,

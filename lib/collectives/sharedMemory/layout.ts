@@ -5,7 +5,7 @@
 export const RECORDS = 1000;
 /** Bytes of one line of a flight recorder. */
 export const RECORD_BYTES = 64;
-export const LABEL_BYTES = 24;
+export const LABEL_BYTES = 20;
 
 const HEADER_BYTES = 4096;
 const RANK_BYTES = 512;

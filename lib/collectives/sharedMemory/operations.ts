@@ -3,6 +3,7 @@
  * all ranks map are worked on in place; others pass, slice by slice of every part, through the staging areas. Results are added in
  * rank order, so they have the same bits on every rank and in every run.
  */
+import {ManyHandsError} from '../../base/errors';
 import {partOf, partStart, type Numbers, type ReduceOp, type SharedOperations} from '../types';
 import {reduceInto} from './kernels';
 import type {SharedTransport} from './transport';
@@ -69,6 +70,7 @@ function staged(transport: SharedTransport, array: Numbers, what: Work): void {
 const writes = ({kind, root}: Work, rank: number) => kind !== 'reduce' || rank === root;
 
 function run(transport: SharedTransport, array: Numbers, what: Work): void {
+  if (what.op === 'mean' && array instanceof Int32Array) throw new ManyHandsError('INTERNAL', "internal: op 'mean' of an Int32Array reached the transport.");
   const all = transport.mirrors(array);
   if (!all) {
     staged(transport, array, what);

@@ -42,7 +42,7 @@ export class SharedTransport implements Transport {
   readonly region: SharedRegion;
   readonly words: Int32Array;
   readonly shared: SharedOperations;
-  /** The call that all ranks are in; what a timeout names. */
+  /** The call or message that this rank is in; what a timeout names. */
   call: CallDescriptor | null = null;
   private readonly waiter: Waiter;
   private readonly limits: WaitLimits;
@@ -51,6 +51,8 @@ export class SharedTransport implements Transport {
   private readonly regions: SharedRegion[] = [];
   private readonly subgroups: Array<SharedGroup | SharedTransport> = [];
   private arrivals = 0;
+  private agreements = 0;
+  private parent: SharedTransport | null = null;
   private allocations = 0;
   /** Whether the arrays of the call that is under way lie at the same place of one allocation on all ranks. */
   private direct = false;
@@ -62,7 +64,7 @@ export class SharedTransport implements Transport {
     this.region = attachRegion(handle.region);
     this.words = new Int32Array(this.region.buffer);
     this.waiter = new Waiter(this.words, this.region.address!, handle.size);
-    this.limits = {aborted: () => Atomics.load(this.words, HEADER.abort) !== 0, timeoutMs: handle.timeoutMs};
+    this.limits = {aborted: () => this.aborted(), timeoutMs: handle.timeoutMs};
     this.recorder = new FlightRecorder(this.region.buffer, this.layout, rank);
     this.channels = new Channels(this, this.waiter, this.limits);
     this.shared = sharedOperations(this);
@@ -86,12 +88,21 @@ export class SharedTransport implements Transport {
     }
   }
 
+  /** A subgroup's waits end with those of the group that it came from. */
+  private aborted(): boolean {
+    return Atomics.load(this.words, HEADER.abort) !== 0 || (this.parent?.aborted() ?? false);
+  }
+
+  private abortReason(): string {
+    if (this.parent && Atomics.load(this.words, HEADER.abort) === 0) return this.parent.abortReason();
+    return new TextDecoder().decode(new Uint8Array(this.region.buffer, HEADER.reasonAt, this.words[HEADER.reasonBytes]).slice());
+  }
+
   /** Throws why a wait ended. */
   fail(end: 'aborted' | 'timeout', waitedFor?: number): never {
     const call = this.call ? callWords(this.call) : 'its start';
     if (end === 'aborted') {
-      const reason = new TextDecoder().decode(new Uint8Array(this.region.buffer, HEADER.reasonAt, this.words[HEADER.reasonBytes]).slice());
-      throw new ManyHandsError('ABORTED', `rank ${this.rank} stopped in ${call}: ${reason}.`);
+      throw new ManyHandsError('ABORTED', `rank ${this.rank} stopped in ${call}: ${this.abortReason()}.`);
     }
     const missing = waitedFor !== undefined ? [waitedFor] : Array.from({length: this.size}, (_, rank) => rank).filter((rank) => ((Atomics.load(this.words, this.place(rank) + RANK.posted) - this.arrivals) | 0) < 0);
     const where = missing.map((rank) => {
@@ -102,10 +113,10 @@ export class SharedTransport implements Transport {
   }
 
   async agree(call: CallDescriptor, array?: Numbers): Promise<void> {
-    this.call = call;
-    this.recorder.start(call, machineMs());
+    this.begin(call);
     const allocation = array && allocated.get(array.buffer as ArrayBuffer);
-    const parity = call.sequence & 1;
+    const parity = this.agreements & 1;
+    this.agreements += 1;
     const at = (rank: number) => this.place(rank) + RANK.descriptors + parity * RANK.descriptorWords;
     descriptorWords(call, allocation?.id ?? 0, array && allocation ? array.byteOffset / 4 : 0, this.words, at(this.rank));
     this.meet();
@@ -116,6 +127,11 @@ export class SharedTransport implements Transport {
       if (agreed === 'otherPlace') this.direct = false;
       else if (agreed === 'other') throw agreementError(this.words, at, this.rank, this.size);
     }
+  }
+
+  begin(call: CallDescriptor): void {
+    this.call = call;
+    this.recorder.start(call, machineMs());
   }
 
   finish(): void {
@@ -191,12 +207,6 @@ export class SharedTransport implements Transport {
     this.subgroups.push(...(group ? [group] : []), joined);
     joined.meet();
     return joined;
-  }
-
-  /** A subgroup's waits end with those of the group that it came from. */
-  set parent(parent: SharedTransport) {
-    const own = this.limits.aborted;
-    this.limits.aborted = () => own() || parent.limits.aborted();
   }
 
   close(): void {

@@ -45,7 +45,7 @@ export class Waiter {
   private readonly timeout = new BigInt64Array(2);
 
   constructor(private readonly words: Int32Array, private readonly address: bigint, ranks: number) {
-    // A rank that spins would keep a core from the one that it waits for.
+    // A rank that spins would keep a core from the one that it waits for. Helper threads are not counted: they wait while others compute, mostly for longer than they spin.
     this.spins = ranks <= physicalCores();
   }
 
