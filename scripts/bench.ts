@@ -5,7 +5,7 @@ import {join} from 'node:path';
 
 const folder = join(__dirname, 'bench');
 /** What the benches share, no bench itself. */
-const SHARED = ['kernelTimes.js', 'report.js', 'trainCases.js'];
+const SHARED = ['allreduceProgram.js', 'kernelTimes.js', 'report.js', 'trainCases.js'];
 
 const benches = readdirSync(folder)
   .filter((file) => file.endsWith('.js') && !SHARED.includes(file))

@@ -26,7 +26,10 @@ export function moduleUrl(specifier: string): string {
 export async function importModule(specifier: string): Promise<Record<string, unknown>> {
   const url = moduleUrl(specifier);
   try {
-    return (await import(url)) as Record<string, unknown>;
+    const found = (await import(url)) as Record<string, unknown>;
+    // A module compiled to CommonJS: Node puts all of its exports under `default`.
+    const {default: inner} = found as {default?: {__esModule?: boolean}};
+    return inner?.__esModule ? (inner as Record<string, unknown>) : found;
   } catch (error) {
     throw new ManyHandsError('BAD_OPTION', `the module ${specifier} does not load: ${messageOf(error)}`, {cause: error});
   }

@@ -2,8 +2,8 @@
  * Either side. A rank's communicator over any transport: checks the call, has all ranks agree on it, runs its algorithm, and keeps the ledger.
  */
 import {ManyHandsError, oneOf, shown} from '../base/errors';
-import {algorithmFor, type StepOperation} from './algorithms';
-import {counted, Ledger, SHARED_TRAFFIC} from './ledger';
+import {algorithmFor, type Step, type StepOperation} from './algorithms';
+import {counted, Ledger, SHARED_TRAFFIC, type Bytes} from './ledger';
 import {bytesOf, runSteps} from './runSteps';
 import {
   partOf, partStart, type Algorithm, type CallDescriptor, type CallOptions, type Communicator, type LedgerLine, type Numbers, type NumberType, type OperationName,
@@ -20,6 +20,19 @@ function refuse(message: string): never {
 
 const typeOf = (array: Numbers): NumberType => (array instanceof Float32Array ? 'float32' : 'int32');
 
+interface Prepared {
+  operation: StepOperation;
+  length: number;
+  asked: Algorithm | undefined;
+  label: string;
+  root: number | null;
+  algorithm: Algorithm;
+  /** Null for `shared`. */
+  steps: Step[] | null;
+  bytes: Bytes;
+  text: string;
+}
+
 class TransportCommunicator implements Communicator {
   readonly rank: number;
   readonly size: number;
@@ -27,6 +40,7 @@ class TransportCommunicator implements Communicator {
   private readonly ledgerOf: Ledger;
   private readonly messages: Transport;
   private readonly groups: Communicator[] = [];
+  private last: Prepared | null = null;
   private sequence = 0;
   private sent = 0;
 
@@ -48,10 +62,10 @@ class TransportCommunicator implements Communicator {
     return refuse(`${what} must be a rank from 0 to ${this.size - 1}; it is ${shown(rank)}.`);
   }
 
-  private call(operation: OperationName, array: Numbers | null, {label = operation}: CallOptions, more: Partial<CallDescriptor> = {}): CallDescriptor {
+  private call(operation: OperationName, length: number, type: NumberType, label: string, algorithm: Algorithm | null = null, op: ReduceOp | null = null, root: number | null = null): CallDescriptor {
     const sequence = this.sequence;
     this.sequence += 1;
-    return {operation, algorithm: null, op: null, root: null, peer: null, length: array?.length ?? 0, type: array ? typeOf(array) : 'float32', sequence, label, ...more};
+    return {operation, algorithm, op, root, peer: null, length, type, sequence, label};
   }
 
   private algorithm(operation: StepOperation, array: Numbers, asked: Algorithm | undefined): Algorithm {
@@ -62,6 +76,21 @@ class TransportCommunicator implements Communicator {
     return operation === 'allReduce' && array.byteLength < RING_FROM_BYTES ? 'recursive' : 'ring';
   }
 
+  /** What calls of one form do and send: worked out once, since a program mostly repeats its last call. */
+  private prepare(operation: StepOperation, array: Numbers, asked: Algorithm | undefined, label: string, root: number | null): Prepared {
+    const {last} = this;
+    if (last && last.operation === operation && last.length === array.length && last.asked === asked && last.label === label && last.root === root) return last;
+    const algorithm = this.algorithm(operation, array, asked);
+    const textbook = algorithm === 'shared' ? null : algorithmFor(operation, algorithm);
+    const elements = (textbook ?? SHARED_TRAFFIC[operation]).traffic(this.rank, array.length, this.size, root ?? 0);
+    return (this.last = {
+      operation, length: array.length, asked, label, root, algorithm,
+      steps: textbook?.steps(this.size, root ?? 0) ?? null,
+      bytes: {sent: 4 * elements.sent, received: 4 * elements.received},
+      text: textbook?.trafficText ?? SHARED_TRAFFIC[operation].text,
+    });
+  }
+
   /** One of the five operations that have algorithms. */
   private async collective(operation: StepOperation, array: Numbers, options: ReduceOptions & {root?: number}, reduces: boolean, rooted: boolean): Promise<void> {
     this.checkArray(operation, array);
@@ -69,21 +98,18 @@ class TransportCommunicator implements Communicator {
     if (op !== null && !OPS.includes(op)) refuse(`op must be ${oneOf(OPS)}; it is ${shown(op)}.`);
     if (op === 'mean' && array instanceof Int32Array) refuse("op 'mean' of an Int32Array would cut off fractions: copy it into a Float32Array, or take the 'sum'.");
     const root = rooted ? this.checkRank('root', options.root ?? 0) : null;
-    const algorithm = this.algorithm(operation, array, options.algorithm);
-    const textbook = algorithm === 'shared' ? null : algorithmFor(operation, algorithm);
-    const steps = textbook?.steps(this.size, root ?? 0);
-    const call = this.call(operation, array, options, {algorithm, op, root});
-    const {traffic} = textbook ?? SHARED_TRAFFIC[operation];
-    const elements = traffic(this.rank, array.length, this.size, root ?? 0);
-    const bytes = {sent: 4 * elements.sent, received: 4 * elements.received};
-    await this.raw.agree(call, array);
-    this.ledgerOf.open(operation, call.label, {...bytes, text: textbook?.trafficText ?? SHARED_TRAFFIC[operation].text});
+    const {algorithm, steps, bytes, label, text} = this.prepare(operation, array, options.algorithm, options.label ?? operation, root);
+    const call = this.call(operation, array.length, typeOf(array), label, algorithm, op, root);
+    // Where ranks share memory a rank blocks, and there is nothing to await.
+    const agreed = this.raw.agree(call, array);
+    if (agreed) await agreed;
+    this.ledgerOf.open(this.ledgerOf.line(operation, label, text), bytes);
     if (steps) await this.bySteps(operation, steps, array, op ?? 'sum', root);
-    else await this.byMemory(operation, array, op ?? 'sum', root ?? 0, bytes);
+    else this.byMemory(operation, array, op ?? 'sum', root ?? 0, bytes);
     this.raw.finish(call);
   }
 
-  private async bySteps(operation: StepOperation, steps: ReturnType<ReturnType<typeof algorithmFor>['steps']>, array: Numbers, op: ReduceOp, root: number | null): Promise<void> {
+  private async bySteps(operation: StepOperation, steps: Step[], array: Numbers, op: ReduceOp, root: number | null): Promise<void> {
     // On its way to the root a sum stands on other ranks, whose arrays stay as they are.
     const work = operation === 'reduce' && this.rank !== root ? array.slice() : array;
     await runSteps(steps, this.messages, work, op);
@@ -93,13 +119,13 @@ class TransportCommunicator implements Communicator {
     for (let i = 0; i < result.length; i++) result[i] *= by;
   }
 
-  private async byMemory(operation: StepOperation, array: Numbers, op: ReduceOp, root: number, bytes: {sent: number; received: number}): Promise<void> {
+  private byMemory(operation: StepOperation, array: Numbers, op: ReduceOp, root: number, bytes: Bytes): void {
     const shared = this.raw.shared!;
-    if (operation === 'allReduce') await shared.allReduce(array, op);
-    else if (operation === 'reduce') await shared.reduce(array, op, root);
-    else if (operation === 'reduceScatter') await shared.reduceScatter(array, op);
-    else if (operation === 'allGather') await shared.allGather(array);
-    else await shared.broadcast(array, root);
+    if (operation === 'allReduce') shared.allReduce(array, op);
+    else if (operation === 'reduce') shared.reduce(array, op, root);
+    else if (operation === 'reduceScatter') shared.reduceScatter(array, op);
+    else if (operation === 'allGather') shared.allGather(array);
+    else shared.broadcast(array, root);
     this.ledgerOf.count(bytes.sent, bytes.received);
   }
 
@@ -127,11 +153,11 @@ class TransportCommunicator implements Communicator {
   async allToAll<T extends Numbers>(array: T, options: CallOptions = {}): Promise<T> {
     this.checkArray('allToAll', array);
     const {rank, size} = this;
-    const call = this.call('allToAll', array, options);
+    const call = this.call('allToAll', array.length, typeOf(array), options.label ?? 'allToAll');
     const mine = partStart(rank + 1, array.length, size) - partStart(rank, array.length, size);
     const formula = {sent: 4 * (array.length - mine), received: 4 * (size - 1) * mine, text: 'sent n - len(r), received (N-1) len(r)'};
     await this.raw.agree(call, array);
-    this.ledgerOf.open('allToAll', call.label, formula);
+    this.ledgerOf.open(this.ledgerOf.line('allToAll', call.label, formula.text), formula);
     const type = array.constructor as new (length: number) => T;
     const result = new type(size * mine);
     const place = (of: number) => result.subarray(of * mine, (of + 1) * mine) as T;
@@ -157,7 +183,7 @@ class TransportCommunicator implements Communicator {
     this.checkArray('send', array);
     if (this.checkRank('to', to) === this.rank) refuse(`rank ${to} cannot send to itself.`);
     const call = this.message('send', array, to, label);
-    this.ledgerOf.open('send', label, {sent: array.byteLength, received: 0, text: 'n to one rank'});
+    this.ledgerOf.open(this.ledgerOf.line('send', label, 'n to one rank'), {sent: array.byteLength, received: 0});
     await this.messages.send(bytesOf(array), to);
     this.raw.finish(call);
   }
@@ -166,13 +192,13 @@ class TransportCommunicator implements Communicator {
     this.checkArray('recv', array);
     if (this.checkRank('from', from) === this.rank) refuse(`rank ${from} cannot receive from itself.`);
     const call = this.message('recv', array, from, label);
-    this.ledgerOf.open('recv', label, {sent: 0, received: array.byteLength, text: 'n from one rank'});
+    this.ledgerOf.open(this.ledgerOf.line('recv', label, 'n from one rank'), {sent: 0, received: array.byteLength});
     await this.messages.recv(bytesOf(array), from);
     this.raw.finish(call);
   }
 
   async barrier(options: {label?: string} = {}): Promise<void> {
-    const call = this.call('barrier', null, options);
+    const call = this.call('barrier', 0, 'float32', options.label ?? 'barrier');
     await this.raw.agree(call);
     this.raw.finish(call);
   }
@@ -181,7 +207,7 @@ class TransportCommunicator implements Communicator {
   allocate(length: number, type: 'int32'): Promise<Int32Array>;
   async allocate(length: number, type: NumberType): Promise<Numbers> {
     if (!Number.isInteger(length) || length < 0) refuse(`allocate wants a number of elements from 0; it is ${shown(length)}.`);
-    const call = this.call('allocate', null, {}, {length, type});
+    const call = this.call('allocate', length, type, 'allocate');
     await this.raw.agree(call);
     const array = await this.raw.allocate(length, type);
     this.raw.finish(call);

@@ -4,9 +4,9 @@
 import type {Transport} from './types';
 import {partStart, type LedgerLine} from './types';
 
-type Bytes = {sent: number; received: number};
+export type Bytes = {sent: number; received: number};
 
-interface Line extends Bytes {
+export interface Line extends Bytes {
   formula: Bytes & {text: string};
 }
 
@@ -16,13 +16,18 @@ export class Ledger {
 
   constructor(private readonly rank: number) {}
 
-  /** What moves from now on belongs to this line, whose formula grows by `formula`. */
-  open(operation: string, label: string, formula: Bytes & {text: string}): void {
+  /** The line of an operation under a label; one whose formula is `text`. */
+  line(operation: string, label: string, text: string): Line {
     const name = label === operation ? operation : `${operation} ${label}`;
     let line = this.lines.get(name);
-    if (!line) this.lines.set(name, (line = {sent: 0, received: 0, formula: {sent: 0, received: 0, text: formula.text}}));
-    line.formula.sent += formula.sent;
-    line.formula.received += formula.received;
+    if (!line) this.lines.set(name, (line = {sent: 0, received: 0, formula: {sent: 0, received: 0, text}}));
+    return line;
+  }
+
+  /** What moves from now on belongs to this line, whose formula grows by `formula`. */
+  open(line: Line, {sent, received}: Bytes): void {
+    line.formula.sent += sent;
+    line.formula.received += received;
     this.current = line;
   }
 
@@ -65,11 +70,14 @@ export function counted(transport: Transport, ledger: Ledger): Transport {
   };
 }
 
+/** Up to so many elements each rank of a `shared` all-reduce reads the whole array of every other. */
+export const INLINE_ELEMENTS = 2048;
+
 /** Elements that the `shared` algorithm moves for rank r: it reads and writes only its own part, of all arrays. */
 export const SHARED_TRAFFIC: Record<'allReduce' | 'reduce' | 'reduceScatter' | 'allGather' | 'broadcast', {text: string; traffic(rank: number, n: number, size: number, root: number): Bytes}> = {
   allReduce: {
-    text: '(N-1) len(r) + n - len(r) each way, len(r) = n/N: 2 (N-1)/N n',
-    traffic: (rank, n, size) => ({sent: n - own(rank, n, size) + (size - 1) * own(rank, n, size), received: (size - 1) * own(rank, n, size) + n - own(rank, n, size)}),
+    text: `(N-1) len(r) + n - len(r) each way, len(r) = n/N: 2 (N-1)/N n; (N-1) n of arrays up to ${INLINE_ELEMENTS} elements`,
+    traffic: (rank, n, size) => n <= INLINE_ELEMENTS ? {sent: (size - 1) * n, received: (size - 1) * n} : ({sent: n - own(rank, n, size) + (size - 1) * own(rank, n, size), received: (size - 1) * own(rank, n, size) + n - own(rank, n, size)}),
   },
   reduceScatter: {
     text: 'sent n - len(r), received (N-1) len(r), len(r) = n/N: (N-1)/N n',

@@ -97,7 +97,7 @@ export interface Transport {
   /** Both at once: no deadlock where every rank sends before it receives. */
   exchange(out: Uint8Array, to: number, into: Uint8Array, from: number): Promise<void>;
   /** Tells all ranks what this one is about to do; throws COLLECTIVE_MISMATCH with both sides, TIMEOUT, or ABORTED. */
-  agree(call: CallDescriptor, array?: Numbers): Promise<void>;
+  agree(call: CallDescriptor, array?: Numbers): void | Promise<void>;
   /** A message is about to be sent or received: the flight recorder opens its line. */
   begin(call: CallDescriptor): void;
   /** The call is over; the flight recorder closes its line. */
@@ -109,13 +109,13 @@ export interface Transport {
   close(): void;
 }
 
-/** The `shared` algorithm's own versions; byte counts of each are the formula's. */
+/** The `shared` algorithm's own versions: they block until they are done. Byte counts of each are the formula's. */
 export interface SharedOperations {
-  broadcast(array: Numbers, root: number): Promise<void>;
-  reduce(array: Numbers, op: ReduceOp, root: number): Promise<void>;
-  allReduce(array: Numbers, op: ReduceOp): Promise<void>;
-  reduceScatter(array: Numbers, op: ReduceOp): Promise<void>;
-  allGather(array: Numbers): Promise<void>;
+  broadcast(array: Numbers, root: number): void;
+  reduce(array: Numbers, op: ReduceOp, root: number): void;
+  allReduce(array: Numbers, op: ReduceOp): void;
+  reduceScatter(array: Numbers, op: ReduceOp): void;
+  allGather(array: Numbers): void;
 }
 
 /** One line of the flight recorder. */

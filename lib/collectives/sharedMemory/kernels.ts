@@ -114,9 +114,11 @@ export function reduceInto(from: Numbers[], op: ReduceOp, into: Numbers[]): void
   for (let at = 0; at < length; at += block) {
     const end = Math.min(at + block, length);
     const bytes = Math.ceil((end - at) / 4) * 16;
-    memory.set(from[0].subarray(at, end), 0);
+    // A view costs as much as a short copy.
+    const whole = end - at === length;
+    memory.set(whole ? from[0] : from[0].subarray(at, end), 0);
     for (let r = 1; r < from.length; r++) {
-      memory.set(from[r].subarray(at, end), block);
+      memory.set(whole ? from[r] : from[r].subarray(at, end), block);
       combine(0, BLOCK_BYTES, bytes);
     }
     if (op === 'mean') kernels.scale(0, bytes, Math.fround(1 / from.length));

@@ -1,6 +1,7 @@
 /**
  * Worker side. The `shared` algorithm: each rank works on its own part of the numbers, straight from the memory of all. Arrays that
- * all ranks map are worked on in place; others pass, slice by slice of every part, through the staging areas. Results are added in
+ * all ranks map are worked on in place; others pass, slice by slice of every part, through the staging areas. Short ones come with the
+ * agreement, and every rank adds them up for itself. Results are added in
  * rank order, so they have the same bits on every rank and in every run.
  */
 import {ManyHandsError} from '../../base/errors';
@@ -71,6 +72,10 @@ const writes = ({kind, root}: Work, rank: number) => kind !== 'reduce' || rank =
 
 function run(transport: SharedTransport, array: Numbers, what: Work): void {
   if (what.op === 'mean' && array instanceof Int32Array) throw new ManyHandsError('INTERNAL', "internal: op 'mean' of an Int32Array reached the transport.");
+  if (transport.inlined) {
+    reduceInto(transport.inlined, what.op, [array]);
+    return;
+  }
   const all = transport.mirrors(array);
   if (!all) {
     staged(transport, array, what);
@@ -83,10 +88,10 @@ function run(transport: SharedTransport, array: Numbers, what: Work): void {
 
 export function sharedOperations(transport: SharedTransport): SharedOperations {
   return {
-    broadcast: async (array, root) => run(transport, array, {kind: 'broadcast', op: 'sum', root}),
-    reduce: async (array, op, root) => run(transport, array, {kind: 'reduce', op, root}),
-    allReduce: async (array, op) => run(transport, array, {kind: 'allReduce', op, root: 0}),
-    reduceScatter: async (array, op) => run(transport, array, {kind: 'reduceScatter', op, root: 0}),
-    allGather: async (array) => run(transport, array, {kind: 'allGather', op: 'sum', root: 0}),
+    broadcast: (array, root) => run(transport, array, {kind: 'broadcast', op: 'sum', root}),
+    reduce: (array, op, root) => run(transport, array, {kind: 'reduce', op, root}),
+    allReduce: (array, op) => run(transport, array, {kind: 'allReduce', op, root: 0}),
+    reduceScatter: (array, op) => run(transport, array, {kind: 'reduceScatter', op, root: 0}),
+    allGather: (array) => run(transport, array, {kind: 'allGather', op: 'sum', root: 0}),
   };
 }

@@ -9,6 +9,7 @@ import {Channels} from './channels';
 import {agreementError, descriptorWords, sameCall} from './agreement';
 import {callWords, FlightRecorder} from './flight';
 import {createSharedGroup, type SharedGroup, type SharedGroupHandle} from './group';
+import {INLINE_ELEMENTS} from '../ledger';
 import {HEADER, layoutOf, RANK, type Layout} from './layout';
 import {sharedOperations} from './operations';
 import {Waiter, type WaitLimits} from './waits';
@@ -35,6 +36,9 @@ export function sharedArrayHandles(array: Numbers): SharedArrayHandle | null {
   return allocated.get(array.buffer as ArrayBuffer)?.handle ?? null;
 }
 
+/** Short arrays are not worth a second meeting of all ranks: each adds up all of them for itself. */
+const travelsInline = ({operation, algorithm, length}: CallDescriptor) => operation === 'allReduce' && algorithm === 'shared' && length <= INLINE_ELEMENTS;
+
 export class SharedTransport implements Transport {
   readonly kind = 'sharedMemory';
   readonly size: number;
@@ -54,6 +58,9 @@ export class SharedTransport implements Transport {
   private agreements = 0;
   private parent: SharedTransport | null = null;
   private allocations = 0;
+  /** Every rank's numbers of the call that is under way, where they came with the agreement. */
+  inlined: Numbers[] | null = null;
+  private readonly inlineCache: Array<{type: unknown; length: number; views: Numbers[]}> = [];
   /** Whether the arrays of the call that is under way lie at the same place of one allocation on all ranks. */
   private direct = false;
 
@@ -112,13 +119,15 @@ export class SharedTransport implements Transport {
     throw new ManyHandsError('TIMEOUT', `rank ${this.rank} waited ${this.limits.timeoutMs / 1000} s in ${call} for ${where.join(' and ')}. Look for what keeps it: an endless loop, a call that only some ranks make; raise timeoutMs where a step may take longer.`);
   }
 
-  async agree(call: CallDescriptor, array?: Numbers): Promise<void> {
+  agree(call: CallDescriptor, array?: Numbers): void {
     this.begin(call);
     const allocation = array && allocated.get(array.buffer as ArrayBuffer);
     const parity = this.agreements & 1;
     this.agreements += 1;
     const at = (rank: number) => this.place(rank) + RANK.descriptors + parity * RANK.descriptorWords;
     descriptorWords(call, allocation?.id ?? 0, array && allocation ? array.byteOffset / 4 : 0, this.words, at(this.rank));
+    this.inlined = array && travelsInline(call) ? this.inlineViews(array, parity) : null;
+    this.inlined?.[this.rank].set(array!);
     this.meet();
     this.direct = allocation !== undefined;
     for (let rank = 0; rank < this.size; rank++) {
@@ -127,6 +136,16 @@ export class SharedTransport implements Transport {
       if (agreed === 'otherPlace') this.direct = false;
       else if (agreed === 'other') throw agreementError(this.words, at, this.rank, this.size);
     }
+  }
+
+  /** Views of all ranks' room for numbers of this parity; kept, since a program mostly repeats its last call. */
+  private inlineViews(array: Numbers, parity: number): Numbers[] {
+    const type = array.constructor as new (buffer: ArrayBuffer, at: number, length: number) => Numbers;
+    const kept = this.inlineCache[parity];
+    if (kept && kept.type === type && kept.length === array.length) return kept.views;
+    const views = Array.from({length: this.size}, (_, rank) => new type(this.region.buffer, this.layout.inlineAt(rank, parity), array.length));
+    this.inlineCache[parity] = {type, length: array.length, views};
+    return views;
   }
 
   begin(call: CallDescriptor): void {
