@@ -28,5 +28,6 @@ export async function train(model: tf.LayersModel, data: Data, options: TrainOpt
     signal: options.signal,
     bucketBytes: 0,
     collectiveTimeoutMs: 0,
+    together: false,
   });
 }

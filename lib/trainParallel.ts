@@ -4,6 +4,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import type {Data} from './base/arrays';
 import {ManyHandsError} from './base/errors';
+import type {DeviceUse} from './base/events';
 import {parseBytes} from './base/units';
 import {sharedMemoryAvailable} from './collectives/sharedMemory';
 import {launch} from './run/launch';
@@ -14,6 +15,13 @@ import {teamDevices} from './run/teamDevices';
 
 const BUCKET_BYTES = 4 * 2 ** 20;
 const TIMEOUT_MS = 30_000;
+const TOGETHER = 'Processes cannot share memory here (the package koffi does not load: see `npm run doctor`), so all ranks take turns in one process: the numbers are the same, nothing is faster, no trace is kept, and memory counts all ranks at once.';
+
+function requireOneDevice(devices: DeviceUse[]): void {
+  const ids = [...new Set(devices.map(({id}) => id))];
+  if (ids.length > 1) throw new ManyHandsError('DEVICE', `devices names ${ids.join(' and ')}, which takes a process each, and processes cannot share memory here: the package koffi does not load. Run \`npm run doctor\`, or name one device.`);
+}
+
 /**
  * Trains a compiled `model` on `data` on several devices at once; afterwards `model` and its optimizer hold what was learned.
  * `batchSize` is the global batch, divided over the devices; with the same seed every step equals that of `train`, up to the order
@@ -27,13 +35,14 @@ export async function trainParallel(model: tf.LayersModel, data: Data, options: 
   const plan = choosePlan(strategy, devices.length, options.microBatches);
   if (plan.microBatches > checked.batchSize) throw new ManyHandsError('BAD_OPTION', `microBatches must be at most batchSize, which is ${checked.batchSize}; it is ${plan.microBatches}.`);
   const bytes = bucketBytes === undefined ? BUCKET_BYTES : parseBytes(bucketBytes, 'bucketBytes');
-  if (devices.length > 1 && !sharedMemoryAvailable()) {
-    throw new ManyHandsError('DEVICE', 'workers reach each other through shared memory, which needs the package koffi, and it could not be loaded here: run `npm run doctor`, or train on one device.');
-  }
+  const together = devices.length > 1 && !sharedMemoryAvailable();
+  if (together) requireOneDevice(devices);
   return launch(model, data, {
-    checked: {...checked, microBatches: plan.microBatches},
+    // Ranks that take turns have no times of their own.
+    checked: {...checked, microBatches: plan.microBatches, ...(together ? {trace: 'none' as const} : {})},
     devices,
-    plan,
+    plan: together ? {...plan, reason: `${plan.reason} ${TOGETHER}`} : plan,
+    together,
     strategy: devices.length === 1 ? 'one device' : 'dataParallel',
     callbacks: rest.callbacks,
     signal: rest.signal,

@@ -9,12 +9,12 @@ import type {RegionHandle} from '../workers/sharedRegion';
 import type {CheckedOptions} from './options';
 import type {PlacedData} from './placeData';
 
-/** The ranks that train together: a group for what a rank does itself, and one for the buckets that its helper thread reduces. */
+/** The ranks that train together. */
 export interface Team {
   size: number;
-  main: SharedGroupHandle;
-  buckets: SharedGroupHandle;
   bucketBytes: number;
+  /** A group for what a rank does itself, and one for the buckets that its helper thread reduces; null where all ranks share one process. */
+  groups: {main: SharedGroupHandle; buckets: SharedGroupHandle} | null;
 }
 
 export interface TrainJob {
@@ -56,6 +56,12 @@ export interface TrainAnswer {
 export interface ModelState {
   region: RegionHandle;
   optimizerState: OptimizerState;
+}
+
+/** All ranks' jobs for one process, where processes cannot share memory. */
+export interface TogetherJob {
+  jobs: TrainJob[];
+  timeoutMs: number;
 }
 
 export interface TrainDone {

@@ -11,11 +11,11 @@ import {createSharedGroup, type SharedGroup} from '../collectives/sharedMemory';
 import {describeModel} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import {modelBytes, writeModel} from '../model/weights';
-import {WorkerGroup} from '../workers/group';
+import {WorkerGroup, type GroupHandlers} from '../workers/group';
 import {createRegion, type SharedRegion} from '../workers/sharedRegion';
 import {checkData} from './checkData';
 import {stopOnInterrupt} from './interrupt';
-import type {Team, TrainAsk, TrainDone, TrainJob, TrainTell} from './jobTypes';
+import type {Team, TogetherJob, TrainAsk, TrainDone, TrainJob, TrainTell} from './jobTypes';
 import type {CheckedOptions, TrainOptions} from './options';
 import {isModule, placeArrays, readArrays, type PlacedData} from './placeData';
 import {writeRecord} from './record';
@@ -37,6 +37,8 @@ export interface Launch {
   bucketBytes: number;
   /** How long a rank waits for another, in milliseconds. */
   collectiveTimeoutMs: number;
+  /** Whether all ranks take turns in one process, where processes cannot share memory. */
+  together: boolean;
 }
 
 /** Checks data that is given as arrays against the model and copies it into shared memory. */
@@ -53,14 +55,15 @@ function numbers(weights: CheckedOptions['sampleWeight']): Float32Array | null {
   return Float32Array.from(weights instanceof tf.Tensor ? (weights.dataSync() as Float32Array) : weights);
 }
 
-/** The two groups of a team; none on one device. */
+/** The two groups of a team of processes; none on one device, nor where all ranks share a process. */
 class Groups {
   private readonly groups: SharedGroup[];
   readonly team: Team | null;
 
-  constructor(size: number, bucketBytes: number, timeoutMs: number) {
-    this.groups = size > 1 ? [createSharedGroup(size, {timeoutMs}), createSharedGroup(size, {timeoutMs})] : [];
-    this.team = size > 1 ? {size, main: this.groups[0].handle, buckets: this.groups[1].handle, bucketBytes} : null;
+  constructor(size: number, {bucketBytes, together, collectiveTimeoutMs: timeoutMs}: Launch) {
+    this.groups = size > 1 && !together ? [createSharedGroup(size, {timeoutMs}), createSharedGroup(size, {timeoutMs})] : [];
+    const [main, buckets] = this.groups;
+    this.team = size > 1 ? {size, bucketBytes, groups: together ? null : {main: main.handle, buckets: buckets.handle}} : null;
   }
 
   abort(reason: string): void {
@@ -93,17 +96,19 @@ function makeJobs(model: tf.LayersModel, description: ModelDescription, data: Da
   }));
 }
 
-async function runOn(workers: WorkerGroup, run: TrainRun, jobs: TrainJob[], groups: Groups, signal: AbortSignal): Promise<TrainDone[]> {
+async function runOn(workers: WorkerGroup, run: TrainRun, jobs: TrainJob[], groups: Groups, how: Launch, signal: AbortSignal): Promise<TrainDone[]> {
   const {epochs, initialEpoch, batchSize, verbose, timeoutMs} = run.options;
   await run.callbacks.begin({epochs, initialEpoch, batchSize, verbose});
-  const done = (await workers.run('train', jobs, {
+  const handlers: GroupHandlers = {
     signal,
-    timeoutMs: groups.team ? 0 : timeoutMs,
+    timeoutMs: groups.team?.groups ? 0 : timeoutMs,
     abort: (reason) => groups.abort(reason),
     onTell: (_, value) => run.hear(value as TrainTell),
     onAsk: (rank, value) => run.answer(rank, value as TrainAsk),
     onOutput: (rank, stream, text) => emitRun({type: 'output', run: run.id, rank, stream, text}),
-  })) as TrainDone[];
+  };
+  const together: TogetherJob = {jobs, timeoutMs: how.collectiveTimeoutMs};
+  const done = (how.together ? ((await workers.run('trainTogether', [together], handlers)) as [TrainDone[]])[0] : await workers.run('train', jobs, handlers)) as TrainDone[];
   takeState(run.model, jobs[0].model, done[0].model!);
   await run.callbacks.end();
   return done;
@@ -121,13 +126,13 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
   let groups: Groups | null = null;
   try {
     const run = new TrainRun(model, description, checked, devices, how.strategy, how.callbacks);
-    groups = new Groups(devices.length, how.bucketBytes, how.collectiveTimeoutMs);
+    groups = new Groups(devices.length, how);
     const jobs = makeJobs(model, description, data, how, run, groups.team, regions);
-    const workers = await WorkerGroup.take(devices.map(({id, threads}) => ({entry: WORKER, device: id, threads})));
+    const workers = await WorkerGroup.take((how.together ? devices.slice(0, 1) : devices).map(({id, threads}) => ({entry: WORKER, device: id, threads})));
     const started = performance.now();
     let done: TrainDone[];
     try {
-      done = await runOn(workers, run, jobs, groups, interrupt.signal);
+      done = await runOn(workers, run, jobs, groups, how, interrupt.signal);
     } catch (error) {
       run.end(started, error as Error);
       throw error;

@@ -2,22 +2,26 @@
  * Worker side. A rank's part in a team: its end of the groups, the strategy on it, and what all of it sent.
  */
 import {createCommunicator} from '../collectives/communicator';
+import {createInProcessGroup} from '../collectives/inProcess';
 import {joinSharedGroup, sharedArrayHandles} from '../collectives/sharedMemory';
 import type {Communicator, LedgerLine} from '../collectives/types';
 import {ManyHandsError} from '../base/errors';
-import {ThreadLane, type BucketLane, type LaneReport} from '../dataParallel/bucketLane';
-import {DataParallel, type Updated} from '../dataParallel/dataParallel';
+import {DirectLane, ThreadLane, type BucketLane, type LaneOperation, type LaneReport} from '../dataParallel/bucketLane';
+import type {Bucket} from '../dataParallel/buckets';
+import {DataParallel, type OpenLane, type Updated} from '../dataParallel/dataParallel';
 import type {Values} from '../step/objective';
 import type {Stepper} from '../step/trainStep';
 import type {SpanRecorder} from '../trace/spans';
 import type {Team} from './jobTypes';
+
+type MakeLane = (flat: Float32Array, buckets: Bucket[], operation: LaneOperation) => BucketLane;
 
 export class Teammate {
   private parallel: DataParallel | null = null;
   private lane: BucketLane | null = null;
   private report: LaneReport | null = null;
 
-  constructor(private readonly comm: Communicator, private readonly team: Team) {}
+  constructor(private readonly comm: Communicator, private readonly bucketBytes: number, private readonly makeLane: MakeLane) {}
 
   get size(): number {
     return this.comm.size;
@@ -25,22 +29,12 @@ export class Teammate {
 
   /** `recorder` is null where nothing is traced. */
   strategy(recorder: SpanRecorder | null): DataParallel {
-    const {comm, team} = this;
-    this.parallel = new DataParallel(
-      comm,
-      async (length, buckets, operation) => {
-        const flat = await comm.allocate(length, 'float32');
-        const array = sharedArrayHandles(flat);
-        if (!array) throw new ManyHandsError('INTERNAL', 'internal: the gradient buffer is not in shared memory.');
-        const ranges = buckets.map(({start, end}) => ({start, end}));
-        const lane = new ThreadLane({group: team.buckets, rank: comm.rank, array, buckets: ranges, operation});
-        this.lane = lane;
-        return {flat, lane};
-      },
-      team.bucketBytes,
-      recorder,
-    );
-    return this.parallel;
+    const open: OpenLane = async (length, buckets, operation) => {
+      const flat = await this.comm.allocate(length, 'float32');
+      this.lane = this.makeLane(flat, buckets, operation);
+      return {flat, lane: this.lane};
+    };
+    return (this.parallel = new DataParallel(this.comm, open, this.bucketBytes, recorder));
   }
 
   /** Rank 0's bytes reach every rank's `buffer`. */
@@ -79,7 +73,26 @@ export class Teammate {
   }
 }
 
-/** Joins the team's groups as `rank`. */
-export function joinTeam(rank: number, team: Team): Teammate {
-  return new Teammate(createCommunicator(joinSharedGroup(team.main, rank)), team);
+/** Joins the groups of a team of processes as `rank`. */
+export function joinTeam(rank: number, {groups, bucketBytes}: Team): Teammate {
+  if (!groups) throw new ManyHandsError('INTERNAL', 'internal: ranks of one process were given jobs of their own.');
+  return new Teammate(createCommunicator(joinSharedGroup(groups.main, rank)), bucketBytes, (flat, buckets, operation) => {
+    const array = sharedArrayHandles(flat);
+    if (!array) throw new ManyHandsError('INTERNAL', 'internal: the gradient buffer is not in shared memory.');
+    return new ThreadLane({group: groups.buckets, rank, array, buckets: buckets.map(({start, end}) => ({start, end})), operation});
+  });
+}
+
+/** A team whose ranks all live in this process, by rank; `abort` frees those that wait. */
+export function teamOfOneProcess({size, bucketBytes}: Team, timeoutMs: number): {mates: Teammate[]; abort(reason: string): void} {
+  const main = createInProcessGroup(size, {timeoutMs});
+  // Buckets leave between other calls: in a group of their own the ranks agree on their order.
+  const buckets = createInProcessGroup(size, {timeoutMs});
+  return {
+    mates: main.map((transport, rank) => new Teammate(createCommunicator(transport), bucketBytes, (flat, plan, operation) => new DirectLane(createCommunicator(buckets[rank]), flat, plan, operation))),
+    abort: (reason) => {
+      main[0].abort(reason);
+      buckets[0].abort(reason);
+    },
+  };
 }

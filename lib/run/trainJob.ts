@@ -204,15 +204,9 @@ function disposeModel(model: tf.LayersModel): void {
   model.dispose();
 }
 
-/** Serves one `TrainJob`. */
-export async function trainJob(given: unknown, context: JobContext): Promise<TrainDone> {
-  const job = given as TrainJob;
-  sent?.close();
-  sent = null;
-  const meter = startMeter({limitBytes: job.options.memoryLimit});
-  let team: Teammate | null = null;
+/** Runs one rank's job; `team` is its own to close. */
+export async function trainRank(job: TrainJob, context: JobContext, meter: MemoryMeter, team: Teammate | null): Promise<TrainDone> {
   try {
-    team = job.team && joinTeam(job.rank, job.team);
     const model = await rebuildModel(job.model);
     try {
       await firstWeights(job, model, team);
@@ -232,6 +226,23 @@ export async function trainJob(given: unknown, context: JobContext): Promise<Tra
     }
   } finally {
     await team?.close();
+  }
+}
+
+/** One count of memory in a process, whatever becomes of the job. */
+export async function metered<T>({memoryLimit}: TrainJob['options'], run: (meter: MemoryMeter) => Promise<T>): Promise<T> {
+  sent?.close();
+  sent = null;
+  const meter = startMeter({limitBytes: memoryLimit});
+  try {
+    return await run(meter);
+  } finally {
     meter.stop();
   }
+}
+
+/** Serves one `TrainJob`. */
+export async function trainJob(given: unknown, context: JobContext): Promise<TrainDone> {
+  const job = given as TrainJob;
+  return metered(job.options, (meter) => trainRank(job, context, meter, job.team && joinTeam(job.rank, job.team)));
 }

@@ -7,6 +7,7 @@ import '../models';
 import {serve} from '../workers/child';
 import {spmdJob} from './spmdJob';
 import {trainJob} from './trainJob';
+import {trainTogether} from './trainTogether';
 
 const {name, gpu, reason} = engineInfo();
-serve({train: trainJob, spmd: spmdJob}, {engine: name, gpu, reason});
+serve({train: trainJob, trainTogether, spmd: spmdJob}, {engine: name, gpu, reason});

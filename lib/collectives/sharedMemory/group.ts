@@ -35,7 +35,7 @@ export function sharedMemoryAvailable(): boolean {
 
 export function createSharedGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS}: {timeoutMs?: number} = {}): SharedGroup {
   if (!Number.isInteger(size) || size < 1) throw new ManyHandsError('BAD_OPTION', `a group's size must be a whole number from 1; it is ${size}.`);
-  if (!canShareMemory()) throw new ManyHandsError('DEVICE', 'ranks in processes of their own need shared memory, for which koffi must load: run `npm run doctor`, or use inProcess ranks.');
+  if (!canShareMemory()) throw new ManyHandsError('DEVICE', 'ranks in processes of their own need shared memory, for which koffi must load: run `npm run doctor`, or let ranks take turns in this process with runRanks.');
   const layout = layoutOf(size);
   const region = createRegion(layout.bytes);
   const words = new Int32Array(region.buffer);
