@@ -27,7 +27,7 @@ export interface EngineInfo {
 export interface TensorFlowBackend {
   isUsingGpuDevice: boolean;
   /** Constants of TensorFlow's C API among them. */
-  binding: {TF_Version: string; TF_ATTR_STRING: number; TF_ATTR_TYPE: number; TF_FLOAT: number; TF_INT32: number};
+  binding: {TF_Version: string; TF_ATTR_BOOL: number; TF_ATTR_STRING: number; TF_ATTR_TYPE: number; TF_FLOAT: number; TF_INT32: number};
   executeSingleOutput(name: string, attributes: unknown[], inputs: unknown[]): unknown;
 }
 

@@ -248,6 +248,7 @@ export const arrays: Record<string, Rule> = {
   BroadcastArgs: (call) => ({shape: [Math.max(call.shape(0)[0] ?? 0, call.shape(1)[0] ?? 0)], type: call.type(0)}),
   Shape: (call) => ({shape: [call.shape(0).length], type: typeOf(call, 'out_type')}),
   MatMul: matrixProduct('transpose_a', 'transpose_b'),
+  _MklMatMul: matrixProduct('transpose_a', 'transpose_b'),
   BatchMatMul: matrixProduct('adj_x', 'adj_y'),
   BatchMatMulV2: matrixProduct('adj_x', 'adj_y'),
   _FusedMatMul: matrixProduct('transpose_a', 'transpose_b'),
