@@ -8,7 +8,7 @@ import {median} from '../../base/median';
 import {formatBytes} from '../../base/units';
 import {Figure} from '../figure';
 import {formatNumber, formatSeconds} from '../format';
-import {rankColors} from '../palette';
+import {paper, rankColors} from '../palette';
 import {powerLaw} from '../powerLaw';
 import {logTicks} from '../scale';
 
@@ -18,6 +18,8 @@ export interface GrowthSeries {
   points: readonly {x: number; values: readonly number[]}[];
   /** Where to go on by a power law, as x; `exponent` fixes its slope (1: in proportion), else it is fitted. */
   extrapolate?: {to: readonly number[]; exponent?: number};
+  /** What a formula says, drawn as a dotted line over the measured points. */
+  model?: {name: string; at(x: number): number};
 }
 
 export interface GrowthOptions {
@@ -29,23 +31,28 @@ export interface GrowthOptions {
   series: readonly GrowthSeries[];
   /** Logarithmic axes; default both. Extrapolation is a straight line only there. */
   log?: boolean;
+  /** The points come from a formula and not from a clock: the figure says so. */
+  computed?: boolean;
+  /** 'bytes' writes the ticks of x in the unit that fits. */
+  xUnit?: 'bytes';
 }
 
 const symbols = ['circle', 'square', 'diamond', 'triangle-up', 'x', 'cross'] as const;
 
 /** Lines with measured points, ranges and extrapolations. Throws BAD_DATA for a point without values. */
-export function growthFigure({title, x, y, unit, series, log = true}: GrowthOptions): Figure {
+export function growthFigure({title, x, y, unit, series, log = true, xUnit, computed = false}: GrowthOptions): Figure {
+  const across = xUnit === 'bytes' ? formatBytes : short;
   const words = (value: number): string =>
     unit === 'seconds' ? formatSeconds(value) : unit === 'bytes' ? formatBytes(value) : `${formatNumber(value)} ${unit}`;
   const all = series.map(measured);
   const type = log ? 'log' : 'linear';
   return new Figure({
     title,
-    alt: `Line chart${log ? ' on logarithmic axes' : ''}, ${y} against ${x}. ${all.map((one) => sentence(one, x, words)).join(' ')}`,
-    data: all.flatMap((one, at) => drawn(one, at, words)),
+    alt: `Line chart${log ? ' on logarithmic axes' : ''}, ${y} against ${x}. ${all.map((one) => sentence(one, x, words, xUnit === 'bytes' ? formatBytes : formatNumber, computed)).join(' ')}`,
+    data: all.flatMap((one, at) => drawn(one, at, words, computed)),
     layout: {
       height: 420,
-      xaxis: {type, title: {text: x}, ...(log ? ticksOf(all.flatMap(({points, beyond}) => [...points, ...beyond].map((point) => point.x)), short) : {})},
+      xaxis: {type, title: {text: x}, ...(log ? ticksOf(all.flatMap(({points, beyond}) => [...points, ...beyond].map((point) => point.x)), across) : {})},
       yaxis: {
         type,
         title: {text: log ? y : `${y} (${unit})`},
@@ -53,9 +60,10 @@ export function growthFigure({title, x, y, unit, series, log = true}: GrowthOpti
       },
     },
     table: {
-      rows: all.flatMap(({name, points, beyond}) => [
-        ...points.map((point) => ({line: name, [x]: point.x, kind: 'measured', [y]: point.middle, lowest: point.low, highest: point.high, runs: point.runs})),
+      rows: all.flatMap(({name, points, beyond, model}) => [
+        ...points.map((point) => ({line: name, [x]: point.x, kind: computed ? 'computed' : 'measured', [y]: point.middle, lowest: point.low, highest: point.high, runs: point.runs})),
         ...beyond.map((point) => ({line: name, [x]: point.x, kind: 'extrapolated', [y]: point.y, lowest: null, highest: null, runs: null})),
+        ...(model ? points.map((point) => ({line: model.name, [x]: point.x, kind: 'formula', [y]: model.at(point.x), lowest: null, highest: null, runs: null})) : []),
       ]),
       units: {[y]: unit, lowest: unit, highest: unit},
     },
@@ -76,34 +84,36 @@ interface Measured {
   points: {x: number; middle: number; low: number; high: number; runs: number}[];
   beyond: {x: number; y: number}[];
   exponent: number | undefined;
+  model: GrowthSeries['model'];
 }
 
-function measured({name, points, extrapolate}: GrowthSeries): Measured {
+function measured({name, points, extrapolate, model}: GrowthSeries): Measured {
   const empty = points.find(({values}) => values.length === 0);
   if (empty || points.length === 0) {
     throw new ManyHandsError('BAD_DATA', `growthFigure: '${name}' has ${empty ? `no values at x = ${empty.x}` : 'no points'}; a point needs at least one.`);
   }
   const summed = points.map(({x, values}) => ({x, middle: median(values), low: Math.min(...values), high: Math.max(...values), runs: values.length}));
-  if (!extrapolate) return {name, points: summed, beyond: [], exponent: undefined};
+  if (!extrapolate) return {name, points: summed, beyond: [], exponent: undefined, model};
   const law = powerLaw(summed.map((point) => ({x: point.x, y: point.middle})), extrapolate.exponent);
-  return {name, points: summed, beyond: extrapolate.to.map((at) => ({x: at, y: law.at(at)})), exponent: law.exponent};
+  return {name, points: summed, beyond: extrapolate.to.map((at) => ({x: at, y: law.at(at)})), exponent: law.exponent, model};
 }
 
-function sentence({name, points, beyond, exponent}: Measured, x: string, words: (value: number) => string): string {
+function sentence({name, points, beyond, exponent, model}: Measured, x: string, words: (value: number) => string, at: (value: number) => string, computed: boolean): string {
   const [first, last, far] = [points[0]!, points[points.length - 1]!, beyond[beyond.length - 1]];
   const runs = Math.min(...points.map((point) => point.runs));
   return (
-    `${name}: measured ${points.length > 1 ? `from ${words(first.middle)} at ${formatNumber(first.x)} to ` : ''}${words(last.middle)} at ${formatNumber(last.x)}` +
+    `${name}: ${computed ? 'computed' : 'measured'} ${points.length > 1 ? `from ${words(first.middle)} at ${at(first.x)} to ` : ''}${words(last.middle)} at ${at(last.x)}` +
     `${runs > 1 ? `, medians of ${runs} or more runs with their range` : ''}` +
-    `${far ? `; extrapolated, not measured, with ${x} to the power ${exponent!.toFixed(2)}: ${words(far.y)} at ${formatNumber(far.x)}` : ''}.`
+    `${far ? `; extrapolated, not measured, with ${x} to the power ${exponent!.toFixed(2)}: ${words(far.y)} at ${at(far.x)}` : ''}` +
+    `${model ? `; ${model.name}: ${words(model.at(first.x))} to ${words(model.at(last.x))}` : ''}.`
   );
 }
 
-function drawn({name, points, beyond}: Measured, at: number, words: (value: number) => string): Partial<Data>[] {
+function drawn({name, points, beyond, model}: Measured, at: number, words: (value: number) => string, computed: boolean): Partial<Data>[] {
   const color = rankColors[at % rankColors.length]!;
   const symbol = symbols[at % symbols.length]!;
   const solid: Partial<Data> = {
-    type: 'scatter', mode: 'lines+markers', name: `${name} (measured)`,
+    type: 'scatter', mode: 'lines+markers', name: `${name} (${computed ? 'computed' : 'measured'})`,
     x: points.map((point) => point.x), y: points.map((point) => point.middle),
     line: {color, width: 2.5}, marker: {color, symbol, size: 10},
     error_y: {
@@ -112,7 +122,11 @@ function drawn({name, points, beyond}: Measured, at: number, words: (value: numb
     },
     hovertext: points.map((point) => `${words(point.middle)}, ${words(point.low)} to ${words(point.high)} in ${point.runs} runs`), hoverinfo: 'text',
   };
-  if (beyond.length === 0) return [solid];
+  const formula: Partial<Data>[] = model ? [{
+    type: 'scatter', mode: 'lines', name: model.name, x: points.map((point) => point.x), y: points.map((point) => model.at(point.x)),
+    line: {color: paper.ink, width: 2, dash: 'dot'}, hoverinfo: 'skip',
+  }] : [];
+  if (beyond.length === 0) return [solid, ...formula];
   const last = points[points.length - 1]!;
   const dashed: Partial<Data> = {
     type: 'scatter', mode: 'text+lines+markers', name: `${name} (extrapolated)`,
@@ -120,5 +134,5 @@ function drawn({name, points, beyond}: Measured, at: number, words: (value: numb
     line: {color, width: 2.5, dash: 'dash'}, marker: {color, symbol: `${symbol}-open`, size: [0, ...beyond.map(() => 11)]},
     text: ['', ...beyond.map((point) => words(point.y))], textposition: 'top left', cliponaxis: false, hoverinfo: 'text',
   };
-  return [solid, dashed];
+  return [solid, dashed, ...formula];
 }
