@@ -44,7 +44,7 @@ function play(steps: readonly Step[], start: Holdings): Panel[] {
 
 const MARGIN = 62;
 const GAP = 26;
-const MOST_WIDE = 700;
+const MOST_WIDE = 760;
 
 /**
  * What each rank's parts hold after each step: the numbers of the ranks that are in the sum. A part that just arrived has the colour

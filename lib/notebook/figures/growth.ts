@@ -41,18 +41,17 @@ const symbols = ['circle', 'square', 'diamond', 'triangle-up', 'x', 'cross'] as 
 
 /** Lines with measured points, ranges and extrapolations. Throws BAD_DATA for a point without values. */
 export function growthFigure({title, x, y, unit, series, log = true, xUnit, computed = false}: GrowthOptions): Figure {
-  const across = xUnit === 'bytes' ? formatBytes : short;
   const words = (value: number): string =>
     unit === 'seconds' ? formatSeconds(value) : unit === 'bytes' ? formatBytes(value) : `${formatNumber(value)} ${unit}`;
   const all = series.map(measured);
   const type = log ? 'log' : 'linear';
   return new Figure({
     title,
-    alt: `Line chart${log ? ' on logarithmic axes' : ''}, ${y} against ${x}. ${all.map((one) => sentence(one, x, words, xUnit === 'bytes' ? formatBytes : formatNumber, computed)).join(' ')}`,
+    alt: `Line chart${log ? ' on logarithmic axes' : ''}, ${y} against ${x}. ${all.map((one) => sentence(one, x, words, xUnit === 'bytes' ? binaryBytes : formatNumber, computed)).join(' ')}`,
     data: all.flatMap((one, at) => drawn(one, at, words, computed)),
     layout: {
       height: 420,
-      xaxis: {type, title: {text: x}, ...(log ? ticksOf(all.flatMap(({points, beyond}) => [...points, ...beyond].map((point) => point.x)), across) : {})},
+      xaxis: {type, title: {text: x}, ...(log ? (xUnit === 'bytes' ? byteTicks : (values: number[]) => ticksOf(values, short))(all.flatMap(({points, beyond}) => [...points, ...beyond].map((point) => point.x))) : {})},
       yaxis: {
         type,
         title: {text: log ? y : `${y} (${unit})`},
@@ -77,6 +76,17 @@ function ticksOf(values: number[], words: (value: number) => string): {tickmode:
   const drawable = values.filter((value) => value > 0);
   const tickvals = drawable.length > 0 ? logTicks(Math.min(...drawable), Math.max(...drawable)) : [];
   return {tickmode: 'array', tickvals, ticktext: tickvals.map(words)};
+}
+
+const binaryBytes = (bytes: number) => formatBytes(bytes, 'binary');
+
+/** Bytes by powers of two: 64 B, 1 KiB, 16 KiB ... */
+function byteTicks(values: number[]): ReturnType<typeof ticksOf> {
+  const first = Math.floor(Math.log2(Math.min(...values)) / 2) * 2;
+  const last = Math.ceil(Math.log2(Math.max(...values)));
+  const stride = last - first > 12 ? 4 : 2;
+  const tickvals = Array.from({length: Math.floor((last - first) / stride) + 1}, (_, i) => 2 ** (first + i * stride));
+  return {tickmode: 'array', tickvals, ticktext: tickvals.map(binaryBytes).map((words) => words.replace('.00', '').replace(/(\d)\.0 /, '$1 '))};
 }
 
 interface Measured {
