@@ -9,6 +9,7 @@ export interface MessageTime {
   seconds: number;
 }
 
+/** A link in two numbers. */
 export interface AlphaBeta {
   /** Seconds that a message takes however short it is. */
   alpha: number;

@@ -12,6 +12,7 @@ import type {Plan} from './strategy';
 import {timingOf, type RankTiming} from './timing';
 import type {TrainRun} from './trainRun';
 
+/** What `train` and `trainParallel` resolve to. */
 export interface TrainResult {
   /** tfjs's own: `history.history.loss` has a number an epoch. */
   history: tf.History;

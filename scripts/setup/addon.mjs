@@ -25,7 +25,8 @@ export function compilerArguments({tfjsNode, nodeHeaders, engine, libraries, out
     ...sources.map((file) => join(tfjsNode, 'binding', file)),
     '-o', out,
     ...libraries.map((library) => join(engine, library)),
-    `-Wl,-rpath,${here}/tensorflow`, `-Wl,-rpath,${here}/../../../../../build/engine/tensorflow`,
+    // Beside it; from the packages of a clone; from those of a program that has installed us.
+    ...['tensorflow', '../../../../../build/engine/tensorflow', '../../../../many-hands/build/engine/tensorflow'].map((path) => `-Wl,-rpath,${here}/${path}`),
   ];
 }
 
