@@ -19,6 +19,13 @@ function speedSentence({samplesPerSecond, stepSeconds}: TrainResult): string {
   return `Together they took ${Math.round(samplesPerSecond).toLocaleString('en-US')} samples a second; the median step lasted ${ms(stepSeconds)}.`;
 }
 
+/** The ledger's lines in words. */
+const WAYS: Record<string, string> = {
+  'allReduce gradients': 'the all-reduce of its gradients',
+  'reduceScatter gradients': 'the reduce-scatter of its gradients',
+  'allGather updated weights': 'the all-gather of the new weights',
+};
+
 function trafficSentence({traffic, record, devices}: TrainResult): string {
   const gradients = traffic.filter((line) => /gradients|updated weights/.test(line.operation));
   if (devices.length === 1 || gradients.length === 0) return 'Nothing had to be sent: there was one device.';
@@ -26,8 +33,8 @@ function trafficSentence({traffic, record, devices}: TrainResult): string {
   const sent = devices.map(({rank}) => gradients.filter((line) => line.rank === rank).reduce((sum, line) => sum + line.sent, 0) / steps);
   const [least, most] = [Math.min(...sent), Math.max(...sent)];
   const amount = least === most ? `Each sent ${formatBytes(most)} a step` : `Each sent ${formatBytes(least)} to ${formatBytes(most)} a step`;
-  const formulas = [...new Set(gradients.map(({operation, formula}) => `${operation}: ${formula}`))];
-  return `${amount} for the gradients and what follows from them; the formula, ${formulas.join('; ')}.`;
+  const what = [...new Set(gradients.map(({operation}) => WAYS[operation] ?? operation))];
+  return `${amount} for ${what.join(' and ')}, as the formula says.`;
 }
 
 function share(timing: RankTiming[], part: (one: RankTiming) => number, stepSeconds: number): number {
@@ -40,15 +47,8 @@ function meanStep({record}: TrainResult): number {
   return steps.length > 0 ? steps.reduce((sum, step) => sum + step.seconds, 0) / steps.length : 0;
 }
 
-/** The rank for which the others wait: it waits least itself, and less than half of what another does; null where there is none. */
-function straggler(timing: RankTiming[]): number | null {
-  const least = timing.reduce((a, b) => (b.waitSeconds < a.waitSeconds ? b : a));
-  const most = Math.max(...timing.map(({waitSeconds}) => waitSeconds));
-  return least.waitSeconds < most / 2 ? least.rank : null;
-}
-
 function timeSentence(result: TrainResult): string {
-  const {timing, devices} = result;
+  const {timing, devices, straggler} = result;
   const stepSeconds = meanStep(result);
   if (stepSeconds === 0 || timing.every((one) => one.computeSeconds === 0)) return 'The run kept no trace, so nothing is known of where its time went.';
   const compute = share(timing, (one) => one.computeSeconds, stepSeconds);
@@ -56,8 +56,7 @@ function timeSentence(result: TrainResult): string {
   const wait = share(timing, (one) => one.waitSeconds, stepSeconds);
   const rest = `Of a step ${percent(compute)} was compute, ${percent(noCore)} was time without a core`;
   if (devices.length === 1) return `${rest}.`;
-  const late = straggler(timing);
-  return `${rest} and ${percent(wait)} was waiting for others${wait > 0.05 && late !== null ? `, most of it for rank ${late}` : ''}.`;
+  return `${rest} and ${percent(wait)} was waiting for others${straggler ? `, most of it for rank ${straggler.rank}, which took ${straggler.times.toFixed(1)} times as long as the others` : ''}.`;
 }
 
 function trySentence(result: TrainResult): string {
@@ -68,7 +67,7 @@ function trySentence(result: TrainResult): string {
   if (share(timing, (one) => one.noCoreSeconds, stepSeconds) > 0.15) return 'Try: fewer devices or threads, since workers stood in line for a core.';
   const wait = share(timing, (one) => one.waitSeconds, stepSeconds);
   if (wait <= 0.15) return 'Try: a larger model or one device more, while a core is free for it.';
-  return straggler(timing) === null
+  return result.straggler === null
     ? 'Try: a larger batchSize, so that each exchange of gradients pays for more samples.'
     : 'Try: equal devices for all ranks, since one keeps the others waiting.';
 }

@@ -21,6 +21,7 @@ import {isModule, placeArrays, readArrays, type PlacedData} from './placeData';
 import {writeRecord} from './record';
 import {makeResult, summaries, type TrainResult} from './result';
 import type {Plan} from './strategy';
+import type {Straggler} from './timing';
 import {takeState, TrainRun} from './trainRun';
 
 export const WORKER = join(__dirname, 'worker.js');
@@ -114,6 +115,10 @@ async function runOn(workers: WorkerGroup, run: TrainRun, jobs: TrainJob[], grou
   return done;
 }
 
+function lateWords({rank, times}: Straggler): string {
+  return `warning: straggler rank ${rank}, ${times.toFixed(1)}×: its part of a step took ${times.toFixed(1)} times as long as the other ranks', which waited for it. Look at what else runs on its device.`;
+}
+
 /** Trains `model` as `launch` says. Throws `ManyHandsError`; the model then is as it was when it was last given weights. */
 export async function launch(model: tf.LayersModel, data: Data, how: Launch): Promise<TrainResult> {
   const {checked, devices} = how;
@@ -140,6 +145,7 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
       await workers.release();
     }
     const result = makeResult(run, description, done, how.plan);
+    if (result.straggler) emitRun({type: 'output', run: run.id, rank: result.straggler.rank, stream: 'stderr', text: lateWords(result.straggler)});
     run.end(started, undefined, summaries(result));
     if (checked.record) writeRecord(checked.record, result.record);
     return result;

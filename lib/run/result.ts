@@ -2,6 +2,7 @@
  * Caller side. What a run returns.
  */
 import * as tf from '@tensorflow/tfjs';
+import {ManyHandsError} from '../base/errors';
 import type {DeviceUse, RankSummary} from '../base/events';
 import {median} from '../base/median';
 import type {ModelDescription} from '../model/description';
@@ -9,7 +10,7 @@ import type {Span} from '../trace/spans';
 import type {TrainDone} from './jobTypes';
 import {makeRecord, publicOptions, topologyHash, type MemoryUse, type RunRecord, type TrafficLine} from './record';
 import type {Plan} from './strategy';
-import {timingOf, type RankTiming} from './timing';
+import {stragglerOf, timingOf, type RankTiming, type Straggler} from './timing';
 import type {TrainRun} from './trainRun';
 
 /** What `train` and `trainParallel` resolve to. */
@@ -24,6 +25,8 @@ export interface TrainResult {
   devices: DeviceUse[];
   /** Where each rank's time went, from the trace; all zero where `trace` is false. */
   timing: RankTiming[];
+  /** The rank that kept the others waiting; null where none stands out. */
+  straggler: Straggler | null;
   /** The median step's wall time in seconds, its input included. */
   stepSeconds: number;
   /** Samples of all steps by the wall time of all steps. */
@@ -35,7 +38,11 @@ export function makeResult(run: TrainRun, description: ModelDescription, done: T
   const {steps, devices, options} = run;
   const seconds = steps.reduce((sum, step) => sum + step.seconds, 0);
   const memory: MemoryUse[] = done.map(({peakBytes}, rank) => ({rank, peakBytes, byCategory: null}));
+  for (const {rank, operation, sent, received, formula} of done.flatMap((one) => one.traffic)) {
+    if (sent !== formula.sent || received !== formula.received) throw new ManyHandsError('INTERNAL', `internal: rank ${rank}'s ledger of ${operation} has ${sent} bytes sent and ${received} received, its formula ${formula.sent} and ${formula.received}.`);
+  }
   const traffic: TrafficLine[] = done.flatMap((one) => one.traffic.map(({rank, operation, sent, received, formula}) => ({rank, operation, sent, received, formula: formula.text})));
+  const timing = done.map(({spans, samples}, rank) => timingOf(rank, spans, samples, steps.length, seconds));
   const record = makeRecord(
     {
       device: devices.map(({id, name, threads}) => ({id, name, threads})),
@@ -56,7 +63,8 @@ export function makeResult(run: TrainRun, description: ModelDescription, done: T
     traffic,
     memory,
     devices,
-    timing: done.map(({spans, samples}, rank) => timingOf(rank, spans, samples, steps.length, seconds)),
+    timing,
+    straggler: stragglerOf(timing),
     // An initialEpoch at or past the last leaves no step.
     stepSeconds: steps.length > 0 ? median(steps.map((step) => step.seconds)) : 0,
     samplesPerSecond: run.samplesPerSecond,

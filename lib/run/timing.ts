@@ -1,6 +1,7 @@
 /**
  * Caller side. What a step's time was, by rank, from the spans.
  */
+import {median} from '../base/median';
 import type {Span} from '../trace/spans';
 
 /** Mean seconds of one step on one rank. */
@@ -34,4 +35,25 @@ export function timingOf(rank: number, spans: Span[], samples: number, steps: nu
     waitSeconds: sum(spans.filter((span) => span.kind === 'wait').map((span) => span.wallSeconds)) / over,
     noCoreSeconds: sum(compute.map((span) => span.wallSeconds - onCore(span))) / over,
   };
+}
+
+/** A rank whose part of a step takes longer than the others', and how many times the median of theirs. */
+export interface Straggler {
+  rank: number;
+  times: number;
+}
+
+/** Below this, ranks differ as machines differ. */
+const LATE = 1.5;
+
+/**
+ * The rank that the others wait for; null where none stands out, or where nothing was traced. A rank that sleeps is as late as one
+ * that computes, so the time without a core counts.
+ */
+export function stragglerOf(timing: readonly RankTiming[]): Straggler | null {
+  if (timing.length < 2) return null;
+  const busy = timing.map(({computeSeconds, noCoreSeconds}) => computeSeconds + noCoreSeconds);
+  const rank = busy.indexOf(Math.max(...busy));
+  const others = median(busy.filter((_, other) => other !== rank));
+  return others > 0 && busy[rank] / others >= LATE ? {rank, times: busy[rank] / others} : null;
 }
