@@ -77,7 +77,6 @@ export interface RunEnd {
   ranks?: RankSummary[];
 }
 
-/** What happens in a run, in the order in which it happens; `onRun` listens to it. */
 export type RunEvent = RunStart | RunStep | RunEpoch | RunOutput | RunEnd;
 export type RunListener = (event: RunEvent) => void;
 

@@ -3,7 +3,6 @@
  */
 import {ManyHandsError, oneOf, shown} from './errors';
 
-/** The sizes of experiments that there are. */
 export type CourseScale = 'ci' | 'cpu' | 'gpu';
 const SCALES: readonly CourseScale[] = ['ci', 'cpu', 'gpu'];
 

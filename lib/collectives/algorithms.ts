@@ -27,7 +27,6 @@ export interface Traffic {
 }
 
 export interface AlgorithmSteps {
-  /** Who sends what to whom in each step, over `size` ranks. */
   steps(size: number, root: number): Step[];
   /** Elements, by the closed formula. */
   traffic(rank: number, n: number, size: number, root: number): Traffic;

@@ -9,7 +9,6 @@ export interface MessageTime {
   seconds: number;
 }
 
-/** A link in two numbers. */
 export interface AlphaBeta {
   /** Seconds that a message takes however short it is. */
   alpha: number;

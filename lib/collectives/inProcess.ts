@@ -136,14 +136,8 @@ class InProcessTransport implements Transport {
   close(): void {}
 }
 
-/** A rank's end of a group in one process. */
-export interface InProcessRank extends Transport {
-  /** Frees all ranks that wait; their calls throw ABORTED with this reason. */
-  abort(reason: string): void;
-}
-
 /** The transports of `size` ranks in this process, by rank. `abort` of any of them frees all. */
-export function createInProcessGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS}: {timeoutMs?: number} = {}): InProcessRank[] {
+export function createInProcessGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS}: {timeoutMs?: number} = {}): Array<Transport & {abort(reason: string): void}> {
   if (!Number.isInteger(size) || size < 1) throw new ManyHandsError('BAD_OPTION', `the number of ranks must be a whole number from 1; it is ${size}.`);
   const board = new Board(size, timeoutMs);
   return Array.from({length: size}, (_, rank) => new InProcessTransport(board, rank));

@@ -4,11 +4,9 @@
 
 /** Numbers that travel. */
 export type Numbers = Float32Array | Int32Array;
-/** The types of numbers that travel. */
 export type NumberType = 'float32' | 'int32';
 /** `mean` is the sum times fround(1/N), with the same bits on every rank; of Float32 alone. */
 export type ReduceOp = 'sum' | 'mean' | 'max';
-/** How numbers get from rank to rank. */
 export type TransportKind = 'sharedMemory' | 'inProcess' | 'mpi';
 
 /**
@@ -17,7 +15,6 @@ export type TransportKind = 'sharedMemory' | 'inProcess' | 'mpi';
  */
 export type Algorithm = 'shared' | 'naive' | 'ring' | 'recursive' | 'tree';
 
-/** What a rank can be in. */
 export type OperationName = 'broadcast' | 'reduce' | 'allReduce' | 'reduceScatter' | 'allGather' | 'allToAll' | 'send' | 'recv' | 'barrier' | 'group' | 'allocate';
 
 /** What the ranks must agree on before a byte moves. */
@@ -47,12 +44,10 @@ export interface LedgerLine {
   formula: {sent: number; received: number; text: string};
 }
 
-/** What every collective takes: `label` names the call in ledger, flight recorder and errors; `algorithm` chooses how. */
 export interface CallOptions {
   label?: string;
   algorithm?: Algorithm;
 }
-/** A collective that adds: `op` says how. */
 export interface ReduceOptions extends CallOptions {
   /** @default 'sum' */
   op?: ReduceOp;
@@ -68,7 +63,6 @@ export interface Communicator {
   readonly transport: TransportKind;
   /** Zeros that the `shared` algorithm reduces without a copy; freed by `close`. */
   allocate(length: number, type: 'float32'): Promise<Float32Array>;
-  /** The same of integers. */
   allocate(length: number, type: 'int32'): Promise<Int32Array>;
   /** The root's numbers reach every rank's `array`. */
   broadcast(array: Numbers, options?: CallOptions & {root?: number}): Promise<void>;
@@ -82,17 +76,13 @@ export interface Communicator {
   allGather(array: Numbers, options?: CallOptions): Promise<void>;
   /** Part s of rank r's array goes to rank s; resolves to what this rank got, in rank order. */
   allToAll<T extends Numbers>(array: T, options?: CallOptions): Promise<T>;
-  /** Sends to one rank, which must call `recv` with an array of the same length and type. Waits where the message is longer than the room between the two. */
   send(array: Numbers, options: {to: number; label?: string}): Promise<void>;
-  /** Fills `array` with the next message of one rank. Throws TIMEOUT with that rank where none comes. */
   recv(array: Numbers, options: {from: number; label?: string}): Promise<void>;
-  /** Resolves when every rank has come. */
   barrier(options?: {label?: string}): Promise<void>;
   /** A communicator of some ranks, in the given order; the ranks of the group call it, and only they. */
   group(ranks: number[]): Promise<Communicator>;
   /** This rank's traffic so far. */
   ledger(): LedgerLine[];
-  /** Ends this communicator and its groups; arrays of `allocate` must not be touched afterwards. */
   close(): void;
 }
 

@@ -11,7 +11,6 @@ import {drawLook, paintFrame} from './paintFrame';
 import {BENDS, Drive, type Bend} from './road';
 import {sampleRange, type Samples} from './samples';
 
-/** How many cars and frames, how large, on which roads. */
 export interface DrivingOptions {
   cars: number;
   framesPerCar: number;

@@ -13,7 +13,6 @@ const SIDE = 28;
 const PARTS = {train: {prefix: 'train', samples: 60_000}, test: {prefix: 't10k', samples: 10_000}} as const;
 type Part = keyof typeof PARTS;
 
-/** How many digits, and in which form. */
 export interface MnistOptions {
   /** How many of the 60,000 training samples, from the first. */
   train?: number;
@@ -23,7 +22,6 @@ export interface MnistOptions {
   flat?: boolean;
 }
 
-/** Which part of the digits. */
 export interface MnistPartOptions {
   part?: Part;
   /** How many samples, from the first; all without it. */

@@ -19,7 +19,6 @@ const UNKNOWN = TEXT_VOCABULARY.indexOf('?');
 const TEST_SHARE = 0.1;
 const PARTS = ['train', 'test'] as const;
 
-/** How many samples of text, and how long each is. */
 export interface TextOptions {
   /** Characters a sample. */
   sequence: number;

@@ -7,7 +7,6 @@ import {cgroupMemoryBytes, physicalCores} from '../base/cgroup';
 import {ManyHandsError, shown} from '../base/errors';
 import {engineInfo} from './engine';
 
-/** A device of this machine that a worker can be given. */
 export interface Device {
   /** 'cpu', or 'cuda:0' for the first NVIDIA GPU. */
   id: string;

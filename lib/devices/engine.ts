@@ -3,16 +3,12 @@
  * Nothing outside this folder touches an engine's package; everybody takes `tf` from here or types from tfjs.
  */
 import {readFileSync} from 'node:fs';
-import {basename, dirname, join} from 'node:path';
+import {join} from 'node:path';
 import util from 'node:util';
 import {ManyHandsError, messageOf, oneOf, shown} from '../base/errors';
 import {registerFastGradients} from './fastGradients';
 import {registerFastKernels} from './fastKernels';
 
-/** The package's own folder, above build/lib/devices. */
-const ROOT = join(__dirname, '..', '..', '..');
-
-/** TensorFlow's kernels, or tfjs's own in JavaScript. */
 export type EngineName = 'tensorflow' | 'javascript';
 const ENGINES: readonly EngineName[] = ['tensorflow', 'javascript'];
 
@@ -82,7 +78,7 @@ interface SetUp {
 /** What set-up wrote of the engine that it made, if it ran here. */
 function setUp(): SetUp {
   try {
-    return JSON.parse(readFileSync(join(ROOT, 'build', 'engine.json'), 'utf8')) as SetUp;
+    return JSON.parse(readFileSync(join(__dirname, '..', '..', 'engine.json'), 'utf8')) as SetUp;
   } catch {
     return {};
   }
@@ -111,8 +107,7 @@ function load(): {tf: Tf; info: EngineInfo} {
   } catch (error) {
     const made = setUp();
     const sentence = made.reason ?? messageOf(error).split('\n')[0];
-    // As set-up itself says it: a program that has installed us has no npm scripts of ours.
-    const fix = made.fix ?? (basename(dirname(ROOT)) === 'node_modules' ? 'npx many-hands setup' : 'npm run setup');
+    const fix = made.fix ?? 'npm run setup';
     if (want === 'tensorflow') {
       throw new ManyHandsError('ENGINE', `MANY_HANDS_ENGINE=tensorflow, but TensorFlow's engine does not load: ${sentence} Run: ${fix}`, {cause: error});
     }
@@ -125,7 +120,6 @@ const loaded = load();
 /** tfjs, one instance in a process, with its engine in place. */
 export const tf = loaded.tf;
 
-/** The engine of this process. */
 export function engineInfo(): EngineInfo {
   return {...loaded.info};
 }

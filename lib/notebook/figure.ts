@@ -9,7 +9,6 @@ import {fontFamily, paper, rankColors} from './palette';
 import {table, type Row, type TableOptions} from './table';
 import {View} from './view';
 
-/** What a figure is made of. */
 export interface FigureOptions {
   title: string;
   /** One or two sentences: what the figure shows, for those who do not see it. */

@@ -9,7 +9,6 @@ import {escapeHtml, imageHtml} from './html';
 import {card, element, text} from './svg';
 import {View} from './view';
 
-/** How pictures are shown. */
 export interface PictureOptions {
   /** What the pictures are, in a few words; stands above them and begins their alt text. */
   caption?: string;

@@ -7,12 +7,9 @@ import {formatNumber, formatSeconds} from './format';
 import {escapeHtml} from './html';
 import {View} from './view';
 
-/** What a cell of a table may hold. */
 export type Cell = string | number | boolean | null | undefined;
-/** A row: a cell a column. */
 export type Row = Readonly<Record<string, Cell>>;
 
-/** How a table is shown. */
 export interface TableOptions {
   /** What the table shows, in a few words; stands above it. */
   caption: string;

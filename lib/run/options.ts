@@ -11,7 +11,6 @@ import type {ModuleReference} from '../model/describe';
 type ClassWeight = Record<number, number>;
 export type Callbacks = tf.CustomCallbackArgs | tf.CustomCallback | Array<tf.CustomCallbackArgs | tf.CustomCallback>;
 
-/** The options of `train`: `model.fit`'s own by their names, and ours. */
 export interface TrainOptions {
   /** Passes over the data. @default 1 */
   epochs?: number;
@@ -57,13 +56,11 @@ export interface TrainOptions {
   signal?: AbortSignal;
 }
 
-/** Strategies by name, shorthand for strategy objects. */
 export type StrategyName = 'auto' | 'dataParallel';
 
 /** Its shorthand, or the strategy object itself (-1 in a mesh: what is left over). */
 export type Strategy = StrategyName | {kind: 'dataParallel'; microBatches?: number} | {mesh: {data: number; tensor?: number; pipeline?: number}; zero?: 0; microBatches?: number};
 
-/** The options of `trainParallel`: those of `train`, and how to use several devices. */
 export interface TrainParallelOptions extends Omit<TrainOptions, 'devices' | 'threads' | 'timeoutMs'> {
   /** How many devices: the first n GPUs, or n CPU workers where there are fewer; or their ids, such as ['cuda:0', 'cuda:0']. @default 2 */
   devices?: number | string[];

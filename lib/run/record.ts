@@ -23,7 +23,6 @@ export interface TrafficLine {
   formula: string;
 }
 
-/** A run as plain data, to keep or to send: no user, host or path stands in it. */
 export interface RunRecord {
   format: 'many-hands-run/1';
   course: string;

@@ -13,7 +13,6 @@ import type {Plan} from './strategy';
 import {stragglerOf, timingOf, type RankTiming, type Straggler} from './timing';
 import type {TrainRun} from './trainRun';
 
-/** What `train` and `trainParallel` resolve to. */
 export interface TrainResult {
   /** tfjs's own: `history.history.loss` has a number an epoch. */
   history: tf.History;

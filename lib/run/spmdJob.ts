@@ -24,7 +24,6 @@ export interface SpmdContext<A = unknown> {
   args: A;
 }
 
-/** What every rank of `spmd` runs. */
 export type SpmdProgram<A = unknown, R = unknown> = (context: SpmdContext<A>) => R | Promise<R>;
 
 /** A function's own text, or a module whose default export it is. */

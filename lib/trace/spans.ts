@@ -3,10 +3,8 @@
  */
 import {machineMs} from './threadTime';
 
-/** What a rank did in a span: 'noCore' is ready to compute, without a core. */
 export type SpanKind = 'forward' | 'backward' | 'update' | 'input' | 'communication' | 'wait' | 'noCore';
 
-/** A stretch of time in which a rank did one thing. */
 export interface Span {
   rank: number;
   /** The optimizer step, from 0. */

@@ -25,8 +25,7 @@ export function compilerArguments({tfjsNode, nodeHeaders, engine, libraries, out
     ...sources.map((file) => join(tfjsNode, 'binding', file)),
     '-o', out,
     ...libraries.map((library) => join(engine, library)),
-    // Beside it; from the packages of a clone; from those of a program that has installed us.
-    ...['tensorflow', '../../../../../build/engine/tensorflow', '../../../../many-hands/build/engine/tensorflow'].map((path) => `-Wl,-rpath,${here}/${path}`),
+    `-Wl,-rpath,${here}/tensorflow`, `-Wl,-rpath,${here}/../../../../../build/engine/tensorflow`,
   ];
 }
 

@@ -21,8 +21,7 @@ const noteOf = (folder) => join(folder, 'many-hands.json');
 
 /** @param {Context['at']} at */
 function contents(at) {
-  // A program's packages are its own lock's affair.
-  return {lock: at.installed ? null : hashOf(readFileSync(join(at.root, 'package-lock.json'), 'utf8')), requirements: hashOf(readFileSync(at.requirements, 'utf8')), tensorflow: TENSORFLOW};
+  return {lock: hashOf(readFileSync(join(at.root, 'package-lock.json'), 'utf8')), requirements: hashOf(readFileSync(at.requirements, 'utf8')), tensorflow: TENSORFLOW};
 }
 
 /**
@@ -47,7 +46,7 @@ export function openCarried(typed, at) {
   const here = `${process.platform}-${process.arch}`;
   if (note.machine !== here) throw new SetupProblem('from', `${folder} was filled on ${note.machine}, and this machine is ${here}: their packages differ. On a machine like this one:`, again);
   const own = contents(at);
-  if ((own.lock !== null && note.lock !== own.lock) || note.requirements !== own.requirements || note.tensorflow !== own.tensorflow) {
+  if (note.lock !== own.lock || note.requirements !== own.requirements || note.tensorflow !== own.tensorflow) {
     throw new SetupProblem('from', `${folder} was filled for another version of this course than the clone here. Take the same version of both, or fill it again:`, again);
   }
   return {

@@ -6,11 +6,11 @@ import {join} from 'node:path';
 import {openCarried, saveTo} from './carry.mjs';
 import {endChildren} from './child.mjs';
 import {lock} from './lock.mjs';
-import {ownCommands, paths} from './paths.mjs';
+import {paths} from './paths.mjs';
 import {SetupProblem, problemText} from './problem.mjs';
 import {problemOfError} from './problems.mjs';
 import {progress, say} from './say.mjs';
-import {needs, prepare} from './steps.mjs';
+import {NEEDS, prepare} from './steps.mjs';
 
 /**
  * What to do when we are stopped half-way.
@@ -72,7 +72,6 @@ async function runVerb(verb, args, at) {
     }
     return run([join(at.modules, 'vitest', 'vitest.mjs'), 'run', ...args], env);
   }
-  if (verb === 'docs') return run([join(at.modules, 'typedoc', 'bin', 'typedoc'), '--options', join(at.root, 'scripts', 'typedoc.json'), ...args]);
   const program = PLAIN.includes(verb) ? join(at.root, 'scripts', `${verb}.mjs`) : join(at.build, 'scripts', `${verb}.js`);
   return run([program, ...args]);
 }
@@ -80,18 +79,17 @@ async function runVerb(verb, args, at) {
 /**
  * `npm run setup -- [--from FOLDER] [--save-to FOLDER] [--again]`.
  * @param {string[]} args
- * @param {ReturnType<typeof paths>} at
  */
-function setupOptions(args, at) {
+function setupOptions(args) {
   const options = {from: /** @type {string | null} */ (null), saveTo: /** @type {string | null} */ (null), again: false};
-  const usage = `${at.installed ? 'npx many-hands setup' : 'npm run setup --'} [--from FOLDER] ${at.installed ? '' : '[--save-to FOLDER] '}[--again]`;
+  const usage = 'npm run setup -- [--from FOLDER] [--save-to FOLDER] [--again]';
   for (let i = 0; i < args.length; i++) {
     const [name, glued] = args[i].split(/=(.*)/s);
     if (name === '--again') {
       options.again = true;
       continue;
     }
-    if (name !== '--from' && (name !== '--save-to' || at.installed)) throw new SetupProblem('usage', `setup does not know '${args[i]}'.`, usage);
+    if (name !== '--from' && name !== '--save-to') throw new SetupProblem('usage', `setup does not know '${args[i]}'.`, usage);
     const value = glued ?? args[++i];
     if (!value || value.startsWith('--')) throw new SetupProblem('usage', `${name} needs a folder.`, usage);
     options[name === '--from' ? 'from' : 'saveTo'] = value;
@@ -104,7 +102,7 @@ function setupOptions(args, at) {
  * @param {ReturnType<typeof paths>} at
  */
 async function setup(args, at) {
-  const options = setupOptions(args, at);
+  const options = setupOptions(args);
   const from = options.from === null ? null : openCarried(options.from, at);
   const wanted = {at, verb: 'setup', wantsEngine: wantsEngine(), from};
   const some = await prepare(wanted, {again: options.again, onEnd: (end) => (unfinished = end)});
@@ -125,8 +123,7 @@ async function setup(args, at) {
     }
   }
   unfinished = null;
-  const next = at.installed ? "import {train, trainParallel} from 'many-hands'" : 'npm start';
-  say(`${some ? 'Set-up is done. Everything works without a network now.' : 'Everything is set up.'} Next: ${next}`);
+  say(some ? 'Set-up is done. Everything works without a network now. Next: npm start' : 'Everything is set up. Next: npm start');
   return 0;
 }
 
@@ -140,13 +137,8 @@ function wantsEngine() {
  */
 export async function main([verb, ...args]) {
   const at = paths();
-  const commands = Object.keys(needs(at));
-  if (verb === '--help' || verb === '-h') {
-    say(`${at.installed ? 'npx many-hands' : 'npm run'} ${commands.join(' | ')}`);
-    return 0;
-  }
-  if (!verb || !commands.includes(verb)) {
-    say(`There is no command '${verb ?? ''}'; there are: ${commands.join(', ')}.`);
+  if (!verb || !(verb in NEEDS)) {
+    say(`There is no command '${verb ?? ''}'; there are: ${Object.keys(NEEDS).join(', ')}.`);
     return 2;
   }
   stopWell();
@@ -158,7 +150,7 @@ export async function main([verb, ...args]) {
     unfinished = null;
     const problem = error instanceof SetupProblem ? error : problemOfError(error, at.root);
     if (!problem) throw error;
-    say(`\n${ownCommands(at, problemText(problem))}\n`);
+    say(`\n${problemText(problem)}\n`);
     return problem.id === 'usage' ? 2 : 1;
   }
   return runVerb(verb, args, at);

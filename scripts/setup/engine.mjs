@@ -3,7 +3,7 @@ import {copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSy
 import {dirname, join} from 'node:path';
 import {HEADERS, compileAddon, tryAddon} from './addon.mjs';
 import {runTool} from './child.mjs';
-import {ownCommands, pythonEnvironment} from './paths.mjs';
+import {pythonEnvironment} from './paths.mjs';
 import {TENSORFLOW, WHEEL_PYTHON, compiler, engineKind} from './platform.mjs';
 import {SetupProblem, fixText} from './problem.mjs';
 import {compilerMissing} from './problems.mjs';
@@ -66,10 +66,9 @@ function chances() {
  * Notes that the JavaScript engine runs here, why, and the one command that mends it.
  * @param {Context['at']} at
  * @param {string} reason
- * @param {string | null} given the command that mends it
+ * @param {string | null} fix
  */
-function javascript(at, reason, given) {
-  const fix = given && ownCommands(at, given);
+function javascript(at, reason, fix) {
   writeStamp(at.engineJson, {name: 'javascript', libtensorflow: null, cuda: false, addon: null, reason, fix, chances: chances()});
   return `JavaScript's own engine will run the small sizes. ${reason}${fix ? `\n  To get the TensorFlow engine:  ${fix}` : ''}`;
 }

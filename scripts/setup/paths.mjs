@@ -1,6 +1,6 @@
-/** Set-up. Where everything lies in a clone, or in a program's node_modules, and the environment that its Python and its JupyterLab run in. */
+/** Set-up. Where everything lies in a clone, and the environment that its Python and its JupyterLab run in. */
 import {existsSync, readFileSync} from 'node:fs';
-import {basename, dirname, join} from 'node:path';
+import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 
 /** The folder of the clone: the nearest one above this file with a package.json. */
@@ -19,21 +19,15 @@ const windows = process.platform === 'win32';
  */
 export function paths(root = rootFolder()) {
   const build = join(root, 'build');
-  /** Whether we are a package of somebody's program, and no clone of the course. */
-  const installed = basename(dirname(root)) === 'node_modules';
-  const venv = installed ? join(build, 'python') : join(root, '.venv');
+  const venv = join(root, '.venv');
   const engine = join(build, 'engine');
-  const own = join(root, 'node_modules');
-  // npm lays packages beside us, unless two of them want different versions.
-  const modules = installed && !existsSync(join(own, '@tensorflow', 'tfjs-node-gpu')) ? dirname(root) : own;
-  const tfjsNode = join(modules, '@tensorflow', 'tfjs-node-gpu');
+  const tfjsNode = join(root, 'node_modules', '@tensorflow', 'tfjs-node-gpu');
   return {
     root,
-    installed,
     build,
     /** Set-up's own: its lock, its stamps of what lies in `build`, its work folders. */
     setup: join(build, 'setup'),
-    modules,
+    modules: join(root, 'node_modules'),
     venv,
     python: pythonIn(venv),
     kernels: join(venv, 'share', 'jupyter', 'kernels'),
@@ -52,15 +46,6 @@ export function paths(root = rootFolder()) {
 }
 
 /** @typedef {ReturnType<typeof paths>} Paths */
-
-/**
- * Words that name our commands, as they are called here: a program that has installed us has no npm scripts of ours.
- * @param {Paths} at
- * @param {string} words
- */
-export function ownCommands(at, words) {
-  return at.installed ? words.replaceAll('npm run setup -- ', 'npx many-hands setup ').replaceAll('npm run setup', 'npx many-hands setup') : words;
-}
 
 /**
  * The Python of an environment.

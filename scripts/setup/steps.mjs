@@ -6,7 +6,6 @@ import {engine} from './engine.mjs';
 import {kernelspec} from './kernelspec.mjs';
 import {lock} from './lock.mjs';
 import {packages} from './packages.mjs';
-import {pip} from './pip.mjs';
 import {diskFull, problemOfError} from './problems.mjs';
 import {python} from './python.mjs';
 import {megabytes, progress, say} from './say.mjs';
@@ -40,19 +39,7 @@ const COMPILED = [packages, compile];
  * The steps that a command needs. Grading reads notebooks and runs nothing, and the doctor looks at a clone as it is.
  * @type {Record<string, Step[]>}
  */
-const NEEDS = {start: ALL, setup: ALL, test: ALL, 'test:full': ALL, notebooks: ALL, bench: ALL, docs: COMPILED, doctor: [], quizzes: COMPILED, grade: COMPILED};
-
-/**
- * The same for a program that has installed us from npm: its packages are there, and it has no notebooks.
- * @type {Record<string, Step[]>}
- */
-const NEEDS_INSTALLED = {setup: [pip, engine]};
-
-/**
- * The commands that there are, with the steps that each needs.
- * @param {Context['at']} at
- */
-export const needs = (at) => (at.installed ? NEEDS_INSTALLED : NEEDS);
+export const NEEDS = {start: ALL, setup: ALL, test: ALL, 'test:full': ALL, notebooks: ALL, bench: ALL, doctor: [], quizzes: COMPILED, grade: COMPILED};
 
 /**
  * @param {string} folder
@@ -112,12 +99,12 @@ function sweep(folder) {
  */
 export async function prepare(wanted, {again = false, onEnd = () => {}} = {}) {
   const {at, verb} = wanted;
-  const steps = needs(at)[verb];
+  const steps = NEEDS[verb];
   const look = () => steps.filter((step) => !step.done({...wanted, work: ''}));
   if (!again && look().length === 0) return false;
   const folder = at.setup;
   try {
-    const release = await lock(join(folder, 'lock'), ({pid}) => say(`Another set-up here is running (process ${pid}); this one goes on when that is done.`));
+    const release = await lock(join(folder, 'lock'), ({pid}) => say(`Another set-up of this clone is running (process ${pid}); this one goes on when that is done.`));
     const end = () => {
       sweep(folder);
       release();
@@ -158,6 +145,6 @@ async function make(todo, context) {
       throw error;
     }
     // What a later step wiped, such as the addon in new packages, an earlier one puts back.
-    for (const other of needs(context.at)[context.verb]) other.mend?.(context);
+    for (const other of NEEDS[context.verb]) other.mend?.(context);
   }
 }

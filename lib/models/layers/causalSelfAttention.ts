@@ -6,7 +6,6 @@ import {wholeNumber} from '../../base/checks';
 import {seedFor} from '../../base/random';
 import {lastDim, onlyTensor, type LayerArgs} from './layer';
 
-/** The layer's configuration. */
 export interface CausalSelfAttentionArgs extends LayerArgs {
   heads: number;
   /** The length of a head's queries, keys and values. */

@@ -5,7 +5,6 @@
 import * as tf from '@tensorflow/tfjs';
 import {lastDim, onlyTensor, type LayerArgs} from './layer';
 
-/** The layer's configuration. */
 export interface LayerNormArgs extends LayerArgs {
   /** Added to the variance; 1e-5 without it. */
   epsilon?: number;

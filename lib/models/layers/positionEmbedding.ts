@@ -7,7 +7,6 @@ import {ManyHandsError} from '../../base/errors';
 import {seedFor} from '../../base/random';
 import {lastDim, onlyTensor, type LayerArgs} from './layer';
 
-/** The layer's configuration. */
 export interface PositionEmbeddingArgs extends LayerArgs {
   /** The longest sequence. */
   sequence: number;

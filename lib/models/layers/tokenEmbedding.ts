@@ -6,7 +6,6 @@ import {wholeNumber} from '../../base/checks';
 import {seedFor} from '../../base/random';
 import {onlyTensor, type LayerArgs} from './layer';
 
-/** The layer's configuration. */
 export interface TokenEmbeddingArgs extends LayerArgs {
   /** How many tokens there are. */
   vocabulary: number;

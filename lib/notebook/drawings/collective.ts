@@ -33,7 +33,6 @@ const COLLECTIVES = {
   allToAll: {title: 'all-to-all', says: "part s of every rank's array goes to rank s", before: mine, after: (rank, part) => own(part, rank)},
 } satisfies Record<string, Collective>;
 
-/** The collectives that have a picture. */
 export type CollectiveName = keyof typeof COLLECTIVES;
 
 const heard = ({words}: GridCell) => words || 'nothing';

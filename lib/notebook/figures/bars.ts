@@ -9,7 +9,6 @@ import {formatNumber, formatSeconds} from '../format';
 import {paper, rankStyle} from '../palette';
 import {median} from '../../base/median';
 
-/** One bar. */
 export interface Bar {
   name: string;
   /** One value, or the values of repeated runs. */
@@ -18,7 +17,6 @@ export interface Bar {
   rank?: number;
 }
 
-/** The options of `barsFigure`. */
 export interface BarsOptions {
   title: string;
   y: string;
