@@ -35,11 +35,11 @@ export interface Observed {
 export const OPTIMIZERS: Record<string, () => tf.Optimizer> = {
   sgd: () => tf.train.sgd(0.01),
   momentum: () => tf.train.momentum(0.002, 0.9),
-  nesterov: () => tf.train.momentum(0.002, 0.9, true),
+  nesterov: () => tf.train.momentum(0.005, 0.9, true),
   adagrad: () => tf.train.adagrad(0.02),
   // tfjs's adadelta runs away on several of the models with a larger rate, in fit as here.
   adadelta: () => tf.train.adadelta(0.1),
-  adam: () => tf.train.adam(0.0005),
+  adam: () => tf.train.adam(0.001),
   adamax: () => tf.train.adamax(0.0005),
   // Not centered: tfjs subtracts epsilon under that root, and its own fit yields NaN at the second step.
   rmsprop: () => tf.train.rmsprop(0.0005),
