@@ -1,23 +1,36 @@
-/** Caller side. `npm run doctor [-- --json]`: what this machine and this clone have, a line each, with what mends it. Exit 1 where something fails, 2 for wrong use. */
+/** Caller side. `npm run doctor [-- --json]`, `npx many-hands doctor`: what this machine and this clone or package have, a line each, with what mends it. Exit 1 where something fails, 2 for wrong use. */
 import * as checks from './doctor/checks.mjs';
+import {command} from './setup/command.mjs';
 import {paths} from './setup/paths.mjs';
 
 /** @typedef {import('./doctor/checks.mjs').Check} Check */
 
+/**
+ * What only a clone has: its packages, its compiled sources, its Python with JupyterLab and the kernel.
+ * @param {ReturnType<typeof paths>} at
+ */
+async function examineCourse(at) {
+  const [npm, python, kernel] = await Promise.all([checks.npmCheck(), checks.python(at), checks.kernel(at)]);
+  const all = [
+    npm, checks.packagesCheck(at), checks.compiledCheck(at),
+    python.check, checks.jupyterCheck(python.jupyterlab, python.nbclient), kernel.check, checks.rendererCheck(at),
+  ];
+  return {python: python.python, jupyterlab: python.jupyterlab, kernel: kernel.kernel, checks: all};
+}
+
 /** Everything the doctor looks at, as its JSON gives it. */
 async function examine() {
   const at = paths();
-  const [npm, python, kernel, looked] = await Promise.all([checks.npmCheck(), checks.python(at), checks.kernel(at), checks.look(at)]);
+  const looked = await checks.look(at);
   const {check: engineCheck, engine} = checks.engine(at, looked);
   const devices = looked.seen?.devices ?? [];
+  const course = at.isPackage ? null : await examineCourse(at);
   /** @type {Check[]} */
   const all = [
-    checks.node(), npm, checks.packagesCheck(at), checks.compiledCheck(at),
-    python.check, checks.jupyterCheck(python.jupyterlab, python.nbclient), kernel.check, checks.rendererCheck(at),
-    engineCheck, await checks.cuda(at, engine), ...checks.deviceChecks(devices),
+    checks.node(), ...(course?.checks ?? []), engineCheck, await checks.cuda(at, engine), ...checks.deviceChecks(devices),
     ...(looked.seen ? [checks.coresCheck(looked.seen.cores)] : []), checks.sharedMemoryCheck(),
   ];
-  return {node: process.versions.node, python: python.python, jupyterlab: python.jupyterlab, kernel: kernel.kernel, engine, devices, checks: all};
+  return {node: process.versions.node, python: course?.python ?? null, jupyterlab: course?.jupyterlab ?? null, kernel: course?.kernel ?? null, engine, devices, checks: all};
 }
 
 /** @param {Check[]} all */
@@ -34,7 +47,7 @@ function print(all) {
 const args = process.argv.slice(2);
 const unknown = args.find((arg) => arg !== '--json');
 if (unknown !== undefined) {
-  process.stderr.write(`doctor does not know '${unknown}'. Use: npm run doctor [-- --json]\n`);
+  process.stderr.write(`doctor does not know '${unknown}'. Use: ${command('doctor', '[--json]')}\n`);
   process.exitCode = 2;
 } else {
   const report = await examine();

@@ -3,7 +3,7 @@
  * Nothing outside this folder touches an engine's package; everybody takes `tf` from here or types from tfjs.
  */
 import {readFileSync} from 'node:fs';
-import {join} from 'node:path';
+import {basename, join} from 'node:path';
 import util from 'node:util';
 import {ManyHandsError, messageOf, oneOf, shown} from '../base/errors';
 import {registerFastGradients} from './fastGradients';
@@ -70,6 +70,11 @@ function loadJavaScript(reason: string, fix: string | null): {tf: Tf; info: Engi
   return {tf, info: {name: 'javascript', libtensorflow: null, gpu: false, reason, fix}};
 }
 
+const packageFolder = join(__dirname, '..', '..', '..');
+
+/** What makes the engine: npm's command in a clone, npx's where the package was installed. */
+const setUpCommand = basename(join(packageFolder, '..')) === 'node_modules' ? 'npx many-hands setup' : 'npm run setup';
+
 interface SetUp {
   reason?: string | null;
   fix?: string | null;
@@ -78,7 +83,7 @@ interface SetUp {
 /** What set-up wrote of the engine that it made, if it ran here. */
 function setUp(): SetUp {
   try {
-    return JSON.parse(readFileSync(join(__dirname, '..', '..', 'engine.json'), 'utf8')) as SetUp;
+    return JSON.parse(readFileSync(join(packageFolder, 'build', 'engine.json'), 'utf8')) as SetUp;
   } catch {
     return {};
   }
@@ -107,7 +112,7 @@ function load(): {tf: Tf; info: EngineInfo} {
   } catch (error) {
     const made = setUp();
     const sentence = made.reason ?? messageOf(error).split('\n')[0];
-    const fix = made.fix ?? 'npm run setup';
+    const fix = made.fix ?? setUpCommand;
     if (want === 'tensorflow') {
       throw new ManyHandsError('ENGINE', `MANY_HANDS_ENGINE=tensorflow, but TensorFlow's engine does not load: ${sentence} Run: ${fix}`, {cause: error});
     }

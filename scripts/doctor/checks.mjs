@@ -1,6 +1,7 @@
 /** Caller side. What the doctor looks at, one function a thing: ok, warn or fail, a sentence, and the command that mends it. */
 import {existsSync, statfsSync} from 'node:fs';
 import {join} from 'node:path';
+import {command} from '../setup/command.mjs';
 import {compile} from '../setup/compile.mjs';
 import {engine as engineStep} from '../setup/engine.mjs';
 import {findPython} from '../setup/findPython.mjs';
@@ -17,7 +18,7 @@ import {ask} from './ask.mjs';
 /** @typedef {{id: string, kind: string, name: string, memoryBytes: number, threads: number}} Device */
 /** @typedef {import('../setup/paths.mjs').Paths} Paths */
 
-const SETUP = 'npm run setup';
+const SETUP = command('setup');
 
 /**
  * @param {string} name

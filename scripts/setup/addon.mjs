@@ -1,6 +1,6 @@
 /** Set-up. Compiles tfjs-node's addon against libtensorflow, and tries it in a process of its own. */
 import {readdirSync} from 'node:fs';
-import {join} from 'node:path';
+import {dirname, join, relative} from 'node:path';
 import {ToolFailed, runTool} from './child.mjs';
 
 /** @typedef {import('./steps.mjs').Context} Context */
@@ -10,11 +10,11 @@ export const HEADERS = ['c/', 'core/platform/ctstring'].map((path) => `tensorflo
   .concat(['tensorflow/include/tsl/platform/ctstring', 'tensorflow/include/xla/tsl/c/']);
 
 /**
- * The compiler's arguments. The libraries are found from where the addon lies (from the package, or from the engine's own
- * folder), so that a clone may be moved.
- * @param {{tfjsNode: string, nodeHeaders: string, engine: string, libraries: string[], out: string, platform?: string}} where
+ * The compiler's arguments. The libraries are found from where the addon lies (from `placed`, or from the engine's own folder, which
+ * will be `home`), so that a clone may be moved.
+ * @param {{tfjsNode: string, nodeHeaders: string, engine: string, libraries: string[], out: string, placed: string, home: string, platform?: string}} where
  */
-export function compilerArguments({tfjsNode, nodeHeaders, engine, libraries, out, platform = process.platform}) {
+export function compilerArguments({tfjsNode, nodeHeaders, engine, libraries, out, placed, home, platform = process.platform}) {
   const sources = readdirSync(join(tfjsNode, 'binding')).filter((file) => file.endsWith('.cc')).sort();
   const here = platform === 'darwin' ? '@loader_path' : '$ORIGIN';
   return [
@@ -25,7 +25,7 @@ export function compilerArguments({tfjsNode, nodeHeaders, engine, libraries, out
     ...sources.map((file) => join(tfjsNode, 'binding', file)),
     '-o', out,
     ...libraries.map((library) => join(engine, library)),
-    `-Wl,-rpath,${here}/tensorflow`, `-Wl,-rpath,${here}/../../../../../build/engine/tensorflow`,
+    `-Wl,-rpath,${here}/tensorflow`, `-Wl,-rpath,${here}/${relative(dirname(placed), join(home, 'tensorflow'))}`,
   ];
 }
 
@@ -34,7 +34,7 @@ export function compilerArguments({tfjsNode, nodeHeaders, engine, libraries, out
  * @param {{cxx: string, engine: string, libraries: string[], out: string}} what
  */
 export async function compileAddon(at, {cxx, engine, libraries, out}) {
-  const args = compilerArguments({tfjsNode: at.tfjsNode, nodeHeaders: join(at.modules, 'node-api-headers', 'include'), engine, libraries, out});
+  const args = compilerArguments({tfjsNode: at.tfjsNode, nodeHeaders: at.nodeHeaders, engine, libraries, out, placed: at.placedAddon, home: at.engine});
   await runTool(cxx, args, {cwd: at.root, what: 'The TensorFlow engine\'s addon', folder: at.root});
 }
 

@@ -1,6 +1,7 @@
 /** Set-up. Runs a tool to its end: its words are kept for the report of a failure, its progress is told while it runs. */
 import {spawn} from 'node:child_process';
 import {basename} from 'node:path';
+import {command as typed} from './command.mjs';
 import {SetupProblem} from './problem.mjs';
 import {problemIn} from './problems.mjs';
 
@@ -39,7 +40,7 @@ export function runTool(command, args, {cwd, env = process.env, what, folder = c
     };
     child.on('error', (error) => {
       settle();
-      reject(new SetupProblem('tool', `${what}: '${command}' could not be started (${error.message}).`, 'npm run doctor'));
+      reject(new SetupProblem('tool', `${what}: '${command}' could not be started (${error.message}).`, typed('doctor')));
     });
     child.on('close', (code, signal) => {
       settle();
@@ -65,7 +66,7 @@ export class ToolFailed extends SetupProblem {
    * @param {{code: number | null, signal: string | null, output: string}} end
    */
   constructor(sentence, end) {
-    super('tool', sentence, 'npm run setup');
+    super('tool', sentence, typed('setup'));
     this.end = end;
   }
 }

@@ -5,12 +5,13 @@ import {constants} from 'node:os';
 import {join} from 'node:path';
 import {openCarried, saveTo} from './carry.mjs';
 import {endChildren} from './child.mjs';
+import {command} from './command.mjs';
 import {lock} from './lock.mjs';
 import {paths} from './paths.mjs';
 import {SetupProblem, problemText} from './problem.mjs';
 import {problemOfError} from './problems.mjs';
 import {progress, say} from './say.mjs';
-import {NEEDS, prepare} from './steps.mjs';
+import {needs, prepare} from './steps.mjs';
 
 /**
  * What to do when we are stopped half-way.
@@ -72,6 +73,7 @@ async function runVerb(verb, args, at) {
     }
     return run([join(at.modules, 'vitest', 'vitest.mjs'), 'run', ...args], env);
   }
+  if (verb === 'docs') return run([join(at.modules, 'typedoc', 'bin', 'typedoc'), ...args]);
   const program = PLAIN.includes(verb) ? join(at.root, 'scripts', `${verb}.mjs`) : join(at.build, 'scripts', `${verb}.js`);
   return run([program, ...args]);
 }
@@ -79,17 +81,18 @@ async function runVerb(verb, args, at) {
 /**
  * `npm run setup -- [--from FOLDER] [--save-to FOLDER] [--again]`.
  * @param {string[]} args
+ * @param {ReturnType<typeof paths>} at
  */
-function setupOptions(args) {
+function setupOptions(args, at) {
   const options = {from: /** @type {string | null} */ (null), saveTo: /** @type {string | null} */ (null), again: false};
-  const usage = 'npm run setup -- [--from FOLDER] [--save-to FOLDER] [--again]';
+  const usage = command('setup', at.isPackage ? '[--from FOLDER] [--again]' : '[--from FOLDER] [--save-to FOLDER] [--again]');
   for (let i = 0; i < args.length; i++) {
     const [name, glued] = args[i].split(/=(.*)/s);
     if (name === '--again') {
       options.again = true;
       continue;
     }
-    if (name !== '--from' && name !== '--save-to') throw new SetupProblem('usage', `setup does not know '${args[i]}'.`, usage);
+    if (name !== '--from' && (name !== '--save-to' || at.isPackage)) throw new SetupProblem('usage', `setup does not know '${args[i]}'.`, usage);
     const value = glued ?? args[++i];
     if (!value || value.startsWith('--')) throw new SetupProblem('usage', `${name} needs a folder.`, usage);
     options[name === '--from' ? 'from' : 'saveTo'] = value;
@@ -102,7 +105,7 @@ function setupOptions(args) {
  * @param {ReturnType<typeof paths>} at
  */
 async function setup(args, at) {
-  const options = setupOptions(args);
+  const options = setupOptions(args, at);
   const from = options.from === null ? null : openCarried(options.from, at);
   const wanted = {at, verb: 'setup', wantsEngine: wantsEngine(), from};
   const some = await prepare(wanted, {again: options.again, onEnd: (end) => (unfinished = end)});
@@ -117,13 +120,14 @@ async function setup(args, at) {
     try {
       const folder = await saveTo({...wanted, work}, options.saveTo, line.update);
       line.done();
-      say(`All downloads lie in ${folder}. On a machine like this one: npm run setup -- --from FOLDER`);
+      say(`All downloads lie in ${folder}. On a machine like this one: ${command('setup', '--from FOLDER')}`);
     } finally {
       unfinished();
     }
   }
   unfinished = null;
-  say(some ? 'Set-up is done. Everything works without a network now. Next: npm start' : 'Everything is set up. Next: npm start');
+  const next = at.isPackage ? `a program that says import {trainParallel} from 'many-hands'` : command('start');
+  say(`${some ? 'Set-up is done. Everything works without a network now.' : 'Everything is set up.'} Next: ${next}`);
   return 0;
 }
 
@@ -132,13 +136,33 @@ function wantsEngine() {
 }
 
 /**
+ * What `npx many-hands --help` prints.
+ * @param {ReturnType<typeof paths>} at
+ */
+function help(at) {
+  const rows = [
+    [command('setup'), 'fetches TensorFlow and compiles its engine, once; what is done already takes no time'],
+    [command('setup', '--from FOLDER'), 'the same without a network: from what --save-to kept, or (for a package) from a clone that is set up'],
+    [command('setup', '--again'), 'makes it anew'],
+    [command('doctor', '[--json]'), 'what is there and what is missing, a line each, with the command that mends it'],
+  ];
+  const width = Math.max(...rows.map(([typed]) => typed.length));
+  const others = Object.keys(needs(at)).filter((name) => name !== 'setup' && name !== 'doctor');
+  return [...rows.map(([typed, what]) => `${typed.padEnd(width)}  ${what}`), ...(others.length ? [`and, through npm: ${others.join(', ')}`] : [])].join('\n') + '\n';
+}
+
+/**
  * @param {string[]} argv the command, then its arguments
  * @returns {Promise<number>} the exit code
  */
 export async function main([verb, ...args]) {
   const at = paths();
-  if (!verb || !(verb in NEEDS)) {
-    say(`There is no command '${verb ?? ''}'; there are: ${Object.keys(NEEDS).join(', ')}.`);
+  if (verb === '--help' || verb === '-h') {
+    process.stdout.write(help(at));
+    return 0;
+  }
+  if (!verb || !Object.hasOwn(needs(at), verb)) {
+    say(verb ? `There is no command '${verb}'; there are: ${Object.keys(needs(at)).join(', ')}.` : help(at).trimEnd());
     return 2;
   }
   stopWell();

@@ -1,41 +1,51 @@
 /** Set-up, step 4. The engine: tfjs-node's addon, compiled against the libtensorflow of a TensorFlow wheel; else JavaScript, and why. */
-import {copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync} from 'node:fs';
+import {copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {HEADERS, compileAddon, tryAddon} from './addon.mjs';
 import {runTool} from './child.mjs';
-import {pythonEnvironment} from './paths.mjs';
-import {TENSORFLOW, WHEEL_PYTHON, compiler, engineKind} from './platform.mjs';
+import {command} from './command.mjs';
+import {packageJson, pythonEnvironment} from './paths.mjs';
+import {TENSORFLOW, compiler, engineKind} from './platform.mjs';
 import {SetupProblem, fixText} from './problem.mjs';
 import {compilerMissing} from './problems.mjs';
 import {pins} from './python.mjs';
 import {hashOf, readStamp, writeStamp} from './stamps.mjs';
+import {linkEngine, stampOf} from './takeEngine.mjs';
+import {downloadWheels, engineWheels, wheelPython} from './wheels.mjs';
 
 /** @typedef {import('./steps.mjs').Context} Context */
 /** @typedef {import('./platform.mjs').EngineKind} EngineKind */
-
-/** @param {string} engine */
-const stampOf = (engine) => join(engine, 'many-hands.json');
 
 /**
  * @param {Context['at']} at
  * @param {boolean} cuda
  */
 function inputs(at, cuda) {
-  const lock = readStamp(join(at.root, 'package-lock.json'))?.packages ?? {};
-  const versions = ['@tensorflow/tfjs-node-gpu', 'node-api-headers'].map((name) => lock[`node_modules/${name}`]?.version);
-  return hashOf(TENSORFLOW, versions, process.platform, process.arch, cuda, cuda ? readFileSync(at.cudaRequirements, 'utf8') : '');
+  // What was pinned, not what lies there: an engine is judged before a clone's packages are.
+  const {dependencies} = packageJson(at.root);
+  const versions = ['@tensorflow/tfjs-node-gpu', 'node-api-headers'].map((name) => dependencies[name]);
+  return hashOf(TENSORFLOW, HEADERS, versions, process.platform, process.arch, cuda, cuda ? readFileSync(at.cudaRequirements, 'utf8') : '');
 }
 
 /**
- * Whether the engine that lies here is the one that this machine wants; one with CUDA serves a machine without a GPU too.
+ * Whether an engine with this stamp was made of what this package wants; one with CUDA serves a machine without a GPU too.
+ * @param {Context['at']} at
+ * @param {Record<string, unknown> | null} stamp
+ * @param {boolean} [cuda]
+ */
+export function fits(at, stamp, cuda = false) {
+  return stamp !== null && (stamp.inputs === inputs(at, cuda) || stamp.inputs === inputs(at, true));
+}
+
+/**
+ * Whether the engine that lies here is the one that this machine wants.
  * @param {Context['at']} at
  */
 function built(at) {
   const kind = engineKind();
   if (typeof kind === 'string') return false;
   const stamp = readStamp(stampOf(at.engine));
-  const fits = stamp !== null && (stamp.inputs === inputs(at, kind.cuda) || stamp.inputs === inputs(at, true));
-  return fits && existsSync(at.addon) && kind.libraries.every((library) => existsSync(join(at.engine, library)));
+  return fits(at, stamp, kind.cuda) && existsSync(at.addon) && kind.libraries.every((library) => existsSync(join(at.engine, library)));
 }
 
 /**
@@ -74,49 +84,26 @@ function javascript(at, reason, fix) {
 }
 
 /**
- * @param {string} folder
- * @returns {number} bytes of all files below
- */
-function bytesBelow(folder) {
-  let sum = 0;
-  for (const entry of readdirSync(folder, {withFileTypes: true, recursive: true})) {
-    if (entry.isFile()) sum += statSync(join(entry.parentPath ?? entry.path, entry.name), {throwIfNoEntry: false})?.size ?? 0;
-  }
-  return sum;
-}
-
-/**
- * Downloads wheels, without what they depend on.
+ * Fills a fresh folder with the libraries and headers out of the wheels.
  * @param {Context} context
- * @param {string[]} names such as 'tensorflow-cpu==2.21.0'
- * @param {string} folder
- * @param {(bytes: number) => void} [count]
- */
-export async function downloadWheels({at, work, from}, names, folder, count) {
-  mkdirSync(folder, {recursive: true});
-  const scratch = join(work, 'pip');
-  mkdirSync(scratch, {recursive: true});
-  await runTool(at.python, [
-    '-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--python-version', WHEEL_PYTHON, '--no-cache-dir', '--no-input',
-    '--progress-bar', 'off', '--retries', '3', ...(from ? from.pipOptions() : []), '-d', folder, ...names,
-  ], {
-    cwd: at.root,
-    env: {...pythonEnvironment(), TMPDIR: scratch},
-    what: 'The TensorFlow engine',
-    folder: at.root,
-    tick: () => count?.(Math.max(bytesBelow(scratch), bytesBelow(folder))),
-  });
-  rmSync(scratch, {recursive: true, force: true});
-  return readdirSync(folder).filter((file) => file.endsWith('.whl')).map((file) => join(folder, file));
-}
-
-/**
- * The wheels that an engine is made of.
- * @param {Context['at']} at
  * @param {EngineKind} kind
+ * @param {string} fresh
+ * @param {(text: string) => void} tell
  */
-export function engineWheels(at, kind) {
-  return [`${kind.wheel}==${TENSORFLOW}`, ...(kind.cuda ? pins(at.cudaRequirements) : [])];
+async function unpackWheels(context, kind, fresh, tell) {
+  const {at, work} = context;
+  const python = await wheelPython(context);
+  const all = Math.round(kind.download / 1e6);
+  let before = 0;
+  // One wheel at a time: what lies on the disk for a while is one wheel, not a room full of CUDA's.
+  for (const name of engineWheels(at, kind)) {
+    const folder = join(work, 'wheels');
+    const [wheel] = await downloadWheels(context, python, [name], folder, (bytes) => tell(`${Math.min(all, Math.round((before + bytes) / 1e6))} of ${all} MB`));
+    before += statSync(wheel).size;
+    const wanted = name.startsWith('tensorflow') ? [...kind.libraries, ...HEADERS] : ['nvidia/'];
+    await runTool(python, [at.unpack, fresh, wheel, ...wanted], {cwd: at.root, env: pythonEnvironment(), what: 'The TensorFlow engine', folder: at.root});
+    rmSync(folder, {recursive: true, force: true});
+  }
 }
 
 /**
@@ -126,26 +113,18 @@ export function engineWheels(at, kind) {
  * @param {(text: string) => void} tell
  */
 async function build(context, kind, cxx, tell) {
-  const {at, work} = context;
+  const {at, work, from} = context;
   const fresh = join(work, 'engine');
   mkdirSync(fresh, {recursive: true});
-  const all = Math.round(kind.download / 1e6);
-  let before = 0;
-  // One wheel at a time: what lies on the disk for a while is one wheel, not a room full of CUDA's.
-  for (const name of engineWheels(at, kind)) {
-    const folder = join(work, 'wheels');
-    const [wheel] = await downloadWheels(context, [name], folder, (bytes) => tell(`${Math.min(all, Math.round((before + bytes) / 1e6))} of ${all} MB`));
-    before += statSync(wheel).size;
-    const wanted = name.startsWith('tensorflow') ? [...kind.libraries, ...HEADERS] : ['nvidia/'];
-    await runTool(at.python, [at.unpack, fresh, wheel, ...wanted], {cwd: at.root, env: pythonEnvironment(), what: 'The TensorFlow engine', folder: at.root});
-    rmSync(folder, {recursive: true, force: true});
-  }
+  if (from?.engine) linkEngine(from.engine, fresh);
+  else await unpackWheels(context, kind, fresh, tell);
+  const made = from?.engine ? readStamp(stampOf(from.engine)) : null;
+  const cuda = made?.cuda ?? kind.cuda;
   tell('compiling the addon');
   const out = join(fresh, 'tfjs_binding.node');
   await compileAddon(at, {cxx, engine: fresh, libraries: kind.libraries, out});
-  rmSync(join(fresh, 'tensorflow', 'include'), {recursive: true, force: true});
   const version = await tryAddon(out, at.root);
-  writeStamp(stampOf(fresh), {inputs: inputs(at, kind.cuda), libtensorflow: version, cuda: kind.cuda});
+  writeStamp(stampOf(fresh), {inputs: inputs(at, cuda), libtensorflow: version, cuda});
   const old = join(work, 'old-engine');
   if (existsSync(at.engine)) renameSync(at.engine, old);
   renameSync(fresh, at.engine);
@@ -163,6 +142,9 @@ function record(at) {
   const cudaVersion = cuda ? pins(at.cudaRequirements).find((pin) => pin.startsWith('nvidia-cuda-runtime'))?.split('==')[1] : null;
   writeStamp(at.engineJson, {name: 'tensorflow', libtensorflow, cuda, cudaVersion, addon: at.placedAddon, reason: null, fix: null});
 }
+
+/** Problems whose own fix is the way to the TensorFlow engine; after the others, trying again is. */
+const MENDED_BY_HAND = new Set(['compiler-missing', 'certificate', 'python-missing', 'python-old', 'python-new', 'venv-missing']);
 
 /** @type {import('./steps.mjs').Step} */
 export const engine = {
@@ -182,7 +164,7 @@ export const engine = {
   async make(context, tell) {
     const {at} = context;
     if (process.env.MANY_HANDS_ENGINE === 'javascript') {
-      return javascript(at, 'MANY_HANDS_ENGINE=javascript asked set-up for it.', 'unset MANY_HANDS_ENGINE && npm run setup');
+      return javascript(at, 'MANY_HANDS_ENGINE=javascript asked set-up for it.', `unset MANY_HANDS_ENGINE && ${command('setup')}`);
     }
     const kind = engineKind();
     if (typeof kind === 'string') return javascript(at, kind, process.platform === 'win32' ? 'wsl --install' : null);
@@ -194,7 +176,7 @@ export const engine = {
     } catch (error) {
       if (!(error instanceof SetupProblem) || error.id === 'disk-full' || error.id === 'read-only') throw error;
       // Whatever keeps the TensorFlow engine away, the course still runs, at small sizes.
-      return javascript(at, error.message, error.id === 'compiler-missing' || error.id === 'certificate' ? fixText(error.fix) : 'npm run setup');
+      return javascript(at, error.message, MENDED_BY_HAND.has(error.id) ? fixText(error.fix) : command('setup'));
     }
   },
 };

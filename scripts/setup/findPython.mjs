@@ -1,5 +1,6 @@
 /** Set-up. Finds a Python that JupyterLab runs on, or says what is wrong with the ones that are there. */
 import {execFile} from 'node:child_process';
+import {command} from './command.mjs';
 import {SetupProblem} from './problem.mjs';
 import {pythonEnvironment} from './paths.mjs';
 import {pythonMissing, pythonTooNew, pythonTooOld, venvMissing} from './problems.mjs';
@@ -79,6 +80,6 @@ export async function findPython(env = process.env) {
     if (fits(python) && python.venv) return python;
     seen.push(python);
   }
-  if (asked && seen.length === 0) throw new SetupProblem('python-missing', `MANY_HANDS_PYTHON is '${asked}', and that is no Python that can be started.`, 'unset MANY_HANDS_PYTHON && npm run setup');
+  if (asked && seen.length === 0) throw new SetupProblem('python-missing', `MANY_HANDS_PYTHON is '${asked}', and that is no Python that can be started.`, `unset MANY_HANDS_PYTHON && ${command('setup')}`);
   throw pythonProblem(seen);
 }

@@ -1,13 +1,37 @@
-/** Set-up. Where everything lies in a clone, and the environment that its Python and its JupyterLab run in. */
+/** Set-up. Where everything lies in a clone, or in an installed package, and the environment that its Python and its JupyterLab run in. */
 import {existsSync, readFileSync} from 'node:fs';
-import {dirname, join} from 'node:path';
+import {createRequire} from 'node:module';
+import {basename, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 
-/** The folder of the clone: the nearest one above this file with a package.json. */
+/** The folder of the clone or package: the nearest one above this file with a package.json. */
 export function rootFolder() {
   for (let at = dirname(fileURLToPath(import.meta.url)); ; at = dirname(at)) {
     if (existsSync(join(at, 'package.json'))) return at;
     if (dirname(at) === at) throw new Error('There is no package.json above set-up\'s own files.');
+  }
+}
+
+/**
+ * Whether this is the package as npm installed it, and no clone.
+ * @param {string} root
+ */
+export function isPackage(root) {
+  return basename(dirname(root)) === 'node_modules';
+}
+
+/**
+ * The folder of one of npm's packages. In a clone it is known before it is there; npm puts what a package needs beside it, below it, or above.
+ * @param {string} root
+ * @param {string} name
+ */
+function packageFolder(root, name) {
+  const own = join(root, 'node_modules', name);
+  if (!isPackage(root)) return own;
+  try {
+    return dirname(createRequire(join(root, 'package.json')).resolve(`${name}/package.json`));
+  } catch {
+    return own; // It was removed: what reads there says so.
   }
 }
 
@@ -21,9 +45,10 @@ export function paths(root = rootFolder()) {
   const build = join(root, 'build');
   const venv = join(root, '.venv');
   const engine = join(build, 'engine');
-  const tfjsNode = join(root, 'node_modules', '@tensorflow', 'tfjs-node-gpu');
+  const tfjsNode = packageFolder(root, '@tensorflow/tfjs-node-gpu');
   return {
     root,
+    isPackage: isPackage(root),
     build,
     /** Set-up's own: its lock, its stamps of what lies in `build`, its work folders. */
     setup: join(build, 'setup'),
@@ -38,6 +63,7 @@ export function paths(root = rootFolder()) {
     /** The compiled addon as kept through `npm ci`, and where tfjs-node looks for it. */
     addon: join(engine, 'tfjs_binding.node'),
     tfjsNode,
+    nodeHeaders: join(packageFolder(root, 'node-api-headers'), 'include'),
     placedAddon: join(tfjsNode, 'lib', 'napi-v8', 'tfjs_binding.node'),
     requirements: join(root, 'scripts', 'setup', 'requirements.txt'),
     cudaRequirements: join(root, 'scripts', 'setup', 'cuda.txt'),

@@ -1,9 +1,11 @@
 /** Set-up. Every problem that set-up knows by name; and how a tool's own last words are told apart. */
+import {command} from './command.mjs';
+import {isPackage, rootFolder} from './paths.mjs';
 import {SetupProblem} from './problem.mjs';
 
 /** @typedef {import('./problem.mjs').Fix} Fix */
 
-const PYTHONS = 'Many Hands needs Python 3.10, 3.11, 3.12 or 3.13 for JupyterLab';
+const PYTHONS = 'Many Hands needs Python 3.10, 3.11, 3.12 or 3.13 for JupyterLab, and to fetch TensorFlow';
 
 export function pythonMissing() {
   return new SetupProblem('python-missing', `There is no python3 on this machine's PATH. ${PYTHONS}.`, {
@@ -43,7 +45,7 @@ export function pythonTooNew(version, path) {
  */
 export function venvMissing(version, path) {
   const short = version.split('.').slice(0, 2).join('.');
-  return new SetupProblem('venv-missing', `The Python at ${path} (${version}) comes without its module venv (or ensurepip), so it cannot make the environment for JupyterLab.`, {
+  return new SetupProblem('venv-missing', `The Python at ${path} (${version}) comes without its module venv (or ensurepip), so it cannot make an environment of our own.`, {
     debian: `sudo apt-get update && sudo apt-get install -y python3-venv python${short}-venv`,
     fedora: 'sudo dnf install -y python3 python3-libs python3-pip',
     macos: 'brew install python@3.13',
@@ -52,9 +54,9 @@ export function venvMissing(version, path) {
 
 export function compilerMissing() {
   return new SetupProblem('compiler-missing', 'There is no C++ compiler (g++ or clang++), which the TensorFlow engine needs once for 10 seconds.', {
-    debian: 'sudo apt-get update && sudo apt-get install -y g++ && npm run setup',
-    fedora: 'sudo dnf install -y gcc-c++ && npm run setup',
-    macos: 'xcode-select --install && npm run setup',
+    debian: `sudo apt-get update && sudo apt-get install -y g++ && ${command('setup')}`,
+    fedora: `sudo dnf install -y gcc-c++ && ${command('setup')}`,
+    macos: `xcode-select --install && ${command('setup')}`,
   });
 }
 
@@ -68,7 +70,7 @@ const size = (bytes) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Ma
  */
 export function diskFull(folder, needed, free) {
   const figures = needed === null || free === null ? 'is full' : `has ${size(free)} free, and set-up needs ${size(needed)} there`;
-  return new SetupProblem('disk-full', `The disk of ${folder} ${figures}. What set-up had finished stays; the rest is done again by the next npm start.`, {
+  return new SetupProblem('disk-full', `The disk of ${folder} ${figures}. What set-up had finished stays; the rest is done again by the next one.`, {
     debian: 'sudo apt-get clean; npm cache clean --force; python3 -m pip cache purge; df -h .',
     fedora: 'sudo dnf clean all; npm cache clean --force; python3 -m pip cache purge; df -h .',
     macos: 'brew cleanup; npm cache clean --force; python3 -m pip cache purge; df -h .',
@@ -77,18 +79,22 @@ export function diskFull(folder, needed, free) {
 
 /** @param {string} what */
 export function noNetwork(what) {
-  return new SetupProblem('no-network', `${what} could not be downloaded: the package registry does not answer. Behind a proxy, say so first (export HTTPS_PROXY=...); without a network, take a folder that another machine filled with: npm run setup -- --save-to FOLDER`,
-    'npm run setup -- --from FOLDER');
+  return new SetupProblem('no-network', `${what} could not be downloaded: the package registry does not answer. Behind a proxy, say so first (export HTTPS_PROXY=...); without a network, take a folder that a clone on another machine filled with: npm run setup -- --save-to FOLDER`,
+    command('setup', '--from FOLDER'));
 }
 
 /** @param {string} what */
 export function badCertificate(what) {
   return new SetupProblem('certificate', `${what} could not be downloaded: this network puts its own certificate before the package registry's, and npm or pip does not know it.`,
-    'export NODE_EXTRA_CA_CERTS=CERTIFICATE.pem PIP_CERT=CERTIFICATE.pem && npm run setup');
+    `export NODE_EXTRA_CA_CERTS=CERTIFICATE.pem PIP_CERT=CERTIFICATE.pem && ${command('setup')}`);
 }
 
 /** @param {string} folder */
 export function readOnly(folder) {
+  if (isPackage(rootFolder())) {
+    return new SetupProblem('read-only', `Set-up may not write in ${folder}, and everything it makes belongs there. Install the package in a folder of your own.`,
+      'mkdir -p ~/my-training && cd ~/my-training && npm install --ignore-scripts many-hands-VERSION.tgz');
+  }
   const copy = `cp -R '${folder.replaceAll("'", "'\\''")}' ~/many-hands && cd ~/many-hands && npm start`;
   return new SetupProblem('read-only', `Set-up may not write in ${folder}, and everything it makes belongs there. Work in a copy of your own.`, copy);
 }

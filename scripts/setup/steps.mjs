@@ -39,7 +39,19 @@ const COMPILED = [packages, compile];
  * The steps that a command needs. Grading reads notebooks and runs nothing, and the doctor looks at a clone as it is.
  * @type {Record<string, Step[]>}
  */
-export const NEEDS = {start: ALL, setup: ALL, test: ALL, 'test:full': ALL, notebooks: ALL, bench: ALL, doctor: [], quizzes: COMPILED, grade: COMPILED};
+const NEEDS = {start: ALL, setup: ALL, test: ALL, 'test:full': ALL, notebooks: ALL, bench: ALL, doctor: [], quizzes: COMPILED, grade: COMPILED, docs: COMPILED};
+
+/**
+ * The same for an installed package: npm has brought the packages, the library is in it compiled, and it runs no notebooks.
+ * @type {Record<string, Step[]>}
+ */
+const PACKAGE_NEEDS = {setup: [engine], doctor: []};
+
+/**
+ * The commands that there are, with the steps that each needs.
+ * @param {Context['at']} at
+ */
+export const needs = (at) => (at.isPackage ? PACKAGE_NEEDS : NEEDS);
 
 /**
  * @param {string} folder
@@ -99,12 +111,12 @@ function sweep(folder) {
  */
 export async function prepare(wanted, {again = false, onEnd = () => {}} = {}) {
   const {at, verb} = wanted;
-  const steps = NEEDS[verb];
+  const steps = needs(at)[verb];
   const look = () => steps.filter((step) => !step.done({...wanted, work: ''}));
   if (!again && look().length === 0) return false;
   const folder = at.setup;
   try {
-    const release = await lock(join(folder, 'lock'), ({pid}) => say(`Another set-up of this clone is running (process ${pid}); this one goes on when that is done.`));
+    const release = await lock(join(folder, 'lock'), ({pid}) => say(`Another set-up of this ${at.isPackage ? 'package' : 'clone'} is running (process ${pid}); this one goes on when that is done.`));
     const end = () => {
       sweep(folder);
       release();
@@ -145,6 +157,6 @@ async function make(todo, context) {
       throw error;
     }
     // What a later step wiped, such as the addon in new packages, an earlier one puts back.
-    for (const other of NEEDS[context.verb]) other.mend?.(context);
+    for (const other of needs(context.at)[context.verb]) other.mend?.(context);
   }
 }

@@ -84,7 +84,7 @@ describe('the engine', () => {
   });
 
   it('is linked so that a clone may be moved', () => {
-    const where = {tfjsNode: real.tfjsNode, nodeHeaders: '/h', engine: '/e', libraries: ['tensorflow/libtensorflow_cc.so.2'], out: '/o'};
+    const where = {tfjsNode: real.tfjsNode, nodeHeaders: '/h', engine: '/e', libraries: ['tensorflow/libtensorflow_cc.so.2'], out: '/o', placed: real.placedAddon, home: real.engine};
     const linux = compilerArguments({...where, platform: 'linux'});
     expect(linux).toContain('-Wl,-rpath,$ORIGIN/../../../../../build/engine/tensorflow');
     expect(linux).toContain('-shared');
