@@ -14,6 +14,7 @@ import {WorkerGroup} from './workers/group';
 
 const WORKER = join(__dirname, 'run', 'worker.js');
 
+/** How `spmd` runs its program. */
 export interface SpmdOptions<A = unknown> {
   /** How many devices: the first n GPUs, or n CPU workers where there are fewer; or their ids. @default 2 */
   devices?: number | string[];

@@ -11,14 +11,18 @@ export interface DeviceUse {
 }
 
 /** The facts that are known before the first step. */
+/** A run begins: what it will do, on which devices. */
 export interface RunStart {
   type: 'start';
+  /** Counts this process's runs. */
   run: number;
   devices: DeviceUse[];
   strategy: string;
   epochs: number;
+  /** The first epoch's number, as in tfjs's `fit`. */
   initialEpoch: number;
   stepsPerEpoch: number;
+  /** Samples of one optimizer step, over all devices. */
   batchSize: number;
   samples: number;
   /** tfjs's own names, 'loss' first, 'val_loss' and its kin after them where there is validation. */
@@ -30,6 +34,7 @@ export interface RunStart {
 /** One optimizer step: `step` counts from 0 over the whole run, `seconds` is this step's wall time. */
 export interface RunStep {
   type: 'step';
+  /** Counts this process's runs. */
   run: number;
   epoch: number;
   step: number;
@@ -38,8 +43,10 @@ export interface RunStep {
   logs: Record<string, number>;
 }
 
+/** An epoch is over; `logs` holds its means, validation included. */
 export interface RunEpoch {
   type: 'epoch';
+  /** Counts this process's runs. */
   run: number;
   epoch: number;
   logs: Record<string, number>;
@@ -48,6 +55,7 @@ export interface RunEpoch {
 /** A line that a worker printed. */
 export interface RunOutput {
   type: 'output';
+  /** Counts this process's runs. */
   run: number;
   rank: number;
   stream: 'stdout' | 'stderr';
@@ -70,6 +78,7 @@ export interface RankSummary {
 /** The run is over: `error` is set when it failed or was interrupted, `ranks` when several ranks finished it. */
 export interface RunEnd {
   type: 'end';
+  /** Counts this process's runs. */
   run: number;
   seconds: number;
   samplesPerSecond: number;
@@ -77,7 +86,9 @@ export interface RunEnd {
   ranks?: RankSummary[];
 }
 
+/** What a run tells while it goes on: its start, its steps and epochs, its workers' output, its end. */
 export type RunEvent = RunStart | RunStep | RunEpoch | RunOutput | RunEnd;
+/** Gets every event, in the caller's process, as soon as it is known. */
 export type RunListener = (event: RunEvent) => void;
 
 const listeners = new Set<RunListener>();

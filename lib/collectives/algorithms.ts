@@ -7,9 +7,13 @@ import type {Algorithm} from './types';
 
 /** Parts `first` up to, but not, `last` go from one rank to another, which copies them or adds them to its own. */
 export interface Message {
+  /** The rank that sends. */
   from: number;
+  /** The rank that receives. */
   to: number;
+  /** Its first part. */
   first: number;
+  /** The part after its last. */
   last: number;
   action: 'copy' | 'add';
 }
@@ -17,16 +21,22 @@ export interface Message {
 /** What happens at once: each rank sends one message at most and receives one at most. */
 export type Step = Message[];
 
+/** The operations that are written as steps. */
 export type StepOperation = 'allReduce' | 'reduce' | 'broadcast' | 'reduceScatter' | 'allGather';
+/** The algorithms that are written as steps. */
 export type Textbook = Exclude<Algorithm, 'shared'>;
 
 /** What a rank sends and receives, in elements: `len(r)` is the length of rank r's part of n. */
 export interface Traffic {
+  /** Elements. */
   sent: number;
+  /** Elements. */
   received: number;
 }
 
+/** An algorithm for one operation: who sends what when, beside its formulas of traffic and of time. */
 export interface AlgorithmSteps {
+  /** The steps for `size` ranks; `root` matters where the operation has one. */
   steps(size: number, root: number): Step[];
   /** Elements, by the closed formula. */
   traffic(rank: number, n: number, size: number, root: number): Traffic;
@@ -38,6 +48,7 @@ export interface AlgorithmSteps {
 
 const MPICH = 'Thakur, Rabenseifner and Gropp 2005, "Optimization of Collective Communication Operations in MPICH"';
 
+/** Where each algorithm comes from. */
 export const CITATIONS: Record<Textbook, string> = {
   naive: 'gather at one rank and scatter back: the plan that everyone writes first',
   ring: 'Patarasu and Yuan 2009, "Bandwidth Optimal All-reduce Algorithms for Clusters of Workstations"',
@@ -224,6 +235,7 @@ const treeReduce: AlgorithmSteps = {
   costText: treeBroadcast.costText,
 };
 
+/** Every textbook algorithm, by name and operation. */
 export const ALGORITHMS: Record<Textbook, Partial<Record<StepOperation, AlgorithmSteps>>> = {
   naive: {
     reduce: naiveReduce,

@@ -4,9 +4,11 @@
 
 /** Numbers that travel. */
 export type Numbers = Float32Array | Int32Array;
+/** Their types, by name. */
 export type NumberType = 'float32' | 'int32';
 /** `mean` is the sum times fround(1/N), with the same bits on every rank; of Float32 alone. */
 export type ReduceOp = 'sum' | 'mean' | 'max';
+/** How bytes travel between ranks. */
 export type TransportKind = 'sharedMemory' | 'inProcess' | 'mpi';
 
 /**
@@ -15,6 +17,7 @@ export type TransportKind = 'sharedMemory' | 'inProcess' | 'mpi';
  */
 export type Algorithm = 'shared' | 'naive' | 'ring' | 'recursive' | 'tree';
 
+/** What the ranks can be in at once, as errors, ledger and flight recorder name it. */
 export type OperationName = 'broadcast' | 'reduce' | 'allReduce' | 'reduceScatter' | 'allGather' | 'allToAll' | 'send' | 'recv' | 'barrier' | 'group' | 'allocate';
 
 /** What the ranks must agree on before a byte moves. */
@@ -38,16 +41,20 @@ export interface CallDescriptor {
 export interface LedgerLine {
   rank: number;
   operation: string;
+  /** Bytes. */
   sent: number;
+  /** Bytes. */
   received: number;
   /** What the algorithm's formula says this rank sends and receives, in bytes. */
   formula: {sent: number; received: number; text: string};
 }
 
+/** What any call may be given: a label for the ledger, and which algorithm runs. */
 export interface CallOptions {
   label?: string;
   algorithm?: Algorithm;
 }
+/** The same, and how numbers become one. */
 export interface ReduceOptions extends CallOptions {
   /** @default 'sum' */
   op?: ReduceOp;
@@ -63,6 +70,7 @@ export interface Communicator {
   readonly transport: TransportKind;
   /** Zeros that the `shared` algorithm reduces without a copy; freed by `close`. */
   allocate(length: number, type: 'float32'): Promise<Float32Array>;
+  /** The same for Int32. */
   allocate(length: number, type: 'int32'): Promise<Int32Array>;
   /** The root's numbers reach every rank's `array`. */
   broadcast(array: Numbers, options?: CallOptions & {root?: number}): Promise<void>;
@@ -76,13 +84,17 @@ export interface Communicator {
   allGather(array: Numbers, options?: CallOptions): Promise<void>;
   /** Part s of rank r's array goes to rank s; resolves to what this rank got, in rank order. */
   allToAll<T extends Numbers>(array: T, options?: CallOptions): Promise<T>;
+  /** To one rank, which must `recv` as many numbers of the same type; collective for these two only. */
   send(array: Numbers, options: {to: number; label?: string}): Promise<void>;
+  /** Fills `array` with what the other rank sends. */
   recv(array: Numbers, options: {from: number; label?: string}): Promise<void>;
+  /** Resolves when every rank has come here. */
   barrier(options?: {label?: string}): Promise<void>;
   /** A communicator of some ranks, in the given order; the ranks of the group call it, and only they. */
   group(ranks: number[]): Promise<Communicator>;
   /** This rank's traffic so far. */
   ledger(): LedgerLine[];
+  /** Gives back what the communicator holds; no call may follow. */
   close(): void;
 }
 
@@ -121,11 +133,13 @@ export interface SharedOperations {
 /** One line of the flight recorder. */
 export interface FlightRecord {
   rank: number;
+  /** As in `CallDescriptor`. */
   sequence: number;
   operation: OperationName;
   label: string;
   /** The other rank of a message. */
   peer: number | null;
+  /** Elements. */
   length: number;
   type: NumberType;
   state: 'started' | 'finished';

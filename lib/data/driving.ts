@@ -11,8 +11,10 @@ import {drawLook, paintFrame} from './paintFrame';
 import {BENDS, Drive, type Bend} from './road';
 import {sampleRange, type Samples} from './samples';
 
+/** How many cars drive, how long, and where. */
 export interface DrivingOptions {
   cars: number;
+  /** Frames, that is samples, of each car's video. */
   framesPerCar: number;
   seed: number;
   /** Pixels; 48 without it. */
@@ -65,7 +67,7 @@ export function drivingFrames(options: DrivingOptions): DrivingFrames {
   };
 }
 
-/** The video of one car: views, nothing is copied. */
+/** The video of one car, xs [framesPerCar, height, width, 3] and ys [framesPerCar, 1]: views, nothing is copied. Throws BAD_OPTION. */
 export function carVideo(data: DrivingFrames, car: number): Samples {
   const found = data.cars[car];
   if (!found) throw new ManyHandsError('BAD_OPTION', `There are cars 0 to ${data.cars.length - 1}, and this asks for car ${shown(car)}.`);

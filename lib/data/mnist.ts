@@ -13,6 +13,7 @@ const SIDE = 28;
 const PARTS = {train: {prefix: 'train', samples: 60_000}, test: {prefix: 't10k', samples: 10_000}} as const;
 type Part = keyof typeof PARTS;
 
+/** How many digits, and in which shape. */
 export interface MnistOptions {
   /** How many of the 60,000 training samples, from the first. */
   train?: number;
@@ -22,6 +23,7 @@ export interface MnistOptions {
   flat?: boolean;
 }
 
+/** Which part of MNIST, how much of it, and in which shape. */
 export interface MnistPartOptions {
   part?: Part;
   /** How many samples, from the first; all without it. */
@@ -41,7 +43,7 @@ export function mnist(options: MnistOptions = {}): {train: Samples; test: Sample
   return {train: mnistPart({part: 'train', samples: train, flat}), test: mnistPart({part: 'test', samples: test, flat})};
 }
 
-/** One part of MNIST: what a worker calls that opens its data for itself. */
+/** One part of MNIST, shaped as `mnist` gives it ([n, 28, 28, 1] or [n, 784]): what a worker calls that opens its data for itself. Throws as `mnist`. */
 export function mnistPart(options: MnistPartOptions = {}): Samples {
   checkNames('mnistPart', options, ['part', 'samples', 'flat']);
   const {part = 'train', flat = false} = options;

@@ -10,7 +10,7 @@ export interface Samples {
   ys: ShapedArray;
 }
 
-/** Samples `from` to `to - 1` (to the end without `to`): views of the same memory, so nothing is copied. */
+/** Samples `from` to `to - 1` (to the end without `to`), xs and ys [to - from, ...]: views of the same memory, so nothing is copied. Throws BAD_OPTION. */
 export function sampleRange(data: Samples, from: number, to = data.xs.shape[0]): Samples {
   const samples = data.xs.shape[0];
   if (!Number.isInteger(from) || !Number.isInteger(to) || from < 0 || to < from || to > samples) {

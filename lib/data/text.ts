@@ -19,6 +19,7 @@ const UNKNOWN = TEXT_VOCABULARY.indexOf('?');
 const TEST_SHARE = 0.1;
 const PARTS = ['train', 'test'] as const;
 
+/** Which windows of the text: how many, and how long. */
 export interface TextOptions {
   /** Characters a sample. */
   sequence: number;
@@ -57,7 +58,7 @@ export function decodeText(tokens: Iterable<number>): string {
 
 let corpus: Uint8Array | null = null;
 
-/** The whole text as tokens, the files in the order of their names; read once a process. */
+/** The whole text as tokens, the files in the order of their names; read once a process. Throws BAD_DATA where they are not installed. */
 export function textTokens(): Uint8Array {
   if (corpus) return corpus;
   let folder: string;

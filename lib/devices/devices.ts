@@ -7,6 +7,7 @@ import {cgroupMemoryBytes, physicalCores} from '../base/cgroup';
 import {ManyHandsError, shown} from '../base/errors';
 import {engineInfo} from './engine';
 
+/** One processor that a worker can train on. */
 export interface Device {
   /** 'cpu', or 'cuda:0' for the first NVIDIA GPU. */
   id: string;

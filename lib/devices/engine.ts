@@ -9,6 +9,7 @@ import {ManyHandsError, messageOf, oneOf, shown} from '../base/errors';
 import {registerFastGradients} from './fastGradients';
 import {registerFastKernels} from './fastKernels';
 
+/** TensorFlow's own kernels, or tfjs's in plain JavaScript. */
 export type EngineName = 'tensorflow' | 'javascript';
 const ENGINES: readonly EngineName[] = ['tensorflow', 'javascript'];
 
@@ -125,6 +126,7 @@ const loaded = load();
 /** tfjs, one instance in a process, with its engine in place. */
 export const tf = loaded.tf;
 
+/** The engine of this process, as a copy: reading it starts nothing. */
 export function engineInfo(): EngineInfo {
   return {...loaded.info};
 }

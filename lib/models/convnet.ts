@@ -7,6 +7,7 @@ import {ManyHandsError} from '../base/errors';
 import {COMPILE_NAMES, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
 import {Dropout} from './layers';
 
+/** How many filters a block has, and over which pictures. */
 export interface ConvnetOptions extends CompileOptions {
   /** [height, width, channels] of one picture; [28, 28, 1] without it. */
   inputShape?: number[];
@@ -21,6 +22,7 @@ export interface ConvnetOptions extends CompileOptions {
 }
 
 /**
+ * [samples, height, width, channels] -> [samples, classes].
  * Blocks `block_i/conv` (3 x 3, stride 2, which halves height and width, rounded up), `block_i/norm`, `block_i/relu`, then `flatten`,
  * `dropout` where asked for, and `output`, a softmax. Strides in place of pooling, whose gradient is the slowest of TensorFlow's on a
  * CPU (Springenberg et al. 2015, "Striving for simplicity"). Compiled with adam and 'sparseCategoricalCrossentropy'.

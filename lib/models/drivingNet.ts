@@ -7,6 +7,7 @@ import {COMPILE_NAMES, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} 
 import {pictureShape} from './convnet';
 import {Dropout} from './layers';
 
+/** How wide the network is, and over which pictures. */
 export interface DrivingNetOptions extends CompileOptions {
   /** [height, width, channels] of one frame; [48, 64, 3] without it. */
   inputShape?: number[];
@@ -19,6 +20,7 @@ export interface DrivingNetOptions extends CompileOptions {
 }
 
 /**
+ * [samples, height, width, channels] -> [samples, 1].
  * Convolutions `conv_i` (5 x 5, stride 2, which halves height and width, rounded up), `flatten`, `hidden`, `dropout` where asked for, and
  * `steering`, one number. After Bojarski et al. 2016, "End to end learning for self-driving cars", made small. Compiled with adam
  * and 'meanSquaredError', of the steering as a share of full lock.

@@ -6,6 +6,7 @@ import {checkNames, dropoutRate, wholeNumber, wholeNumbers} from '../base/checks
 import {COMPILE_NAMES, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
 import {Dropout} from './layers';
 
+/** How wide and how deep the layers are. */
 export interface MlpOptions extends CompileOptions {
   /** One sample's shape; [784] without it. A shape with several dims is flattened first. */
   inputShape?: number[];
@@ -18,7 +19,7 @@ export interface MlpOptions extends CompileOptions {
 }
 
 /**
- * Dense layers with ReLU, then a softmax over the classes: layers `flatten` (where needed), `hidden_0`, `hidden_1`, ..., `output`,
+ * [samples, ...inputShape] -> [samples, classes]. Dense layers with ReLU, then a softmax over the classes: layers `flatten` (where needed), `hidden_0`, `hidden_1`, ..., `output`,
  * and `dropout_i` after `hidden_i` with dropout. Compiled with sgd (0.1) and 'sparseCategoricalCrossentropy'. Parameters: the sum
  * of (inputs + 1) * outputs over the Dense layers; 784-1024-1024-10 has 1,863,690. Throws BAD_OPTION.
  */

@@ -8,6 +8,7 @@ import {seedFor} from '../base/random';
 import {COMPILE_NAMES, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
 import {CausalSelfAttention, Dropout, LayerNorm, PositionEmbedding, TokenEmbedding} from './layers';
 
+/** How many blocks, how wide, over which tokens. */
 export interface TransformerOptions extends CompileOptions {
   /** How many blocks; 2 without it. */
   layers?: number;

@@ -9,6 +9,7 @@ import {fontFamily, paper, rankColors} from './palette';
 import {table, type Row, type TableOptions} from './table';
 import {View} from './view';
 
+/** plotly.js's data and layout, and what a figure says to those who do not see it. */
 export interface FigureOptions {
   title: string;
   /** One or two sentences: what the figure shows, for those who do not see it. */

@@ -9,6 +9,7 @@ import {escapeHtml, imageHtml} from './html';
 import {card, element, text} from './svg';
 import {View} from './view';
 
+/** What stands around the pictures, and how many are shown. */
 export interface PictureOptions {
   /** What the pictures are, in a few words; stands above them and begins their alt text. */
   caption?: string;

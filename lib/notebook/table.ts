@@ -7,9 +7,12 @@ import {formatNumber, formatSeconds} from './format';
 import {escapeHtml} from './html';
 import {View} from './view';
 
+/** What stands in one place of a table. */
 export type Cell = string | number | boolean | null | undefined;
+/** A row, its cells by the names of the columns. */
 export type Row = Readonly<Record<string, Cell>>;
 
+/** What stands around a table: caption, heads, units. */
 export interface TableOptions {
   /** What the table shows, in a few words; stands above it. */
   caption: string;

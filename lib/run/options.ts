@@ -8,9 +8,12 @@ import {checkSeed} from '../base/random';
 import {parseBytes} from '../base/units';
 import type {ModuleReference} from '../model/describe';
 
-type ClassWeight = Record<number, number>;
+/** The weight of each class's samples in the loss, by class number; 1 for one that is not named. */
+export type ClassWeight = Record<number, number>;
+/** As `model.fit` takes them; called once an event, in the caller's process. */
 export type Callbacks = tf.CustomCallbackArgs | tf.CustomCallback | Array<tf.CustomCallbackArgs | tf.CustomCallback>;
 
+/** `model.fit`'s own options, and what a run in a worker adds to them. */
 export interface TrainOptions {
   /** Passes over the data. @default 1 */
   epochs?: number;
@@ -56,11 +59,13 @@ export interface TrainOptions {
   signal?: AbortSignal;
 }
 
+/** The shorthands of a strategy; 'auto' chooses, and the result's `plan` says what and why. */
 export type StrategyName = 'auto' | 'dataParallel';
 
 /** Its shorthand, or the strategy object itself (-1 in a mesh: what is left over). */
 export type Strategy = StrategyName | {kind: 'dataParallel'; microBatches?: number} | {mesh: {data: number; tensor?: number; pipeline?: number}; zero?: 0; microBatches?: number};
 
+/** `train`'s options for several devices: how many, and how the work is divided among them. */
 export interface TrainParallelOptions extends Omit<TrainOptions, 'devices' | 'threads' | 'timeoutMs'> {
   /** How many devices: the first n GPUs, or n CPU workers where there are fewer; or their ids, such as ['cuda:0', 'cuda:0']. @default 2 */
   devices?: number | string[];

@@ -8,6 +8,7 @@ import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
 import {engineInfo} from '../devices/engine';
 
+/** The memory of one rank in a run. */
 export interface MemoryUse {
   rank: number;
   /** Bytes of distinct tensor buffers alive at once, at most. */
@@ -15,14 +16,18 @@ export interface MemoryUse {
   byCategory: Record<string, number> | null;
 }
 
+/** Bytes that one rank sent and received by one operation, and the formula in words. */
 export interface TrafficLine {
   rank: number;
   operation: string;
+  /** Bytes. */
   sent: number;
+  /** Bytes. */
   received: number;
   formula: string;
 }
 
+/** A run as JSON, to compare it with others or to repeat it: `format` names its shape. */
 export interface RunRecord {
   format: 'many-hands-run/1';
   course: string;

@@ -13,6 +13,7 @@ import type {Plan} from './strategy';
 import {stragglerOf, timingOf, type RankTiming, type Straggler} from './timing';
 import type {TrainRun} from './trainRun';
 
+/** What a training run leaves: bytes in `traffic` and `memory`, seconds in `trace` and `record`. */
 export interface TrainResult {
   /** tfjs's own: `history.history.loss` has a number an epoch. */
   history: tf.History;

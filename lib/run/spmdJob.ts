@@ -24,6 +24,7 @@ export interface SpmdContext<A = unknown> {
   args: A;
 }
 
+/** The program that every rank runs; what it returns must be fit to be copied to the caller. */
 export type SpmdProgram<A = unknown, R = unknown> = (context: SpmdContext<A>) => R | Promise<R>;
 
 /** A function's own text, or a module whose default export it is. */

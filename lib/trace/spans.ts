@@ -3,8 +3,10 @@
  */
 import {machineMs} from './threadTime';
 
+/** What a worker did in a span; 'noCore' is time that it was ready to run and had no core. */
 export type SpanKind = 'forward' | 'backward' | 'update' | 'input' | 'communication' | 'wait' | 'noCore';
 
+/** What one rank did for a while, in wall and processor seconds. */
 export interface Span {
   rank: number;
   /** The optimizer step, from 0. */

@@ -6,6 +6,7 @@ import {wholeNumber} from '../../base/checks';
 import {seedFor} from '../../base/random';
 import {lastDim, onlyTensor, type LayerArgs} from './layer';
 
+/** How many heads, how wide, and the seed of their kernels. */
 export interface CausalSelfAttentionArgs extends LayerArgs {
   heads: number;
   /** The length of a head's queries, keys and values. */

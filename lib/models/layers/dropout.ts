@@ -7,6 +7,7 @@ import {dropoutWithContext} from '../../base/dropout';
 import {stepContext} from '../../base/stepContext';
 import {onlyTensor, type LayerArgs} from './layer';
 
+/** How much is dropped. */
 export interface DropoutArgs extends LayerArgs {
   /** The share of elements that is set to 0 in training, in [0, 1); the rest is multiplied by 1 / (1 - rate). */
   rate: number;

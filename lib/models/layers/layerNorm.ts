@@ -5,6 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {lastDim, onlyTensor, type LayerArgs} from './layer';
 
+/** How a feature's scale is kept from zero. */
 export interface LayerNormArgs extends LayerArgs {
   /** Added to the variance; 1e-5 without it. */
   epsilon?: number;

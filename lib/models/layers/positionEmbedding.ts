@@ -7,6 +7,7 @@ import {ManyHandsError} from '../../base/errors';
 import {seedFor} from '../../base/random';
 import {lastDim, onlyTensor, type LayerArgs} from './layer';
 
+/** How long a sequence may be, and the seed of its vectors. */
 export interface PositionEmbeddingArgs extends LayerArgs {
   /** The longest sequence. */
   sequence: number;

@@ -6,6 +6,7 @@ import {wholeNumber} from '../../base/checks';
 import {seedFor} from '../../base/random';
 import {onlyTensor, type LayerArgs} from './layer';
 
+/** How many tokens, how long their vectors, and the seed of these. */
 export interface TokenEmbeddingArgs extends LayerArgs {
   /** How many tokens there are. */
   vocabulary: number;

@@ -9,6 +9,7 @@ import {formatNumber, formatSeconds} from '../format';
 import {paper, rankStyle} from '../palette';
 import {median} from '../../base/median';
 
+/** One bar. */
 export interface Bar {
   name: string;
   /** One value, or the values of repeated runs. */
@@ -17,6 +18,7 @@ export interface Bar {
   rank?: number;
 }
 
+/** The bars, and what their height means. */
 export interface BarsOptions {
   title: string;
   y: string;

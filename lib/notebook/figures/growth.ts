@@ -22,6 +22,7 @@ export interface GrowthSeries {
   model?: {name: string; at(x: number): number};
 }
 
+/** What grows with what, in which unit. */
 export interface GrowthOptions {
   title: string;
   x: string;
