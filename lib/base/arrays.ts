@@ -13,6 +13,7 @@ export type ArrayValues = Uint8Array | Int32Array | Float32Array;
 export interface ShapedArray {
   values: ArrayValues;
   shape: number[];
+  /** 1 without it. */
   scale?: number;
 }
 

@@ -8,6 +8,7 @@ import type {Strategy} from './options';
 export interface Plan {
   mesh: {data: number; tensor: number; pipeline: number};
   zero: 0 | 1 | 2 | 3;
+  /** Parts of a rank's share of a step, whose gradients are added up before they are sent. */
   microBatches: number;
   reason: string;
 }
