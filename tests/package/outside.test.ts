@@ -130,7 +130,7 @@ describe('many-hands in an empty folder', () => {
     expect(program(false).trim().split('\n').length).toBe(15);
     await trains('program.mjs');
     expect(names()).toEqual(before);
-  });
+  }, 120_000);
 
   it('trains on two devices from a .ts of 15 lines, whose types are checked in both ways of finding them', async () => {
     expect(tsc('--noEmit', '--module', 'esnext', '--moduleResolution', 'bundler')).toMatchObject({status: 0, stdout: ''});
@@ -139,5 +139,5 @@ describe('many-hands in an empty folder', () => {
     await trains(stripsTypes ? 'program.ts' : 'program.js');
     writeFileSync(join(app, 'program.ts'), program(true).replace('devices: 2', "devices: 'two'"));
     expect(tsc('--noEmit', '--module', 'node16').stdout).toMatch(/error TS2322: Type 'string' is not assignable/);
-  });
+  }, 180_000);
 });
