@@ -26,7 +26,7 @@ export type {SpmdContext, SpmdProgram} from './run/spmdJob';
 export * from './collectives';
 export {explain} from './run/explain';
 export type {TrainResult} from './run/result';
-export type {RankTiming} from './run/timing';
+export type {RankTiming, Straggler} from './run/timing';
 export type {Plan} from './run/strategy';
 export type {Callbacks, ClassWeight, Strategy, StrategyName, TrainOptions, TrainParallelOptions} from './run/options';
 export type {MemoryUse, RunRecord, TrafficLine} from './run/record';

@@ -5,10 +5,12 @@ import {ManyHandsError} from '../base/errors';
 
 /** One time of a message: its length in bytes, and seconds. */
 export interface MessageTime {
+  /** The message's length. */
   bytes: number;
   seconds: number;
 }
 
+/** A link in two numbers. */
 export interface AlphaBeta {
   /** Seconds that a message takes however short it is. */
   alpha: number;

@@ -37,6 +37,8 @@ export class DataParallel {
   private missing: number[] = [];
   private left = 0;
   private readonly filled = new Set<Place>();
+  /** The ranks whose own loss of this step is no number. */
+  brokenRanks: number[] = [];
 
   constructor(private readonly comm: Communicator, private readonly openLane: OpenLane, private readonly bucketBytes: number, private readonly recorder: SpanRecorder | null) {
     this.norm = new GlobalBatchNorm(comm);
@@ -127,6 +129,7 @@ export class DataParallel {
     const all = new Float64Array(values.length * size);
     all.set(values, rank * values.length);
     await this.comm.allGather(new Int32Array(all.buffer), {label: 'metrics'});
+    this.brokenRanks = Array.from({length: size}, (_, r) => r).filter((r) => !Number.isFinite(all[r * values.length]));
     return values.map((_, i) => {
       let sum = 0;
       for (let r = 0; r < size; r++) sum += all[r * values.length + i];

@@ -10,7 +10,7 @@ export {saveFigure} from './figureFile';
 export {lossFigure} from './figures/loss';
 export {timeSpentFigure} from './figures/timeSpent';
 export {growthFigure} from './figures/growth';
-export type {GrowthOptions, GrowthSeries} from './figures/growth';
+export type {GrowthModel, GrowthOptions, GrowthSeries} from './figures/growth';
 export {barsFigure} from './figures/bars';
 export type {Bar, BarsOptions} from './figures/bars';
 export {timelineFigure} from './figures/timeline';

@@ -2,6 +2,7 @@
  * Caller side. One run as its caller sees it: what its ranks told so far, and its callbacks.
  */
 import * as tf from '@tensorflow/tfjs';
+import {ManyHandsError, messageOf} from '../base/errors';
 import {emitRun, type DeviceUse, type RankSummary} from '../base/events';
 import type {ModelDescription} from '../model/description';
 import {readModel} from '../model/weights';
@@ -15,8 +16,13 @@ let runs = 0;
 /** Takes the trained weights over from a worker's region. */
 export function takeState(model: tf.LayersModel, description: ModelDescription, state: ModelState): void {
   const region = attachRegion(state.region);
-  readModel(model, description.weights, state.optimizerState, region.buffer);
-  region.close();
+  try {
+    readModel(model, description.weights, state.optimizerState, region.buffer);
+  } catch (error) {
+    throw new ManyHandsError('BAD_MODEL', `the trained weights could not be given back to the model: ${messageOf(error)}. Do not dispose of a model, or change its layers, while it is trained.`, {cause: error});
+  } finally {
+    region.close();
+  }
 }
 
 interface Answer {

@@ -38,8 +38,8 @@ export interface StepperOptions {
   halves?: HalvesOf;
   /** The sum over all ranks of loss and metrics, each rank's weighted by its share. */
   sumValues?(values: Values): Promise<Values>;
-  /** The name of a weight whose gradient is no number, where a strategy holds the gradients. */
-  brokenGradient?(): string | null;
+  /** The name of a weight whose gradient is no number, and the ranks whose own loss is none, where a strategy holds the gradients. */
+  broken?(): {gradient: string | null; ranks: number[]};
 }
 
 /** Trains a compiled model step by step. */
@@ -119,11 +119,13 @@ export class Stepper {
   }
 
   private notFinite(loss: number, step: number): ManyHandsError {
-    const broken = this.options.brokenGradient?.() ?? this.gradients.entries.find(({gradient}) => gradient && !allFinite(gradient))?.name;
+    const {gradient: held = null, ranks = []} = this.options.broken?.() ?? {};
+    const broken = held ?? this.gradients.entries.find(({gradient}) => gradient && !allFinite(gradient))?.name;
+    const who = ranks.length > 0 ? ` It came from the share of rank ${ranks.join(', ')}.` : '';
     const where = broken ? ` The first gradient that is not a number is that of '${broken}'.` : '';
     return new ManyHandsError(
       'NOT_FINITE',
-      `the loss of step ${step} is ${loss}, so the step was not taken and the weights are those of the step before.${where} ` +
+      `the loss of step ${step} is ${loss}, so the step was not taken and the weights are those of the step before.${who}${where} ` +
         'Look for a number in the data that is not finite, lower the learning rate, or set clipNorm: 1.',
     );
   }

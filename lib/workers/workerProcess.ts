@@ -67,6 +67,8 @@ export class WorkerProcess {
   private lastHeard = 0;
   /** While the caller answers a question, it is not the worker that is silent. */
   private answering = false;
+  /** Ended by us because it did not stop: a consequence, never a cause. */
+  private ended = false;
   private killer: NodeJS.Timeout | null = null;
 
   constructor(readonly options: WorkerOptions) {
@@ -161,6 +163,10 @@ export class WorkerProcess {
       return;
     }
     if (this.state === 'failed') return;
+    if (this.ended) {
+      this.fail(new ManyHandsError('ABORTED', `the worker on ${this.options.device} (process ${this.pid}) did not stop when it was asked to, and was ended.`));
+      return;
+    }
     const doing = this.state === 'starting' ? 'while it started' : this.state === 'running' ? 'during its work' : 'while it waited';
     const killed = how.includes('SIGKILL') ? ' If nobody killed it, the machine ran out of memory: use a smaller batchSize or model.' : '';
     this.fail(new ManyHandsError('WORKER', `the worker on ${this.options.device} (process ${this.pid}) ${how} ${doing}.${killed}${this.said()}`));
@@ -207,11 +213,12 @@ export class WorkerProcess {
 
   private interrupt(): void {
     this.send({type: 'interrupt'});
-    this.killer ??= setTimeout(() => this.child.kill('SIGKILL'), STOP_DEADLINE_MS);
+    this.killer ??= setTimeout(() => this.kill(), STOP_DEADLINE_MS);
   }
 
   /** Ends the process at once, a stopped one too. */
   kill(): void {
+    this.ended = true;
     this.child.kill('SIGKILL');
   }
 

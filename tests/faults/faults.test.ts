@@ -11,7 +11,7 @@ import {closeWorkers, ManyHandsError, mlp, mnist, onRun, tf, trainParallel, type
 interface Fault {
   rank: number | 'all';
   step: number | 'every';
-  fault: 'throw' | 'hang' | 'kill' | 'stop' | 'slow' | 'late' | 'killSoon';
+  fault: 'throw' | 'hang' | 'kill' | 'stop' | 'slow' | 'late' | 'killSoon' | 'nan';
 }
 interface Fired extends Fault {
   on: number;
@@ -145,18 +145,25 @@ describe('8: uneven data', () => {
   });
 });
 
-describe('9: a number in the data that is none', () => {
-  it('stops every rank before the update, and names step and weight', async () => {
-    const xs = new Float32Array(BATCH * STEPS * 4).fill(0.5);
-    // Of rank 1's share in step 2.
-    xs[(2 * BATCH + 5) * 4] = NaN;
-    const broken = mlp({inputShape: [4], units: [4], classes: 3, seed: 1});
-    const before = broken.getWeights().map((weight) => Array.from(weight.dataSync()));
-    const error = (await trainParallel(broken, {xs: {values: xs, shape: [BATCH * STEPS, 4]}, ys: {values: new Float32Array(BATCH * STEPS), shape: [BATCH * STEPS, 1]}}, {
-      batchSize: BATCH, devices: ['cpu', 'cpu', 'cpu'], strategy: 'dataParallel', shuffle: false, verbose: 0, seed: 1,
+describe('9: a number that is none', () => {
+  it('in the data is refused before a worker starts, with its place', async () => {
+    const xs = new Float32Array(BATCH * 4).fill(0.5);
+    xs[5 * 4 + 1] = NaN;
+    const error = (await trainParallel(mlp({inputShape: [4], units: [4], classes: 3, seed: 1}), {xs: {values: xs, shape: [BATCH, 4]}, ys: {values: new Float32Array(BATCH), shape: [BATCH, 1]}}, {
+      devices: ['cpu', 'cpu', 'cpu'], strategy: 'dataParallel', verbose: 0,
     }).catch((thrown: unknown) => thrown)) as ManyHandsError;
+    expect(error.code).toBe('BAD_DATA');
+    expect(error.message).toMatch(/NaN/);
+    expect(children()).toBe('');
+  });
+
+  it("in one rank's share of a step stops every rank before the update; the model stays as it was", async () => {
+    const broken = model([{rank: 1, step: 2, fault: 'nan'}]);
+    const before = broken.getWeights().map((weight) => Array.from(weight.dataSync()));
+    const error = (await trainParallel(broken, data, {batchSize: BATCH, devices: Array.from({length: RANKS}, () => 'cpu'), strategy: 'dataParallel', shuffle: false, seed: 1, verbose: 0, modules: [fixture]}).catch((thrown: unknown) => thrown)) as ManyHandsError;
+    expect(fired()).toEqual([expect.objectContaining({on: 1, at: 2})]);
     expect(error.code).toBe('NOT_FINITE');
-    expect(error.message).toMatch(/loss of step 2 is NaN.*not taken.*Look for a number in the data/s);
+    expect(error.message).toMatch(/(all 3 ranks|ranks? [\d, ]+ of 3): the loss of step 2 is NaN.*not taken.*It came from the share of rank 1\..*gradient that is not a number is that of '(first|second)\/.*Look for a number in the data/s);
     expect(broken.getWeights().map((weight) => Array.from(weight.dataSync()))).toEqual(before);
   });
 });

@@ -17,6 +17,9 @@ const own = (from: number, part: number): GridCell => ({words: `${LETTERS[from]}
 const sum = (part: number): GridCell => ({words: `Σ${part}`, rank: null, bold: true});
 const mine: Cells = own;
 
+/** The collectives that have a picture. */
+export type CollectiveName = 'broadcast' | 'reduce' | 'allReduce' | 'reduceScatter' | 'allGather' | 'allToAll';
+
 interface Collective {
   title: string;
   says: string;
@@ -24,16 +27,14 @@ interface Collective {
   after: Cells;
 }
 
-const COLLECTIVES = {
+const COLLECTIVES: Record<CollectiveName, Collective> = {
   broadcast: {title: 'broadcast', says: "rank 0's array reaches every rank", before: (rank, part) => (rank === 0 ? own(0, part) : empty), after: (_, part) => own(0, part)},
   reduce: {title: 'reduce', says: 'the sums stand on rank 0; the others keep what they have', before: mine, after: (rank, part) => (rank === 0 ? sum(part) : own(rank, part))},
   allReduce: {title: 'all-reduce', says: 'the sums stand on every rank', before: mine, after: (_, part) => sum(part)},
   reduceScatter: {title: 'reduce-scatter', says: 'each rank has the sum of its own part alone', before: mine, after: (rank, part) => (rank === part ? sum(part) : empty)},
   allGather: {title: 'all-gather', says: "each rank's part reaches every rank", before: (rank, part) => (rank === part ? own(rank, part) : empty), after: (_, part) => own(part, part)},
   allToAll: {title: 'all-to-all', says: "part s of every rank's array goes to rank s", before: mine, after: (rank, part) => own(part, rank)},
-} satisfies Record<string, Collective>;
-
-export type CollectiveName = keyof typeof COLLECTIVES;
+};
 
 const heard = ({words}: GridCell) => words || 'nothing';
 

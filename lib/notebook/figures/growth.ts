@@ -12,6 +12,13 @@ import {paper, rankColors} from '../palette';
 import {powerLaw} from '../powerLaw';
 import {logTicks} from '../scale';
 
+/** A formula beside the points. */
+export interface GrowthModel {
+  name: string;
+  /** The formula's value at x. */
+  at(x: number): number;
+}
+
 /** A line of the figure: at each `x` the values of repeated runs (five or more make a median worth its name). */
 export interface GrowthSeries {
   name: string;
@@ -19,7 +26,7 @@ export interface GrowthSeries {
   /** Where to go on by a power law, as x; `exponent` fixes its slope (1: in proportion), else it is fitted. */
   extrapolate?: {to: readonly number[]; exponent?: number};
   /** What a formula says, drawn as a dotted line over the measured points. */
-  model?: {name: string; at(x: number): number};
+  model?: GrowthModel;
 }
 
 /** What grows with what, in which unit. */
