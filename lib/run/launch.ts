@@ -71,6 +71,12 @@ class Groups {
     for (const group of this.groups) group.abort(reason);
   }
 
+  /** Where a rank was last, in words: a call that it is still in, before one that is over. */
+  lastCall(rank: number): string | null {
+    const calls = this.groups.flatMap((group) => group.lastCall(rank) ?? []);
+    return calls.find((call) => call.endsWith('started')) ?? calls[calls.length - 1] ?? null;
+  }
+
   close(): void {
     for (const group of this.groups) group.close();
   }
@@ -104,6 +110,7 @@ async function runOn(workers: WorkerGroup, run: TrainRun, jobs: TrainJob[], grou
     signal,
     timeoutMs: groups.team?.groups ? 0 : timeoutMs,
     abort: (reason) => groups.abort(reason),
+    describe: (rank) => groups.lastCall(rank),
     onTell: (_, value) => run.hear(value as TrainTell),
     onAsk: (rank, value) => run.answer(rank, value as TrainAsk),
     onOutput: (rank, stream, text) => emitRun({type: 'output', run: run.id, rank, stream, text}),

@@ -40,6 +40,7 @@ export function timingOf(rank: number, spans: Span[], samples: number, steps: nu
 /** A rank whose part of a step takes longer than the others', and how many times the median of theirs. */
 export interface Straggler {
   rank: number;
+  /** Its part of a step by the median of the others'. */
   times: number;
 }
 

@@ -33,12 +33,14 @@ let file: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'faults-'));
   file = join(folder, 'fired');
+  process.env.FAULTS_FILE = file;
 });
 
 const children = () => readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim();
 afterEach(async () => {
   await closeWorkers();
   rmSync(folder, {recursive: true, force: true});
+  delete process.env.FAULTS_FILE;
   expect(children()).toBe('');
   expect(readdirSync('/dev/shm').filter((name) => name.startsWith('mh-'))).toEqual([]);
 });
@@ -46,7 +48,7 @@ afterEach(async () => {
 function model(schedule: Fault[]): tf.Sequential {
   const made = tf.sequential();
   made.add(tf.layers.dense({name: 'first', inputShape: [784], units: 16, kernelInitializer: tf.initializers.glorotUniform({seed: 1})}));
-  made.add(new FaultLayer({name: 'fault', schedule, ranks: RANKS, batchSize: BATCH, file}));
+  made.add(new FaultLayer({name: 'fault', schedule, ranks: RANKS, batchSize: BATCH}));
   made.add(tf.layers.dense({name: 'second', units: 10, activation: 'softmax', kernelInitializer: tf.initializers.glorotUniform({seed: 2})}));
   made.compile({optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy'});
   return made;
@@ -92,7 +94,7 @@ describe.runIf(process.platform === 'linux')('a fault on one rank', () => {
     const {error, after, firedOnce} = await failure([{rank: 1, step: 3, fault: 'killSoon'}, {rank: 2, step: 3, fault: 'late'}]);
     expect(firedOnce.at).toBe(3);
     expect(error.code).toBe('WORKER');
-    expect(error.message).toMatch(/rank 1 of 3: .*SIGKILL/s);
+    expect(error.message).toMatch(/rank 1 of 3: .*SIGKILL.*Its last collective: \w+ '[^']+' number \d+ of [\d,]+ float32, started\./s);
     expect(after).toBeLessThan(10);
     await goesOn();
   });
