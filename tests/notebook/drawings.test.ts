@@ -1,4 +1,6 @@
 import {describe, expect, it} from 'vitest';
+import {algorithmDrawing} from '#lib/notebook/drawings/algorithm.js';
+import {collectiveDrawing} from '#lib/notebook/drawings/collective.js';
 import {Drawing} from '#lib/notebook/drawing.js';
 import {courseMapDrawing} from '#lib/notebook/drawings/courseMap.js';
 import {oneMachineDrawing} from '#lib/notebook/drawings/oneMachine.js';
@@ -12,6 +14,7 @@ import {elements, imageOf} from './xml';
 const map = courseMapDrawing([{name: 'Start', stops: [{id: '00', title: 'Many & hands'}, {id: '01', title: 'One machine', ready: false}]}], '00');
 const drawings: Record<string, View> = {
   puzzle: puzzleDrawing(), 'puzzle with eight hands': puzzleDrawing(8), dataParallel: dataParallelDrawing(), modelParallel: modelParallelDrawing(), oneMachine: oneMachineDrawing(), map,
+  'all-gather': collectiveDrawing('allGather'), 'all-to-all': collectiveDrawing('allToAll'), ring: algorithmDrawing('allReduce', 'ring'), 'a tree of five': algorithmDrawing('broadcast', 'tree', 5),
 };
 
 describe.each(Object.entries(drawings))('%s', (_, view) => {
@@ -96,5 +99,23 @@ describe('axes', () => {
     const points = Array.from({length: 10}, (_, at) => ({at, value: at * 2}));
     expect(thinned(points, 20)).toEqual(points);
     expect(thinned(points, 5)).toEqual([0.5, 2.5, 4.5, 6.5, 8.5, 9].map((at) => ({at, value: at * 2})));
+  });
+});
+
+describe('algorithmDrawing', () => {
+  it('says how much is whole after each step, from the messages that run', () => {
+    expect(algorithmDrawing('allReduce', 'ring', 4).text).toContain(
+      '6 steps with 4, 4, 4, 4, 4, 4 messages. Parts that are the whole sum, of 16: at the start 0, after step 1 0, after step 2 0, after step 3 4, after step 4 8, after step 5 12, after step 6 16.',
+    );
+    expect(algorithmDrawing('broadcast', 'tree', 5).text).toContain('3 steps with 1, 2, 1 messages. Parts that are there, of 25: at the start 5, after step 1 10, after step 2 20, after step 3 25.');
+    expect(() => algorithmDrawing('broadcast', 'ring')).toThrow(/broadcast has no algorithm 'ring'/);
+  });
+});
+
+describe('collectiveDrawing', () => {
+  it('says what each rank holds before and after', () => {
+    expect(collectiveDrawing('allToAll').text).toContain('After: rank 0: a0 b0 c0 d0; rank 1: a1 b1 c1 d1;');
+    expect(collectiveDrawing('reduceScatter').text).toContain('After: rank 0: Σ0 nothing nothing nothing;');
+    expect(() => collectiveDrawing('gather' as 'allGather')).toThrow(/no collective "gather"/);
   });
 });

@@ -112,6 +112,17 @@ describe('growthFigure', () => {
     expect(() => growthFigure({title: 't', x: 'x', y: 'y', unit: 's', series: [{name: 'a', points: [{x: 3, values: []}]}]})).toThrow(/'a' has no values at x = 3/);
     expect(() => growthFigure({title: 't', x: 'x', y: 'y', unit: 's', series: [{name: 'a', points: []}]})).toThrow(/no points/);
   });
+
+  it('draws a formula beside its points, says what was computed, and counts bytes in powers of two', () => {
+    const made = growthFigure({title: 't', x: 'length', y: 'time', unit: 'seconds', xUnit: 'bytes', series: [{name: 'a', points: [{x: 1024, values: [1, 2, 3]}, {x: 65_536, values: [4]}], model: {name: 'α + nβ', at: (n) => n / 1024}}]});
+    expect(made.alt).toContain('a: measured from 2 s at 1.00 KiB to 4 s at 64.0 KiB');
+    expect(made.alt).toContain('α + nβ: 1 s to 1 min 4 s');
+    const {xaxis} = made.plotly.layout as {xaxis: {ticktext: string[]}};
+    expect(xaxis.ticktext).toEqual(['1 KiB', '4 KiB', '16 KiB', '64 KiB']);
+    const computed = growthFigure({title: 't', x: 'n', y: 'time', unit: 'seconds', computed: true, series: [{name: 'b', points: [{x: 1, values: [1]}, {x: 2, values: [2]}]}]});
+    expect(computed.alt).toContain('b: computed from');
+    expect(JSON.stringify(computed.plotly.data)).not.toContain('measured');
+  });
 });
 
 describe('barsFigure', () => {
