@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {partOf, type Communicator} from '../collectives/types';
-import {addScaled} from '../collectives/sharedMemory/kernels';
+import {addScaled} from '../collectives/kernels';
 import {ArrayTensor} from '../devices/arrayTensor';
 import type {BucketPlan, Place} from './buckets';
 

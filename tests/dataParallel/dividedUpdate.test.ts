@@ -1,6 +1,6 @@
 import {afterAll, describe, expect, it} from 'vitest';
 import {ArrayTensor} from '#lib/devices/arrayTensor.js';
-import {addScaled} from '#lib/collectives/sharedMemory/kernels.js';
+import {addScaled} from '#lib/collectives/kernels.js';
 import {createRegion} from '#lib/workers/sharedRegion.js';
 import {closeWorkers, mlp, mnist, tf, trainParallel, type TrainParallelOptions} from '#lib/index.js';
 

@@ -6,7 +6,7 @@
  */
 import {ManyHandsError} from '../../base/errors';
 import {partOf, partStart, type Numbers, type ReduceOp, type SharedOperations} from '../types';
-import {reduceInto} from './kernels';
+import {reduceInto} from '../kernels';
 import type {SharedTransport} from './transport';
 
 type Kind = 'allReduce' | 'reduce' | 'reduceScatter' | 'allGather' | 'broadcast';

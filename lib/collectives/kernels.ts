@@ -2,7 +2,7 @@
  * Either side. Adding, taking the larger, and scaling, sixteen bytes at a time: a WebAssembly module of five loops, written out here
  * byte by byte. A module sees its own memory alone, so blocks small enough for the first cache are staged there.
  */
-import type {Numbers, ReduceOp} from '../types';
+import type {Numbers, ReduceOp} from './types';
 
 /** Bytes of one staged block. */
 export const BLOCK_BYTES = 8192;
