@@ -173,7 +173,7 @@ describe('9: a number that is none', () => {
 describe('31: the caller meddles', () => {
   it('a model that is disposed of while it is trained is a typed error, and leaves nothing', async () => {
     const doomed = mlp({units: [8], seed: 1});
-    const running = trainParallel(doomed, data, {batchSize: BATCH, epochs: 20, devices: ['cpu', 'cpu'], strategy: 'dataParallel', verbose: 0, callbacks: {onEpochEnd: (epoch) => void (epoch === 1 && doomed.dispose())}});
+    const running = trainParallel(doomed, data, {batchSize: BATCH, epochs: 20, devices: ['cpu', 'cpu'], strategy: 'dataParallel', verbose: 0, callbacks: {onEpochEnd: (epoch: number) => void (epoch === 1 && doomed.dispose())}});
     await expect(running).rejects.toBeInstanceOf(ManyHandsError);
   });
 
