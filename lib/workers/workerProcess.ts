@@ -164,7 +164,7 @@ export class WorkerProcess {
     }
     if (this.state === 'failed') return;
     if (this.ended) {
-      this.fail(new ManyHandsError('ABORTED', `the worker on ${this.options.device} (process ${this.pid}) did not stop when it was asked to, and was ended.`));
+      this.fail(new ManyHandsError('ABORTED', `the worker on ${this.options.device} (process ${this.pid}) did not stop within ${STOP_DEADLINE_MS / 1000} s of being asked to, and was ended by SIGKILL.`));
       return;
     }
     const doing = this.state === 'starting' ? 'while it started' : this.state === 'running' ? 'during its work' : 'while it waited';
