@@ -35,7 +35,7 @@ let app: string;
 /** The environment of a shell of its own: what `npm test` says to its children about this clone is not for another folder's npm. */
 function environment(): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {...process.env};
-  for (const name of Object.keys(env)) if (/^npm_(config_(ignore_scripts|local_prefix|save_exact)|package_|lifecycle_|command$)|^INIT_CWD$|^VITEST|^NODE_ENV$/.test(name)) delete env[name];
+  for (const name of Object.keys(env)) if (/^npm_(config_(ignore_scripts|local_prefix|loglevel|save_exact)|package_|lifecycle_|command$)|^INIT_CWD$|^VITEST|^NODE_ENV$/.test(name)) delete env[name];
   if (!built) env.MANY_HANDS_ENGINE = 'javascript';
   return env;
 }

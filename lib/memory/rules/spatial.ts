@@ -64,9 +64,8 @@ const resize = (type?: number): Rule => (call) => {
   return {shape: [batch, ...integers(call, 1), channels], type: type ?? call.type(0)};
 };
 
-/** FusedBatchNormV3's last output: a number in Eigen's kernel, nothing in oneDNN's, which newer processors run. */
+/** The last outputs of batch norm's kernels: a number or nothing, other in oneDNN's, which newer processors run, than in Eigen's. */
 const RESERVED: Output = {shape: [], type: FLOAT, atMost: true};
-const NUMBER: Output = {shape: [], type: FLOAT};
 
 export const spatial: Record<string, Rule> = {
   Conv2D: convolution,
@@ -92,8 +91,8 @@ export const spatial: Record<string, Rule> = {
   FusedBatchNorm: batchNorm(4),
   FusedBatchNormV2: batchNorm(4),
   FusedBatchNormV3: batchNorm(4, [RESERVED]),
-  FusedBatchNormGrad: (call) => [{shape: call.shape(0), type: call.type(0)}, {shape: call.shape(2), type: FLOAT}, {shape: call.shape(2), type: FLOAT}, NUMBER, NUMBER],
-  FusedBatchNormGradV3: (call) => [{shape: call.shape(0), type: call.type(0)}, {shape: call.shape(2), type: FLOAT}, {shape: call.shape(2), type: FLOAT}, NUMBER, NUMBER],
+  FusedBatchNormGrad: (call) => [{shape: call.shape(0), type: call.type(0)}, {shape: call.shape(2), type: FLOAT}, {shape: call.shape(2), type: FLOAT}, RESERVED, RESERVED],
+  FusedBatchNormGradV3: (call) => [{shape: call.shape(0), type: call.type(0)}, {shape: call.shape(2), type: FLOAT}, {shape: call.shape(2), type: FLOAT}, RESERVED, RESERVED],
   BiasAddGrad: (call) => ({shape: [call.shape(0)[String(call.attribute('data_format')).startsWith('NC') ? 1 : call.shape(0).length - 1]], type: call.type(0)}),
   ResizeBilinear: resize(FLOAT),
   ResizeNearestNeighbor: resize(),
