@@ -14,6 +14,8 @@ export interface Timed {
   seconds: number[];
 }
 
+const MANY = 400;
+
 /** Enough calls for a median, few enough for a sweep of seconds. */
 export function callsOf(bytes: number): number {
   return Math.max(7, Math.min(500, Math.round(2 ** 27 / bytes)));
@@ -40,7 +42,9 @@ async function measure(comm: Communicator, array: Float32Array, algorithm: Algor
   const [from, to] = [new Uint8Array(array.byteLength), new Uint8Array(array.byteLength)];
   from.fill(1);
   await verify(comm, array, algorithm);
-  for (let i = -2; i < calls; i++) {
+  // V8 compiles what is called often: short calls are warmed up until it has.
+  const warmUp = calls >= MANY ? MANY : 2;
+  for (let i = -warmUp; i < calls; i++) {
     if (algorithm === 'shared') {
       await comm.barrier();
       const start = process.hrtime.bigint();
