@@ -1,6 +1,5 @@
 /** Either side. Collectives between ranks: one interface, transports behind it, the textbook's algorithms. */
 export {ALGORITHMS, CITATIONS, type AlgorithmSteps, type Message, type Step, type StepOperation, type Textbook, type Traffic} from './algorithms';
-export {algorithmFor} from './algorithms';
 export {fitAlphaBeta, type AlphaBeta, type MessageTime} from './alphaBeta';
 export {createCommunicator} from './communicator';
 export {createInProcessGroup} from './inProcess';

@@ -4,13 +4,14 @@
  */
 import {parseArgs} from 'node:util';
 import {physicalCores} from '../../lib/base/cgroup';
+import {median} from '../../lib/base/median';
 import {runRanks} from '../../lib/collectives/runRanks';
 import type {Algorithm} from '../../lib/collectives/types';
 import {spmd} from '../../lib/spmd';
 import {closeWorkers} from '../../lib/workers/pool';
 import allreduceProgram, {type Timed} from './allreduceProgram';
 import {allreducePeers, type AllreducePeer} from './peers/allreducePeers';
-import {goal, printReport, report, type Row} from './report';
+import {goal, printReport, quantile, report, type Row} from './report';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -28,10 +29,6 @@ if (!Number.isInteger(ranks) || ranks < 2 || !Number.isInteger(rounds) || rounds
   process.stderr.write('--ranks wants a whole number from 2, --rounds one from 1. For example: npm run bench -- allreduce --ranks 2 --rounds 7\n');
   process.exit(2);
 }
-
-const sorted = (values: number[]) => [...values].sort((a, b) => a - b);
-const quantile = (values: number[], share: number) => sorted(values)[Math.min(values.length - 1, Math.floor(share * values.length))];
-const median = (values: number[]) => quantile(values, 0.5);
 
 interface Line {
   system: string;

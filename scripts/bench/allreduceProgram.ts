@@ -17,7 +17,7 @@ export interface Timed {
 const MANY = 400;
 
 /** Enough calls for a median, few enough for a sweep of seconds. */
-export function callsOf(bytes: number): number {
+function callsOf(bytes: number): number {
   return Math.max(7, Math.min(500, Math.round(2 ** 27 / bytes)));
 }
 

@@ -5,12 +5,13 @@
  */
 import {parseArgs} from 'node:util';
 import {physicalCores} from '../../lib/base/cgroup';
+import {median} from '../../lib/base/median';
 import {mnist} from '../../lib/data/mnist';
 import type {Samples} from '../../lib/data/samples';
 import {convnet, mlp} from '../../lib/models';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
-import {goal, printReport, report, type Row} from './report';
+import {goal, printReport, quantile, report, type Row} from './report';
 import {fitPeer, torchPeers, type Peer, type Run} from './peers/dataParallelPeers';
 
 const SHARE = 256;
@@ -30,10 +31,6 @@ const CASES: Case[] = [
 
 const {values: flags} = parseArgs({options: {json: {type: 'boolean', default: false}, peers: {type: 'boolean', default: false}, rounds: {type: 'string', default: String(ROUNDS)}, model: {type: 'string', multiple: true}}});
 const rounds = Number(flags.rounds);
-
-const sorted = (values: number[]) => [...values].sort((a, b) => a - b);
-const quantile = (values: number[], share: number) => sorted(values)[Math.min(values.length - 1, Math.floor(share * values.length))];
-const median = (values: number[]) => quantile(values, 0.5);
 
 /** Ours on `workers` devices of one thread each: samples a second by the median step, since a run's first steps load the engine. */
 function ours(one: Case, workers: number): Peer {

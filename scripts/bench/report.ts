@@ -38,6 +38,12 @@ export function goal(name: string, value: number | null, relation: '>=' | '<=', 
   return {name, value, target: `${relation} ${target}`, met};
 }
 
+/** The value below which a share of the values lies, one of them: `quantile(seconds, 0.95)`. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(values.length - 1, Math.floor(share * values.length))];
+}
+
 export function machine(): Machine {
   return {
     cpu: cpus()[0]?.model.trim() || process.arch,

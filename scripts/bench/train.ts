@@ -5,9 +5,10 @@ import {join} from 'node:path';
 import {parseArgs} from 'node:util';
 import {onRun} from '../../lib/base/events';
 import {physicalCores} from '../../lib/base/cgroup';
+import {median} from '../../lib/base/median';
 import {closeWorkers} from '../../lib/workers/pool';
 import {train} from '../../lib/train';
-import {goal, printReport, report, type Row} from './report';
+import {goal, printReport, quantile, report, type Row} from './report';
 import {EPOCHS, TRAIN_CASES, type TrainCase} from './trainCases';
 
 const PAIRS = 7;
@@ -15,12 +16,6 @@ const PAIRS = 7;
 const {values: flags} = parseArgs({options: {json: {type: 'boolean', default: false}, pairs: {type: 'string', default: String(PAIRS)}, threads: {type: 'string', default: String(physicalCores())}}});
 const pairs = Number(flags.pairs);
 const threads = Number(flags.threads);
-
-function sorted(values: number[]): number[] {
-  return [...values].sort((a, b) => a - b);
-}
-const quantile = (values: number[], share: number) => sorted(values)[Math.min(values.length - 1, Math.floor(share * values.length))];
-const median = (values: number[]) => quantile(values, 0.5);
 
 async function ask(peer: ChildProcess, message: number | 'run'): Promise<number> {
   peer.send(message);

@@ -56,7 +56,7 @@ export function algorithmDrawing(operation: StepOperation, algorithm: string, ra
   const start = Array.from({length: ranks}, (_, rank) => Array.from({length: ranks}, (__, part): Holding => new Set(START[operation](rank, part, root))));
   const panels = play(steps, start);
   const sums = operation !== 'allGather' && operation !== 'broadcast';
-  const words = (held: Holding) => (sums && held.size === ranks && ranks > 1 ? 'all' : [...held].sort((a, b) => a - b).join('+').replaceAll('+', ranks > 3 ? '' : '+'));
+  const words = (held: Holding) => (sums && held.size === ranks && ranks > 1 ? 'all' : [...held].sort((a, b) => a - b).join(ranks > 3 ? '' : '+'));
   const done = (held: Holding) => (sums ? held.size === ranks : held.size > 0);
   const panelWidth = ranks * CELL.width + GAP;
   const perRow = Math.max(1, Math.floor((MOST_WIDE - MARGIN) / panelWidth));

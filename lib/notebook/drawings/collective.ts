@@ -15,7 +15,6 @@ const empty: GridCell = {words: '', rank: null};
 /** Rank `from`'s own number of a part. */
 const own = (from: number, part: number): GridCell => ({words: `${LETTERS[from]}${part}`, rank: from});
 const sum = (part: number): GridCell => ({words: `Σ${part}`, rank: null, bold: true});
-const mine: Cells = own;
 
 /** The collectives that have a picture. */
 export type CollectiveName = 'broadcast' | 'reduce' | 'allReduce' | 'reduceScatter' | 'allGather' | 'allToAll';
@@ -29,11 +28,11 @@ interface Collective {
 
 const COLLECTIVES: Record<CollectiveName, Collective> = {
   broadcast: {title: 'broadcast', says: "rank 0's array reaches every rank", before: (rank, part) => (rank === 0 ? own(0, part) : empty), after: (_, part) => own(0, part)},
-  reduce: {title: 'reduce', says: 'the sums stand on rank 0; the others keep what they have', before: mine, after: (rank, part) => (rank === 0 ? sum(part) : own(rank, part))},
-  allReduce: {title: 'all-reduce', says: 'the sums stand on every rank', before: mine, after: (_, part) => sum(part)},
-  reduceScatter: {title: 'reduce-scatter', says: 'each rank has the sum of its own part alone', before: mine, after: (rank, part) => (rank === part ? sum(part) : empty)},
+  reduce: {title: 'reduce', says: 'the sums stand on rank 0; the others keep what they have', before: own, after: (rank, part) => (rank === 0 ? sum(part) : own(rank, part))},
+  allReduce: {title: 'all-reduce', says: 'the sums stand on every rank', before: own, after: (_, part) => sum(part)},
+  reduceScatter: {title: 'reduce-scatter', says: 'each rank has the sum of its own part alone', before: own, after: (rank, part) => (rank === part ? sum(part) : empty)},
   allGather: {title: 'all-gather', says: "each rank's part reaches every rank", before: (rank, part) => (rank === part ? own(rank, part) : empty), after: (_, part) => own(part, part)},
-  allToAll: {title: 'all-to-all', says: "part s of every rank's array goes to rank s", before: mine, after: (rank, part) => own(part, rank)},
+  allToAll: {title: 'all-to-all', says: "part s of every rank's array goes to rank s", before: own, after: (rank, part) => own(part, rank)},
 };
 
 const heard = ({words}: GridCell) => words || 'nothing';
