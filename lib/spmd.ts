@@ -65,6 +65,7 @@ export async function spmd<R, A = unknown>(program: SpmdProgram<A, R> | string |
       const jobs = devices.map((device, rank): SpmdJob => ({rank, size, group: group?.handle ?? null, program: handle, device, args: options.args}));
       const done = (await workers.run('spmd', jobs, {
         signal: interrupt.signal,
+        force: interrupt.force,
         abort: (reason) => group?.abort(reason),
         describe: (rank) => group?.lastCall(rank) ?? null,
         onOutput: (rank, stream, text) => process[stream].write(`[rank ${rank}] ${text.replace(/\n$/, '')}\n`),

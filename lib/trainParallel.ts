@@ -15,11 +15,11 @@ import {teamDevices} from './run/teamDevices';
 
 const BUCKET_BYTES = 4 * 2 ** 20;
 const TIMEOUT_MS = 30_000;
-const TOGETHER = 'Processes cannot share memory here (the package koffi does not load: see `npm run doctor`), so all ranks take turns in one process: the numbers are the same, nothing is faster, no trace is kept, and memory counts all ranks at once.';
+const TOGETHER = 'Processes cannot share memory here (the package koffi does not load: see `npm run doctor`, outside the clone `npx many-hands doctor`), so all ranks take turns in one process: the numbers are the same, nothing is faster, no trace is kept, and memory counts all ranks at once.';
 
 function requireOneDevice(devices: DeviceUse[]): void {
   const ids = [...new Set(devices.map(({id}) => id))];
-  if (ids.length > 1) throw new ManyHandsError('DEVICE', `devices names ${ids.join(' and ')}, which takes a process each, and processes cannot share memory here: the package koffi does not load. Run \`npm run doctor\`, or name one device.`);
+  if (ids.length > 1) throw new ManyHandsError('DEVICE', `devices names ${ids.join(' and ')}, which takes a process each, and processes cannot share memory here: the package koffi does not load. Run \`npm run doctor\` (outside the clone \`npx many-hands doctor\`), or name one device.`);
 }
 
 /**

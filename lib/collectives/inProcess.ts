@@ -20,7 +20,12 @@ class Board {
   private readonly waiting = new Set<() => void>();
   private reason: string | null = null;
 
-  constructor(readonly size: number, readonly timeoutMs: number) {}
+  /** `worldRanks`: the group's ranks as the whole team knows them, for messages. */
+  constructor(readonly worldRanks: number[], readonly timeoutMs: number) {}
+
+  get size(): number {
+    return this.worldRanks.length;
+  }
 
   changed(): void {
     for (const look of [...this.waiting]) look();
@@ -82,13 +87,13 @@ class InProcessTransport implements Transport {
     calls[rank] = call;
     board.changed();
     await board.until(() => calls.every((one) => one !== null), () => {
-      const missing = calls.flatMap((one, other) => (one === null ? [other] : []));
-      return `rank ${rank} in ${words(call)}, for rank ${missing.join(' and ')},`;
+      const missing = calls.flatMap((one, other) => (one === null ? [board.worldRanks[other]] : []));
+      return `rank ${board.worldRanks[rank]} in ${words(call)}, for rank ${missing.join(' and ')},`;
     });
     // All have seen this call once the next one is complete; older ones are done with.
     if (place > 1) delete board.calls[place - 2];
     const key = ({label: _, ...rest}: CallDescriptor) => JSON.stringify(rest);
-    if (calls.some((one) => key(one!) !== key(call))) throw mismatch(rank, calls as CallDescriptor[]);
+    if (calls.some((one) => key(one!) !== key(call))) throw mismatch(board.worldRanks[rank], calls as CallDescriptor[], board.worldRanks);
   }
 
   begin(): void {}
@@ -109,10 +114,11 @@ class InProcessTransport implements Transport {
 
   async recv(bytes: Uint8Array, from: number): Promise<void> {
     const box = this.box(from, this.rank);
-    await this.board.until(() => box.length > 0, () => `rank ${this.rank}, for a message of rank ${from},`);
+    const {worldRanks: world} = this.board;
+    await this.board.until(() => box.length > 0, () => `rank ${world[this.rank]}, for a message of rank ${world[from]},`);
     const message = box.shift()!;
     if (message.length !== bytes.length) {
-      throw new ManyHandsError('COLLECTIVE_MISMATCH', `rank ${this.rank} wants ${bytes.length} bytes of rank ${from}, which sent ${message.length}: send and recv want arrays of one length and type.`);
+      throw new ManyHandsError('COLLECTIVE_MISMATCH', `rank ${world[this.rank]} wants ${bytes.length} bytes of rank ${world[from]}, which sent ${message.length}: send and recv want arrays of one length and type.`);
     }
     bytes.set(message);
   }
@@ -129,7 +135,7 @@ class InProcessTransport implements Transport {
   async group(ranks: number[]): Promise<Transport> {
     const name = `${ranks.join(',')}#${this.groups++}`;
     let board = this.board.groups.get(name);
-    if (!board) this.board.groups.set(name, (board = new Board(ranks.length, this.board.timeoutMs)));
+    if (!board) this.board.groups.set(name, (board = new Board(ranks.map((rank) => this.board.worldRanks[rank]), this.board.timeoutMs)));
     return new InProcessTransport(board, ranks.indexOf(this.rank));
   }
 
@@ -142,6 +148,6 @@ export function createInProcessGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_
   abort(reason: string): void;
 }> {
   if (!Number.isInteger(size) || size < 1) throw new ManyHandsError('BAD_OPTION', `the number of ranks must be a whole number from 1; it is ${size}.`);
-  const board = new Board(size, timeoutMs);
+  const board = new Board(Array.from({length: size}, (_, rank) => rank), timeoutMs);
   return Array.from({length: size}, (_, rank) => new InProcessTransport(board, rank));
 }

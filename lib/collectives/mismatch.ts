@@ -9,10 +9,10 @@ function words({operation, algorithm, op, root, length, type, sequence}: CallDes
   return `${operation}${details ? ` (${details})` : ''} of ${length.toLocaleString('en-US')} ${type}, call number ${sequence}`;
 }
 
-/** What rank `own` throws; `calls`: every rank's, by rank. Ranks that make the same call stand together. */
-export function mismatch(own: number, calls: CallDescriptor[]): ManyHandsError {
+/** What rank `own` throws; `calls`: every rank's, in the order of `names`, the ranks as the whole team knows them. Ranks that make the same call stand together. */
+export function mismatch(own: number, calls: CallDescriptor[], names: number[]): ManyHandsError {
   const sides = new Map<string, number[]>();
-  calls.forEach((call, rank) => sides.set(words(call), [...(sides.get(words(call)) ?? []), rank]));
+  calls.forEach((call, i) => sides.set(words(call), [...(sides.get(words(call)) ?? []), names[i]]));
   const text = [...sides].map(([call, ranks]) => `rank${ranks.length > 1 ? 's' : ''} ${ranks.join(', ')}: ${call}`).join('; ');
   return new ManyHandsError(
     'COLLECTIVE_MISMATCH',

@@ -5,6 +5,7 @@ import {join} from 'node:path';
 import {Worker} from 'node:worker_threads';
 import type {SharedArrayHandle, SharedGroupHandle} from '../collectives/sharedMemory';
 import type {Communicator, LedgerLine} from '../collectives/types';
+import {endIfOrphan} from '../workers/orphan';
 import {uncrossError, type CrossedError} from '../workers/protocol';
 import type {Bucket} from './buckets';
 
@@ -89,6 +90,7 @@ export class ThreadLane implements BucketLane {
       }
       if (finished === Atomics.load(this.control, CONTROL.started)) return;
       Atomics.wait(this.control, CONTROL.finished, finished, SLICE_MS);
+      endIfOrphan();
       // A thread that could not be loaded says so by an event.
       if (finished === Atomics.load(this.control, CONTROL.finished)) await new Promise((resolve) => setImmediate(resolve));
     }

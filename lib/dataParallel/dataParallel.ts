@@ -92,10 +92,13 @@ export class DataParallel {
     beforeUpdate: async () => this.divided?.update(this.flat),
   };
 
-  /** The first weight whose gradient here is no number; null where the step's gradients hold them all. */
-  brokenGradient(): string | null {
-    const broken = [...this.views].find(([, {values}]) => values.some((value) => !Number.isFinite(value)));
-    return broken ? broken[0].entry.name : null;
+  /** The first weight whose gradient is no number on some rank, the same on all, which must all ask; null where there is none. */
+  async brokenGradient(): Promise<string | null> {
+    const places = [...this.views];
+    const own = places.findIndex(([, {values}]) => values.some((value) => !Number.isFinite(value)));
+    const last = new Int32Array([own < 0 ? -places.length : -own]);
+    await this.comm.allReduce(last, {op: 'max', label: 'broken gradient'});
+    return places[-last[0]]?.[0].entry.name ?? null;
   }
 
   private fill(place: Place): void {

@@ -29,7 +29,11 @@ function hear(event: RunEvent): void {
     return;
   }
   const run = runs.get(event.run);
-  if (!run) return;
+  if (!run) {
+    // A run that nobody shows (verbose: 0), or not yet: what its workers print is not lost.
+    if (event.type === 'output') process[event.stream].write(`[rank ${event.rank}] ${event.text.replace(/\n$/, '')}\n`);
+    return;
+  }
   run.state.add(event);
   if (event.type === 'output') run.watcher.printed(event);
   else if (event.type === 'end') {

@@ -42,6 +42,7 @@ export type TrainTell =
 
 /** A callback of the caller's; `model` is there where it gets fresh weights first. */
 export interface TrainAsk {
+  rank: number;
   callback: CallbackName;
   index: number;
   logs: Logs;

@@ -14,7 +14,7 @@ import {modelBytes, writeModel} from '../model/weights';
 import {WorkerGroup, type GroupHandlers} from '../workers/group';
 import {createRegion, type SharedRegion} from '../workers/sharedRegion';
 import {checkData} from './checkData';
-import {stopOnInterrupt} from './interrupt';
+import {stopOnInterrupt, type Interrupt} from './interrupt';
 import type {Team, TogetherJob, TrainAsk, TrainDone, TrainJob, TrainTell} from './jobTypes';
 import type {CheckedOptions, TrainOptions} from './options';
 import {isModule, placeArrays, readArrays, type PlacedData} from './placeData';
@@ -22,7 +22,7 @@ import {writeRecord} from './record';
 import {makeResult, summaries, type TrainResult} from './result';
 import type {Plan} from './strategy';
 import type {Straggler} from './timing';
-import {takeState, TrainRun} from './trainRun';
+import {TrainRun} from './trainRun';
 
 export const WORKER = join(__dirname, 'worker.js');
 
@@ -103,21 +103,22 @@ function makeJobs(model: tf.LayersModel, description: ModelDescription, data: Da
   }));
 }
 
-async function runOn(workers: WorkerGroup, run: TrainRun, jobs: TrainJob[], groups: Groups, how: Launch, signal: AbortSignal): Promise<TrainDone[]> {
+async function runOn(workers: WorkerGroup, run: TrainRun, jobs: TrainJob[], groups: Groups, how: Launch, interrupt: Interrupt): Promise<TrainDone[]> {
   const {epochs, initialEpoch, batchSize, verbose, timeoutMs} = run.options;
   await run.callbacks.begin({epochs, initialEpoch, batchSize, verbose});
   const handlers: GroupHandlers = {
-    signal,
+    signal: interrupt.signal,
+    force: interrupt.force,
     timeoutMs: groups.team?.groups ? 0 : timeoutMs,
     abort: (reason) => groups.abort(reason),
     describe: (rank) => groups.lastCall(rank),
     onTell: (_, value) => run.hear(value as TrainTell),
-    onAsk: (rank, value) => run.answer(rank, value as TrainAsk),
+    onAsk: (_, value) => run.answer(value as TrainAsk),
     onOutput: (rank, stream, text) => emitRun({type: 'output', run: run.id, rank, stream, text}),
   };
   const together: TogetherJob = {jobs, timeoutMs: how.collectiveTimeoutMs};
   const done = (how.together ? ((await workers.run('trainTogether', [together], handlers)) as [TrainDone[]])[0] : await workers.run('train', jobs, handlers)) as TrainDone[];
-  takeState(run.model, jobs[0].model, done[0].model!);
+  run.takeState(done[0].model!);
   await run.callbacks.end();
   return done;
 }
@@ -136,15 +137,16 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
   const regions: SharedRegion[] = [];
   const interrupt = stopOnInterrupt(how.signal);
   let groups: Groups | null = null;
+  let run: TrainRun | null = null;
   try {
-    const run = new TrainRun(model, description, checked, devices, how.strategy, how.callbacks);
+    run = new TrainRun(model, description, checked, devices, how.strategy, how.callbacks);
     groups = new Groups(devices.length, how);
     const jobs = makeJobs(model, description, data, how, run, groups.team, regions);
     const workers = await WorkerGroup.take((how.together ? devices.slice(0, 1) : devices).map(({id, threads}) => ({entry: WORKER, device: id, threads})));
     const started = performance.now();
     let done: TrainDone[];
     try {
-      done = await runOn(workers, run, jobs, groups, how, interrupt.signal);
+      done = await runOn(workers, run, jobs, groups, how, interrupt);
     } catch (error) {
       run.end(started, error as Error);
       throw error;
@@ -159,6 +161,7 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
   } finally {
     interrupt.release();
     groups?.close();
+    run?.close();
     for (const region of regions) region.close();
     busy.isTraining = false;
   }

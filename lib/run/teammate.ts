@@ -12,6 +12,7 @@ import {DataParallel, type OpenLane, type Updated} from '../dataParallel/dataPar
 import type {Values} from '../step/objective';
 import type {Stepper} from '../step/trainStep';
 import type {SpanRecorder} from '../trace/spans';
+import {noteRegion} from '../workers/sharedRegion';
 import type {Team} from './jobTypes';
 
 type MakeLane = (flat: Float32Array, buckets: Bucket[], operation: LaneOperation) => BucketLane;
@@ -76,6 +77,7 @@ export class Teammate {
 /** Joins the groups of a team of processes as `rank`. */
 export function joinTeam(rank: number, {groups, bucketBytes}: Team): Teammate {
   if (!groups) throw new ManyHandsError('INTERNAL', 'internal: ranks of one process were given jobs of their own.');
+  noteRegion(groups.buckets.region);
   return new Teammate(createCommunicator(joinSharedGroup(groups.main, rank)), bucketBytes, (flat, buckets, operation) => {
     const array = sharedArrayHandles(flat);
     if (!array) throw new ManyHandsError('INTERNAL', 'internal: the gradient buffer is not in shared memory.');

@@ -69,7 +69,7 @@ class Run {
     const traced = options.trace === 'none' ? [] : options.trace === 'layers' ? [layerHooks(this.recorder)] : [phaseHooks(this.recorder)];
     const strategy = team?.strategy(options.trace === 'none' ? null : this.recorder);
     const hooks = strategy ? [...traced, strategy.hooks] : traced;
-    this.stepper = new Stepper(model, {seed: options.seed, clipNorm: options.clipNorm, hooks, halves: strategy?.halves, sumValues: strategy?.sumValues, broken: strategy && (() => ({gradient: strategy.brokenGradient(), ranks: strategy.brokenRanks}))});
+    this.stepper = new Stepper(model, {seed: options.seed, clipNorm: options.clipNorm, hooks, halves: strategy?.halves, sumValues: strategy?.sumValues, broken: strategy && (async () => ({gradient: await strategy.brokenGradient(), ranks: strategy.brokenRanks}))});
     // fit keeps the last samples for validation, before any shuffling.
     this.trained = validation === null && options.validationSplit > 0 ? Math.floor(data.samples * (1 - options.validationSplit)) : data.samples;
   }
@@ -81,7 +81,7 @@ class Run {
 
   private async callback(name: CallbackName, index: number, logs: Logs): Promise<void> {
     if (!this.job.callbacks.includes(name)) return;
-    const ask: TrainAsk = {callback: name, index, logs, model: name === 'epochEnd' && this.job.rank === 0 ? this.state() : null};
+    const ask: TrainAsk = {rank: this.job.rank, callback: name, index, logs, model: name === 'epochEnd' && this.job.rank === 0 ? this.state() : null};
     const {stop} = (await this.context.ask(ask)) as TrainAnswer;
     if (stop) this.stopped = true;
   }

@@ -6,28 +6,16 @@ import {ManyHandsError, messageOf} from '../base/errors';
 import {emitRun, type DeviceUse, type RankSummary} from '../base/events';
 import type {ModelDescription} from '../model/description';
 import {readModel} from '../model/weights';
-import {attachRegion} from '../workers/sharedRegion';
+import {attachRegion, sameRegion, type SharedRegion} from '../workers/sharedRegion';
 import {CallbackList} from './callbacks';
-import type {ModelState, TrainAnswer, TrainAsk, TrainTell} from './jobTypes';
+import type {CallbackName, Logs, ModelState, TrainAnswer, TrainAsk, TrainTell} from './jobTypes';
 import type {CheckedOptions, TrainOptions} from './options';
 
 let runs = 0;
 
-/** Takes the trained weights over from a worker's region. */
-export function takeState(model: tf.LayersModel, description: ModelDescription, state: ModelState): void {
-  const region = attachRegion(state.region);
-  try {
-    readModel(model, description.weights, state.optimizerState, region.buffer);
-  } catch (error) {
-    throw new ManyHandsError('BAD_MODEL', `the trained weights could not be given back to the model: ${messageOf(error)}. Do not dispose of a model, or change its layers, while it is trained.`, {cause: error});
-  } finally {
-    region.close();
-  }
-}
-
 interface Answer {
   promise: Promise<TrainAnswer>;
-  resolve(answer: TrainAnswer): void;
+  resolve(answer: Promise<TrainAnswer>): void;
 }
 
 export class TrainRun {
@@ -40,6 +28,8 @@ export class TrainRun {
   private samples = 0;
   private seconds = 0;
   private begun = false;
+  /** Where rank 0 lays down the weights. */
+  private region: SharedRegion | null = null;
 
   constructor(
     readonly model: tf.LayersModel,
@@ -76,14 +66,36 @@ export class TrainRun {
   }
 
   /** A callback is called once, when rank 0 asks; every rank waits for it and gets its answer. */
-  async answer(rank: number, {callback, index, logs, model}: TrainAsk): Promise<TrainAnswer> {
+  async answer({rank, callback, index, logs, model}: TrainAsk): Promise<TrainAnswer> {
     const nth = this.asked[rank]++;
     this.answers[nth] ??= promised();
-    if (rank === 0) {
-      if (model) takeState(this.model, this.description, model);
-      this.answers[nth].resolve(await this.callbacks.call(callback, index, logs));
-    }
+    if (rank === 0) this.answers[nth].resolve(this.call(callback, index, logs, model));
     return this.answers[nth].promise;
+  }
+
+  private async call(callback: CallbackName, index: number, logs: Logs, model: ModelState | null): Promise<TrainAnswer> {
+    if (model) this.takeState(model);
+    return this.callbacks.call(callback, index, logs);
+  }
+
+  /** Takes the trained weights over from rank 0's region. */
+  takeState({region, optimizerState}: ModelState): void {
+    if (!this.region || !sameRegion(this.region.handle, region)) {
+      this.region?.close();
+      this.region = attachRegion(region);
+      // Its name has served: a rank that is killed leaves none.
+      this.region.unlink();
+    }
+    try {
+      readModel(this.model, this.description.weights, optimizerState, this.region.buffer);
+    } catch (error) {
+      throw new ManyHandsError('BAD_MODEL', `the trained weights could not be given back to the model: ${messageOf(error)}. Do not dispose of a model, or change its layers, while it is trained.`, {cause: error});
+    }
+  }
+
+  close(): void {
+    this.region?.close();
+    this.region = null;
   }
 
   get samplesPerSecond(): number {

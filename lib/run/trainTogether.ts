@@ -1,7 +1,6 @@
 /**
  * Worker side. All ranks of a team in one process, where processes cannot share memory.
  */
-import {EventEmitter, once} from 'node:events';
 import {ManyHandsError} from '../base/errors';
 import type {JobContext} from '../workers/child';
 import type {TogetherJob, TrainDone} from './jobTypes';
@@ -9,30 +8,17 @@ import {teamOfOneProcess} from './teammate';
 import {metered, trainRank} from './trainJob';
 
 /**
- * Serves a `TogetherJob`: all ranks in this process, which take turns. The peak of memory is that of all. Rank 0 asks the caller for
- * everybody.
+ * Serves a `TogetherJob`: all ranks in this process, which take turns. The peak of memory is that of all.
  */
 export async function trainTogether(given: unknown, context: JobContext): Promise<TrainDone[]> {
   const {jobs, timeoutMs} = given as TogetherJob;
   const {mates, abort} = teamOfOneProcess(jobs[0].team!, timeoutMs);
-  const asked = jobs.map(() => 0);
-  const questions = new EventEmitter();
-  const answers: Array<Promise<unknown>> = [];
   let first: {rank: number; error: unknown} | null = null;
   const results = await metered(jobs[0].options, (meter) =>
     Promise.allSettled(
       jobs.map(async (job, rank) => {
-        const ask = async (value: unknown): Promise<unknown> => {
-          const nth = asked[rank]++;
-          if (rank === 0) {
-            answers[nth] = context.ask(value);
-            questions.emit(String(nth));
-          }
-          if (!answers[nth]) await once(questions, String(nth));
-          return answers[nth];
-        };
         try {
-          return await trainRank(job, {...context, ask}, meter, mates[rank]);
+          return await trainRank(job, context, meter, mates[rank]);
         } catch (error) {
           first ??= {rank, error};
           abort(`rank ${rank} failed`);

@@ -39,7 +39,7 @@ export interface StepperOptions {
   /** The sum over all ranks of loss and metrics, each rank's weighted by its share. */
   sumValues?(values: Values): Promise<Values>;
   /** The name of a weight whose gradient is no number, and the ranks whose own loss is none, where a strategy holds the gradients. */
-  broken?(): {gradient: string | null; ranks: number[]};
+  broken?(): Promise<{gradient: string | null; ranks: number[]}>;
 }
 
 /** Trains a compiled model step by step. */
@@ -77,7 +77,7 @@ export class Stepper {
       await runHooks(this.hooks, 'afterGradients', this.gradients.entries);
       if (this.options.sumValues) values = await this.options.sumValues(values);
       values[0] += this.objective.regularize(this.gradients);
-      if (!Number.isFinite(values[0])) throw this.notFinite(values[0], step);
+      if (!Number.isFinite(values[0])) throw await this.notFinite(values[0], step);
       await runHooks(this.hooks, 'beforeUpdate', this.gradients.entries);
       if (this.options.clipNorm !== undefined) this.gradients.clip(this.options.clipNorm);
       withStepContext({seed: this.options.seed, layer: 'update', step, firstSample: 0}, () => this.update());
@@ -118,14 +118,17 @@ export class Stepper {
     this.model.optimizer.applyGradients(named);
   }
 
-  private notFinite(loss: number, step: number): ManyHandsError {
-    const {gradient: held = null, ranks = []} = this.options.broken?.() ?? {};
+  private async notFinite(loss: number, step: number): Promise<ManyHandsError> {
+    const {gradient: held = null, ranks = []} = (await this.options.broken?.()) ?? {};
     const broken = held ?? this.gradients.entries.find(({gradient}) => gradient && !allFinite(gradient))?.name;
     const who = ranks.length > 0 ? ` It came from the share of rank ${ranks.join(', ')}.` : '';
     const where = broken ? ` The first gradient that is not a number is that of '${broken}'.` : '';
+    // A gradient may be no number where the loss is one: that step was taken, as fit takes it.
+    const spoiled = this.gradients.entries.find(({variable}) => !allFinite(variable));
+    const weights = spoiled ? `. The weight '${spoiled.name}' was no number before it: an earlier step had a loss that was one, and a gradient that was not` : ' and the weights are those of the step before';
     return new ManyHandsError(
       'NOT_FINITE',
-      `the loss of step ${step} is ${loss}, so the step was not taken and the weights are those of the step before.${who}${where} ` +
+      `the loss of step ${step} is ${loss}, so the step was not taken${weights}.${who}${where} ` +
         'Look for a number in the data that is not finite, lower the learning rate, or set clipNorm: 1.',
     );
   }

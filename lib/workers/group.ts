@@ -10,6 +10,8 @@ export interface GroupHandlers {
   onAsk?(rank: number, value: unknown): Promise<unknown>;
   onOutput?(rank: number, stream: 'stdout' | 'stderr', line: string): void;
   signal?: AbortSignal;
+  /** Ends the workers at once, when `signal` was not enough. */
+  force?: AbortSignal;
   /** The longest silence of a worker, in milliseconds; 0: no limit. */
   timeoutMs?: number;
   /** Frees ranks that wait for each other. */
@@ -46,7 +48,7 @@ export class WorkerGroup {
 
   /** Runs job r on worker r; resolves to the results by rank, or rejects with the first rank's failure that is no consequence. */
   async run(name: string, jobs: unknown[], handlers: GroupHandlers): Promise<unknown[]> {
-    const {signal, timeoutMs, abort} = handlers;
+    const {signal, force, timeoutMs, abort} = handlers;
     const stop = new AbortController();
     const failures: Failure[] = [];
     let freed = false;
@@ -59,8 +61,10 @@ export class WorkerGroup {
       stop.abort();
     };
     const onSignal = () => free('the run was interrupted');
+    const onForce = () => this.kill('the run was interrupted a second time');
     if (signal?.aborted) throw signal.reason;
     signal?.addEventListener('abort', onSignal, {once: true});
+    force?.addEventListener('abort', onForce, {once: true});
     try {
       const all = this.workers.map(async (worker, rank) => {
         try {
@@ -85,6 +89,7 @@ export class WorkerGroup {
       throw this.report(failures, handlers);
     } finally {
       signal?.removeEventListener('abort', onSignal);
+      force?.removeEventListener('abort', onForce);
     }
   }
 
@@ -96,14 +101,16 @@ export class WorkerGroup {
   /** Waits for all; `WorkerProcess.run` kills one that does not answer an interrupt within its deadline. */
   private async settle(all: Array<Promise<unknown>>, stopped: AbortSignal): Promise<unknown[]> {
     if (!stopped.aborted) await Promise.race([new Promise((resolve) => stopped.addEventListener('abort', resolve, {once: true})), Promise.all(all)]);
-    const deadline = setTimeout(() => {
-      for (const worker of this.workers) if (worker.state === 'running') worker.kill();
-    }, STOP_DEADLINE_MS);
+    const deadline = setTimeout(() => this.kill(), STOP_DEADLINE_MS);
     try {
       return await Promise.all(all);
     } finally {
       clearTimeout(deadline);
     }
+  }
+
+  private kill(why?: string): void {
+    for (const worker of this.workers) if (worker.state === 'running') worker.kill(why);
   }
 
   private report(failures: Failure[], handlers: GroupHandlers): Error {

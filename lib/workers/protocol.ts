@@ -11,17 +11,17 @@ export interface CrossedError {
   stack?: string;
 }
 
-/** From the caller: one job at a time, then `interrupt` while it runs, or an answer that the job asked for. */
+/** From the caller: one job at a time, then `interrupt` while it runs, or the answer to a question of the job's. */
 export type ToWorker =
   | {type: 'job'; name: string; job: unknown}
   | {type: 'interrupt'}
-  | {type: 'answer'; value: unknown};
+  | {type: 'answer'; id: number; value: unknown};
 
-/** From a worker. `tell` is a job's own news; `ask` waits for an `answer`. */
+/** From a worker. `tell` is a job's own news; `ask` waits for the `answer` with its id. */
 export type FromWorker =
   | {type: 'ready'; engine: string; gpu: boolean; reason: string | null}
   | {type: 'tell'; value: unknown}
-  | {type: 'ask'; value: unknown}
+  | {type: 'ask'; id: number; value: unknown}
   | {type: 'done'; value: unknown}
   | {type: 'failed'; error: CrossedError};
 

@@ -1,10 +1,11 @@
 /**
  * Either side. Memory that two processes see at once. On Linux a memfd, opened by the others through /proc: it has no name to
- * leak and no limit of /dev/shm. On macOS a POSIX segment, unlinked as soon as the other side has attached. Where neither is to
- * be had the bytes travel in the message itself.
+ * leak and no limit of /dev/shm. On macOS a POSIX segment, whose name is unlinked once nobody needs it any more. Where neither is
+ * to be had the bytes travel in the message itself.
  */
-import {closeSync, openSync} from 'node:fs';
+import {closeSync, openSync, statfsSync} from 'node:fs';
 import {ManyHandsError, messageOf} from '../base/errors';
+import {OPEN_FLAGS, systemCalls, type LibC} from './libc';
 
 /** How another process finds a region; it crosses in a message. */
 export type RegionHandle =
@@ -19,63 +20,23 @@ export interface SharedRegion {
   shared: boolean;
   /** Where it is mapped in this process; null where it is not. */
   address: bigint | null;
+  /** All who want to have attached: takes its name away, where it has one. */
+  unlink(): void;
   /** Unmaps: no view of `buffer` may be touched afterwards. */
   close(): void;
-}
-
-interface LibC {
-  memfd_create?: (name: string, flags: number) => number;
-  shm_open?: (name: string, flags: number, kind: 'int', mode: number) => number;
-  shm_unlink?: (name: string) => number;
-  ftruncate: (fd: number, bytes: number) => number;
-  mmap: (address: null, bytes: number, protection: number, flags: number, fd: number, offset: number) => bigint;
-  munmap: (address: bigint, bytes: number) => number;
-  view: (address: bigint, bytes: number) => ArrayBuffer;
-  errno: () => number;
 }
 
 const READ_WRITE = 3;
 const MAP_SHARED = 1;
 const MAP_FAILED = 0xffffffffffffffffn;
 const CLOSE_ON_EXEC = 1;
-const DARWIN_CREATE = 0x0200 | 0x0800 | 0x0002;
-const DARWIN_OPEN = 0x0002;
-
-let libc: LibC | null | undefined;
-
-function load(): LibC | null {
-  if (libc !== undefined) return libc;
-  libc = null;
-  if (process.env.MANY_HANDS_TRANSPORT === 'message') return libc;
-  try {
-    const koffi = require('koffi') as typeof import('koffi', {with: {'resolution-mode': 'import'}});
-    const c = koffi.load(null);
-    const base = {
-      ftruncate: c.func('int ftruncate(int fd, int64_t length)'),
-      mmap: c.func('void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)'),
-      munmap: c.func('int munmap(void *address, size_t length)'),
-      view: (address: bigint, bytes: number) => koffi.view(address, bytes),
-      errno: () => koffi.errno(),
-    };
-    if (process.platform === 'linux') {
-      libc = {...base, memfd_create: c.func('int memfd_create(const char *name, unsigned int flags)')} as LibC;
-    } else if (process.platform === 'darwin') {
-      libc = {
-        ...base,
-        shm_open: c.func('int shm_open(const char *name, int flags, ...)'),
-        shm_unlink: c.func('int shm_unlink(const char *name)'),
-      } as LibC;
-    }
-  } catch {
-    // Without koffi the bytes travel in messages.
-  }
-  return libc;
-}
+const ENOSPC = 28;
+const SHM = '/dev/shm';
 
 function map(c: LibC, fd: number, bytes: number): {buffer: ArrayBuffer; address: bigint; unmap: () => void} {
   const address = c.mmap(null, bytes, READ_WRITE, MAP_SHARED, fd, 0);
   if (address === MAP_FAILED || address === -1n) {
-    throw new ManyHandsError('WORKER', `the system gave no ${bytes} bytes of shared memory (errno ${c.errno()}): close other programs, or train on less data.`);
+    throw new ManyHandsError('WORKER', `the system gave no ${bytes.toLocaleString('en-US')} bytes of shared memory (errno ${c.errno()}): close other programs, or train on less data.`);
   }
   let mapped = true;
   return {
@@ -88,47 +49,84 @@ function map(c: LibC, fd: number, bytes: number): {buffer: ArrayBuffer; address:
   };
 }
 
+/** Whether two handles lead to one memory. */
+export function sameRegion(a: RegionHandle, b: RegionHandle): boolean {
+  if (a.kind === 'memfd' && b.kind === 'memfd') return a.pid === b.pid && a.fd === b.fd && a.bytes === b.bytes;
+  return a.kind === 'posix' && b.kind === 'posix' && a.name === b.name;
+}
+
 /** Whether this process can make memory that others see. */
 export function canShareMemory(): boolean {
-  return load() !== null;
+  return systemCalls() !== null;
+}
+
+/** Names that others made and this process knows: should they die without a word, it is the one to take them away. */
+const foreign = new Set<string>();
+
+/** Notes the name of a region that a thread of this process attaches to. */
+export function noteRegion(handle: RegionHandle): void {
+  if (handle.kind === 'posix') foreign.add(handle.name);
+}
+
+/** Takes away the names that a dead caller left. */
+export function unlinkForeign(): void {
+  for (const name of foreign) systemCalls()?.shmUnlink(name);
+  foreign.clear();
+}
+
+/** A file system that is full would end a later write with SIGBUS: the room is taken, or refused, now. */
+function takeRoom(c: LibC, fd: number, bytes: number): void {
+  if (c.ftruncate(fd, bytes) !== 0) throw new ManyHandsError('WORKER', `the system gave no ${bytes.toLocaleString('en-US')} bytes of shared memory (errno ${c.errno()}).`);
+  const failed = c.fallocate?.(fd, 0, bytes) ?? 0;
+  if (failed === 0) return;
+  if (failed !== ENOSPC) throw new ManyHandsError('WORKER', `the system gave no ${bytes.toLocaleString('en-US')} bytes of shared memory (errno ${failed}).`);
+  const {bavail, bsize} = statfsSync(SHM);
+  throw new ManyHandsError(
+    'WORKER',
+    `shared memory is too small: ${bytes.toLocaleString('en-US')} bytes are needed at once and ${(bavail * bsize).toLocaleString('en-US')} are free in ${SHM}. Give it more room (a container: --shm-size=1g), or train on less data or a smaller model.`,
+  );
 }
 
 let made = 0;
 
 /** Makes a region of `bytes` bytes, all zero. */
 export function createRegion(bytes: number): SharedRegion {
-  const c = load();
+  const c = systemCalls();
   if (c === null || bytes === 0) {
     const content = new Uint8Array(bytes);
-    return {buffer: content.buffer, handle: {kind: 'message', content, bytes}, shared: false, address: null, close: () => {}};
+    return {buffer: content.buffer, handle: {kind: 'message', content, bytes}, shared: false, address: null, unlink: () => {}, close: () => {}};
   }
   made += 1;
-  const name = c.memfd_create ? 'many-hands' : `/mh-${process.pid}-${made}`;
-  const fd = c.memfd_create ? c.memfd_create(name, CLOSE_ON_EXEC) : c.shm_open!(name, DARWIN_CREATE, 'int', 0o600);
+  const name = c.memfdCreate ? 'many-hands' : `/mh-${process.pid}-${made}`;
+  const fd = c.memfdCreate ? c.memfdCreate(name, CLOSE_ON_EXEC) : c.shmOpen(name, OPEN_FLAGS.create);
   if (fd < 0) throw new ManyHandsError('WORKER', `the system opened no shared memory (errno ${c.errno()}).`);
-  const release = () => {
-    closeSync(fd);
-    if (c.shm_unlink) c.shm_unlink(name);
+  let named = !c.memfdCreate;
+  const unlink = () => {
+    if (named) c.shmUnlink(name);
+    named = false;
   };
   try {
-    if (c.ftruncate(fd, bytes) !== 0) throw new ManyHandsError('WORKER', `the system gave no ${bytes} bytes of shared memory (errno ${c.errno()}).`);
+    takeRoom(c, fd, bytes);
     const mapped = map(c, fd, bytes);
-    const handle: RegionHandle = c.memfd_create ? {kind: 'memfd', pid: process.pid, fd, bytes} : {kind: 'posix', name, bytes};
+    const handle: RegionHandle = c.memfdCreate ? {kind: 'memfd', pid: process.pid, fd, bytes} : {kind: 'posix', name, bytes};
     let open = true;
     return {
       buffer: mapped.buffer,
       handle,
       shared: true,
       address: mapped.address,
+      unlink,
       close: () => {
         if (!open) return;
         open = false;
         mapped.unmap();
-        release();
+        closeSync(fd);
+        unlink();
       },
     };
   } catch (error) {
-    release();
+    closeSync(fd);
+    unlink();
     throw error;
   }
 }
@@ -138,19 +136,34 @@ export function attachRegion(handle: RegionHandle): SharedRegion {
   if (handle.kind === 'message') {
     // A structured clone may be a view into a larger buffer.
     const content = handle.content.byteOffset === 0 && handle.content.byteLength === handle.content.buffer.byteLength ? handle.content : handle.content.slice();
-    return {buffer: content.buffer as ArrayBuffer, handle, shared: false, address: null, close: () => {}};
+    return {buffer: content.buffer as ArrayBuffer, handle, shared: false, address: null, unlink: () => {}, close: () => {}};
   }
-  const c = load();
+  const c = systemCalls();
   if (c === null) throw new ManyHandsError('INTERNAL', 'internal: a shared region was offered to a process that cannot map it.');
   let fd: number;
   try {
     if (handle.kind === 'memfd') fd = openSync(`/proc/${handle.pid}/fd/${handle.fd}`, 'r+');
-    else fd = c.shm_open!(handle.name, DARWIN_OPEN, 'int', 0);
+    else fd = c.shmOpen(handle.name, OPEN_FLAGS.attach);
   } catch (error) {
     throw new ManyHandsError('WORKER', `a worker could not open the caller's shared memory: ${messageOf(error)}`, {cause: error});
   }
-  if (fd < 0) throw new ManyHandsError('WORKER', `a worker could not open the caller's shared memory (errno ${c.errno()}).`);
+  if (fd < 0) throw new ManyHandsError('WORKER', `a worker could not open the caller's shared memory (errno ${c.errno()}): something else removed it.`);
+  noteRegion(handle);
   const mapped = map(c, fd, handle.bytes);
   closeSync(fd);
-  return {buffer: mapped.buffer, handle, shared: true, address: mapped.address, close: mapped.unmap};
+  return {
+    buffer: mapped.buffer,
+    handle,
+    shared: true,
+    address: mapped.address,
+    unlink: () => {
+      if (handle.kind === 'posix') c.shmUnlink(handle.name);
+    },
+    close: mapped.unmap,
+  };
+}
+
+/** The same memory, for a thread of the process that mapped it. */
+export function viewMapped(address: bigint, bytes: number): ArrayBuffer {
+  return systemCalls()!.view(address, bytes);
 }

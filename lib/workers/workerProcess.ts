@@ -65,10 +65,12 @@ export class WorkerProcess {
   private handlers: JobHandlers = {};
   private settle: {resolve(value: unknown): void; reject(error: Error): void} | null = null;
   private lastHeard = 0;
-  /** While the caller answers a question, it is not the worker that is silent. */
-  private answering = false;
-  /** Ended by us because it did not stop: a consequence, never a cause. */
-  private ended = false;
+  /** Questions that the caller has not answered: meanwhile it is not the worker that is silent. */
+  private questions = new Set<number>();
+  /** What the caller's own answer threw: the error of the job, whatever the worker says of its end. */
+  private thrown: Error | null = null;
+  /** Why we ended it: a consequence, never a cause. */
+  private ended: string | null = null;
   private killer: NodeJS.Timeout | null = null;
 
   constructor(readonly options: WorkerOptions) {
@@ -127,21 +129,24 @@ export class WorkerProcess {
     this.lastHeard = performance.now();
     if (message.type === 'ready') this.finish((settle) => settle.resolve(undefined));
     else if (message.type === 'tell') this.handlers.onTell?.(message.value);
-    else if (message.type === 'ask') void this.answer(message.value);
+    else if (message.type === 'ask') void this.answer(message.id, message.value);
     else if (message.type === 'done') this.finish((settle) => settle.resolve(message.value));
-    else this.finish((settle) => settle.reject(uncrossError(message.error, `the worker on ${this.options.device} failed`)));
+    else this.finish((settle) => settle.reject(this.thrown ?? uncrossError(message.error, `the worker on ${this.options.device} failed`)));
   }
 
-  private async answer(value: unknown): Promise<void> {
-    this.answering = true;
+  private async answer(id: number, value: unknown): Promise<void> {
+    const {handlers} = this;
+    this.questions.add(id);
     try {
-      this.send({type: 'answer', value: await this.handlers.onAsk?.(value)});
+      const answer = await handlers.onAsk?.(value);
+      if (this.handlers === handlers) this.send({type: 'answer', id, value: answer});
     } catch (error) {
       // A callback of the caller's own threw: that error is the run's.
-      this.fail(error as Error);
-      this.child.kill('SIGKILL');
+      if (this.handlers !== handlers) return;
+      this.thrown = error as Error;
+      this.interrupt();
     } finally {
-      this.answering = false;
+      this.questions.delete(id);
       this.lastHeard = performance.now();
     }
   }
@@ -164,7 +169,7 @@ export class WorkerProcess {
     }
     if (this.state === 'failed') return;
     if (this.ended) {
-      this.fail(new ManyHandsError('ABORTED', `the worker on ${this.options.device} (process ${this.pid}) did not stop within ${STOP_DEADLINE_MS / 1000} s of being asked to, and was ended by SIGKILL.`));
+      this.fail(this.thrown ?? new ManyHandsError('ABORTED', `the worker on ${this.options.device} (process ${this.pid}) was ended by SIGKILL: ${this.ended}.`));
       return;
     }
     const doing = this.state === 'starting' ? 'while it started' : this.state === 'running' ? 'during its work' : 'while it waited';
@@ -185,6 +190,8 @@ export class WorkerProcess {
     this.state = 'running';
     this.handlers = handlers;
     this.lastWords = [];
+    this.thrown = null;
+    this.questions = new Set();
     this.lastHeard = performance.now();
     const result = new Promise<unknown>((resolve, reject) => (this.settle = {resolve, reject}));
     const abort = () => this.interrupt();
@@ -206,7 +213,7 @@ export class WorkerProcess {
 
   private checkSilence(timeoutMs: number): void {
     const silence = performance.now() - this.lastHeard;
-    if (this.answering || silence < timeoutMs) return;
+    if (this.questions.size > 0 || silence < timeoutMs) return;
     this.child.kill('SIGKILL');
     this.fail(new ManyHandsError('TIMEOUT', `the worker on ${this.options.device} (process ${this.pid}) said nothing for ${(silence / 1000).toFixed(1)} s and was ended; timeoutMs allows ${timeoutMs} ms. Raise timeoutMs where one step may take longer.`));
   }
@@ -216,9 +223,9 @@ export class WorkerProcess {
     this.killer ??= setTimeout(() => this.kill(), STOP_DEADLINE_MS);
   }
 
-  /** Ends the process at once, a stopped one too. */
-  kill(): void {
-    this.ended = true;
+  /** Ends the process at once, a stopped one too; `why` is told. */
+  kill(why = `it did not stop within ${STOP_DEADLINE_MS / 1000} s of being asked to`): void {
+    this.ended = why;
     this.child.kill('SIGKILL');
   }
 

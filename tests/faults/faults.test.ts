@@ -128,6 +128,23 @@ describe.runIf(process.platform === 'linux')('a fault on one rank', () => {
     expect(result.record.steps).toHaveLength(STEPS);
   });
 
+  it("a callback that throws ends the run at once with its own error, and the workers go on", async () => {
+    const start = performance.now();
+    let thrownAt = 0;
+    const late = new RangeError('no more disk');
+    const caught = await run([], {epochs: 50, callbacks: {onEpochEnd: (epoch: number) => {
+      if (epoch < 2) return;
+      thrownAt = performance.now();
+      throw late;
+    }}}).catch((thrown: unknown) => thrown);
+    expect(caught).toBe(late);
+    expect(thrownAt).toBeGreaterThan(start);
+    expect(performance.now() - thrownAt).toBeLessThan(2000);
+    const before = children();
+    await goesOn();
+    expect(children()).toBe(before);
+  });
+
   it('32: the same error on every rank is one report', async () => {
     const {error} = await failure([{rank: 'all', step: 1, fault: 'throw'}]);
     expect(new Set(fired().map(({on}) => on)).size).toBeGreaterThan(1);

@@ -47,7 +47,7 @@ function read(words: Int32Array, at: number): CallDescriptor {
   };
 }
 
-/** The error that rank `own` throws: every rank's call, side by side. */
-export function agreementError(words: Int32Array, at: (rank: number) => number, own: number, size: number): Error {
-  return mismatch(own, Array.from({length: size}, (_, rank) => read(words, at(rank))));
+/** The error that rank `own` throws: every rank's call, side by side; `worldRanks` are the ranks as the whole team knows them. */
+export function agreementError(words: Int32Array, at: (rank: number) => number, own: number, worldRanks: number[]): Error {
+  return mismatch(worldRanks[own], worldRanks.map((_, rank) => read(words, at(rank))), worldRanks);
 }

@@ -23,6 +23,8 @@ export interface SharedGroup {
   flightRecords(): FlightRecord[][];
   /** A rank's last call in words; null where it made none. */
   lastCall(rank: number): string | null;
+  /** All ranks have joined: the group's memory needs no name any more. */
+  unlink(): void;
   close(): void;
 }
 
@@ -35,7 +37,7 @@ export function sharedMemoryAvailable(): boolean {
 
 export function createSharedGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS}: {timeoutMs?: number} = {}): SharedGroup {
   if (!Number.isInteger(size) || size < 1) throw new ManyHandsError('BAD_OPTION', `a group's size must be a whole number from 1; it is ${size}.`);
-  if (!canShareMemory()) throw new ManyHandsError('DEVICE', 'ranks in processes of their own need shared memory, for which koffi must load: run `npm run doctor`, or let ranks take turns in this process with runRanks.');
+  if (!canShareMemory()) throw new ManyHandsError('DEVICE', 'ranks in processes of their own need shared memory, for which koffi must load: run `npm run doctor` (outside the clone `npx many-hands doctor`), or let ranks take turns in this process with runRanks.');
   const layout = layoutOf(size);
   const region = createRegion(layout.bytes);
   const words = new Int32Array(region.buffer);
@@ -68,6 +70,7 @@ export function createSharedGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS}
       const call = read()[rank].at(-1);
       return call ? `${callWords(call)}, ${call.state}` : null;
     },
+    unlink: () => region.unlink(),
     close: () => {
       if (!open) return;
       last = read();

@@ -3,7 +3,7 @@
  */
 import {ManyHandsError} from '../../base/errors';
 import {machineMs} from '../../trace/threadTime';
-import {attachRegion, createRegion, type RegionHandle, type SharedRegion} from '../../workers/sharedRegion';
+import {attachRegion, createRegion, viewMapped, type RegionHandle, type SharedRegion} from '../../workers/sharedRegion';
 import type {CallDescriptor, Numbers, NumberType, SharedOperations, Transport} from '../types';
 import {Channels} from './channels';
 import {agreementError, descriptorWords, sameCall} from './agreement';
@@ -14,9 +14,9 @@ import {HEADER, layoutOf, RANK, type Layout} from './layout';
 import {sharedOperations} from './operations';
 import {Waiter, type WaitLimits} from './waits';
 
-/** An array of every rank's, as another thread of this process finds it. */
+/** An array of every rank's, as another thread of this process finds it: where each rank's is mapped here. */
 export interface SharedArrayHandle {
-  regions: RegionHandle[];
+  addresses: bigint[];
   length: number;
   type: NumberType;
 }
@@ -28,6 +28,7 @@ export interface Allocation {
   handle: SharedArrayHandle;
 }
 
+const range = (size: number): number[] => Array.from({length: size}, (_, i) => i);
 const arrayOf = (buffer: ArrayBuffer, type: NumberType): Numbers => (type === 'float32' ? new Float32Array(buffer) : new Int32Array(buffer));
 const allocated = new WeakMap<ArrayBuffer, Allocation>();
 
@@ -64,7 +65,7 @@ export class SharedTransport implements Transport {
   /** Whether the arrays of the call that is under way lie at the same place of one allocation on all ranks. */
   private direct = false;
 
-  constructor(handle: SharedGroupHandle, readonly rank: number) {
+  constructor(handle: SharedGroupHandle, readonly rank: number, private readonly worldRanks: number[] = range(handle.size)) {
     this.size = handle.size;
     if (!Number.isInteger(rank) || rank < 0 || rank >= handle.size) throw new ManyHandsError('BAD_OPTION', `rank ${rank} is not in a group of ${handle.size}.`);
     this.layout = layoutOf(handle.size);
@@ -75,6 +76,11 @@ export class SharedTransport implements Transport {
     this.recorder = new FlightRecorder(this.region.buffer, this.layout, rank);
     this.channels = new Channels(this, this.waiter, this.limits);
     this.shared = sharedOperations(this);
+  }
+
+  /** A rank as the whole team knows it, for a message. */
+  private world(rank: number): number {
+    return this.worldRanks[rank];
   }
 
   private place(rank: number): number {
@@ -109,14 +115,14 @@ export class SharedTransport implements Transport {
   fail(end: 'aborted' | 'timeout', waitedFor?: number): never {
     const call = this.call ? callWords(this.call) : 'its start';
     if (end === 'aborted') {
-      throw new ManyHandsError('ABORTED', `rank ${this.rank} stopped in ${call}: ${this.abortReason()}.`);
+      throw new ManyHandsError('ABORTED', `rank ${this.world(this.rank)} stopped in ${call}: ${this.abortReason()}.`);
     }
     const missing = waitedFor !== undefined ? [waitedFor] : Array.from({length: this.size}, (_, rank) => rank).filter((rank) => ((Atomics.load(this.words, this.place(rank) + RANK.posted) - this.arrivals) | 0) < 0);
     const where = missing.map((rank) => {
       const last = new FlightRecorder(this.region.buffer, this.layout, rank).read().at(-1);
-      return `rank ${rank} (last seen: ${last ? `${callWords(last)}, ${last.state}` : 'no call yet'})`;
+      return `rank ${this.world(rank)} (last seen: ${last ? `${callWords(last)}, ${last.state}` : 'no call yet'})`;
     });
-    throw new ManyHandsError('TIMEOUT', `rank ${this.rank} waited ${this.limits.timeoutMs / 1000} s in ${call} for ${where.join(' and ')}. Look for what keeps it: an endless loop, a call that only some ranks make; raise timeoutMs where a step may take longer.`);
+    throw new ManyHandsError('TIMEOUT', `rank ${this.world(this.rank)} waited ${this.limits.timeoutMs / 1000} s in ${call} for ${where.join(' and ')}. Look for what keeps it: an endless loop, a call that only some ranks make; raise timeoutMs where a step may take longer.`);
   }
 
   agree(call: CallDescriptor, array?: Numbers): void {
@@ -134,7 +140,7 @@ export class SharedTransport implements Transport {
       if (rank === this.rank) continue;
       const agreed = sameCall(this.words, at(this.rank), at(rank));
       if (agreed === 'otherPlace') this.direct = false;
-      else if (agreed === 'other') throw agreementError(this.words, at, this.rank, this.size);
+      else if (agreed === 'other') throw agreementError(this.words, at, this.rank, this.worldRanks);
     }
   }
 
@@ -186,25 +192,27 @@ export class SharedTransport implements Transport {
     const all = Array.from({length: this.size}, (_, rank) => (rank === this.rank ? own : attachRegion(JSON.parse(new TextDecoder().decode(offer(rank).slice())) as RegionHandle)));
     // Nobody's offer is overwritten, and no name unlinked, before all have attached.
     this.meet();
+    own.unlink();
     return all;
   }
 
   async allocate(length: number, type: NumberType): Promise<Numbers> {
     if (length === 0) return arrayOf(new ArrayBuffer(0), type);
     const regions = this.swap(createRegion(4 * length));
-    return this.register(regions, {regions: regions.map((region) => region.handle), length, type});
+    this.regions.push(...regions);
+    const handle = {addresses: regions.map((region) => region.address!), length, type};
+    return this.register(regions.map((region) => region.buffer), handle);
   }
 
   /** An array that another transport of this process allocated, seen by this one. */
   adopt(handle: SharedArrayHandle): Numbers {
-    return this.register(handle.regions.map(attachRegion), handle);
+    return this.register(handle.addresses.map((address) => viewMapped(address, 4 * handle.length)), handle);
   }
 
-  private register(regions: SharedRegion[], handle: SharedArrayHandle): Numbers {
-    this.regions.push(...regions);
+  private register(buffers: ArrayBuffer[], handle: SharedArrayHandle): Numbers {
     this.allocations += 1;
-    const allocation: Allocation = {id: this.allocations, buffers: regions.map((region) => region.buffer), handle};
-    const own = regions[this.rank].buffer;
+    const allocation: Allocation = {id: this.allocations, buffers, handle};
+    const own = buffers[this.rank];
     allocated.set(own, allocation);
     return arrayOf(own, handle.type);
   }
@@ -221,10 +229,11 @@ export class SharedTransport implements Transport {
     }
     const bytes = new Uint8Array(offer.length);
     if (!group) await this.recv(bytes, first);
-    const joined = new SharedTransport(group ? group.handle : (JSON.parse(new TextDecoder().decode(bytes)) as SharedGroupHandle), ranks.indexOf(this.rank));
+    const joined = new SharedTransport(group ? group.handle : (JSON.parse(new TextDecoder().decode(bytes)) as SharedGroupHandle), ranks.indexOf(this.rank), ranks.map((rank) => this.world(rank)));
     joined.parent = this;
     this.subgroups.push(...(group ? [group] : []), joined);
     joined.meet();
+    group?.unlink();
     return joined;
   }
 
@@ -240,7 +249,7 @@ export function joinSharedGroup(handle: SharedGroupHandle, rank: number): Shared
   return new SharedTransport(handle, rank);
 }
 
-/** The same memory as another thread's array, for the collectives of `transport`; all ranks adopt in the same order. */
+/** The same memory as another thread's array, which must stay open meanwhile, for the collectives of `transport`; all ranks adopt in the same order. */
 export function adoptArray(transport: Transport, handle: SharedArrayHandle): Numbers {
   if (!(transport instanceof SharedTransport)) throw new ManyHandsError('INTERNAL', 'internal: only a shared-memory transport adopts arrays.');
   return transport.adopt(handle);

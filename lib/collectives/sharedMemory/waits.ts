@@ -4,6 +4,8 @@
  */
 import {physicalCores} from '../../base/cgroup';
 import {machineMs} from '../../trace/threadTime';
+import {namedMemory} from '../../workers/libc';
+import {endIfOrphan} from '../../workers/orphan';
 
 const SPIN_US = 50;
 const SLICE_MS = 100;
@@ -26,7 +28,7 @@ function load(): System {
   if (system) return system;
   const koffi = require('koffi') as typeof import('koffi', {with: {'resolution-mode': 'import'}});
   const c = koffi.load(null);
-  const futex = process.platform === 'linux' && process.arch in SYS_FUTEX ? (c.func('long syscall(long number, void *address, int operation, int value, void *timeout, void *second, int third)') as Futex) : null;
+  const futex = !namedMemory() && process.arch in SYS_FUTEX ? (c.func('long syscall(long number, void *address, int operation, int value, void *timeout, void *second, int third)') as Futex) : null;
   system = {futex, usleep: c.func('int usleep(unsigned int microseconds)') as Sleep};
   return system;
 }
@@ -68,6 +70,7 @@ export class Waiter {
     let waited = 0;
     for (;;) {
       if (limits.aborted()) return 'aborted';
+      endIfOrphan();
       if (waited >= limits.timeoutMs) return 'timeout';
       const value = Atomics.load(this.words, word);
       const before = machineMs();

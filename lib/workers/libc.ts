@@ -1,0 +1,59 @@
+/**
+ * Either side. What the system offers for memory that two processes see at once, through koffi.
+ */
+import {constants} from 'node:fs';
+
+export interface LibC {
+  /** Shared memory without a name: Linux. */
+  memfdCreate: ((name: string, flags: number) => number) | null;
+  /** Shared memory with a name: macOS, and where it is forced. */
+  shmOpen: (name: string, flags: number) => number;
+  shmUnlink: (name: string) => number;
+  ftruncate: (fd: number, bytes: number) => number;
+  /** Takes the room at once, so that no later write finds none; null where named memory has no room of its own that could be full. Returns the error's number. */
+  fallocate: ((fd: number, at: number, bytes: number) => number) | null;
+  mmap: (address: null, bytes: number, protection: number, flags: number, fd: number, offset: number) => bigint;
+  munmap: (address: bigint, bytes: number) => number;
+  view: (address: bigint, bytes: number) => ArrayBuffer;
+  errno: () => number;
+}
+
+/** `message`: as where koffi does not load; `posix`: as where shared memory has a name. */
+const forced = () => process.env.MANY_HANDS_TRANSPORT;
+
+/** Whether shared memory has a name here, which must be unlinked. */
+export const namedMemory = () => process.platform !== 'linux' || forced() === 'posix';
+
+let libc: LibC | null | undefined;
+
+function load(): LibC | null {
+  if (forced() === 'message' || !['linux', 'darwin'].includes(process.platform)) return null;
+  try {
+    const koffi = require('koffi') as typeof import('koffi', {with: {'resolution-mode': 'import'}});
+    const c = koffi.load(null);
+    const named = namedMemory();
+    const open = named ? c.func('int shm_open(const char *name, int flags, ...)') : null;
+    return {
+      memfdCreate: named ? null : (c.func('int memfd_create(const char *name, unsigned int flags)') as LibC['memfdCreate']),
+      shmOpen: (name, flags) => open!(name, flags, 'int', 0o600) as number,
+      shmUnlink: named ? (c.func('int shm_unlink(const char *name)') as LibC['shmUnlink']) : () => 0,
+      ftruncate: c.func('int ftruncate(int fd, int64_t length)') as LibC['ftruncate'],
+      fallocate: named && process.platform === 'linux' ? (c.func('int posix_fallocate(int fd, int64_t at, int64_t length)') as LibC['fallocate']) : null,
+      mmap: c.func('void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)') as LibC['mmap'],
+      munmap: c.func('int munmap(void *address, size_t length)') as LibC['munmap'],
+      view: (address, bytes) => koffi.view(address, bytes),
+      errno: () => koffi.errno(),
+    };
+  } catch {
+    // Without koffi the bytes travel in messages.
+    return null;
+  }
+}
+
+/** Null where processes cannot share memory. */
+export function systemCalls(): LibC | null {
+  if (libc === undefined) libc = load();
+  return libc;
+}
+
+export const OPEN_FLAGS = {create: constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, attach: constants.O_RDWR};
