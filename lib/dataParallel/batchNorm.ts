@@ -91,6 +91,12 @@ export class GlobalBatchNorm implements LayerHalves {
     const shape = x.shape.map((length, i) => (i === axis ? length : 1));
     const found = await statistics(comm, x, axes, shape, channels);
     moveAverages(layer, found);
+    return this.normalize(layer, x, axes, shape, found);
+  }
+
+  /** The forward once the batch's statistics are known; its backward. */
+  private normalize(layer: BatchNormLike, x: tf.Tensor, axes: number[], shape: number[], found: Statistics): HalfForward {
+    const {comm} = this;
     const gamma = layer.gamma?.read() ?? null;
     const beta = layer.beta?.read() ?? null;
     const scale = found.variance.map((variance) => 1 / Math.sqrt(variance + layer.epsilon));
@@ -120,6 +126,7 @@ export class GlobalBatchNorm implements LayerHalves {
         return {inputs: [dx], weights};
       },
       discard: () => normed.dispose(),
+      again: async ([x]) => this.normalize(layer, x, axes, shape, found),
     };
   }
 

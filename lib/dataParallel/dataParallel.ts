@@ -5,6 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {ArrayTensor} from '../devices/arrayTensor';
+import {holdArray} from '../memory';
 import type {Graph, LayerCall} from '../step/graph';
 import type {GradientSum} from '../step/gradientSum';
 import type {HalvesOf, PartInfo, StepHooks, WeightGradient} from '../step/hooks';
@@ -36,6 +37,7 @@ export class DataParallel {
   private part: PartInfo = {index: 0, count: 1, samples: 0};
   private missing: number[] = [];
   private left = 0;
+  private release = () => {};
   private readonly filled = new Set<Place>();
   /** The ranks whose own loss of this step is no number. */
   brokenRanks: number[] = [];
@@ -58,6 +60,7 @@ export class DataParallel {
       this.divided = null;
     }
     ({flat: this.flat, lane: this.lane} = await this.openLane(this.plan.length, this.plan.buckets, this.divided ? 'reduceScatter' : 'allReduce'));
+    this.release = holdArray(this.flat, 'gradients');
     for (const {places} of this.plan.buckets) {
       for (const place of places) this.views.set(place, new ArrayTensor(this.flat.subarray(place.start, place.start + place.length)));
     }
@@ -144,5 +147,6 @@ export class DataParallel {
   dispose(): void {
     this.divided?.dispose();
     for (const view of this.views.values()) view.dispose();
+    this.release();
   }
 }

@@ -7,6 +7,7 @@ import * as tf from '@tensorflow/tfjs';
 import {partOf, type Communicator} from '../collectives/types';
 import {addScaled} from '../collectives/kernels';
 import {ArrayTensor} from '../devices/arrayTensor';
+import {holdArray} from '../memory';
 import type {BucketPlan, Place} from './buckets';
 
 export const WEIGHTS = 'updated weights';
@@ -24,8 +25,10 @@ export class DividedUpdate {
   private readonly views: ArrayTensor[] = [];
   /** Weights that the engine keeps to itself (odd lengths, mostly): they are taken anew from the flat array after each update. */
   private readonly copied: Place[] = [];
+  private readonly release: () => void;
 
   constructor(private readonly comm: Communicator, private readonly plan: BucketPlan, private readonly flat: Float32Array, private readonly sgd: Sgd) {
+    this.release = holdArray(flat, 'parameters');
     for (const {places} of plan.buckets) for (const place of places) this.adopt(place);
   }
 
@@ -68,5 +71,6 @@ export class DividedUpdate {
 
   dispose(): void {
     for (const view of this.views) view.dispose();
+    this.release();
   }
 }

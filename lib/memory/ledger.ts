@@ -3,6 +3,7 @@
  *
  * It runs at every operation, so an entry hangs on the tensor's data id itself and the entries on one another: no hashing, no search.
  */
+import {CATEGORIES, place, STATE, type Category} from './categories';
 import {Region, View} from './regions';
 
 /** A buffer that is alive. */
@@ -15,6 +16,8 @@ export interface LiveBuffer {
   /** The operation that made it; 'data' for values that the program gave. */
   op: string;
   layer: string | null;
+  /** Place in CATEGORIES; of memory that the program gave, its region's counts. */
+  category: number;
   /** How many tensors share it. */
   tensors: number;
   /** Where in the program's own memory it lies, for values that the program gave. */
@@ -28,6 +31,7 @@ export interface NamedBuffer {
   type: number;
   op: string;
   layer: string | null;
+  category: Category;
   variable: string | null;
 }
 
@@ -44,6 +48,17 @@ type Tagged = {[ENTRY]?: Entry | null};
 export class Ledger {
   liveBytes = 0;
   peakBytes = 0;
+  /** Bytes alive, a number a category. */
+  readonly live = new Float64Array(CATEGORIES.length);
+  /** `live` at the peak. */
+  readonly peakLive = new Float64Array(CATEGORIES.length);
+  /** The most that the categories of STATE held together. */
+  peakState = 0;
+  /** What new buffers are for. */
+  category = place('activations');
+  /** Called once a new peak is over, or looked at, while it still stands. */
+  onPeak: (() => void) | null = null;
+  private fresh = false;
   /** The buffer whose coming made the peak. */
   peakBuffer: LiveBuffer | null = null;
   private last: Entry | null = null;
@@ -78,7 +93,7 @@ export class Ledger {
   addView(tensor: object, values: ArrayBufferView, whole: boolean, shape: readonly number[], type: number, op: string, layer: string | null): void {
     const memory = values.buffer;
     let region = this.regions.get(memory);
-    if (!region) this.regions.set(memory, region = new Region(memory, whole));
+    if (!region) this.regions.set(memory, region = new Region(memory, whole, this.category));
     const {view, grown} = region.add(values.byteOffset, values.byteLength);
     this.enter(tensor, values.byteLength, shape, type, op, layer, view, grown);
   }
@@ -89,16 +104,48 @@ export class Ledger {
     if (!entry || entry.ledger !== this) return;
     (tensor as Tagged)[ENTRY] = null;
     if (--entry.tensors > 0) return;
+    this.settlePeak();
     if (entry.before) entry.before.after = entry.after;
     if (entry.after) entry.after.before = entry.before;
     else this.last = entry.before;
     if (!entry.view) {
       this.liveBytes -= entry.bytes;
+      this.live[entry.category] -= entry.bytes;
       return;
     }
     const {region} = entry.view;
-    this.liveBytes -= region.remove(entry.view);
+    const freed = region.remove(entry.view);
+    this.liveBytes -= freed;
+    this.live[region.category] -= freed;
     if (region.empty) this.regions.delete(region.memory);
+  }
+
+  /** What the buffer of `tensor` is for; of memory that the program gave, all of its region. */
+  tag(tensor: object, category: number): void {
+    const entry = (tensor as Tagged)[ENTRY];
+    if (!entry || entry.ledger !== this) return;
+    const region = entry.view?.region;
+    const before = region ? region.category : entry.category;
+    if (before === category) return;
+    const bytes = region ? region.bytes : entry.bytes;
+    this.live[before] -= bytes;
+    this.live[category] += bytes;
+    entry.category = category;
+    if (region) region.category = category;
+    this.countState();
+  }
+
+  /** Calls `onPeak` if there has been a peak since. */
+  settlePeak(): void {
+    if (!this.fresh || this.liveBytes < this.peakBytes) return;
+    this.fresh = false;
+    this.onPeak?.();
+  }
+
+  private countState(): void {
+    let state = 0;
+    for (const category of STATE) state += this.live[place(category)];
+    if (state > this.peakState) this.peakState = state;
   }
 
   /** The `count` largest buffers alive, those of `variables` by name; tensors over the same memory are one. */
@@ -111,23 +158,31 @@ export class Ledger {
     const distinct = new Map<object, Entry>();
     for (let entry = this.last; entry; entry = entry.before) distinct.set(entry.view ?? entry, entry);
     return [...distinct].sort(([, a], [, b]) => b.bytes - a.bytes).slice(0, count)
-      .map(([key, {bytes, shape, type, op, layer}]) => ({bytes, shape, type, op, layer, variable: names.get(key) ?? null}));
+      .map(([key, {bytes, shape, type, op, layer, category, view}]) => ({bytes, shape, type, op, layer, category: CATEGORIES[view?.region.category ?? category], variable: names.get(key) ?? null}));
   }
 
   resetPeak(): void {
     this.peakBytes = this.liveBytes;
+    this.peakLive.set(this.live);
+    this.peakState = 0;
+    this.countState();
     this.peakBuffer = null;
+    this.fresh = false;
   }
 
   private enter(tensor: object, bytes: number, shape: readonly number[], type: number, op: string, layer: string | null, view: View | null, grown: number): void {
     const before = this.last;
-    const entry: Entry = {bytes, shape, type, op, layer, tensors: 1, view, ledger: this, before, after: null};
+    const entry: Entry = {bytes, shape, type, op, layer, category: this.category, tensors: 1, view, ledger: this, before, after: null};
     if (before) before.after = entry;
     this.last = entry;
     (tensor as Tagged)[ENTRY] = entry;
     this.liveBytes += grown;
+    this.live[view?.region.category ?? entry.category] += grown;
+    this.countState();
     if (this.liveBytes > this.peakBytes) {
       this.peakBytes = this.liveBytes;
+      this.peakLive.set(this.live);
+      this.fresh = true;
       this.peakBuffer = entry;
     }
   }

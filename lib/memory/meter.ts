@@ -7,7 +7,8 @@ import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
 import {stepContext} from '../base/stepContext';
 import type {Call, Output} from './call';
-import {tensorBytes} from './elementTypes';
+import {byCategory, place, type ByCategory, type Category} from './categories';
+import {FLOAT, tensorBytes} from './elementTypes';
 import {hookJavaScript} from './javascriptHooks';
 import {Ledger, NamedBuffer} from './ledger';
 import {mayShare, newBytes, outputsOf} from './outputShapes';
@@ -25,14 +26,31 @@ export interface OperationRecord {
   liveBytes: number;
 }
 
+/** The peak: bytes by what they were for, and where it was. */
+export interface Peak {
+  bytes: number;
+  byCategory: ByCategory;
+  /** The step, from 0; null before the first. */
+  step: number | null;
+  /** What made it: the operation and, where known, the layer. */
+  op: string;
+  layer: string | null;
+  /** The largest buffers alive at it. */
+  largest: NamedBuffer[];
+}
+
 /** Counts from `startMeter` to `stop`. */
 export interface MemoryMeter {
   /** Bytes of distinct buffers alive now. */
   readonly liveBytes: number;
   /** The most that was alive at once since the start or the last `resetPeak`. */
   readonly peakBytes: number;
-  /** What made the peak: the operation and, where known, the layer; null before the first tensor. */
-  readonly peakAt: {op: string; layer: string | null} | null;
+  /** Null before the first tensor. */
+  readonly peak: Peak | null;
+  /** Bytes alive now, by what they are for. */
+  readonly byCategory: ByCategory;
+  /** The most that parameters, gradients and the optimizer's state held together. */
+  readonly peakStateBytes: number;
   /** No more than this is given; undefined for no limit. May be changed at any time. */
   limitBytes: number | undefined;
   /** The `count` largest buffers alive. */
@@ -49,6 +67,15 @@ export class Counter {
   readonly ledger = new Ledger();
   limitBytes: number | undefined;
   observer: MemoryMeter['observer'] = null;
+  step: number | null = null;
+  peak: Peak | null = null;
+
+  constructor() {
+    this.ledger.onPeak = () => {
+      const {peakBytes: bytes, peakLive, peakBuffer} = this.ledger;
+      if (peakBuffer) this.peak = {bytes, byCategory: byCategory(peakLive), step: this.step, op: peakBuffer.op, layer: peakBuffer.layer, largest: this.largest(LARGEST)};
+    };
+  }
 
   layer(): string | null {
     return stepContext()?.layer ?? null;
@@ -80,7 +107,7 @@ export class Counter {
 
   refuse(op: string, bytes: number, liveBytes: number, outputs: {shape: readonly number[]; type: number}[], afterwards: boolean): never {
     throw new MemoryLimitError({
-      op, layer: this.layer(), outputs, bytes, liveBytes, limitBytes: this.limitBytes ?? Infinity, afterwards, largest: this.largest(5),
+      op, layer: this.layer(), outputs, bytes, liveBytes, limitBytes: this.limitBytes ?? Infinity, afterwards, byCategory: byCategory(this.ledger.live), largest: this.largest(LARGEST),
     });
   }
 
@@ -94,7 +121,9 @@ export class Counter {
   }
 }
 
+const LARGEST = 5;
 let running: MemoryMeter | null = null;
+let counting: Counter | null = null;
 
 /**
  * Starts to count on the engine that is in force. Variables that exist are counted at once, other tensors made before when an
@@ -108,6 +137,7 @@ export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMete
   }
   const counter = new Counter();
   counter.limitBytes = limitBytes;
+  counting = counter;
   const unhook = backend === 'tensorflow' ? hookTensorFlow(counter) : hookJavaScript(counter);
   const {ledger} = counter;
   running = {
@@ -117,8 +147,15 @@ export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMete
     get peakBytes() {
       return ledger.peakBytes;
     },
-    get peakAt() {
-      return ledger.peakBuffer && {op: ledger.peakBuffer.op, layer: ledger.peakBuffer.layer};
+    get peak() {
+      ledger.settlePeak();
+      return counter.peak;
+    },
+    get byCategory() {
+      return byCategory(ledger.live);
+    },
+    get peakStateBytes() {
+      return ledger.peakState;
     },
     get limitBytes() {
       return counter.limitBytes;
@@ -133,11 +170,58 @@ export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMete
       counter.observer = observer;
     },
     largest: (count) => counter.largest(count),
-    resetPeak: () => ledger.resetPeak(),
+    resetPeak: () => {
+      ledger.resetPeak();
+      counter.peak = null;
+    },
     stop() {
       unhook();
       running = null;
+      counting = null;
     },
   };
   return running;
+}
+
+/** Says what `tensor`'s memory is for, to the meter that runs, if one does. */
+export function tagMemory(tensor: tf.Tensor | null | undefined, category: Category): void {
+  if (tensor && counting) counting.ledger.tag(tensor.dataId, place(category));
+}
+
+/** What `run` makes is for `category`, unless it is tagged otherwise. */
+export function withMemoryFor<T>(category: Category, run: () => T): T {
+  if (!counting) return run();
+  const {ledger} = counting;
+  const before = ledger.category;
+  ledger.category = place(category);
+  try {
+    return run();
+  } finally {
+    ledger.category = before;
+  }
+}
+
+/** Counts an array that the program itself holds, as long as it does; tensors over it add nothing. Returns what ends the count. */
+export function holdArray(values: ArrayBufferView, category: Category): () => void {
+  if (!counting || values.byteLength === 0) return () => {};
+  const counter = counting;
+  const holder = {};
+  const growth = counter.ledger.growthOf(values, false);
+  counter.admit('data', growth, () => [{shape: [values.byteLength / 4], type: FLOAT}]);
+  withMemoryFor(category, () => counter.ledger.addView(holder, values, false, [values.byteLength / 4], FLOAT, 'data', null));
+  counter.ledger.tag(holder, place(category));
+  return () => counter.ledger.release(holder);
+}
+
+/** The meter's word for the peak's place. */
+export function noteStep(step: number): void {
+  if (counting) counting.step = step;
+}
+
+/** Whether two tensors lie over one buffer, as far as the meter that runs knows. */
+export function sharesBuffer(a: tf.Tensor, b: tf.Tensor): boolean {
+  if (a.dataId === b.dataId) return true;
+  const own = counting?.ledger.get(a.dataId);
+  const other = counting?.ledger.get(b.dataId);
+  return own !== undefined && other !== undefined && (own === other || (own.view !== null && own.view === other.view));
 }

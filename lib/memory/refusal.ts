@@ -4,6 +4,7 @@
 import {ManyHandsError} from '../base/errors';
 import {formatBytes} from '../base/units';
 import {typeName} from './elementTypes';
+import type {ByCategory} from './categories';
 import type {NamedBuffer} from './ledger';
 
 /** What the limit refused, in figures. */
@@ -19,6 +20,8 @@ export interface Refusal {
   limitBytes: number;
   /** True when nothing could tell the size before the operation ran: it was counted after, and released. */
   afterwards: boolean;
+  /** Bytes alive, by what they are for. */
+  byCategory: ByCategory;
   /** The largest buffers alive. */
   largest: NamedBuffer[];
 }

@@ -13,11 +13,12 @@ export interface View {
 /** One array buffer and the ranges of it that live tensors lie over; where ranges overlap the bytes count once. */
 export class Region {
   private views: View[] = [];
-  private bytes = 0;
+  /** How many are covered. */
+  bytes = 0;
   private overlapping = false;
 
-  /** `whole`: any live tensor keeps all of it (the JavaScript engine's cuts share their parent's memory). */
-  constructor(readonly memory: ArrayBufferLike, private readonly whole: boolean) {}
+  /** `whole`: any live tensor keeps all of it (the JavaScript engine's cuts share their parent's memory). `category`: place in CATEGORIES. */
+  constructor(readonly memory: ArrayBufferLike, private readonly whole: boolean, public category = 0) {}
 
   get empty(): boolean {
     return this.views.length === 0;

@@ -12,7 +12,7 @@ interface Slot {
 type Fields = Record<string, unknown>;
 
 function isSlotList(value: unknown): value is Slot[] {
-  return Array.isArray(value) && value.length > 0 && value.every((slot) => slot && (slot as Slot).variable instanceof tf.Tensor);
+  return Array.isArray(value) && value.length > 0 && (value[0] as Partial<Slot> | null)?.variable instanceof tf.Tensor;
 }
 
 function isScalar(value: unknown): value is tf.Tensor {
@@ -35,6 +35,11 @@ export function describeState(optimizer: tf.Optimizer): OptimizerState {
     // `c` of sgd and momentum is a copy of the learning rate, which the configuration holds.
     scalars: fields.filter(([field, value]) => field !== 'c' && isScalar(value)).map(([field]) => ({field})),
   };
+}
+
+/** What `optimizer` keeps for its variable number `index`. */
+export function slotsOf(optimizer: tf.Optimizer, index: number): tf.Variable[] {
+  return Object.values(optimizer as unknown as Fields).filter(isSlotList).flatMap((slots) => slots[index]?.variable ?? []);
 }
 
 /** The state's tensors in the description's order: lists, then scalars. They stay the optimizer's. */

@@ -8,6 +8,7 @@ import type {Span} from '../trace/spans';
 import type {RegionHandle} from '../workers/sharedRegion';
 import type {CheckedOptions} from './options';
 import type {PlacedData} from './placeData';
+import type {MemoryUse} from './record';
 
 /** The ranks that train together. */
 export interface Team {
@@ -27,7 +28,7 @@ export interface TrainJob {
   data: PlacedData;
   validation: PlacedData | null;
   sampleWeight: Float32Array | null;
-  options: Pick<CheckedOptions, 'epochs' | 'batchSize' | 'shuffle' | 'validationSplit' | 'initialEpoch' | 'classWeight' | 'seed' | 'microBatches' | 'clipNorm' | 'memoryLimit' | 'trace'>;
+  options: Pick<CheckedOptions, 'epochs' | 'batchSize' | 'shuffle' | 'validationSplit' | 'initialEpoch' | 'classWeight' | 'seed' | 'microBatches' | 'clipNorm' | 'recompute' | 'memoryLimit' | 'trace'>;
   /** The callbacks for which the worker waits. */
   callbacks: CallbackName[];
 }
@@ -69,7 +70,7 @@ export interface TrainDone {
   /** Rank 0's; every rank holds the same. */
   model: ModelState | null;
   spans: Span[];
-  peakBytes: number;
+  memory: MemoryUse;
   traffic: LedgerLine[];
   /** Samples that this rank walked. */
   samples: number;

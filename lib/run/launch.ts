@@ -89,7 +89,7 @@ function makeJobs(model: tf.LayersModel, description: ModelDescription, data: Da
   const weights = createRegion(modelBytes(description, description.optimizerState));
   regions.push(weights);
   writeModel(model, description.weights, description.optimizerState, weights.buffer);
-  const {epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed, microBatches, clipNorm, memoryLimit, trace} = checked;
+  const {epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed, microBatches, clipNorm, recompute, memoryLimit, trace} = checked;
   return launch.devices.map(({rank}) => ({
     rank,
     team,
@@ -98,7 +98,7 @@ function makeJobs(model: tf.LayersModel, description: ModelDescription, data: Da
     data: placed,
     validation,
     sampleWeight: numbers(checked.sampleWeight),
-    options: {epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed, microBatches, clipNorm, memoryLimit, trace},
+    options: {epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed, microBatches, clipNorm, recompute, memoryLimit, trace},
     callbacks: run.callbacks.waits,
   }));
 }

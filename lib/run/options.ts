@@ -6,6 +6,7 @@ import type {ArrayValues, Data, DataArray, DataArrays} from '../base/arrays';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {checkSeed} from '../base/random';
 import {parseBytes} from '../base/units';
+import type {Recompute} from '../step/segments';
 import type {ModuleReference} from '../model/describe';
 
 /** The weight of each class's samples in the loss, by class number; 1 for one that is not named. */
@@ -43,6 +44,11 @@ export interface TrainOptions {
   threads?: number;
   /** Parts in which a batch goes through the model, their gradients summed before the one update. @default 1 */
   microBatches?: number;
+  /**
+   * What is computed again before its backward, so that its activations need not be kept: 'block', every block of several layers; or the
+   * names of blocks and layers. @default 'none'
+   */
+  recompute?: Recompute;
   /** The largest Euclidean norm of all gradients together. */
   clipNorm?: number;
   /** The most bytes of tensors alive at once: a number, or '256MB' (10^6) or '256MiB' (2^20). */
@@ -81,9 +87,9 @@ export interface TrainParallelOptions extends Omit<TrainOptions, 'devices' | 'th
 
 const KNOWN: ReadonlyArray<keyof TrainOptions> = [
   'epochs', 'batchSize', 'shuffle', 'validationSplit', 'validationData', 'initialEpoch', 'classWeight', 'sampleWeight', 'callbacks', 'verbose', 'seed',
-  'devices', 'threads', 'microBatches', 'clipNorm', 'memoryLimit', 'modules', 'timeoutMs', 'trace', 'record', 'signal',
+  'devices', 'threads', 'microBatches', 'recompute', 'clipNorm', 'memoryLimit', 'modules', 'timeoutMs', 'trace', 'record', 'signal',
 ];
-const NOT_YET = ['recompute', 'checkpoint', 'resumeFrom', 'recovery'];
+const NOT_YET = ['checkpoint', 'resumeFrom', 'recovery'];
 const PARALLEL = ['strategy', 'bucketBytes'];
 
 /** The options with their defaults in place. */
@@ -101,6 +107,7 @@ export interface CheckedOptions {
   threads: number | null;
   microBatches: number;
   clipNorm: number | undefined;
+  recompute: Recompute;
   memoryLimit: number | undefined;
   modules: ModuleReference[];
   timeoutMs: number;
@@ -148,10 +155,11 @@ function checkDevices(devices: TrainOptions['devices']): void {
 export function checkOptions(options: TrainOptions, parallel = false): CheckedOptions {
   checkNames(options, parallel);
   if (!parallel) checkDevices(options.devices);
-  const {shuffle = true, verbose = 1, clipNorm, seed, modules = [], trace = 'phases', record = null} = options;
+  const {shuffle = true, verbose = 1, clipNorm, seed, recompute = 'none', modules = [], trace = 'phases', record = null} = options;
   if (typeof shuffle !== 'boolean') refuse('shuffle', shuffle, 'true or false');
   if (verbose !== 0 && verbose !== 1) refuse('verbose', verbose, '0 or 1');
   if (clipNorm !== undefined && !(typeof clipNorm === 'number' && clipNorm > 0)) refuse('clipNorm', clipNorm, 'a number above 0');
+  if (recompute !== 'none' && recompute !== 'block' && !(Array.isArray(recompute) && recompute.every((name) => typeof name === 'string'))) refuse('recompute', recompute, "'none', 'block', or a list of the names of blocks and layers");
   if (seed !== undefined) checkSeed(seed);
   if (!Array.isArray(modules)) refuse('modules', modules, 'a list of URLs, or of {module, export}');
   if (record !== null && (typeof record !== 'string' || record === '')) refuse('record', record, 'the name of a file to write');
@@ -175,6 +183,7 @@ export function checkOptions(options: TrainOptions, parallel = false): CheckedOp
     threads: count(options, 'threads', 1) ?? null,
     microBatches,
     clipNorm,
+    recompute,
     memoryLimit: options.memoryLimit === undefined ? undefined : parseBytes(options.memoryLimit, 'memoryLimit'),
     modules,
     timeoutMs: count(options, 'timeoutMs', 1) ?? 0,

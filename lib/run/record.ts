@@ -6,6 +6,7 @@ import {readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {basename, join} from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
+import type {ByCategory, NamedBuffer} from '../memory';
 import {engineInfo} from '../devices/engine';
 
 /** The memory of one rank in a run. */
@@ -13,7 +14,16 @@ export interface MemoryUse {
   rank: number;
   /** Bytes of distinct tensor buffers alive at once, at most. */
   peakBytes: number;
-  byCategory: Record<string, number> | null;
+  /** What they were for, in bytes; null where no tensor was made. */
+  byCategory: ByCategory | null;
+  /** The most that parameters, gradients and the optimizer's state held together, in bytes. */
+  stateBytes: number;
+  /** Where the peak was: the step, from 0, and the layer and operation that made it, where known. */
+  at: {step: number | null; layer: string | null; operation: string | null};
+  /** The largest buffers alive at the peak. */
+  largest: NamedBuffer[];
+  /** All memory of the worker's process at the end of the run, in bytes: libraries, kernel scratch and JavaScript among it. */
+  processBytes: number;
 }
 
 /** Bytes that one rank sent and received by one operation, and the formula in words. */

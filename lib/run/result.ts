@@ -37,7 +37,7 @@ export interface TrainResult {
 export function makeResult(run: TrainRun, description: ModelDescription, done: TrainDone[], plan: Plan): TrainResult {
   const {steps, devices, options} = run;
   const seconds = steps.reduce((sum, step) => sum + step.seconds, 0);
-  const memory: MemoryUse[] = done.map(({peakBytes}, rank) => ({rank, peakBytes, byCategory: null}));
+  const memory: MemoryUse[] = done.map((one) => one.memory);
   for (const {rank, operation, sent, received, formula} of done.flatMap((one) => one.traffic)) {
     if (sent !== formula.sent || received !== formula.received) throw new ManyHandsError('INTERNAL', `internal: rank ${rank}'s ledger of ${operation} has ${sent} bytes sent and ${received} received, its formula ${formula.sent} and ${formula.received}.`);
   }

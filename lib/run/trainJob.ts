@@ -4,8 +4,8 @@
 import type * as tf from '@tensorflow/tfjs';
 import {permutation} from '../base/random';
 import {shareOut} from '../dataParallel/sampler';
-import {startMeter, type MemoryMeter} from '../memory/meter';
-import {describeState} from '../model/optimizerState';
+import {processMemory, startMeter, tagMemory, type MemoryMeter} from '../memory';
+import {describeState, stateTensors} from '../model/optimizerState';
 import {rebuildModel} from '../model/rebuild';
 import {modelBytes, readModel, writeModel} from '../model/weights';
 import {Stepper, type MicroBatch} from '../step/trainStep';
@@ -17,6 +17,7 @@ import {joinTeam, type Teammate} from './teammate';
 import {makeBatch, sampleWeights, splitBatch, type SampleWeights} from './batches';
 import {checkData, type CheckedData} from './checkData';
 import type {CallbackName, Logs, ModelState, TrainAnswer, TrainAsk, TrainDone, TrainJob, TrainTell} from './jobTypes';
+import type {MemoryUse} from './record';
 import {openData, type Arrays, type PlacedData} from './placeData';
 
 /** The region of the last state that was sent; the next job or state closes it, when the caller has long copied it. */
@@ -69,7 +70,7 @@ class Run {
     const traced = options.trace === 'none' ? [] : options.trace === 'layers' ? [layerHooks(this.recorder)] : [phaseHooks(this.recorder)];
     const strategy = team?.strategy(options.trace === 'none' ? null : this.recorder);
     const hooks = strategy ? [...traced, strategy.hooks] : traced;
-    this.stepper = new Stepper(model, {seed: options.seed, clipNorm: options.clipNorm, hooks, halves: strategy?.halves, sumValues: strategy?.sumValues, broken: strategy && (async () => ({gradient: await strategy.brokenGradient(), ranks: strategy.brokenRanks}))});
+    this.stepper = new Stepper(model, {seed: options.seed, clipNorm: options.clipNorm, recompute: options.recompute, hooks, halves: strategy?.halves, sumValues: strategy?.sumValues, broken: strategy && (async () => ({gradient: await strategy.brokenGradient(), ranks: strategy.brokenRanks}))});
     // fit keeps the last samples for validation, before any shuffling.
     this.trained = validation === null && options.validationSplit > 0 ? Math.floor(data.samples * (1 - options.validationSplit)) : data.samples;
   }
@@ -162,7 +163,7 @@ class Run {
     for (let at = this.validation ? 0 : this.trained; at < data.samples; at += this.job.options.batchSize) {
       const batch = range(at, Math.min(at + this.job.options.batchSize, data.samples));
       const [{indices}] = shareOut([batch], this.job.rank, this.team?.size ?? 1);
-      const values = indices.length > 0 ? this.stepper.evaluate(makeBatch(data, indices, data.ys.map(() => null))) : names.map(() => 0);
+      const values = indices.length > 0 ? await this.stepper.evaluate(makeBatch(data, indices, data.ys.map(() => null))) : names.map(() => 0);
       mean.add(values, indices.length, batch.length);
     }
     const values = this.team ? await this.team.sumValues(mean.values()) : mean.values();
@@ -171,8 +172,13 @@ class Run {
 
   async finish(meter: MemoryMeter): Promise<TrainDone> {
     const traffic = (await this.team?.finish(this.recorder)) ?? [];
-    return {model: this.job.rank === 0 ? this.state() : null, spans: this.recorder.spans, peakBytes: meter.peakBytes, traffic, samples: this.walked};
+    return {model: this.job.rank === 0 ? this.state() : null, spans: this.recorder.spans, memory: memoryUse(this.job.rank, meter), traffic, samples: this.walked};
   }
+}
+
+function memoryUse(rank: number, {peakBytes, peakStateBytes, peak}: MemoryMeter): MemoryUse {
+  const {byCategory = null, step = null, layer = null, op = null, largest = []} = peak ?? {};
+  return {rank, peakBytes, byCategory, stateBytes: peakStateBytes, at: {step, layer, operation: op}, largest, processBytes: processMemory()};
 }
 
 /** Opens data and calls `use` with it; closes it whatever happens. */
@@ -194,9 +200,16 @@ async function firstWeights(job: TrainJob, model: tf.LayersModel, team: Teammate
     const buffer = region?.buffer ?? new ArrayBuffer(modelBytes(job.model, optimizerState));
     await team?.broadcast(buffer);
     readModel(model, weights, optimizerState, buffer);
+    tagModel(model);
   } finally {
     region?.close();
   }
+}
+
+/** Says to the meter what the weights and the optimizer's state are. */
+function tagModel(model: tf.LayersModel): void {
+  for (const weight of (model as unknown as {weights: Array<{read(): tf.Tensor}>}).weights) tagMemory(weight.read(), 'parameters');
+  for (const tensor of stateTensors(model.optimizer, describeState(model.optimizer))) tagMemory(tensor, 'optimizer');
 }
 
 function disposeModel(model: tf.LayersModel): void {

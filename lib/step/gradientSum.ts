@@ -2,6 +2,7 @@
  * Worker side. The gradients of one step: summed over micro-batches, over layers that are used twice, and clipped.
  */
 import * as tf from '@tensorflow/tfjs';
+import {tagMemory} from '../memory';
 import type {WeightGradient} from './hooks';
 
 interface LayerWeights {
@@ -42,11 +43,12 @@ export class GradientSum {
       gradients.delete(entry.variable.id);
       if (entry.gradient === null) {
         entry.gradient = gradient;
-        continue;
+      } else {
+        const before = entry.gradient;
+        entry.gradient = tf.add(before, gradient);
+        tf.dispose([before, gradient]);
       }
-      const before = entry.gradient;
-      entry.gradient = tf.add(before, gradient);
-      tf.dispose([before, gradient]);
+      tagMemory(entry.gradient, 'gradients');
     }
     tf.dispose([...gradients.values()]);
   }
@@ -64,6 +66,7 @@ export class GradientSum {
       for (const entry of present) {
         const before = entry.gradient!;
         entry.gradient = tf.tidy(() => tf.mul(before, clipNorm / norm));
+        tagMemory(entry.gradient, 'gradients');
         before.dispose();
       }
     }

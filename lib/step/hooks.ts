@@ -30,6 +30,10 @@ export interface StepHooks {
   beforeLoss?(): void | Promise<void>;
   /** After the loss of one micro-batch, before its backward walk. */
   afterLoss?(): void | Promise<void>;
+  /** Before a segment is computed again for its backward. */
+  beforeReplay?(calls: LayerCall[]): void | Promise<void>;
+  /** Before each of its layers. */
+  beforeForwardAgain?(call: LayerCall): void | Promise<void>;
   beforeBackward?(call: LayerCall): void | Promise<void>;
   /** `gradients`: this layer's, as far as they have been summed. */
   afterBackward?(call: LayerCall, gradients: WeightGradient[]): void | Promise<void>;
@@ -38,6 +42,9 @@ export interface StepHooks {
   /** With every gradient of the step as it will be applied, but for `clipNorm`. */
   beforeUpdate?(gradients: WeightGradient[]): void | Promise<void>;
   afterStep?(step: number): void | Promise<void>;
+  /** Around each layer of a walk without tapes: validation. */
+  beforePredict?(call: LayerCall): void | Promise<void>;
+  afterPredict?(call: LayerCall): void | Promise<void>;
 }
 
 /** A layer that must talk in its middle, walked in two halves. */
@@ -55,6 +62,8 @@ export interface HalfForward {
    */
   backward(outputGradients: Array<tf.Tensor | null>): Promise<{inputs: tf.Tensor[]; weights: Map<number, tf.Tensor>}>;
   discard(): void;
+  /** After `discard`: the same forward once more, as the other ranks need not know of. */
+  again(inputs: tf.Tensor[]): Promise<HalfForward>;
 }
 
 /** The halves of a call, where a strategy has them. */

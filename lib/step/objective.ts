@@ -72,25 +72,19 @@ export class Objective {
   /** The layers' penalties on their own weights; their gradients are added to `sum`. */
   regularize(sum: GradientSum): number {
     let penalty = 0;
-    for (const {layer} of this.graph.calls) {
-      const {losses} = layer as unknown as {losses: Array<() => tf.Scalar>};
-      for (const loss of losses) {
-        const {outputs: [value], tape} = record(sum.weightsOf(layer), () => [loss()]);
-        const one = tf.scalar(1);
-        sum.add(layer, backward(tape, new Map([[value.id, one]])));
-        penalty += value.dataSync()[0];
-        tf.dispose([value, one]);
-      }
-    }
+    for (const layer of new Set(this.graph.calls.map((call) => call.layer))) penalty += this.regularizeLayer(layer, sum);
     return penalty;
   }
 
-  /** The layers' penalties alone. */
-  penalty(): number {
+  /** One layer's. */
+  regularizeLayer(layer: tf.layers.Layer, sum: GradientSum): number {
     let penalty = 0;
-    for (const {layer} of this.graph.calls) {
-      const {losses} = layer as unknown as {losses: Array<() => tf.Scalar>};
-      for (const loss of losses) penalty += tf.tidy(loss).dataSync()[0];
+    for (const loss of (layer as unknown as {losses: Array<() => tf.Scalar>}).losses) {
+      const {outputs: [value], tape} = record(sum.weightsOf(layer), () => [loss()]);
+      const one = tf.scalar(1);
+      sum.add(layer, backward(tape, new Map([[value.id, one]])));
+      penalty += value.dataSync()[0];
+      tf.dispose([value, one]);
     }
     return penalty;
   }

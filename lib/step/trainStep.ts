@@ -4,12 +4,16 @@
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import {withStepContext, type StepContext} from '../base/stepContext';
+import {noteStep} from '../memory';
 import {innerModel} from '../model/inner';
 import {GradientSum} from './gradientSum';
 import {readGraph, type Graph} from './graph';
 import {runHooks, type HalvesOf, type StepHooks} from './hooks';
 import {Objective, type CompiledModel, type Values} from './objective';
-import {discardForward, predict, walkBackward, walkForward} from './walk';
+import {predict} from './predict';
+import {segmentsOf, type Recompute} from './segments';
+import {updateInTurn} from './update';
+import {discardForward, walkBackward, walkForward, type Walk} from './walk';
 
 /** Tensors of one micro-batch; dim 0 counts its samples. `weights`: one number a sample, for each output, or null. */
 export interface MicroBatch {
@@ -35,6 +39,8 @@ export interface StepperOptions {
   /** The largest norm that all gradients together may have; undefined: no limit. */
   clipNorm?: number;
   hooks?: StepHooks[];
+  /** What is computed again before its backward. @default 'none' */
+  recompute?: Recompute;
   halves?: HalvesOf;
   /** The sum over all ranks of loss and metrics, each rank's weighted by its share. */
   sumValues?(values: Values): Promise<Values>;
@@ -48,6 +54,7 @@ export class Stepper {
   readonly objective: Objective;
   readonly gradients: GradientSum;
   private readonly hooks: StepHooks[];
+  private readonly walking: Walk;
 
   constructor(private readonly model: tf.LayersModel, private readonly options: StepperOptions) {
     this.graph = readGraph(model);
@@ -58,6 +65,7 @@ export class Stepper {
     }
     this.gradients = new GradientSum(trainable.map((weight) => weight.read()), trainable.map((weight) => weight.originalName));
     this.hooks = options.hooks ?? [];
+    this.walking = {graph: this.graph, segments: segmentsOf(this.graph, options.recompute ?? 'none'), hooks: this.hooks, sum: this.gradients, halvesOf: options.halves};
   }
 
   /**
@@ -67,6 +75,7 @@ export class Stepper {
   async step(step: number, parts: BatchPart[]): Promise<Values> {
     let values: Values = this.objective.names.map(() => 0);
     try {
+      noteStep(step);
       await runHooks(this.hooks, 'beforeStep', step);
       for (const [index, {samples, firstSample, share, make}] of parts.entries()) {
         await runHooks(this.hooks, 'beforePart', {index, count: parts.length, samples});
@@ -98,7 +107,7 @@ export class Stepper {
   }
 
   private async walk(context: StepContext, batch: MicroBatch, share: number): Promise<Values> {
-    const forward = await walkForward(this.graph, batch.xs, context, this.hooks, this.gradients, this.options.halves);
+    const forward = await walkForward(this.walking, batch.xs, context);
     let found: {values: Values; gradients: tf.Tensor[]};
     try {
       await runHooks(this.hooks, 'beforeLoss');
@@ -109,13 +118,13 @@ export class Stepper {
       throw error;
     }
     tf.dispose(forward.outputs);
-    await walkBackward(this.graph, forward, found.gradients, context, this.hooks, this.gradients);
+    await walkBackward(this.walking, forward, found.gradients, context);
     return found.values;
   }
 
   private update(): void {
-    const named = this.gradients.entries.map(({variable, gradient}) => ({name: variable.name, tensor: gradient as tf.Tensor}));
-    this.model.optimizer.applyGradients(named);
+    const {entries} = this.gradients;
+    updateInTurn(this.model.optimizer, entries.map(({variable}) => variable), {gradient: (i) => entries[i].gradient});
   }
 
   private async notFinite(loss: number, step: number): Promise<ManyHandsError> {
@@ -134,13 +143,13 @@ export class Stepper {
   }
 
   /** Loss and metrics on data that is not trained on; disposes of the tensors. */
-  evaluate(batch: MicroBatch): Values {
+  async evaluate(batch: MicroBatch): Promise<Values> {
     const context = {seed: this.options.seed, layer: '', step: 0, firstSample: 0};
     try {
-      const outputs = predict(this.graph, batch.xs, context);
+      const {outputs, penalty} = await predict(this.graph, batch.xs, context, this.hooks);
       try {
         const values = this.objective.evaluate(outputs, batch.ys);
-        return [values[0] + this.objective.penalty(), ...values.slice(1)];
+        return [values[0] + penalty, ...values.slice(1)];
       } finally {
         tf.dispose(outputs);
       }

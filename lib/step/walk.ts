@@ -7,12 +7,23 @@ import type {Graph, LayerCall, Slot} from './graph';
 import type {GradientSum} from './gradientSum';
 import {runHooks, type HalfForward, type HalvesOf, type StepHooks} from './hooks';
 import {applyLayer, maskAfter} from './layerCall';
+import type {Segment} from './segments';
+import {Slots, type Kept} from './slots';
 import {backward, discard, record, type Tape} from './tape';
 
-/** The forward's tapes, kept until their backward. */
+/** What every walk of a model needs. */
+export interface Walk {
+  graph: Graph;
+  segments: Segment[];
+  hooks: readonly StepHooks[];
+  sum: GradientSum;
+  halvesOf?: HalvesOf;
+}
+
+/** What the forward leaves, kept until its backward. */
 export interface Forward {
   outputs: tf.Tensor[];
-  taped: Taped[];
+  pieces: Array<Taped | Deferred>;
 }
 
 interface Taped {
@@ -24,143 +35,204 @@ interface Taped {
   outputs: Array<{id: number; slot: Slot}>;
 }
 
-function drop({back}: Taped): void {
-  if ('backward' in back) back.discard();
-  else discard(back);
+/** A segment without tapes: it is computed again from what entered it. */
+interface Deferred {
+  segment: Segment;
+  kept: Kept[];
+  /** Of its layers in halves, by the place of the call: what they need to go forward again without a word to other ranks. */
+  halves: Map<number, HalfForward>;
 }
 
-/** What is alive between two layers: a tensor a slot, freed after its last reader. */
-class Slots {
-  readonly tensors: Array<tf.Tensor | null>;
-  readonly masks: Array<tf.Tensor | null>;
-  readonly wantGradient: boolean[];
-  constructor(private readonly graph: Graph, inputs: tf.Tensor[]) {
-    this.tensors = new Array(graph.slots).fill(null);
-    this.masks = new Array(graph.slots).fill(null);
-    this.wantGradient = new Array(graph.slots).fill(false);
-    // A handle of its own for each input, so that every slot is freed alike.
-    graph.inputs.forEach((slot, i) => (this.tensors[slot] = tf.clone(inputs[i])));
+function drop(piece: Taped | Deferred): void {
+  if ('segment' in piece) tf.dispose(piece.kept.flatMap(({tensor, mask}) => (mask ? [tensor, mask] : [tensor])));
+  else if ('backward' in piece.back) piece.back.discard();
+  else discard(piece.back);
+}
+
+/** What a call is given, and whether a gradient flows back through it. */
+function entering({sum}: Walk, call: LayerCall, slots: Slots) {
+  const given = call.inputs.map((slot) => slots.tensors[slot]!);
+  const inputs = call.inputs.map((slot, i) => ({id: given[i].id, slot})).filter(({slot}) => slots.wantGradient[slot]);
+  const weights = sum.weightsOf(call.layer);
+  return {given, mask: slots.masks[call.inputs[0]], inputs, weights, wants: inputs.length > 0 || weights.length > 0};
+}
+
+/** One call forward with its tape. `before`: its halves of the first time, where it is computed again. */
+async function forwardTaped(walk: Walk, call: LayerCall, slots: Slots, context: StepContext, before?: HalfForward): Promise<Taped> {
+  const {given, mask, inputs, weights, wants} = entering(walk, call, slots);
+  const halves = walk.halvesOf?.(call);
+  let outputs: tf.Tensor[];
+  let back: Tape | HalfForward;
+  if (halves) {
+    back = before ? await before.again(given) : await halves.forward(call, given);
+    outputs = back.outputs;
+  } else {
+    const wanting = given.filter((_, i) => slots.wantGradient[call.inputs[i]]);
+    const recorded = record([...wanting, ...weights], () => applyLayer(call, given, mask, context, true));
+    back = recorded.tape;
+    outputs = recorded.outputs;
   }
-  freeAfter(call: LayerCall): void {
-    for (const slot of [...call.inputs, ...call.outputs]) {
-      if (this.graph.lastUse[slot] > call.index || this.graph.outputs.includes(slot)) continue;
-      tf.dispose([this.tensors[slot], this.masks[slot]].filter((tensor) => tensor !== null));
-      this.tensors[slot] = null;
-      this.masks[slot] = null;
-    }
-  }
-  takeOutputs(): tf.Tensor[] {
-    const outputs = this.graph.outputs.map((slot) => tf.clone(this.tensors[slot]!));
-    this.freeAll();
-    return outputs;
-  }
-  freeAll(): void {
-    tf.dispose([...this.tensors, ...this.masks].filter((tensor) => tensor !== null));
-    this.tensors.fill(null);
-    this.masks.fill(null);
-  }
+  slots.put(call, outputs, maskAfter(call, given, mask), wants);
+  return {call, back, inputs, outputs: call.outputs.map((slot, i) => ({id: outputs[i].id, slot}))};
+}
+
+/** One call forward of which nothing is kept but, of a layer in halves, what `again` needs. */
+async function forwardUntaped(walk: Walk, call: LayerCall, slots: Slots, context: StepContext): Promise<HalfForward | null> {
+  const {given, mask, wants} = entering(walk, call, slots);
+  const half = (await walk.halvesOf?.(call)?.forward(call, given)) ?? null;
+  half?.discard();
+  const outputs = half ? half.outputs : tf.tidy(() => applyLayer(call, given, mask, context, true));
+  slots.put(call, outputs, maskAfter(call, given, mask), wants);
+  return half;
 }
 
 /**
- * Runs the layers on `inputs` (a tensor a model input, each with the micro-batch's samples in dim 0) and keeps a tape a layer.
- * The outputs are the caller's to dispose; the tapes go to `walkBackward` or `discardForward`.
+ * Runs the layers on `inputs` (a tensor a model input, each with the micro-batch's samples in dim 0) and keeps a tape a layer, but for
+ * segments that are computed again. The outputs are the caller's to dispose; the rest goes to `walkBackward` or `discardForward`.
  */
-export async function walkForward(graph: Graph, inputs: tf.Tensor[], context: StepContext, hooks: readonly StepHooks[], sum: GradientSum, halvesOf?: HalvesOf): Promise<Forward> {
-  const slots = new Slots(graph, inputs);
-  const taped: Taped[] = [];
+export async function walkForward(walk: Walk, inputs: tf.Tensor[], context: StepContext): Promise<Forward> {
+  const slots = Slots.ofInputs(walk.graph, inputs);
+  const pieces: Forward['pieces'] = [];
   try {
-    for (const call of graph.calls) {
-      await runHooks(hooks, 'beforeForward', call);
-      const given = call.inputs.map((slot) => slots.tensors[slot]!);
-      const mask = slots.masks[call.inputs[0]];
-      const wanting = call.inputs.map((slot, i) => ({id: given[i].id, slot})).filter(({slot}) => slots.wantGradient[slot]);
-      const weights = sum.weightsOf(call.layer);
-      const wantingTensors = given.filter((_, i) => slots.wantGradient[call.inputs[i]]);
-      const halves = halvesOf?.(call);
-      let outputs: tf.Tensor[];
-      let back: Tape | HalfForward;
-      if (halves) {
-        back = await halves.forward(call, given);
-        outputs = back.outputs;
-      } else {
-        const recorded = record([...wantingTensors, ...weights], () => applyLayer(call, given, mask, context, true));
-        back = recorded.tape;
-        outputs = recorded.outputs;
+    for (const segment of walk.segments) {
+      const deferred: Deferred | null = segment.again ? {segment, kept: slots.keepFor(segment.calls), halves: new Map()} : null;
+      if (deferred) pieces.push(deferred);
+      for (const call of segment.calls) {
+        await runHooks(walk.hooks, 'beforeForward', call);
+        if (deferred) {
+          const half = await forwardUntaped(walk, call, slots, context);
+          if (half) deferred.halves.set(call.index, half);
+        } else pieces.push(await forwardTaped(walk, call, slots, context));
+        await runHooks(walk.hooks, 'afterForward', call, call.outputs.map((slot) => slots.tensors[slot]!));
+        slots.freeAfter(call);
       }
-      const wants = wanting.length > 0 || weights.length > 0;
-      const after = maskAfter(call, given, mask);
-      call.outputs.forEach((slot, i) => {
-        slots.tensors[slot] = outputs[i];
-        slots.wantGradient[slot] = wants;
-      });
-      slots.masks[call.outputs[0]] = after;
-      taped.push({call, back, inputs: wanting, outputs: call.outputs.map((slot, i) => ({id: outputs[i].id, slot}))});
-      await runHooks(hooks, 'afterForward', call, outputs);
-      slots.freeAfter(call);
     }
-    return {outputs: slots.takeOutputs(), taped};
+    return {outputs: slots.takeOutputs(), pieces};
   } catch (error) {
-    taped.forEach(drop);
+    pieces.forEach(drop);
     slots.freeAll();
     throw error;
   }
 }
 
+interface Restorable {
+  nonTrainableWeights: Array<{read(): tf.Variable}>;
+}
+
+/** A layer moves its averages once a step: what it does to weights that are not trained, when it is computed again, is undone. */
+async function keepingWeights<T>({layer}: LayerCall, run: () => Promise<T>): Promise<T> {
+  const variables = [...new Set((layer as unknown as Restorable).nonTrainableWeights.map((weight) => weight.read()))];
+  const before = variables.map((variable) => tf.clone(variable));
+  try {
+    return await run();
+  } finally {
+    variables.forEach((variable, i) => {
+      if (variable.dataId !== before[i].dataId) variable.assign(before[i]);
+      before[i].dispose();
+    });
+  }
+}
+
+/** The tapes of a segment, made now. What it kept is consumed. */
+async function replay(walk: Walk, {segment, kept, halves}: Deferred, context: StepContext): Promise<Taped[]> {
+  const slots = Slots.ofKept(walk.graph, kept);
+  const taped: Taped[] = [];
+  try {
+    await runHooks(walk.hooks, 'beforeReplay', segment.calls);
+    for (const call of segment.calls) {
+      await runHooks(walk.hooks, 'beforeForwardAgain', call);
+      taped.push(await keepingWeights(call, () => forwardTaped(walk, call, slots, context, halves.get(call.index))));
+      slots.freeAfter(call);
+    }
+    return taped;
+  } catch (error) {
+    taped.forEach(drop);
+    throw error;
+  } finally {
+    slots.freeAll();
+  }
+}
+
 /** Frees what a forward holds, when its backward will not come. */
 export function discardForward(forward: Forward): void {
-  forward.taped.forEach(drop);
+  forward.pieces.forEach(drop);
   tf.dispose(forward.outputs);
+}
+
+/** The gradients between two layers on the way back, a slot each. */
+class SlotGradients {
+  private readonly tensors: Array<tf.Tensor | null>;
+
+  constructor(slots: number) {
+    this.tensors = new Array<tf.Tensor | null>(slots).fill(null);
+  }
+
+  of(slot: Slot): tf.Tensor | null {
+    return this.tensors[slot];
+  }
+
+  add(slot: Slot, gradient: tf.Tensor): void {
+    const before = this.tensors[slot];
+    this.tensors[slot] = before === null ? gradient : tf.add(before, gradient);
+    if (before !== null) tf.dispose([before, gradient]);
+  }
+
+  free(slot: Slot): void {
+    this.tensors[slot]?.dispose();
+    this.tensors[slot] = null;
+  }
+
+  freeAll(): void {
+    this.tensors.forEach((_, slot) => this.free(slot));
+  }
+}
+
+async function backwardOne({hooks, sum}: Walk, {call, back, inputs, outputs}: Taped, gradients: SlotGradients, context: StepContext): Promise<void> {
+  let found: Map<number, tf.Tensor>;
+  if ('backward' in back) found = await halfBackward(back, call, outputs.map(({slot}) => gradients.of(slot)), inputs);
+  else {
+    const given = new Map(outputs.flatMap(({id, slot}): Array<[number, tf.Tensor]> => {
+      const gradient = gradients.of(slot);
+      return gradient ? [[id, gradient]] : [];
+    }));
+    found = withStepContext({...context, layer: call.name}, () => backward(back, given));
+  }
+  for (const {slot} of outputs) gradients.free(slot);
+  // A tensor that feeds one call twice (x + x) has one gradient, already summed on the tape.
+  for (const {id, slot} of inputs) {
+    const gradient = found.get(id);
+    if (gradient) gradients.add(slot, gradient);
+    found.delete(id);
+  }
+  sum.add(call.layer, found);
+  await runHooks(hooks, 'afterBackward', call, sum.of(call.layer));
 }
 
 /**
  * Walks the layers in reverse from the gradients of the model's outputs (one a model output, consumed here) and adds each weight's
- * gradient to `sum`.
+ * gradient to the walk's sum.
  */
-export async function walkBackward(graph: Graph, forward: Forward, outputGradients: tf.Tensor[], context: StepContext, hooks: readonly StepHooks[], sum: GradientSum): Promise<void> {
-  const gradients = new Array<tf.Tensor | null>(graph.slots).fill(null);
-  const add = (slot: Slot, gradient: tf.Tensor) => {
-    const before = gradients[slot];
-    if (before === null) {
-      gradients[slot] = gradient;
-      return;
-    }
-    gradients[slot] = tf.add(before, gradient);
-    tf.dispose([before, gradient]);
-  };
-  const tapeBackward = (tape: Tape, call: LayerCall) => {
-    const given = new Map<number, tf.Tensor>();
-    for (const {id, slot} of forward.taped[at].outputs) {
-      const gradient = gradients[slot];
-      if (gradient) given.set(id, gradient);
-    }
-    return withStepContext({...context, layer: call.name}, () => backward(tape, given));
-  };
-  let at = forward.taped.length;
+export async function walkBackward(walk: Walk, forward: Forward, outputGradients: tf.Tensor[], context: StepContext): Promise<void> {
+  const gradients = new SlotGradients(walk.graph.slots);
+  let left: Array<Taped | Deferred> = [...forward.pieces];
   try {
-    graph.outputs.forEach((slot, i) => add(slot, outputGradients[i]));
-    while (at > 0) {
-      at -= 1;
-      const {call, back, inputs, outputs} = forward.taped[at];
-      await runHooks(hooks, 'beforeBackward', call);
-      const found = 'backward' in back ? await halfBackward(back, call, outputs.map(({slot}) => gradients[slot]), inputs) : tapeBackward(back, call);
-      for (const {slot} of outputs) {
-        gradients[slot]?.dispose();
-        gradients[slot] = null;
+    walk.graph.outputs.forEach((slot, i) => gradients.add(slot, outputGradients[i]));
+    while (left.length > 0) {
+      const piece = left[left.length - 1];
+      if ('segment' in piece) {
+        left = left.slice(0, -1);
+        left.push(...(await replay(walk, piece, context)));
+        continue;
       }
-      // A tensor that feeds one call twice (x + x) has one gradient, already summed on the tape.
-      for (const {id, slot} of inputs) {
-        const gradient = found.get(id);
-        if (gradient) add(slot, gradient);
-        found.delete(id);
-      }
-      sum.add(call.layer, found);
-      await runHooks(hooks, 'afterBackward', call, sum.of(call.layer));
+      await runHooks(walk.hooks, 'beforeBackward', piece.call);
+      left.pop();
+      await backwardOne(walk, piece, gradients, context);
     }
   } catch (error) {
-    forward.taped.slice(0, at).forEach(drop);
+    left.forEach(drop);
     throw error;
   } finally {
-    for (const gradient of gradients) gradient?.dispose();
+    gradients.freeAll();
   }
 }
 
@@ -173,24 +245,4 @@ async function halfBackward(back: HalfForward, call: LayerCall, outputGradients:
     else inputs[i].dispose();
   });
   return weights;
-}
-
-/** Runs the layers without tapes, as at prediction time; the outputs are the caller's to dispose. */
-export function predict(graph: Graph, inputs: tf.Tensor[], context: StepContext): tf.Tensor[] {
-  const slots = new Slots(graph, inputs);
-  try {
-    for (const call of graph.calls) {
-      const given = call.inputs.map((slot) => slots.tensors[slot]!);
-      const mask = slots.masks[call.inputs[0]];
-      const outputs = tf.tidy(() => applyLayer(call, given, mask, context, false));
-      const after = maskAfter(call, given, mask);
-      call.outputs.forEach((slot, i) => (slots.tensors[slot] = outputs[i]));
-      slots.masks[call.outputs[0]] = after;
-      slots.freeAfter(call);
-    }
-    return slots.takeOutputs();
-  } catch (error) {
-    slots.freeAll();
-    throw error;
-  }
 }

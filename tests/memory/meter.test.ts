@@ -94,7 +94,7 @@ describe('the count of live buffers', () => {
     // 4000 for x, 2000 for its half (not aligned to be shared), the product, and the shapes of the kernels' arguments.
     expect(meter.peakBytes - at).toBeGreaterThanOrEqual(4000 + 2_000_000);
     expect(meter.peakBytes - at).toBeLessThan(4000 + 2000 + 2_000_000 + 100);
-    expect(meter.peakAt).toEqual({op: 'BatchMatMulV2', layer: 'dense_7'});
+    expect(meter.peak).toMatchObject({op: 'BatchMatMulV2', layer: 'dense_7'});
     meter.resetPeak();
     expect(meter.peakBytes).toBe(meter.liveBytes);
   });

@@ -1,0 +1,37 @@
+/**
+ * Worker side. Forward through the layers without tapes, as at prediction time.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type {StepContext} from '../base/stepContext';
+import type {Graph} from './graph';
+import {runHooks, type StepHooks} from './hooks';
+import {applyLayer, maskAfter} from './layerCall';
+import {Slots} from './slots';
+
+interface Penalized {
+  losses: Array<() => tf.Scalar>;
+}
+
+/** The outputs, which are the caller's to dispose, and the layers' penalties on their own weights. */
+export async function predict(graph: Graph, inputs: tf.Tensor[], context: StepContext, hooks: readonly StepHooks[]): Promise<{outputs: tf.Tensor[]; penalty: number}> {
+  const slots = Slots.ofInputs(graph, inputs);
+  const counted = new Set<tf.layers.Layer>();
+  let penalty = 0;
+  try {
+    for (const call of graph.calls) {
+      await runHooks(hooks, 'beforePredict', call);
+      const given = call.inputs.map((slot) => slots.tensors[slot]!);
+      const mask = slots.masks[call.inputs[0]];
+      const outputs = tf.tidy(() => applyLayer(call, given, mask, context, false));
+      slots.put(call, outputs, maskAfter(call, given, mask), false);
+      if (!counted.has(call.layer)) for (const loss of (call.layer as unknown as Penalized).losses) penalty += tf.tidy(loss).dataSync()[0];
+      counted.add(call.layer);
+      await runHooks(hooks, 'afterPredict', call);
+      slots.freeAfter(call);
+    }
+    return {outputs: slots.takeOutputs(), penalty};
+  } catch (error) {
+    slots.freeAll();
+    throw error;
+  }
+}
