@@ -1,0 +1,45 @@
+/**
+ * Either side. What an optimizer keeps for each weight and needs while it updates it, found by letting a fresh one of its kind do so.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {startMeter} from '../memory';
+import {describeState, slotsOf, stateTensors} from '../model/optimizerState';
+import {updateInTurn} from '../step/update';
+
+export interface OptimizerSizes {
+  /** Bytes of state an element of a weight. */
+  state: number;
+  /** Bytes of state for all weights together: scalars. */
+  fixed: number;
+  /** Bytes an element of the weight under update, while it lasts. */
+  update: number;
+}
+
+const ELEMENTS = 4096;
+
+/** A fresh optimizer of the same class and configuration. */
+function sibling(optimizer: tf.Optimizer): tf.Optimizer {
+  const [optimizerClass, fromConfig] = tf.serialization.SerializationMap.getMap().classNameMap[optimizer.getClassName()];
+  return fromConfig(optimizerClass, optimizer.getConfig()) as unknown as tf.Optimizer;
+}
+
+export function optimizerSizes(optimizer: tf.Optimizer): OptimizerSizes {
+  const meter = startMeter();
+  const own = sibling(optimizer);
+  const variable = tf.tidy(() => tf.variable(tf.ones([ELEMENTS])));
+  const gradient = tf.ones([ELEMENTS]);
+  try {
+    const step = () => updateInTurn(own, [variable], {gradient: () => gradient});
+    step();
+    meter.resetPeak();
+    const before = meter.liveBytes;
+    step();
+    const state = slotsOf(own, 0).length * 4;
+    const all = stateTensors(own, describeState(own)).reduce((bytes, tensor) => bytes + 4 * tensor.size, 0);
+    return {state, fixed: all - state * ELEMENTS, update: Math.floor((meter.peakBytes - before) / ELEMENTS)};
+  } finally {
+    own.dispose();
+    tf.dispose([variable, gradient]);
+    meter.stop();
+  }
+}
