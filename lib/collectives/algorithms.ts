@@ -50,7 +50,7 @@ const MPICH = 'Thakur, Rabenseifner and Gropp 2005, "Optimization of Collective 
 
 /** Where each algorithm comes from. */
 export const CITATIONS: Record<Textbook, string> = {
-  naive: 'gather at one rank and scatter back: the plan that everyone writes first',
+  naive: 'reduce to one rank, broadcast back: the plan that everyone writes first',
   ring: 'Patarasu and Yuan 2009, "Bandwidth Optimal All-reduce Algorithms for Clusters of Workstations"',
   recursive: `${MPICH}, sections 4.1 and 4.4 (recursive doubling and halving)`,
   tree: `${MPICH}, section 4.2 (binomial tree)`,
@@ -96,7 +96,7 @@ const naiveScatter: AlgorithmSteps = {
   traffic: (rank, n, size, root) => (rank === root ? {sent: n - part(root, n, size), received: 0} : {sent: 0, received: part(rank, n, size)}),
   trafficText: 'the root sends n - len(root); each receives len(r)',
   cost: (bytes, size, alpha, beta) => (size - 1) * (alpha + (bytes / size) * beta),
-  costText: '(N-1)(α + n/N β)',
+  costText: '(N-1)(α + (n/N)β)',
 };
 
 const naiveGather: AlgorithmSteps = {
@@ -247,7 +247,7 @@ export const ALGORITHMS: Record<Textbook, Partial<Record<StepOperation, Algorith
   ring: {
     reduceScatter: ringReduceScatter,
     allGather: ringAllGather,
-    allReduce: both(ringReduceScatter, ringAllGather, '2(N-1)(α + n/N β)', '2 (N-1)/N n each way: 2n - len(r) - len(r+1) sent, 2n - len(r-1) - len(r) received'),
+    allReduce: both(ringReduceScatter, ringAllGather, '2(N-1)(α + (n/N)β)', '2 (N-1)/N n each way: 2n - len(r) - len(r+1) sent, 2n - len(r-1) - len(r) received'),
   },
   recursive: {allReduce: recursiveAllReduce, reduceScatter: recursiveReduceScatter, allGather: recursiveAllGather},
   tree: {broadcast: treeBroadcast, reduce: treeReduce, allReduce: both(treeReduce, treeBroadcast, '2⌈log2 N⌉ (α + nβ)', 'n up and n down each edge of the tree')},

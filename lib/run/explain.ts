@@ -2,6 +2,7 @@
  * Caller side. A result in five plain sentences, every number out of the result itself.
  */
 import {formatBytes} from '../base/units';
+import {physicalCores} from '../base/cgroup';
 import type {RankTiming} from './timing';
 import type {TrainResult} from './result';
 
@@ -66,7 +67,9 @@ function trySentence(result: TrainResult): string {
   if (stepSeconds === 0) return 'Try: more epochs; the run took no step.';
   if (share(timing, (one) => one.noCoreSeconds, stepSeconds) > 0.15) return 'Try: fewer devices or threads, since workers stood in line for a core.';
   const wait = share(timing, (one) => one.waitSeconds, stepSeconds);
-  if (wait <= 0.15) return 'Try: a larger model or one device more, while a core is free for it.';
+  const used = devices.reduce((sum, {threads}) => sum + threads, 0);
+  const free = devices.some(({id}) => id !== 'cpu') || used < physicalCores();
+  if (wait <= 0.15) return free ? 'Try: one device more, since a core is free for it.' : 'Try: a larger model or batch; every core has its worker already.';
   return result.straggler === null
     ? 'Try: a larger batchSize, so that each exchange of gradients pays for more samples.'
     : 'Try: equal devices for all ranks, since one keeps the others waiting.';

@@ -12,6 +12,7 @@ import {DataParallel, type OpenLane, type Updated} from '../dataParallel/dataPar
 import type {Values} from '../step/objective';
 import type {Stepper} from '../step/trainStep';
 import type {SpanRecorder} from '../trace/spans';
+import {machineMs} from '../trace/threadTime';
 import {noteRegion} from '../workers/sharedRegion';
 import type {Team} from './jobTypes';
 
@@ -47,7 +48,9 @@ export class Teammate {
   async begin(stepper: Stepper, recorder: SpanRecorder, updated: Updated): Promise<void> {
     await this.parallel!.open(stepper.graph, stepper.gradients, updated);
     await this.comm.barrier({label: 'start'});
-    recorder.restart();
+    const origin = new Float64Array([machineMs()]);
+    await this.comm.broadcast(new Int32Array(origin.buffer), {root: 0, label: 'clock'});
+    recorder.restart(origin[0]);
   }
 
   async sumValues(values: Values): Promise<Values> {

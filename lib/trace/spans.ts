@@ -35,9 +35,9 @@ export class SpanRecorder {
 
   constructor(private readonly rank: number) {}
 
-  /** Time counts from here: ranks that begin together compare. */
-  restart(): void {
-    this.origin = machineMs();
+  /** Time counts from here, on the machine's clock: ranks with one origin compare. */
+  restart(origin: number): void {
+    this.origin = origin;
   }
 
   /** A span that another thread measured; `startMs` is the machine's clock. */

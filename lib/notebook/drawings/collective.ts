@@ -45,7 +45,7 @@ export function collectiveDrawing(name: CollectiveName): View {
   const grid = (cells: Cells) => Array.from({length: RANKS}, (_, rank) => Array.from({length: RANKS}, (__, part) => cells(rank, part)));
   const rows = (cells: Cells) => grid(cells).map((row, rank) => `rank ${rank}: ${row.map(heard).join(' ')}`).join('; ');
   const drawing = new Drawing(560, 190, `${title} on four ranks: ${says}. Before: ${rows(before)}. After: ${rows(after)}.`);
-  drawing.words(20, 24, `${title}: ${says}`, {anchor: 'start', bold: true, size: 15});
+  drawing.words(20, 24, title, {anchor: 'start', bold: true, size: 15});
   const width = RANKS * CELL.width;
   for (const [x, words, cells] of [[76, 'before', before], [374, 'after', after]] as const) {
     drawing.words(x + width / 2, 52, words, {faint: true, size: 13});
