@@ -43,7 +43,7 @@ export async function trainParallel(model: tf.LayersModel, data: Data, options: 
     devices,
     plan: together ? {...plan, reason: `${plan.reason} ${TOGETHER}`} : plan,
     together,
-    strategy: devices.length === 1 ? 'one device' : 'dataParallel',
+    strategy: devices.length === 1 ? 'one device' : ['dataParallel', 'zero1', 'zero2', 'fsdp'][plan.zero],
     callbacks: rest.callbacks,
     signal: rest.signal,
     bucketBytes: bytes,

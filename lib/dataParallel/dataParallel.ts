@@ -6,30 +6,32 @@ import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {ArrayTensor} from '../devices/arrayTensor';
 import {holdArray} from '../memory';
-import type {Graph, LayerCall} from '../step/graph';
-import type {GradientSum} from '../step/gradientSum';
+import type {LayerCall} from '../step/graph';
 import type {HalvesOf, PartInfo, StepHooks, WeightGradient} from '../step/hooks';
 import type {Values} from '../step/objective';
+import type {RankStrategy} from '../step/strategy';
+import type {Stepper} from '../step/trainStep';
 import type {SpanRecorder} from '../trace/spans';
 import {GlobalBatchNorm} from './batchNorm';
-import type {BucketLane, LaneOperation} from './bucketLane';
-import {planBuckets, type Bucket, type BucketPlan, type Place} from './buckets';
+import type {Lane} from './lane';
+import type {LaneWork} from './laneWork';
+import {firstOf, sumOverRanks} from './sumValues';
+import {planBuckets, type BucketPlan, type Place} from './buckets';
 import {DividedUpdate, plainSgd} from './dividedUpdate';
 
-/** Makes the flat gradient buffer and the lane that reduces its buckets. */
-export type OpenLane = (length: number, buckets: Bucket[], operation: LaneOperation) => Promise<{flat: Float32Array; lane: BucketLane}>;
+/** Opens a lane for a kind of work; `which` numbers a strategy's lanes from 0. */
+export type OpenLane = (work: LaneWork, which?: number) => Lane;
 
 /** What of a compiled model decides how its update can be made. */
 export interface Updated {
   optimizer: tf.Optimizer;
-  /** Whether something is done to the whole gradient before the update: clipping, penalties on weights. */
-  wholeGradient: boolean;
+  clipNorm: number | undefined;
 }
 
-export class DataParallel {
+export class DataParallel implements RankStrategy {
   private plan!: BucketPlan;
   private flat!: Float32Array;
-  private lane!: BucketLane;
+  private lane!: Lane;
   private divided: DividedUpdate | null = null;
   private readonly views = new Map<Place, ArrayTensor>();
   private norms: LayerCall[] = [];
@@ -37,17 +39,21 @@ export class DataParallel {
   private part: PartInfo = {index: 0, count: 1, samples: 0};
   private missing: number[] = [];
   private left = 0;
+  private step = 0;
   private release = () => {};
   private readonly filled = new Set<Place>();
   /** The ranks whose own loss of this step is no number. */
-  brokenRanks: number[] = [];
+  private brokenRanks: number[] = [];
 
-  constructor(private readonly comm: Communicator, private readonly openLane: OpenLane, private readonly bucketBytes: number, private readonly recorder: SpanRecorder | null) {
+  constructor(private readonly comm: Communicator, private readonly openLane: OpenLane, private readonly bucketBytes: number, private readonly recorder: SpanRecorder | null, private readonly updated: Updated) {
     this.norm = new GlobalBatchNorm(comm);
   }
 
   /** Once the model's graph is known, before the first step. */
-  async open(graph: Graph, sum: GradientSum, {optimizer, wholeGradient}: Updated): Promise<void> {
+  async open({graph, gradients: sum, objective}: Stepper): Promise<void> {
+    const {optimizer, clipNorm} = this.updated;
+    const wholeGradient = clipNorm !== undefined || objective.penalizes;
+    sum.category = 'communication';
     this.plan = planBuckets(graph, sum, this.bucketBytes);
     this.norms = graph.calls.filter(GlobalBatchNorm.is);
     const sgd = wholeGradient ? null : plainSgd(optimizer);
@@ -59,7 +65,8 @@ export class DataParallel {
       this.divided?.dispose();
       this.divided = null;
     }
-    ({flat: this.flat, lane: this.lane} = await this.openLane(this.plan.length, this.plan.buckets, this.divided ? 'reduceScatter' : 'allReduce'));
+    this.flat = await this.comm.allocate(this.plan.length, 'float32');
+    this.lane = this.openLane({kind: 'reduce', flat: this.flat, buckets: this.plan.buckets, operation: this.divided ? 'reduceScatter' : 'allReduce'});
     this.release = holdArray(this.flat, 'gradients');
     for (const {places} of this.plan.buckets) {
       for (const place of places) this.views.set(place, new ArrayTensor(this.flat.subarray(place.start, place.start + place.length)));
@@ -69,7 +76,8 @@ export class DataParallel {
   readonly halves: HalvesOf = (call) => (GlobalBatchNorm.is(call) ? this.norm : null);
 
   readonly hooks: StepHooks = {
-    beforeStep: () => {
+    beforeStep: (step) => {
+      this.step = step;
       this.left = 0;
       this.filled.clear();
       this.missing = this.plan.buckets.map((bucket) => bucket.places.length);
@@ -95,13 +103,11 @@ export class DataParallel {
     beforeUpdate: async () => this.divided?.update(this.flat),
   };
 
-  /** The first weight whose gradient is no number on some rank, the same on all, which must all ask; null where there is none. */
-  async brokenGradient(): Promise<string | null> {
+  async broken(): Promise<{gradient: string | null; ranks: number[]}> {
     const places = [...this.views];
     const own = places.findIndex(([, {values}]) => values.some((value) => !Number.isFinite(value)));
-    const last = new Int32Array([own < 0 ? -places.length : -own]);
-    await this.comm.allReduce(last, {op: 'max', label: 'broken gradient'});
-    return places[-last[0]]?.[0].entry.name ?? null;
+    const first = await firstOf(this.comm, own < 0 ? null : own, 'broken gradient');
+    return {gradient: first === null ? null : places[first][0].entry.name, ranks: this.brokenRanks};
   }
 
   private fill(place: Place): void {
@@ -118,7 +124,7 @@ export class DataParallel {
   /** Buckets leave in one order on every rank, whichever is complete first. */
   private leave(): void {
     while (this.left < this.missing.length && this.missing[this.left] === 0) {
-      this.lane.start();
+      this.lane.start(this.left, this.step);
       this.left += 1;
     }
   }
@@ -129,18 +135,11 @@ export class DataParallel {
     for (const entry of entries) entry.gradient = this.views.get(place.get(entry)!)!.tensor(entry.variable.shape);
   }
 
-  /** The sum over ranks of each rank's loss and metrics, in double precision and rank order: the same bits everywhere. */
+  /** The sum over ranks of each rank's loss and metrics. */
   readonly sumValues = async (values: Values): Promise<Values> => {
-    const {rank, size} = this.comm;
-    const all = new Float64Array(values.length * size);
-    all.set(values, rank * values.length);
-    await this.comm.allGather(new Int32Array(all.buffer), {label: 'metrics'});
-    this.brokenRanks = Array.from({length: size}, (_, r) => r).filter((r) => !Number.isFinite(all[r * values.length]));
-    return values.map((_, i) => {
-      let sum = 0;
-      for (let r = 0; r < size; r++) sum += all[r * values.length + i];
-      return sum;
-    });
+    const {sums, brokenRanks} = await sumOverRanks(this.comm, values);
+    this.brokenRanks = brokenRanks;
+    return sums;
   };
 
   /** After the model's weights are gone. */

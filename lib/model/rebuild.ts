@@ -6,6 +6,7 @@ import {ManyHandsError, messageOf} from '../base/errors';
 import {importModule} from '../base/modules';
 import type {FunctionReference, ModelDescription} from './description';
 import {innerModel} from './inner';
+import {withParkedWeights} from './park';
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
@@ -28,12 +29,13 @@ function rebuildOptimizer({className, config}: ModelDescription['optimizer']): t
   return fromConfig(optimizerClass, config as tf.serialization.ConfigDict) as unknown as tf.Optimizer;
 }
 
-/** Rebuilds and compiles; the weights are tfjs's initial ones until `readModel` fills them. */
-export async function rebuildModel(description: ModelDescription): Promise<tf.LayersModel> {
+/** Rebuilds and compiles; the weights are tfjs's initial ones until `readModel` fills them, or with `parked` none at all. */
+export async function rebuildModel(description: ModelDescription, parked = false): Promise<tf.LayersModel> {
   for (const module of description.modules) await importModule(module);
   let model: tf.LayersModel;
   try {
-    model = await tf.models.modelFromJSON({modelTopology: description.topology} as Parameters<typeof tf.models.modelFromJSON>[0]);
+    const build = () => tf.models.modelFromJSON({modelTopology: description.topology} as Parameters<typeof tf.models.modelFromJSON>[0]);
+    model = await (parked ? withParkedWeights(build) : build());
   } catch (error) {
     // A refusal under a memory limit says more than we could.
     if (error instanceof ManyHandsError) throw error;

@@ -23,6 +23,24 @@ export function modelBytes(description: Pick<ModelDescription, 'weights'>, state
   return weights + stateShapes(state).reduce((sum, shape) => sum + 4 * size(shape), 0);
 }
 
+/** Where one tensor's bytes lie. */
+export interface Piece {
+  at: number;
+  /** A multiple of 4. */
+  bytes: number;
+}
+
+/** Where `writeModel` puts each weight, and each tensor of the optimizer's state. */
+export function layoutOf(description: Pick<ModelDescription, 'weights'>, state: OptimizerState): {weights: Piece[]; state: Piece[]} {
+  let at = 0;
+  const next = (bytes: number): Piece => {
+    const piece = {at, bytes};
+    at += bytes;
+    return piece;
+  };
+  return {weights: description.weights.map((weight) => next(bytesOf(weight))), state: stateShapes(state).map((shape) => next(4 * size(shape)))};
+}
+
 function view(buffer: ArrayBuffer, at: number, weight: WeightDescription): Values {
   const length = size(weight.shape);
   if (weight.dtype === 'bool') return new Uint8Array(buffer, at, length);

@@ -14,8 +14,10 @@ import type {MemoryUse} from './record';
 export interface Team {
   size: number;
   bucketBytes: number;
-  /** A group for what a rank does itself, and one for the buckets that its helper thread reduces; null where all ranks share one process. */
-  groups: {main: SharedGroupHandle; buckets: SharedGroupHandle} | null;
+  /** The stage of ZeRO. */
+  zero: 0 | 1 | 2 | 3;
+  /** A group for what a rank does itself, and one for each lane that its helper threads may open; null where all ranks share one process. */
+  groups: {main: SharedGroupHandle; lanes: SharedGroupHandle[]} | null;
 }
 
 export interface TrainJob {

@@ -22,6 +22,7 @@ import {writeRecord} from './record';
 import {makeResult, summaries, type TrainResult} from './result';
 import type {Plan} from './strategy';
 import type {Straggler} from './timing';
+import {LANES} from './teammate';
 import {TrainRun} from './trainRun';
 
 export const WORKER = join(__dirname, 'worker.js');
@@ -56,15 +57,15 @@ function numbers(weights: CheckedOptions['sampleWeight']): Float32Array | null {
   return Float32Array.from(weights instanceof tf.Tensor ? (weights.dataSync() as Float32Array) : weights);
 }
 
-/** The two groups of a team of processes; none on one device, nor where all ranks share a process. */
+/** The groups of a team of processes; none on one device, nor where all ranks share a process. */
 class Groups {
   private readonly groups: SharedGroup[];
   readonly team: Team | null;
 
-  constructor(size: number, {bucketBytes, together, collectiveTimeoutMs: timeoutMs}: Launch) {
-    this.groups = size > 1 && !together ? [createSharedGroup(size, {timeoutMs}), createSharedGroup(size, {timeoutMs})] : [];
-    const [main, buckets] = this.groups;
-    this.team = size > 1 ? {size, bucketBytes, groups: together ? null : {main: main.handle, buckets: buckets.handle}} : null;
+  constructor(size: number, {bucketBytes, together, plan: {zero}, collectiveTimeoutMs: timeoutMs}: Launch) {
+    this.groups = size > 1 && !together ? Array.from({length: 1 + LANES}, () => createSharedGroup(size, {timeoutMs})) : [];
+    const [main, ...lanes] = this.groups.map((group) => group.handle);
+    this.team = size > 1 ? {size, bucketBytes, zero, groups: together ? null : {main, lanes}} : null;
   }
 
   abort(reason: string): void {

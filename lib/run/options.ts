@@ -66,10 +66,10 @@ export interface TrainOptions {
 }
 
 /** The shorthands of a strategy; 'auto' chooses, and the result's `plan` says what and why. */
-export type StrategyName = 'auto' | 'dataParallel';
+export type StrategyName = 'auto' | 'dataParallel' | 'zero1' | 'zero2' | 'fsdp';
 
 /** Its shorthand, or the strategy object itself (-1 in a mesh: what is left over). */
-export type Strategy = StrategyName | {kind: 'dataParallel'; microBatches?: number} | {mesh: {data: number; tensor?: number; pipeline?: number}; zero?: 0; microBatches?: number};
+export type Strategy = StrategyName | {kind: Exclude<StrategyName, 'auto'>; microBatches?: number} | {mesh: {data: number; tensor?: number; pipeline?: number}; zero?: 0 | 1 | 2 | 3; microBatches?: number};
 
 /** `train`'s options for several devices: how many, and how the work is divided among them. */
 export interface TrainParallelOptions extends Omit<TrainOptions, 'devices' | 'threads' | 'timeoutMs'> {

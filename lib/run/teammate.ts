@@ -1,27 +1,40 @@
 /**
  * Worker side. A rank's part in a team: its end of the groups, the strategy on it, and what all of it sent.
  */
+import type * as tf from '@tensorflow/tfjs';
 import {createCommunicator} from '../collectives/communicator';
 import {createInProcessGroup} from '../collectives/inProcess';
-import {joinSharedGroup, sharedArrayHandles} from '../collectives/sharedMemory';
+import {joinSharedGroup} from '../collectives/sharedMemory';
 import type {Communicator, LedgerLine} from '../collectives/types';
 import {ManyHandsError} from '../base/errors';
-import {DirectLane, ThreadLane, type BucketLane, type LaneOperation, type LaneReport} from '../dataParallel/bucketLane';
-import type {Bucket} from '../dataParallel/buckets';
-import {DataParallel, type OpenLane, type Updated} from '../dataParallel/dataParallel';
+import {DirectLane, ThreadLane, type Lane, type LaneReport} from '../dataParallel/lane';
+import type {LaneWork} from '../dataParallel/laneWork';
+import {DataParallel, type OpenLane} from '../dataParallel/dataParallel';
 import type {Values} from '../step/objective';
+import type {RankStrategy} from '../step/strategy';
 import type {Stepper} from '../step/trainStep';
 import type {SpanRecorder} from '../trace/spans';
 import {machineMs} from '../trace/threadTime';
-import {noteRegion} from '../workers/sharedRegion';
-import type {Team} from './jobTypes';
+import {attachRegion, noteRegion, type RegionHandle} from '../workers/sharedRegion';
+import {Zero} from '../zero/zero';
+import type {Team, TrainJob} from './jobTypes';
 
-type MakeLane = (flat: Float32Array, buckets: Bucket[], operation: LaneOperation) => BucketLane;
+async function withRegion(handle: RegionHandle | null, use: (buffer: ArrayBuffer | null) => Promise<void>): Promise<void> {
+  const region = handle && attachRegion(handle);
+  try {
+    await use(region?.buffer ?? null);
+  } finally {
+    region?.close();
+  }
+}
+
+/** `which`: a strategy's lanes by number; each has a group of its own, in which the ranks agree on their order. */
+type MakeLane = (work: LaneWork, which: number) => Lane;
 
 export class Teammate {
-  private parallel: DataParallel | null = null;
-  private lane: BucketLane | null = null;
-  private report: LaneReport | null = null;
+  private strategyOf: RankStrategy | null = null;
+  private readonly lanes: Lane[] = [];
+  private reports: LaneReport[] | null = null;
 
   constructor(private readonly comm: Communicator, private readonly bucketBytes: number, private readonly makeLane: MakeLane) {}
 
@@ -29,14 +42,17 @@ export class Teammate {
     return this.comm.size;
   }
 
-  /** `recorder` is null where nothing is traced. */
-  strategy(recorder: SpanRecorder | null): DataParallel {
-    const open: OpenLane = async (length, buckets, operation) => {
-      const flat = await this.comm.allocate(length, 'float32');
-      this.lane = this.makeLane(flat, buckets, operation);
-      return {flat, lane: this.lane};
+  /** The job's strategy on this rank; `recorder` is null where nothing is traced. */
+  strategy(job: TrainJob, model: tf.LayersModel, recorder: SpanRecorder | null): RankStrategy {
+    const open: OpenLane = (work, which = 0) => {
+      const lane = this.makeLane(work, which);
+      this.lanes.push(lane);
+      return lane;
     };
-    return (this.parallel = new DataParallel(this.comm, open, this.bucketBytes, recorder));
+    const {zero} = job.team!;
+    return (this.strategyOf = zero === 0
+      ? new DataParallel(this.comm, open, this.bucketBytes, recorder, {optimizer: model.optimizer, clipNorm: job.options.clipNorm})
+      : new Zero(this.comm, open, recorder, {stage: zero, model, description: job.model, withSource: (use) => withRegion(job.weights, use)}));
   }
 
   /** Rank 0's bytes reach every rank's `buffer`. */
@@ -45,8 +61,8 @@ export class Teammate {
   }
 
   /** Before the first step: the ranks start their clocks together. */
-  async begin(stepper: Stepper, recorder: SpanRecorder, updated: Updated): Promise<void> {
-    await this.parallel!.open(stepper.graph, stepper.gradients, updated);
+  async begin(stepper: Stepper, recorder: SpanRecorder): Promise<void> {
+    await this.strategyOf!.open(stepper);
     await this.comm.barrier({label: 'start'});
     const origin = new Float64Array([machineMs()]);
     await this.comm.broadcast(new Int32Array(origin.buffer), {root: 0, label: 'clock'});
@@ -54,25 +70,25 @@ export class Teammate {
   }
 
   async sumValues(values: Values): Promise<Values> {
-    return this.parallel!.sumValues(values);
+    return this.strategyOf!.sumValues(values);
   }
 
-  /** Ends the lane; its spans join the recorder's. Returns what this rank sent and received. */
+  /** Ends the lanes; their spans join the recorder's. Returns what this rank sent and received. */
   async finish(recorder: SpanRecorder): Promise<LedgerLine[]> {
-    this.report = await this.lane!.finish();
-    const perStep = this.report.spans.length > 0 ? Math.max(...this.report.spans.map(({bucket}) => bucket)) + 1 : 1;
-    this.report.spans.forEach(({bucket, startMs, wallSeconds, cpuSeconds}, i) => {
-      recorder.add({kind: 'communication', name: `bucket ${bucket}`, step: Math.floor(i / perStep), startMs, wallSeconds, cpuSeconds});
-    });
+    this.reports = [];
+    for (const lane of this.lanes) this.reports.push(await lane.finish());
+    for (const {name, step, startMs, wallSeconds, cpuSeconds} of this.reports.flatMap(({spans}) => spans)) {
+      recorder.add({kind: 'communication', name, step, startMs, wallSeconds, cpuSeconds});
+    }
     // Nobody leaves while another still reads its memory.
     await this.comm.barrier({label: 'end'});
-    return [...this.comm.ledger(), ...this.report.ledger];
+    return [...this.comm.ledger(), ...this.reports.flatMap(({ledger}) => ledger)];
   }
 
   async close(): Promise<void> {
-    // Its thread may wait for ranks that will not come.
-    if (this.lane && !this.report) await this.lane.abandon();
-    this.parallel?.dispose();
+    // Their threads may wait for ranks that will not come.
+    if (!this.reports) await Promise.all(this.lanes.map((lane) => lane.abandon()));
+    this.strategyOf?.dispose();
     this.comm.close();
   }
 }
@@ -80,24 +96,21 @@ export class Teammate {
 /** Joins the groups of a team of processes as `rank`. */
 export function joinTeam(rank: number, {groups, bucketBytes}: Team): Teammate {
   if (!groups) throw new ManyHandsError('INTERNAL', 'internal: ranks of one process were given jobs of their own.');
-  noteRegion(groups.buckets.region);
-  return new Teammate(createCommunicator(joinSharedGroup(groups.main, rank)), bucketBytes, (flat, buckets, operation) => {
-    const array = sharedArrayHandles(flat);
-    if (!array) throw new ManyHandsError('INTERNAL', 'internal: the gradient buffer is not in shared memory.');
-    return new ThreadLane({group: groups.buckets, rank, array, buckets: buckets.map(({start, end}) => ({start, end})), operation});
-  });
+  for (const {region} of groups.lanes) noteRegion(region);
+  return new Teammate(createCommunicator(joinSharedGroup(groups.main, rank)), bucketBytes, (work, which) => new ThreadLane(groups.lanes[which], rank, work));
 }
+
+/** How many lanes a strategy may open. */
+export const LANES = 2;
 
 /** A team whose ranks all live in this process, by rank; `abort` frees those that wait. */
 export function teamOfOneProcess({size, bucketBytes}: Team, timeoutMs: number): {mates: Teammate[]; abort(reason: string): void} {
   const main = createInProcessGroup(size, {timeoutMs});
-  // Buckets leave between other calls: in a group of their own the ranks agree on their order.
-  const buckets = createInProcessGroup(size, {timeoutMs});
+  const lanes = Array.from({length: LANES}, () => createInProcessGroup(size, {timeoutMs}));
   return {
-    mates: main.map((transport, rank) => new Teammate(createCommunicator(transport), bucketBytes, (flat, plan, operation) => new DirectLane(createCommunicator(buckets[rank]), flat, plan, operation))),
+    mates: main.map((transport, rank) => new Teammate(createCommunicator(transport), bucketBytes, (work, which) => new DirectLane(createCommunicator(lanes[which][rank]), work))),
     abort: (reason) => {
-      main[0].abort(reason);
-      buckets[0].abort(reason);
+      for (const group of [main, ...lanes]) group[0].abort(reason);
     },
   };
 }

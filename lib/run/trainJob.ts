@@ -6,9 +6,11 @@ import {permutation} from '../base/random';
 import {shareOut} from '../dataParallel/sampler';
 import {processMemory, startMeter, tagMemory, type MemoryMeter} from '../memory';
 import {describeState, stateTensors} from '../model/optimizerState';
+import type {OptimizerState} from '../model/description';
 import {rebuildModel} from '../model/rebuild';
 import {modelBytes, readModel, writeModel} from '../model/weights';
 import {Stepper, type MicroBatch} from '../step/trainStep';
+import type {RankStrategy} from '../step/strategy';
 import {layerHooks, phaseHooks} from '../step/traceHooks';
 import {SpanRecorder} from '../trace/spans';
 import {attachRegion, createRegion, type SharedRegion} from '../workers/sharedRegion';
@@ -52,6 +54,7 @@ class Run {
   private readonly stepper: Stepper;
   private readonly recorder: SpanRecorder;
   private readonly trained: number;
+  private readonly strategy: RankStrategy | null;
   private walked = 0;
   private step = 0;
   private stopped = false;
@@ -68,9 +71,9 @@ class Run {
     const {options} = job;
     this.recorder = new SpanRecorder(job.rank);
     const traced = options.trace === 'none' ? [] : options.trace === 'layers' ? [layerHooks(this.recorder)] : [phaseHooks(this.recorder)];
-    const strategy = team?.strategy(options.trace === 'none' ? null : this.recorder);
+    const strategy = (this.strategy = team?.strategy(job, model, options.trace === 'none' ? null : this.recorder) ?? null);
     const hooks = strategy ? [...traced, strategy.hooks] : traced;
-    this.stepper = new Stepper(model, {seed: options.seed, clipNorm: options.clipNorm, recompute: options.recompute, hooks, halves: strategy?.halves, sumValues: strategy?.sumValues, broken: strategy && (async () => ({gradient: await strategy.brokenGradient(), ranks: strategy.brokenRanks}))});
+    this.stepper = new Stepper(model, {seed: options.seed, clipNorm: options.clipNorm, recompute: options.recompute, hooks, halves: strategy?.halves, sumValues: strategy ? (values) => strategy.sumValues(values) : undefined, apply: strategy?.apply && ((clipNorm) => strategy.apply!(clipNorm)), broken: strategy ? () => strategy.broken() : undefined});
     // fit keeps the last samples for validation, before any shuffling.
     this.trained = validation === null && options.validationSplit > 0 ? Math.floor(data.samples * (1 - options.validationSplit)) : data.samples;
   }
@@ -82,20 +85,30 @@ class Run {
 
   private async callback(name: CallbackName, index: number, logs: Logs): Promise<void> {
     if (!this.job.callbacks.includes(name)) return;
-    const ask: TrainAsk = {rank: this.job.rank, callback: name, index, logs, model: name === 'epochEnd' && this.job.rank === 0 ? this.state() : null};
+    const ask: TrainAsk = {rank: this.job.rank, callback: name, index, logs, model: name === 'epochEnd' ? await this.state() : null};
     const {stop} = (await this.context.ask(ask)) as TrainAnswer;
     if (stop) this.stopped = true;
   }
 
-  private state(): ModelState {
-    const optimizerState = describeState(this.model.optimizer);
-    const bytes = modelBytes(this.job.model, optimizerState);
-    if (!sent || sent.handle.bytes !== bytes || !sent.shared) {
-      sent?.close();
-      sent = createRegion(bytes);
+  /** The trained model, on rank 0; null on the others, which may have to give their parts of it. */
+  private async state(): Promise<ModelState | null> {
+    const first = this.job.rank === 0;
+    const room = (optimizerState: OptimizerState) => {
+      const bytes = modelBytes(this.job.model, optimizerState);
+      if (!sent || sent.handle.bytes !== bytes || !sent.shared) {
+        sent?.close();
+        sent = createRegion(bytes);
+      }
+      return sent.buffer;
+    };
+    if (this.strategy?.save) {
+      const optimizerState = await this.strategy.save((state) => (first ? room(state) : null));
+      return first ? {region: sent!.handle, optimizerState} : null;
     }
-    writeModel(this.model, this.job.model.weights, optimizerState, sent.buffer);
-    return {region: sent.handle, optimizerState};
+    if (!first) return null;
+    const optimizerState = describeState(this.model.optimizer);
+    writeModel(this.model, this.job.model.weights, optimizerState, room(optimizerState));
+    return {region: sent!.handle, optimizerState};
   }
 
   private names(): string[] {
@@ -109,8 +122,7 @@ class Run {
 
   async all(): Promise<void> {
     const {epochs, initialEpoch, batchSize} = this.job.options;
-    const {clipNorm} = this.job.options;
-    await this.team?.begin(this.stepper, this.recorder, {optimizer: this.model.optimizer, wholeGradient: clipNorm !== undefined || this.stepper.objective.penalizes});
+    await this.team?.begin(this.stepper, this.recorder);
     this.tell({type: 'begin', samples: this.trained, stepsPerEpoch: Math.ceil(this.trained / batchSize), metrics: this.names()});
     for (let epoch = initialEpoch; epoch < epochs && !this.stopped; epoch++) await this.epoch(epoch);
   }
@@ -163,6 +175,7 @@ class Run {
     for (let at = this.validation ? 0 : this.trained; at < data.samples; at += this.job.options.batchSize) {
       const batch = range(at, Math.min(at + this.job.options.batchSize, data.samples));
       const [{indices}] = shareOut([batch], this.job.rank, this.team?.size ?? 1);
+      if (indices.length === 0) await this.strategy?.absentPredict?.();
       const values = indices.length > 0 ? await this.stepper.evaluate(makeBatch(data, indices, data.ys.map(() => null))) : names.map(() => 0);
       mean.add(values, indices.length, batch.length);
     }
@@ -171,8 +184,9 @@ class Run {
   }
 
   async finish(meter: MemoryMeter): Promise<TrainDone> {
+    const model = await this.state();
     const traffic = (await this.team?.finish(this.recorder)) ?? [];
-    return {model: this.job.rank === 0 ? this.state() : null, spans: this.recorder.spans, memory: memoryUse(this.job.rank, meter), traffic, samples: this.walked};
+    return {model, spans: this.recorder.spans, memory: memoryUse(this.job.rank, meter), traffic, samples: this.walked};
   }
 }
 
@@ -220,9 +234,11 @@ function disposeModel(model: tf.LayersModel): void {
 /** Runs one rank's job; `team` is its own to close. */
 export async function trainRank(job: TrainJob, context: JobContext, meter: MemoryMeter, team: Teammate | null): Promise<TrainDone> {
   try {
-    const model = await rebuildModel(job.model);
+    const zero = job.team?.zero ?? 0;
+    const model = await rebuildModel(job.model, zero === 3);
     try {
-      await firstWeights(job, model, team);
+      // A strategy that divides the model loads it piece by piece.
+      if (zero === 0) await firstWeights(job, model, team);
       return await withData(job.data, 'data', (arrays) =>
         withData(job.validation, 'validationData', async (validationArrays) => {
           const data = checkData(model, arrays!.xs, arrays!.ys, 'data');

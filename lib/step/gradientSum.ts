@@ -2,7 +2,7 @@
  * Worker side. The gradients of one step: summed over micro-batches, over layers that are used twice, and clipped.
  */
 import * as tf from '@tensorflow/tfjs';
-import {tagMemory} from '../memory';
+import {tagMemory, type Category} from '../memory';
 import type {WeightGradient} from './hooks';
 
 interface LayerWeights {
@@ -12,6 +12,8 @@ interface LayerWeights {
 export class GradientSum {
   /** One entry a trainable weight, in the order in which the optimizer keeps its moments. */
   readonly entries: WeightGradient[];
+  /** What its tensors are for: on their way, where a strategy keeps the gradients elsewhere. */
+  category: Category = 'gradients';
   private readonly byVariable = new Map<number, WeightGradient>();
   private readonly byLayer = new Map<tf.layers.Layer, WeightGradient[]>();
 
@@ -48,7 +50,7 @@ export class GradientSum {
         entry.gradient = tf.add(before, gradient);
         tf.dispose([before, gradient]);
       }
-      tagMemory(entry.gradient, 'gradients');
+      tagMemory(entry.gradient, this.category);
     }
     tf.dispose([...gradients.values()]);
   }

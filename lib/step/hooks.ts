@@ -4,6 +4,7 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {LayerCall} from './graph';
+import type {Tape} from './tape';
 
 /** A weight's gradient while a step gathers it: one entry a trainable weight, in the optimizer's order. */
 export interface WeightGradient {
@@ -26,6 +27,8 @@ export interface StepHooks {
   afterInput?(): void | Promise<void>;
   beforeForward?(call: LayerCall): void | Promise<void>;
   afterForward?(call: LayerCall, outputs: tf.Tensor[]): void | Promise<void>;
+  /** A call's tape has been made, forward or again. */
+  afterTape?(call: LayerCall, tape: Tape): void | Promise<void>;
   /** After the last layer of a micro-batch's forward. */
   beforeLoss?(): void | Promise<void>;
   /** After the loss of one micro-batch, before its backward walk. */
@@ -42,6 +45,8 @@ export interface StepHooks {
   /** With every gradient of the step as it will be applied, but for `clipNorm`. */
   beforeUpdate?(gradients: WeightGradient[]): void | Promise<void>;
   afterStep?(step: number): void | Promise<void>;
+  /** Before a batch of validation. */
+  beforePrediction?(): void | Promise<void>;
   /** Around each layer of a walk without tapes: validation. */
   beforePredict?(call: LayerCall): void | Promise<void>;
   afterPredict?(call: LayerCall): void | Promise<void>;

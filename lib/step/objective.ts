@@ -76,14 +76,14 @@ export class Objective {
     return penalty;
   }
 
-  /** One layer's. */
-  regularizeLayer(layer: tf.layers.Layer, sum: GradientSum): number {
+  /** One layer's, times `share`. */
+  regularizeLayer(layer: tf.layers.Layer, sum: GradientSum, share = 1): number {
     let penalty = 0;
     for (const loss of (layer as unknown as {losses: Array<() => tf.Scalar>}).losses) {
       const {outputs: [value], tape} = record(sum.weightsOf(layer), () => [loss()]);
-      const one = tf.scalar(1);
+      const one = tf.scalar(share);
       sum.add(layer, backward(tape, new Map([[value.id, one]])));
-      penalty += value.dataSync()[0];
+      penalty += share * value.dataSync()[0];
       tf.dispose([value, one]);
     }
     return penalty;

@@ -4,14 +4,14 @@
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import {withStepContext, type StepContext} from '../base/stepContext';
-import {noteStep} from '../memory';
+import {noteStep, tagMemory} from '../memory';
 import {innerModel} from '../model/inner';
 import {GradientSum} from './gradientSum';
 import {readGraph, type Graph} from './graph';
 import {runHooks, type HalvesOf, type StepHooks} from './hooks';
 import {Objective, type CompiledModel, type Values} from './objective';
 import {predict} from './predict';
-import {segmentsOf, type Recompute} from './segments';
+import {segmentsOf, type Recompute, type Segment} from './segments';
 import {updateInTurn} from './update';
 import {discardForward, walkBackward, walkForward, type Walk} from './walk';
 
@@ -44,6 +44,8 @@ export interface StepperOptions {
   halves?: HalvesOf;
   /** The sum over all ranks of loss and metrics, each rank's weighted by its share. */
   sumValues?(values: Values): Promise<Values>;
+  /** Where a strategy holds the gradients itself: clips them and applies them. */
+  apply?(clipNorm: number | undefined): Promise<void>;
   /** The name of a weight whose gradient is no number, and the ranks whose own loss is none, where a strategy holds the gradients. */
   broken?(): Promise<{gradient: string | null; ranks: number[]}>;
 }
@@ -55,6 +57,8 @@ export class Stepper {
   readonly gradients: GradientSum;
   private readonly hooks: StepHooks[];
   private readonly walking: Walk;
+  private share = 1;
+  private penalty = 0;
 
   constructor(private readonly model: tf.LayersModel, private readonly options: StepperOptions) {
     this.graph = readGraph(model);
@@ -64,8 +68,12 @@ export class Stepper {
       throw new ManyHandsError('BAD_MODEL', 'the model has no trainable weight: set trainable on a layer before compile().');
     }
     this.gradients = new GradientSum(trainable.map((weight) => weight.read()), trainable.map((weight) => weight.originalName));
-    this.hooks = options.hooks ?? [];
+    this.hooks = [...(options.apply ? [this.penalties()] : []), ...(options.hooks ?? [])];
     this.walking = {graph: this.graph, segments: segmentsOf(this.graph, options.recompute ?? 'none'), hooks: this.hooks, sum: this.gradients, halvesOf: options.halves};
+  }
+
+  get segments(): Segment[] {
+    return this.walking.segments;
   }
 
   /**
@@ -74,22 +82,28 @@ export class Stepper {
    */
   async step(step: number, parts: BatchPart[]): Promise<Values> {
     let values: Values = this.objective.names.map(() => 0);
+    this.penalty = 0;
     try {
       noteStep(step);
       await runHooks(this.hooks, 'beforeStep', step);
       for (const [index, {samples, firstSample, share, make}] of parts.entries()) {
         await runHooks(this.hooks, 'beforePart', {index, count: parts.length, samples});
         if (samples === 0) continue;
+        this.share = share;
         const found = await this.forwardBackward(step, firstSample, make(), share);
         values = found.map((value, i) => values[i] + share * value);
       }
       await runHooks(this.hooks, 'afterGradients', this.gradients.entries);
+      values[0] += this.penalty;
       if (this.options.sumValues) values = await this.options.sumValues(values);
-      values[0] += this.objective.regularize(this.gradients);
+      if (!this.options.apply) values[0] += this.objective.regularize(this.gradients);
       if (!Number.isFinite(values[0])) throw await this.notFinite(values[0], step);
       await runHooks(this.hooks, 'beforeUpdate', this.gradients.entries);
-      if (this.options.clipNorm !== undefined) this.gradients.clip(this.options.clipNorm);
-      withStepContext({seed: this.options.seed, layer: 'update', step, firstSample: 0}, () => this.update());
+      if (this.options.apply) await this.options.apply(this.options.clipNorm);
+      else {
+        if (this.options.clipNorm !== undefined) this.gradients.clip(this.options.clipNorm);
+        withStepContext({seed: this.options.seed, layer: 'update', step, firstSample: 0}, () => this.update());
+      }
       await runHooks(this.hooks, 'afterStep', step);
       return values;
     } finally {
@@ -122,9 +136,20 @@ export class Stepper {
     return found.values;
   }
 
+  /** Penalties on weights join a layer's gradient while it is walked, each rank's by its share of the samples. */
+  private penalties(): StepHooks {
+    const first = new Map<tf.layers.Layer, number>();
+    for (const call of this.graph.calls) if (!first.has(call.layer)) first.set(call.layer, call.index);
+    return {
+      afterBackward: (call) => {
+        if (first.get(call.layer) === call.index) this.penalty += this.objective.regularizeLayer(call.layer, this.gradients, this.share);
+      },
+    };
+  }
+
   private update(): void {
     const {entries} = this.gradients;
-    updateInTurn(this.model.optimizer, entries.map(({variable}) => variable), {gradient: (i) => entries[i].gradient});
+    updateInTurn(this.model.optimizer, entries.map(({variable}) => variable), {gradient: (i) => entries[i].gradient, done: (i) => tagMemory(entries[i].variable, 'parameters')});
   }
 
   private async notFinite(loss: number, step: number): Promise<ManyHandsError> {
@@ -146,6 +171,7 @@ export class Stepper {
   async evaluate(batch: MicroBatch): Promise<Values> {
     const context = {seed: this.options.seed, layer: '', step: 0, firstSample: 0};
     try {
+      await runHooks(this.hooks, 'beforePrediction');
       const {outputs, penalty} = await predict(this.graph, batch.xs, context, this.hooks);
       try {
         const values = this.objective.evaluate(outputs, batch.ys);

@@ -30,7 +30,6 @@ export function updateInTurn(optimizer: tf.Optimizer, variables: readonly tf.Var
   let at = -1;
   const close = () => {
     if (at < 0) return;
-    tagMemory(variables[at], 'parameters');
     for (const slot of slotsOf(optimizer, at)) tagMemory(slot, 'optimizer');
     turns.done?.(at);
   };

@@ -73,6 +73,7 @@ async function forwardTaped(walk: Walk, call: LayerCall, slots: Slots, context: 
     outputs = recorded.outputs;
   }
   slots.put(call, outputs, maskAfter(call, given, mask), wants);
+  if (!halves) await runHooks(walk.hooks, 'afterTape', call, back as Tape);
   return {call, back, inputs, outputs: call.outputs.map((slot, i) => ({id: outputs[i].id, slot}))};
 }
 

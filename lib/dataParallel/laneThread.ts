@@ -1,37 +1,44 @@
 /**
- * Worker side. The helper thread: reduces gradient buckets while the rank's own thread walks backward. It has no engine.
+ * Worker side. The helper thread of a lane: carries out collectives while the rank's own thread walks. It has no engine.
  */
 import {parentPort, workerData} from 'node:worker_threads';
 import {createCommunicator} from '../collectives/communicator';
 import {adoptArray, joinSharedGroup} from '../collectives/sharedMemory';
+import type {Transport} from '../collectives/types';
 import {machineMs, threadCpuSeconds} from '../trace/threadTime';
 import {crossError} from '../workers/protocol';
-import {CONTROL, GRADIENTS, type FromThread, type LaneSpan, type ThreadData} from './bucketLane';
+import {CONTROL, RING, type FromThread, type LaneSpan, type ThreadData, type WorkHandle} from './lane';
+import {carryOut, orderName, type LaneWork} from './laneWork';
 
 const IDLE_MS = 200;
 
-async function reduceAll(): Promise<void> {
-  const {group, rank, array, buckets, operation, control: words} = workerData as ThreadData;
+function adopt(transport: Transport, handle: WorkHandle): LaneWork {
+  if (handle.kind === 'reduce') return {...handle, flat: adoptArray(transport, handle.flat) as Float32Array};
+  return {...handle, buffers: handle.buffers.map((one) => adoptArray(transport, one) as Float32Array)};
+}
+
+async function carryOutAll(): Promise<void> {
+  const {group, rank, work: handle, control: words} = workerData as ThreadData;
   const control = new Int32Array(words);
   const transport = joinSharedGroup(group, rank);
   const comm = createCommunicator(transport);
-  const flat = adoptArray(transport, array) as Float32Array;
+  const work = adopt(transport, handle);
   const spans: LaneSpan[] = [];
   try {
     for (let done = 0; ; done++) {
       while (Atomics.load(control, CONTROL.started) === done && !Atomics.load(control, CONTROL.closing)) {
         Atomics.wait(control, CONTROL.started, done, IDLE_MS);
       }
-      if (Atomics.load(control, CONTROL.closing)) break;
-      const bucket = done % buckets.length;
-      const {start, end} = buckets[bucket];
+      if (Atomics.load(control, CONTROL.started) === done) break;
+      const at = CONTROL.ring + 2 * (done % RING);
+      const [order, step] = [control[at], control[at + 1]];
       const startMs = machineMs();
       const cpu = threadCpuSeconds();
-      await comm[operation](flat.subarray(start, end), {label: GRADIENTS});
+      await carryOut(work, order, comm);
       const wallSeconds = (machineMs() - startMs) / 1000;
       const after = threadCpuSeconds();
       // Where the system does not tell, the thread counts as busy all the while.
-      spans.push({bucket, startMs, wallSeconds, cpuSeconds: cpu === null || after === null ? wallSeconds : after - cpu});
+      spans.push({name: orderName(work, order), step, startMs, wallSeconds, cpuSeconds: cpu === null || after === null ? wallSeconds : after - cpu});
       Atomics.add(control, CONTROL.finished, 1);
       Atomics.notify(control, CONTROL.finished);
     }
@@ -45,4 +52,4 @@ async function reduceAll(): Promise<void> {
   }
 }
 
-void reduceAll();
+void carryOutAll();

@@ -1,0 +1,42 @@
+/**
+ * Worker side. Variables without values: their shape and name stay, their memory is free until they are assigned again.
+ */
+import * as tf from '@tensorflow/tfjs';
+
+interface EngineLike {
+  disposeTensor(tensor: tf.Tensor): void;
+  incRef(tensor: tf.Tensor, backend: null): void;
+}
+
+let nothing: tf.Tensor | null = null;
+
+/** Frees what `variable` holds; it must be assigned before an operation reads it. */
+export function park(variable: tf.Variable): void {
+  nothing ??= tf.keep(tf.zeros([1]));
+  if (variable.dataId === nothing.dataId) return;
+  const engine = tf.engine() as unknown as EngineLike;
+  engine.disposeTensor(variable);
+  // As `assign` does, but for its check of the shape.
+  (variable as unknown as {dataId: object}).dataId = nothing.dataId;
+  engine.incRef(variable, null);
+}
+
+type AddWeight = (this: tf.layers.Layer, ...args: unknown[]) => tf.LayerVariable;
+
+/** Whatever layers `build` makes starts without values, so that no more than one weight is alive at once. */
+export async function withParkedWeights<T>(build: () => Promise<T>): Promise<T> {
+  const prototype = tf.layers.Layer.prototype as unknown as {addWeight: AddWeight};
+  const {addWeight} = prototype;
+  prototype.addWeight = function parked(this: tf.layers.Layer, ...args: unknown[]) {
+    const [name, shape, dtype, , ...rest] = args;
+    const weight = addWeight.call(this, name, shape, dtype, tf.initializers.zeros(), ...rest);
+    const variable = weight.read() as tf.Variable;
+    if (variable.dtype === 'float32') park(variable);
+    return weight;
+  };
+  try {
+    return await build();
+  } finally {
+    prototype.addWeight = addWeight;
+  }
+}

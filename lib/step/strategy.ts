@@ -1,0 +1,26 @@
+/**
+ * Worker side. What a strategy is to the run of one rank: hooks on the step, and what it does in the step's place.
+ */
+import type {HalvesOf, StepHooks} from './hooks';
+import type {Values} from './objective';
+import type {Stepper} from './trainStep';
+import type {OptimizerState} from '../model/description';
+
+export interface RankStrategy {
+  readonly hooks: StepHooks;
+  readonly halves: HalvesOf;
+  /** The sum over ranks of each rank's loss and metrics. */
+  sumValues(values: Values): Promise<Values>;
+  /** Clips and applies the gradients, where the strategy holds them itself. */
+  apply?(clipNorm: number | undefined): Promise<void>;
+  /** Once the stepper is there, before the first step. */
+  open(stepper: Stepper): Promise<void>;
+  /** After `sumValues`: the first weight whose gradient is no number, and the ranks whose own loss is none. All ranks ask. */
+  broken(): Promise<{gradient: string | null; ranks: number[]}>;
+  /** A batch of validation of which this rank has no sample. */
+  absentPredict?(): Promise<void>;
+  /** Where no rank holds all of it: all ranks give the model's state, rank 0 into what `make` returns. */
+  save?(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState>;
+  /** After the model's weights are gone. */
+  dispose(): void;
+}

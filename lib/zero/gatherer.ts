@@ -1,0 +1,149 @@
+/**
+ * Worker side. Stage 3: a unit's weights are there while its layers run, forward and backward, and gone in between; the next unit's are on
+ * their way meanwhile.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {ManyHandsError} from '../base/errors';
+import type {Lane} from '../dataParallel/lane';
+import {gatherOrder} from '../dataParallel/laneWork';
+import {ArrayTensor} from '../devices/arrayTensor';
+import {holdArray, sharesBuffer, withMemoryFor} from '../memory';
+import {park} from '../model/park';
+import type {LayerCall} from '../step/graph';
+import type {Tape, TapeNode} from '../step/tape';
+import type {Gathering, Run, Unit, UnitPlan} from './units';
+
+/** A weight that a tape had saved: it is put back before the backward. */
+interface Stripped {
+  node: TapeNode;
+  at: number;
+  variable: tf.Variable;
+  shape: number[];
+}
+
+export class Gatherer {
+  private readonly views: ArrayTensor[][][];
+  private readonly releases: Array<() => void>;
+  private gatherings: Gathering[] = [];
+  /** How many orders the lane must have done before gathering n is there. */
+  private orders: number[] = [];
+  private next = 0;
+  private step = 0;
+  private held: Run | null = null;
+  private readonly tapes = new Map<number, Tape>();
+  private readonly stripped = new Map<Run, Stripped[]>();
+
+  constructor(private readonly plan: UnitPlan, buffers: Float32Array[], private readonly lane: Lane, private readonly waiting: (on: boolean) => void) {
+    this.releases = buffers.map((buffer) => holdArray(buffer, 'gathered'));
+    this.views = buffers.map((buffer) => plan.units.map(({places}) => places.map(({start, length}) => new ArrayTensor(buffer.subarray(start, start + length)))));
+  }
+
+  /** Before a micro-batch, or a batch of validation: what will be gathered, in order. */
+  begin(gatherings: Gathering[], step: number): void {
+    this.gatherings = gatherings;
+    this.orders = [];
+    this.next = 0;
+    this.step = step;
+    this.order(0);
+  }
+
+  /** A rank without samples gathers with the others, and uses nothing. */
+  absent(gatherings: Gathering[], step: number): void {
+    this.gatherings = gatherings;
+    this.orders = [];
+    this.step = step;
+    gatherings.forEach((_, n) => this.order(n));
+  }
+
+  private order(n: number): void {
+    if (n >= this.gatherings.length) return;
+    const {run, label} = this.gatherings[n];
+    this.orders[n] = this.lane.start(gatherOrder(run.unit.index, n % 2, label), this.step);
+  }
+
+  /** The weights of `call` are there. */
+  async need(call: LayerCall): Promise<void> {
+    const run = this.plan.runOf.get(call.index);
+    if (!run || this.held === run) return;
+    this.release();
+    const n = this.next++;
+    if (this.gatherings[n]?.run !== run) throw new ManyHandsError('INTERNAL', `internal: gathering ${n} is of '${this.gatherings[n]?.run.unit.name}', the walk needs '${run.unit.name}'.`);
+    this.waiting(true);
+    await this.lane.wait(this.orders[n]);
+    this.waiting(false);
+    this.assign(run.unit, n % 2);
+    this.held = run;
+    this.putBack(run);
+    // Its buffer is free: the unit that was in it has just been released.
+    this.order(n + 1);
+  }
+
+  private assign({index, places}: Unit, buffer: number): void {
+    places.forEach(({entry: {variable}}, i) => {
+      withMemoryFor('gathered', () => {
+        const tensor = this.views[buffer][index][i].tensor(variable.shape);
+        variable.assign(tensor);
+        tensor.dispose();
+      });
+    });
+  }
+
+  /** A tape that was made with the weights that are held. */
+  keep(call: LayerCall, tape: Tape): void {
+    if (this.plan.runOf.has(call.index)) this.tapes.set(call.index, tape);
+  }
+
+  /** The backward of `call` is over. */
+  passed(call: LayerCall): void {
+    this.tapes.delete(call.index);
+  }
+
+  /** The forward of `call` is over; its unit's weights go where it was the last that used them. */
+  forwardOver(call: LayerCall): void {
+    if (this.held?.to === call.index) this.release();
+  }
+
+  backwardOver(call: LayerCall): void {
+    if (this.held?.from === call.index) this.release();
+  }
+
+  /** Frees the weights that are held, in the variables and in the tapes. */
+  release(): void {
+    const run = this.held;
+    if (!run) return;
+    this.held = null;
+    const {places} = run.unit;
+    const found: Stripped[] = [];
+    for (const [index, tape] of this.tapes) {
+      if (this.plan.runOf.get(index) !== run) continue;
+      for (const node of tape.nodes) {
+        node.saved.forEach((saved, at) => {
+          if (saved.isDisposed) return;
+          const place = places.find(({entry}) => sharesBuffer(saved, entry.variable));
+          if (!place) return;
+          found.push({node, at, variable: place.entry.variable, shape: saved.shape});
+          saved.dispose();
+        });
+      }
+    }
+    if (found.length > 0) this.stripped.set(run, found);
+    for (const {entry} of places) park(entry.variable);
+  }
+
+  private putBack(run: Run): void {
+    for (const {node, at, variable, shape} of this.stripped.get(run) ?? []) node.saved[at] = tf.util.arraysEqual(shape, variable.shape) ? tf.clone(variable) : tf.reshape(variable, shape);
+    this.stripped.delete(run);
+  }
+
+  /** A step ended, well or not. */
+  clear(): void {
+    this.release();
+    this.tapes.clear();
+    this.stripped.clear();
+  }
+
+  dispose(): void {
+    for (const view of this.views.flat(2)) view.dispose();
+    for (const release of this.releases) release();
+  }
+}

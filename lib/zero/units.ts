@@ -1,0 +1,124 @@
+/**
+ * Worker side. A unit is the trainable weights of one block, laid end to end: the piece of a model that is divided, gathered and freed as one
+ * (PyTorch's FSDP calls it a flat parameter: Zhao et al. 2023, section 3.2.1).
+ */
+import type {Graph, LayerCall} from '../step/graph';
+import type {GradientSum} from '../step/gradientSum';
+import type {WeightGradient} from '../step/hooks';
+import type {Segment} from '../step/segments';
+import type {GatherLabel} from '../dataParallel/laneWork';
+
+/** One weight in its unit, in elements. */
+export interface UnitPlace {
+  entry: WeightGradient;
+  start: number;
+  length: number;
+  /** The call after whose backward its gradient is final. */
+  firstUse: number;
+}
+
+export interface Unit {
+  index: number;
+  name: string;
+  places: UnitPlace[];
+  length: number;
+  /** The call after whose backward all of its gradients are final. */
+  first: number;
+  /** Whether the places' gradients become final one after another, with no other unit's in between. */
+  contiguous: boolean;
+}
+
+/** Consecutive calls that use one unit; a tied layer's unit has several. */
+export interface Run {
+  index: number;
+  unit: Unit;
+  from: number;
+  to: number;
+  /** Not the unit's first. */
+  again: boolean;
+}
+
+export interface UnitPlan {
+  units: Unit[];
+  runs: Run[];
+  /** The run of each call that has weights. */
+  runOf: Map<number, Run>;
+}
+
+/** Elements that begin on a cache line, where an engine takes an array without a copy. */
+export const ALIGN = 16;
+
+export function planUnits(graph: Graph, sum: GradientSum): UnitPlan {
+  const firstUse = new Map<WeightGradient, LayerCall>();
+  for (const call of graph.calls) for (const entry of sum.of(call.layer)) if (!firstUse.has(entry)) firstUse.set(entry, call);
+  const blocks = new Map<string, WeightGradient[]>();
+  for (const [entry, call] of firstUse) blocks.set(call.block, [...(blocks.get(call.block) ?? []), entry]);
+  const unitOf = new Map<WeightGradient, Unit>();
+  const units = [...blocks].map(([name, entries], index): Unit => {
+    // Odd lengths last, so that the others begin where an engine needs no copy.
+    const isOdd = (entry: WeightGradient) => Number(entry.variable.size % ALIGN > 0);
+    let at = 0;
+    const places = [...entries].sort((a, b) => isOdd(a) - isOdd(b)).map((entry): UnitPlace => {
+      const place = {entry, start: at, length: entry.variable.size, firstUse: firstUse.get(entry)!.index};
+      at += place.length;
+      return place;
+    });
+    const unit: Unit = {index, name, places, length: at, first: Math.min(...places.map((place) => place.firstUse)), contiguous: true};
+    for (const entry of entries) unitOf.set(entry, unit);
+    return unit;
+  });
+  for (const unit of units) {
+    const last = Math.max(...unit.places.map((place) => place.firstUse));
+    unit.contiguous = units.every((other) => other === unit || other.places.every((place) => place.firstUse < unit.first || place.firstUse > last));
+  }
+  const runs: Run[] = [];
+  const runOf = new Map<number, Run>();
+  const seen = new Set<Unit>();
+  for (const call of graph.calls) {
+    const [entry] = sum.of(call.layer);
+    if (!entry) continue;
+    const unit = unitOf.get(entry)!;
+    const last = runs[runs.length - 1];
+    if (last?.unit === unit) last.to = call.index;
+    else runs.push({index: runs.length, unit, from: call.index, to: call.index, again: seen.has(unit)});
+    seen.add(unit);
+    runOf.set(call.index, runs[runs.length - 1]);
+  }
+  return {units, runs, runOf};
+}
+
+/** A run that is to be gathered, and why. */
+export interface Gathering {
+  run: Run;
+  label: GatherLabel;
+}
+
+const TIED: GatherLabel = 'parameters, a tied layer again';
+
+/** What a micro-batch gathers, in order: forward, then backward as the walk goes, segments that are computed again among it. */
+export function trainGatherings({runs, runOf}: UnitPlan, segments: Segment[]): Gathering[] {
+  const found = runs.map((run): Gathering => ({run, label: run.again ? TIED : 'parameters, forward'}));
+  const back = (run: Run): GatherLabel => (run.again ? TIED : 'parameters, backward');
+  let held: Run | null = null;
+  for (const segment of [...segments].reverse()) {
+    const needed = [...new Set(segment.calls.flatMap((call) => runOf.get(call.index) ?? []))];
+    if (segment.again) {
+      for (const run of needed) {
+        if (held !== run) found.push({run, label: needed.length > 1 ? 'parameters, to compute again' : back(run)});
+        held = run;
+      }
+    }
+    for (const call of [...segment.calls].reverse()) {
+      const run = runOf.get(call.index);
+      if (!run) continue;
+      if (held !== run) found.push({run, label: back(run)});
+      held = call.index === run.from ? null : run;
+    }
+  }
+  return found;
+}
+
+/** What a batch of validation gathers. */
+export function predictGatherings({runs}: UnitPlan): Gathering[] {
+  return runs.map((run) => ({run, label: 'parameters, validation'}));
+}
