@@ -22,10 +22,13 @@ export interface AccountOptions {
 /** One layer's part, in bytes. */
 export interface AccountRow {
   layer: string;
+  /** Bytes of its weights. */
   parameters: number;
+  /** Bytes of their gradients. */
   gradients: number;
+  /** Bytes of the optimizer's state for them. */
   optimizer: number;
-  /** What it made and is still alive when the forward ends. */
+  /** Bytes of what it made and is still alive when the forward ends. */
   activations: number;
 }
 

@@ -2,7 +2,7 @@
  * Either side. What an optimizer keeps for each weight and needs while it updates it, found by letting a fresh one of its kind do so.
  */
 import * as tf from '@tensorflow/tfjs';
-import {startMeter} from '../memory';
+import {withMeter, type MemoryMeter} from '../memory';
 import {describeState, slotsOf, stateTensors} from '../model/optimizerState';
 import {updateInTurn} from '../step/update';
 
@@ -24,7 +24,10 @@ function sibling(optimizer: tf.Optimizer): tf.Optimizer {
 }
 
 export function optimizerSizes(optimizer: tf.Optimizer): OptimizerSizes {
-  const meter = startMeter();
+  return withMeter((meter) => sizesOf(optimizer, meter));
+}
+
+function sizesOf(optimizer: tf.Optimizer, meter: MemoryMeter): OptimizerSizes {
   const own = sibling(optimizer);
   const variable = tf.tidy(() => tf.variable(tf.ones([ELEMENTS])));
   const gradient = tf.ones([ELEMENTS]);
@@ -40,6 +43,5 @@ export function optimizerSizes(optimizer: tf.Optimizer): OptimizerSizes {
   } finally {
     own.dispose();
     tf.dispose([variable, gradient]);
-    meter.stop();
   }
 }

@@ -4,7 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
-import {sharesBuffer, startMeter, type MemoryMeter} from '../memory';
+import {sharesBuffer, withMeter, type MemoryMeter} from '../memory';
 import {innerModel} from '../model/inner';
 import {GradientSum} from '../step/gradientSum';
 import {readGraph, type Graph, type LayerCall} from '../step/graph';
@@ -147,8 +147,7 @@ class Prober {
   }
 }
 
-function probeAt(model: tf.LayersModel, graph: Graph, sum: GradientSum, batch: number): Probe {
-  const meter = startMeter();
+function probeAt(meter: MemoryMeter, model: tf.LayersModel, graph: Graph, sum: GradientSum, batch: number): Probe {
   const inputs = inputsOf(model, batch);
   const slots = Slots.ofInputs(graph, inputs);
   // What moves while a layer is applied (batch norm's averages) is put back.
@@ -163,7 +162,6 @@ function probeAt(model: tf.LayersModel, graph: Graph, sum: GradientSum, batch: n
     tf.dispose(inputs);
     fixed.forEach((variable, i) => variable.assign(before[i]));
     tf.dispose(before);
-    meter.stop();
   }
 }
 
@@ -179,5 +177,5 @@ export function probeModel(model: tf.LayersModel): Probed {
   const graph = readGraph(model);
   const trainable = (innerModel(model) as unknown as CompiledModel).collectedTrainableWeights;
   const sum = new GradientSum(trainable.map((weight) => weight.read()), trainable.map((weight) => weight.originalName));
-  return {graph, sum, two: probeAt(model, graph, sum, 2), three: probeAt(model, graph, sum, 3)};
+  return withMeter((meter) => ({graph, sum, two: probeAt(meter, model, graph, sum, 2), three: probeAt(meter, model, graph, sum, 3)}));
 }

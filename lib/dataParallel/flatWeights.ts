@@ -18,7 +18,8 @@ export class FlatWeights {
   private readonly copied: WeightPlace[] = [];
   private readonly release: () => void;
 
-  constructor(places: readonly WeightPlace[], readonly flat: Float32Array) {
+  /** `empty`: the weights have no values yet, and get those of the array. */
+  constructor(places: readonly WeightPlace[], readonly flat: Float32Array, private readonly empty = false) {
     this.release = holdArray(flat, 'parameters');
     for (const place of places) this.adopt(place);
   }
@@ -26,10 +27,10 @@ export class FlatWeights {
   /** The weight moves into the flat array. */
   private adopt(place: WeightPlace): void {
     const {entry: {variable}, start, length} = place;
-    const before = variable.dataSync().slice() as Float32Array;
+    const before = this.empty ? null : (variable.dataSync().slice() as Float32Array);
     const view = new ArrayTensor(this.flat.subarray(start, start + length));
     this.views.push(view);
-    view.values.set(before);
+    if (before) view.values.set(before);
     if (!view.shared) {
       this.copied.push(place);
       return;

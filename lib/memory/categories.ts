@@ -7,8 +7,8 @@
  * keep for their backward, its gradients and the inputs; `gathered`: weights that other ranks own, while they are used; `communication`:
  * buffers on their way; `temporary`: what an update needs while it runs.
  */
-export const CATEGORIES = ['parameters', 'gradients', 'optimizer', 'activations', 'gathered', 'communication', 'temporary'] as const;
-export type Category = (typeof CATEGORIES)[number];
+export type Category = 'parameters' | 'gradients' | 'optimizer' | 'activations' | 'gathered' | 'communication' | 'temporary';
+export const CATEGORIES: readonly Category[] = ['parameters', 'gradients', 'optimizer', 'activations', 'gathered', 'communication', 'temporary'];
 
 /** Bytes a category. */
 export type ByCategory = Record<Category, number>;

@@ -26,8 +26,11 @@ export interface LiveBuffer {
 
 /** One of the largest buffers, with the variable that it holds (a weight, an optimizer's moment), or null. */
 export interface NamedBuffer {
+  /** Its size in bytes. */
   bytes: number;
+  /** Of the tensor that it was made for. */
   shape: readonly number[];
+  /** Its element type, TensorFlow's number of it: 1 is float32. */
   type: number;
   op: string;
   layer: string | null;

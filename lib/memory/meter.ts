@@ -225,3 +225,17 @@ export function sharesBuffer(a: tf.Tensor, b: tf.Tensor): boolean {
   const other = counting?.ledger.get(b.dataId);
   return own !== undefined && other !== undefined && (own === other || (own.view !== null && own.view === other.view));
 }
+
+/** Measures with the meter that runs, its limit lifted meanwhile, or with one of its own. */
+export function withMeter<T>(run: (meter: MemoryMeter) => T): T {
+  const before = running;
+  const meter = before ?? startMeter();
+  const limit = meter.limitBytes;
+  meter.limitBytes = undefined;
+  try {
+    return run(meter);
+  } finally {
+    meter.limitBytes = limit;
+    if (!before) meter.stop();
+  }
+}

@@ -57,6 +57,7 @@ function sentence(refusal: Refusal): string {
     : `${asker(refusal)} asks for ${formatBytes(bytes)} (${shapes}) while ${formatBytes(liveBytes)} are alive`;
   const alive = largest.length === 0 ? '' : ` Largest alive: ${largest.map((buffer) =>
     `${formatBytes(buffer.bytes)} ${shown(buffer.shape, buffer.type)}, ${maker(buffer)}`).join('; ')}.`;
-  return `memoryLimit is ${formatBytes(limitBytes)}. ${asks}: together ${formatBytes(liveBytes + bytes)}, ${formatBytes(liveBytes + bytes - limitBytes)} over the limit.${alive}`
-    + ' To need less: a smaller batchSize, or microBatches (each step in parts, one after another), or a smaller model. The count holds tensors only, not the scratch memory inside a kernel.';
+  const held = Object.entries(refusal.byCategory).filter(([, count]) => count > 0).map(([name, count]) => `${name} ${formatBytes(count)}`);
+  return `memoryLimit is ${formatBytes(limitBytes)}. ${asks}: together ${formatBytes(liveBytes + bytes)}, ${formatBytes(liveBytes + bytes - limitBytes)} over the limit.${held.length > 0 ? ` Alive are ${held.join(', ')}.` : ''}${alive}`
+    + ' To need less: a smaller batchSize, microBatches (each step in parts, one after another), recompute, or a smaller model. The count holds tensors only, not the scratch memory inside a kernel.';
 }

@@ -16,6 +16,7 @@ import {SpanRecorder} from '../trace/spans';
 import {attachRegion, createRegion, type SharedRegion} from '../workers/sharedRegion';
 import type {JobContext} from '../workers/child';
 import {joinTeam, type Teammate} from './teammate';
+import {withAdvice} from './limitAdvice';
 import {makeBatch, sampleWeights, splitBatch, type SampleWeights} from './batches';
 import {checkData, type CheckedData} from './checkData';
 import type {CallbackName, Logs, ModelState, TrainAnswer, TrainAsk, TrainDone, TrainJob, TrainTell} from './jobTypes';
@@ -235,7 +236,7 @@ function disposeModel(model: tf.LayersModel): void {
 export async function trainRank(job: TrainJob, context: JobContext, meter: MemoryMeter, team: Teammate | null): Promise<TrainDone> {
   try {
     const zero = job.team?.zero ?? 0;
-    const model = await rebuildModel(job.model, zero === 3);
+    const model = await rebuildModel(job.model, zero > 0);
     try {
       // A strategy that divides the model loads it piece by piece.
       if (zero === 0) await firstWeights(job, model, team);
@@ -250,6 +251,8 @@ export async function trainRank(job: TrainJob, context: JobContext, meter: Memor
           return await run.finish(meter);
         }),
       );
+    } catch (error) {
+      throw team ? error : withAdvice(error, model, job.options);
     } finally {
       disposeModel(model);
     }

@@ -3,6 +3,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {withStepContext, type StepContext} from '../base/stepContext';
+import {tagMemory} from '../memory';
 import type {Graph, LayerCall, Slot} from './graph';
 import type {GradientSum} from './gradientSum';
 import {runHooks, type HalfForward, type HalvesOf, type StepHooks} from './hooks';
@@ -47,6 +48,19 @@ function drop(piece: Taped | Deferred): void {
   if ('segment' in piece) tf.dispose(piece.kept.flatMap(({tensor, mask}) => (mask ? [tensor, mask] : [tensor])));
   else if ('backward' in piece.back) piece.back.discard();
   else discard(piece.back);
+}
+
+const fixed = new WeakMap<tf.layers.Layer, tf.Variable[]>();
+
+/** A layer's weights that are not trained. */
+function fixedWeights(layer: tf.layers.Layer): tf.Variable[] {
+  let variables = fixed.get(layer);
+  if (!variables) {
+    const {nonTrainableWeights} = layer as unknown as {nonTrainableWeights: Array<{read(): tf.Variable}>};
+    variables = [...new Set(nonTrainableWeights.map((weight) => weight.read()))];
+    fixed.set(layer, variables);
+  }
+  return variables;
 }
 
 /** What a call is given, and whether a gradient flows back through it. */
@@ -104,6 +118,8 @@ export async function walkForward(walk: Walk, inputs: tf.Tensor[], context: Step
           const half = await forwardUntaped(walk, call, slots, context);
           if (half) deferred.halves.set(call.index, half);
         } else pieces.push(await forwardTaped(walk, call, slots, context));
+        // Batch norm's averages are new tensors now.
+        for (const variable of fixedWeights(call.layer)) tagMemory(variable, 'parameters');
         await runHooks(walk.hooks, 'afterForward', call, call.outputs.map((slot) => slots.tensors[slot]!));
         slots.freeAfter(call);
       }
@@ -116,13 +132,10 @@ export async function walkForward(walk: Walk, inputs: tf.Tensor[], context: Step
   }
 }
 
-interface Restorable {
-  nonTrainableWeights: Array<{read(): tf.Variable}>;
-}
 
 /** A layer moves its averages once a step: what it does to weights that are not trained, when it is computed again, is undone. */
 async function keepingWeights<T>({layer}: LayerCall, run: () => Promise<T>): Promise<T> {
-  const variables = [...new Set((layer as unknown as Restorable).nonTrainableWeights.map((weight) => weight.read()))];
+  const variables = fixedWeights(layer);
   const before = variables.map((variable) => tf.clone(variable));
   try {
     return await run();

@@ -27,8 +27,8 @@ function takePart(values: Float32Array, place: UnitPlace, start: number, end: nu
 export class Exchange {
   private readonly placeOf = new Map<tf.Variable, {unit: Unit; place: UnitPlace}>();
 
-  /** `whole`: every rank holds all weights (stages 1 and 2). */
-  constructor(private readonly comm: Communicator, private readonly model: tf.LayersModel, private readonly description: ModelDescription, units: Unit[], private readonly shards: Shards, private readonly whole: boolean) {
+  /** `whole`: where every rank holds all weights (stages 1 and 2), a weight's place among them. */
+  constructor(private readonly comm: Communicator, private readonly model: tf.LayersModel, private readonly description: ModelDescription, units: Unit[], private readonly shards: Shards, private readonly whole: ((unit: Unit, place: UnitPlace) => Float32Array) | null) {
     for (const unit of units) for (const place of unit.places) this.placeOf.set(place.entry.variable, {unit, place});
   }
 
@@ -52,8 +52,9 @@ export class Exchange {
         const found = this.placeOf.get(variable);
         if (found) {
           const shard = this.shards.all[found.unit.index];
-          takePart(new Float32Array(buffer), found.place, shard.start, shard.end, shard.weights);
-          if (!this.whole) continue;
+          if (this.whole) this.whole(found.unit, found.place).set(new Float32Array(buffer));
+          else takePart(new Float32Array(buffer), found.place, shard.start, shard.end, shard.weights);
+          continue;
         }
         const {dtype, shape} = weights[i];
         const size = shape.reduce((product, length) => product * length, 1);
@@ -104,7 +105,7 @@ export class Exchange {
       ...state,
       lists: state.lists.map(({field, names}) => ({
         field,
-        names: entries.map(({variable}) => `${variable.name}/${names[0].slice(names[0].lastIndexOf('/') + 1)}`),
+        names: entries.map(({name}) => `${name}/${names[0].slice(names[0].lastIndexOf('/') + 1)}`),
         shapes: entries.map(({variable}) => variable.shape),
       })),
     };

@@ -83,9 +83,12 @@ export class Zero implements RankStrategy {
     });
     await this.openArrays(at);
     const {model, description, withSource} = this.options;
-    this.exchange = new Exchange(this.comm, model, description, this.plan.units, this.shards, this.stage < 3);
+    const {flat} = this;
+    const startOf = ({index}: Unit, place: UnitPlace) => this.flatStarts[index] + place.start;
+    if (flat) this.weights = new FlatWeights(this.plan.units.flatMap((unit) => unit.places.map((place) => ({...place, start: startOf(unit, place)}))), flat, true);
+    this.exchange = new Exchange(this.comm, model, description, this.plan.units, this.shards, flat && ((unit, place) => flat.subarray(startOf(unit, place), startOf(unit, place) + place.length)));
     await withSource((source) => this.exchange.load(source));
-    if (this.stage < 3) this.weights = new FlatWeights(this.plan.units.flatMap(({places, index}) => places.map((place) => ({...place, start: this.flatStarts[index] + place.start}))), this.flat!);
+    this.weights?.refresh();
   }
 
   private flat: Float32Array | null = null;

@@ -1,5 +1,7 @@
 import {describe, expect, it} from 'vitest';
 import {tf} from '#lib/devices/index.js';
+import type {ManyHandsError} from '#lib/base/errors.js';
+import type {TrainOptions} from '#lib/run/options.js';
 import {train} from '#lib/train.js';
 
 describe('memoryLimit in train', () => {
@@ -20,6 +22,31 @@ describe('memoryLimit in train', () => {
     const {memory} = await train(model, data, {...options, microBatches: 10});
     expect(memory[0].peakBytes).toBeLessThanOrEqual(3e6);
     expect(memory[0].peakBytes).toBeGreaterThan(4 * (100 * 500 + 500 + 500 + 1));
+  });
+
+  it('shows the account of the step and what would fit, and each of its words is true', async () => {
+    const run = (options: TrainOptions) => train(made(), data, {batchSize: 1000, memoryLimit: '3MB', verbose: 0, seed: 1, threads: 1, ...options});
+    const error = (await run({}).catch((thrown: unknown) => thrown)) as ManyHandsError;
+    expect(error.message).toMatch(/Alive are parameters 20[\d.]+ kB, activations/);
+    expect(error.message).toMatch(/The account of a step with batchSize 1000: [\d.]+ MB at its peak, in the (backward|forward) of 'wide' \(parameters 20\d kB, .*activations [\d.]+ MB/);
+    const batchSize = Number(/What would fit: batchSize: (\d+);/.exec(error.message)![1]);
+    const microBatches = Number(/microBatches: (\d+)/.exec(error.message)![1]);
+    await run({batchSize});
+    await run({microBatches});
+    await expect(run({batchSize: Math.ceil(1.1 * batchSize)})).rejects.toThrow(/memoryLimit/);
+    await expect(run({microBatches: microBatches / 2})).rejects.toThrow(/memoryLimit/);
+    await expect(run({memoryLimit: '250kB'})).rejects.toThrow(/memoryLimit/);
+  });
+
+  it('says what held how much at the peak, and where that was', async () => {
+    const {memory: [{peakBytes, byCategory, stateBytes, at, largest, processBytes}]} = await train(made(), data, {batchSize: 200, verbose: 0, seed: 1, threads: 1});
+    expect(Object.values(byCategory!).reduce((sum, bytes) => sum + bytes, 0)).toBe(peakBytes);
+    expect(byCategory!.parameters).toBe(4 * (100 * 500 + 500 + 500 + 1));
+    expect(stateBytes).toBe(2 * byCategory!.parameters);
+    expect(at).toMatchObject({step: 0, layer: expect.any(String) as string});
+    expect(largest[0].bytes).toBeGreaterThanOrEqual(largest[1].bytes);
+    expect(largest.some(({category}) => category === 'activations')).toBe(true);
+    expect(processBytes).toBeGreaterThan(peakBytes);
   });
 
   it('refuses a limit that is no size before a worker starts', async () => {

@@ -13,16 +13,15 @@ afterAll(closeWorkers);
 const NORMS = SHAPE_CASES.find((one) => one.name.startsWith('batch norm'))!;
 
 describe('recompute', () => {
-  for (const one of [...COURSE_CASES, ...SHAPE_CASES]) {
-    it(`of every layer and of every block: ${one.name}, to the bit`, async () => {
+  for (const [i, one] of [...COURSE_CASES, ...SHAPE_CASES].entries()) {
+    it(`of every ${i % 2 ? 'block' : 'layer'}: ${one.name}, to the bit`, async () => {
       const graph = readGraph(one.model(tf.train.sgd(0.01)));
       const reference = await runTrain(one, one.model(tf.train.momentum(0.01, 0.9)), 1);
-      for (const recompute of [graph.calls.map(({name}) => name), [...new Set(graph.calls.map(({block}) => block))]]) {
-        const actual = await runTrain(one, one.model(tf.train.momentum(0.01, 0.9)), 1, {recompute});
-        expect(actual.losses).toEqual(reference.losses);
-        expect(actual.weights).toEqual(reference.weights);
-        expect(actual.logs).toEqual(reference.logs);
-      }
+      const recompute = i % 2 ? [...new Set(graph.calls.map(({block}) => block))] : graph.calls.map(({name}) => name);
+      const actual = await runTrain(one, one.model(tf.train.momentum(0.01, 0.9)), 1, {recompute});
+      expect(actual.losses).toEqual(reference.losses);
+      expect(actual.weights).toEqual(reference.weights);
+      expect(actual.logs).toEqual(reference.logs);
     });
   }
 
