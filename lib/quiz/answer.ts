@@ -1,30 +1,30 @@
 /**
- * Caller side. `answer('which-split', 'A')`: the cell that a learner completes.
+ * Caller side. `answer('which-split', 'A')`, `answer('adam-bytes', 12, 'GB')`: the cell that a learner completes.
  */
 import {messageOf, shown} from '../base/errors';
 import {showHtml} from '../notebook/display';
 import {courseBank, type Bank, type Question} from './bank';
 import {answerCard, card, type Card} from './card';
-import {judgeChoice} from './judge';
+import {judge} from './judge';
 import {nearest} from './nearest';
 import {keep} from './store';
 
 /**
- * Judges the letter given to a choice question and shows the outcome: right or wrong with the worked steps (practice), or "recorded: B"
+ * Judges the letter given to a choice question, or the number (in `unit`) given to a numeric one, and shows the outcome: right or wrong with the worked steps (practice), or "recorded: B"
  * (assessed). The last answer is kept in `answers/<id>.json`, for the learner. Never throws: whatever is wrong is said in a sentence.
  */
-export function answer(id: string, value?: unknown): void {
-  show(() => outcome(courseBank(), id, value));
+export function answer(id: string, value?: unknown, unit?: unknown): void {
+  show(() => outcome(courseBank(), id, value, unit));
 }
 
 /** The card for an answer; also records the answer. */
-export function outcome(bank: Bank, id: unknown, value: unknown): Card {
+export function outcome(bank: Bank, id: unknown, value: unknown, unit?: unknown): Card {
   const found = findQuestion(bank, id, 'answer');
   if (!('kind' in found)) return found;
-  if (found.kind !== 'choice') {
+  if (found.kind === 'code') {
     return card('!', `"${found.id}" is answered with code: write check('${found.id}', ${found.functionName}) with the function that you wrote.`);
   }
-  const judged = judgeChoice(found, value);
+  const judged = judge(found, value, unit);
   if (judged.answer !== null) keep(found.id, {answer: judged.answer});
   return answerCard(found, judged);
 }

@@ -53,7 +53,26 @@ export interface CodeQuestion extends QuestionBase {
   reference: string;
 }
 
-export type Question = ChoiceQuestion | CodeQuestion;
+/** A well-known wrong number, in the question's unit, and what leads to it. */
+export interface WrongTurn {
+  value: number;
+  mistake: string;
+}
+
+export interface NumericQuestion extends QuestionBase {
+  kind: 'numeric';
+  value: number;
+  /** '' for a plain number. */
+  unit: string;
+  /** A share of the value where it is `relative`, else in the unit. */
+  tolerance: number;
+  relative: boolean;
+  wrongTurns: WrongTurn[];
+}
+
+/** Questions that `answer` answers, and the grader grades. */
+export type AnsweredQuestion = ChoiceQuestion | NumericQuestion;
+export type Question = AnsweredQuestion | CodeQuestion;
 
 /** Something wrong in a bank file; `line` counts from 1. */
 export interface BankProblem {

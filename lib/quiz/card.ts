@@ -52,16 +52,16 @@ export function solutionParts(question: QuestionBase, folded: boolean): CardPart
   ];
 }
 
-/** The card of a judged answer to a choice question. */
+/** The card of a judged answer. */
 export function answerCard(question: QuestionBase, judged: Judgement): Card {
-  const {status, answer, option, message} = judged;
+  const {status, answer, mistake, message} = judged;
   if (status === 'unanswered') return card('○', message);
   if (status === 'unreadable') return card('!', `${message} Nothing was recorded.`);
   if (question.mode === 'assessed') return card('○', `recorded: ${answer}`);
   if (status === 'right') return card('✓', `Right: ${answer}.`, solutionParts(question, false));
   return card('✗', `Not right: ${answer}.`, [
     // The text of the option was on the page already; what the learner lacks is the mistake behind it.
-    {label: 'The mistake behind it', body: option?.mistake ?? ''},
+    ...(mistake === null ? [] : [{label: 'The mistake behind it', body: mistake}]),
     {label: 'Read again', body: question.readAgain},
     ...solutionParts(question, true),
   ]);

@@ -3,6 +3,7 @@
  */
 import {shown} from '../base/errors';
 import type {ChoiceQuestion, CodeQuestion, Option, Question, QuestionBase} from './bank';
+import {readNumeric} from './readNumeric';
 import type {Item, Section} from './sections';
 
 /** Says what is wrong in which line of the bank. */
@@ -24,6 +25,7 @@ interface Kind {
 
 export const kinds: Readonly<Record<string, Kind | undefined>> = Object.assign(Object.create(null) as Record<string, Kind>, {
   choice: {sections: ['Options'], settings: [], read: readChoice},
+  numeric: {sections: ['Wrong turns'], settings: ['value', 'unit', 'tolerance'], read: readNumeric},
   code: {sections: ['Tests', 'Reference'], settings: ['function'], read: readCode},
 });
 

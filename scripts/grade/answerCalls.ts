@@ -4,7 +4,7 @@
 import ts from 'typescript';
 
 /** One call of `answer` with an id that can be read. */
-export type AnswerCall = {id: string} & ({value: unknown; unreadable: null} | {unreadable: string});
+export type AnswerCall = {id: string} & ({value: unknown; unit?: unknown; unreadable: null} | {unreadable: string});
 
 export interface CellCalls {
   calls: AnswerCall[];
@@ -43,7 +43,7 @@ function isAnswer(callee: ts.Expression): boolean {
 }
 
 function readCall(call: ts.CallExpression, found: CellCalls): void {
-  const [first, second] = call.arguments;
+  const [first, second, third] = call.arguments;
   const id = first ? literal(first) : null;
   if (!id || typeof id.value !== 'string') {
     found.withoutId++;
@@ -54,8 +54,9 @@ function readCall(call: ts.CallExpression, found: CellCalls): void {
   else if (call.arguments.length > 3) found.calls.push({id: id.value, unreadable: `the call has ${call.arguments.length} values`});
   else if (!second) found.calls.push({id: id.value, value: undefined, unreadable: null});
   else {
-    const value = literal(second);
-    found.calls.push(value ? {id: id.value, value: value.value, unreadable: null} : {id: id.value, unreadable: whyNot(second)});
+    const [value, unit] = [literal(second), third ? literal(third) : {value: undefined}];
+    if (value && unit) found.calls.push({id: id.value, value: value.value, ...(third ? {unit: unit.value} : {}), unreadable: null});
+    else found.calls.push({id: id.value, unreadable: whyNot(value ? third! : second)});
   }
 }
 
@@ -63,7 +64,7 @@ function whyNot(node: ts.Expression): string {
   const written = unwrapped(node);
   const shownText = written.getText().replace(/\s+/g, ' ').slice(0, 40);
   if (ts.isIdentifier(written) && /^[A-Za-z]$/.test(written.text)) return `the letter ${written.text} stands without quotes; write '${written.text}'`;
-  return `the answer is written as ${shownText}, which only running it would tell; write the letter itself between quotes`;
+  return `the answer is written as ${shownText}, which only running it would tell; write the letter itself between quotes, or the number itself`;
 }
 
 /** What a call stands in that may run it never or many times; null where it simply runs with its cell. */

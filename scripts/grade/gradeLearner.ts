@@ -2,9 +2,9 @@
  * Caller side. All that one learner handed in, graded: each question once, in the notebook where it counts.
  */
 import {messageOf} from '../../lib/base/errors';
-import {inReadingOrder, type Bank, type ChoiceQuestion, type Question} from '../../lib/quiz/bank';
+import {inReadingOrder, type Bank, type AnsweredQuestion, type Question} from '../../lib/quiz/bank';
 import {nearest} from '../../lib/quiz/nearest';
-import {gradeChoice, type Outcome, type ReadFile} from './gradeQuestion';
+import {gradeQuestion, type Outcome, type ReadFile} from './gradeQuestion';
 import {identify, readCells} from './identify';
 import {readNotebook} from './notebookFile';
 import type {LearnerResult, Problem} from './results';
@@ -14,8 +14,8 @@ import type {Submission} from './submissions';
 const practiceNotebook = '14-practice';
 
 /** Questions that this grader gives points for; code is checked in the notebook and counts nothing here. */
-export function isGraded(question: Question): question is ChoiceQuestion {
-  return question.kind === 'choice';
+export function isGraded(question: Question): question is AnsweredQuestion {
+  return question.kind !== 'code';
 }
 
 /** Grades a submission. Whatever is wrong with a file is a problem of its learner, never an error. */
@@ -65,21 +65,21 @@ function inCountingOrder(one: string, other: string): number {
 }
 
 /** The graded questions of these notebooks, in the bank's order within the notebooks' reading order, each once. */
-export function questionsIn(bank: Bank, notebooks: readonly string[]): ChoiceQuestion[] {
+export function questionsIn(bank: Bank, notebooks: readonly string[]): AnsweredQuestion[] {
   const inOrder = [...notebooks].sort(inReadingOrder);
   return [...new Set(inOrder.flatMap((notebook) => bank.in(notebook)))].filter(isGraded);
 }
 
 /** Grades a question where it counts, and compares what its other places say. */
-function gradeInPlaces(question: ChoiceQuestion, places: readonly string[], byNotebook: ReadonlyMap<string, ReadFile[]>): Outcome {
+function gradeInPlaces(question: AnsweredQuestion, places: readonly string[], byNotebook: ReadonlyMap<string, ReadFile[]>): Outcome {
   const own = places.filter((place) => question.notebooks.includes(place));
   const counts = own.at(-1)!;
-  const outcome = gradeChoice(question, byNotebook.get(counts)!);
+  const outcome = gradeQuestion(question, byNotebook.get(counts)!);
   const problems = [...outcome.problems];
   for (const place of places) {
     if (place === counts) continue;
     const files = byNotebook.get(place)!;
-    const other = gradeChoice(question, files).result;
+    const other = gradeQuestion(question, files).result;
     if (other.answer === null || other.answer === outcome.result.answer) continue;
     const here = outcome.result.answer === null ? `is ${outcome.result.status} in ${counts}` : `is ${outcome.result.answer} in ${counts}`;
     problems.push({code: 'contradiction', file: files[0]!.file, cell: null, message: `'${question.id}' ${here}, where it counts, and ${other.answer} in ${place}`});

@@ -1,8 +1,8 @@
 /**
  * Caller side. One question in one notebook of one learner: what was answered, and what is odd about it.
  */
-import type {ChoiceQuestion} from '../../lib/quiz/bank';
-import {judgeChoice, type Judgement} from '../../lib/quiz/judge';
+import type {AnsweredQuestion} from '../../lib/quiz/bank';
+import {judge, type Judgement} from '../../lib/quiz/judge';
 import type {ReadCell} from './identify';
 import type {Problem, QuestionResult, Status} from './results';
 
@@ -27,8 +27,8 @@ interface Sighting {
   unreadable: string | null;
 }
 
-/** Grades a choice question in the files that are the same notebook. */
-export function gradeChoice(question: ChoiceQuestion, files: readonly ReadFile[]): Outcome {
+/** Grades a question in the files that are the same notebook. */
+export function gradeQuestion(question: AnsweredQuestion, files: readonly ReadFile[]): Outcome {
   const seen = files.map((file) => sightings(question, file));
   const all = seen.flat();
   const done = (status: Status, points: number, answer: string | null, message: string, problems: Problem[] = []): Outcome => ({
@@ -60,13 +60,13 @@ export function gradeChoice(question: ChoiceQuestion, files: readonly ReadFile[]
 }
 
 /** The question's calls in one file, in the order of the cells. */
-function sightings(question: ChoiceQuestion, {file, cells}: ReadFile): Sighting[] {
+function sightings(question: AnsweredQuestion, {file, cells}: ReadFile): Sighting[] {
   return cells.flatMap((cell) =>
     cell.calls.filter(({id}) => id === question.id).map((call): Sighting => {
       const at = {file, cell: cell.number};
       if (cell.syntaxError !== null) return {...at, judged: null, raw: null, unreadable: `the cell is no TypeScript (${cell.syntaxError})`};
       if (call.unreadable !== null) return {...at, judged: null, raw: null, unreadable: call.unreadable};
-      return {...at, judged: judgeChoice(question, call.value), raw: rawText(call.value), unreadable: null};
+      return {...at, judged: judge(question, call.value, call.unit), raw: rawText(call.value), unreadable: null};
     }),
   );
 }
@@ -77,7 +77,7 @@ function rawText(value: unknown): string | null {
 }
 
 /** No call of the question anywhere: its cell was edited, or it is gone. */
-function lost(question: ChoiceQuestion, files: readonly ReadFile[], done: (status: Status, points: number, answer: null, message: string, problems: Problem[]) => Outcome): Outcome {
+function lost(question: AnsweredQuestion, files: readonly ReadFile[], done: (status: Status, points: number, answer: null, message: string, problems: Problem[]) => Outcome): Outcome {
   for (const {file, cells} of files) {
     const cell = cells.find(({answer}) => answer === question.id);
     if (!cell) continue;

@@ -3,7 +3,8 @@
  */
 import {escapeHtml} from '../../lib/notebook/html';
 import {renderMarkdown} from '../../lib/notebook/markdown';
-import type {Bank, ChoiceQuestion} from '../../lib/quiz/bank';
+import type {Bank, AnsweredQuestion} from '../../lib/quiz/bank';
+import {judge} from '../../lib/quiz/judge';
 import {problemLine, type LearnerResult, type QuestionResult, type Status} from './results';
 
 const words: Record<Status, string> = {
@@ -40,7 +41,7 @@ function html(markdown: string): string {
 export function feedbackPage(bank: Bank, {learner, score, max, questions, problems}: LearnerResult): string {
   const cards = questions.map((result) => {
     const question = bank.find(result.id);
-    return question?.kind === 'choice' ? section(question, result) : '';
+    return question && question.kind !== 'code' ? section(question, result) : '';
   });
   const list = problems.map((problem) => `<li>${escapeHtml(problemLine(problem))}</li>`).join('\n');
   return `<!doctype html>
@@ -61,10 +62,10 @@ ${problems.length > 0 ? `<h2>To look at</h2>\n<ul>\n${list}\n</ul>\n` : ''}${car
 `;
 }
 
-function section(question: ChoiceQuestion, result: QuestionResult): string {
+function section(question: AnsweredQuestion, result: QuestionResult): string {
   const kind = result.status === 'right' || result.status === 'wrong' ? result.status : 'other';
   const given = result.answer === null ? '' : `: ${result.answer}`;
-  const options = question.options.map(({letter, text}) => {
+  const options = (question.kind === 'choice' ? question.options : []).map(({letter, text}) => {
     const chosen = letter === result.answer ? ' <em>(this answer)</em>' : '';
     return `<li><strong>${letter}.</strong> ${html(text)}${chosen}</li>`;
   });
@@ -72,17 +73,21 @@ function section(question: ChoiceQuestion, result: QuestionResult): string {
   return `<section class="${kind}">
 <h2>${escapeHtml(question.title)}</h2>
 <p class="status">${escapeHtml(`${words[result.status]}${given}`)} (${result.points} of ${result.max})</p>
-${note}${html(question.stem)}<ol class="options">
-${options.join('\n')}
-</ol>
-${advice(question, result)}</section>`;
+${note}${html(question.stem)}${options.length > 0 ? `<ol class="options">\n${options.join('\n')}\n</ol>\n` : ''}${advice(question, result)}</section>`;
+}
+
+/** The mistake behind a letter, or behind a number as `withUnit` writes it. */
+function mistakeBehind(question: AnsweredQuestion, answer: string): string | null {
+  if (question.kind === 'choice') return judge(question, answer).mistake;
+  const [number = '', ...unit] = answer.split(' ');
+  return judge(question, Number(number.replace(/,/g, '')), unit.join(' ')).mistake;
 }
 
 /** What to take from it. The page of an assessed question keeps the key to itself: others may still answer it. */
-function advice(question: ChoiceQuestion, result: QuestionResult): string {
-  const chosen = question.options.find(({letter}) => letter === result.answer);
-  const invalid = result.status === 'wrong' && !chosen ? `<p>${escapeHtml(result.message)}</p>\n` : '';
-  const mistake = chosen?.mistake ? `<h3>The mistake behind it</h3>\n${html(chosen.mistake)}` : '';
+function advice(question: AnsweredQuestion, result: QuestionResult): string {
+  const behind = result.answer === null || result.status !== 'wrong' ? null : mistakeBehind(question, result.answer);
+  const invalid = result.status === 'wrong' && result.answer === null ? `<p>${escapeHtml(result.message)}</p>\n` : '';
+  const mistake = behind ? `<h3>The mistake behind it</h3>\n${html(behind)}` : '';
   const again = result.points < result.max ? `<h3>Read again</h3>\n${html(question.readAgain)}` : '';
   if (question.mode === 'assessed') return `${invalid}${again}`;
   const steps = question.solution.map((step, at) => `${at + 1}. ${step.replace(/\n/g, '\n   ')}`).join('\n');

@@ -81,11 +81,17 @@ function placing(question: Question, {file, stored}: CourseNotebook): string[] {
 }
 
 /** A stored answer cell must wait for its learner: a blank call for a choice, a call of check for code. */
-function answerCellProblem({id, kind}: Question, cell: StoredCell): string | null {
+function answerCellProblem(question: Question, cell: StoredCell): string | null {
   if (cell.type !== 'code') return null;
+  const {id, kind} = question;
   if (kind === 'code') return cell.source.includes(`check('${id}'`) ? null : `the answer cell of '${id}' does not call check('${id}', ...)`;
   const {calls} = answerCalls(cell.source);
   const [call] = calls;
-  const blank = calls.length === 1 && call!.id === id && call!.unreadable === null && call!.value === '';
-  return blank ? null : `the answer cell of '${id}' should be answer('${id}', ''), left for the learner`;
+  const own = calls.length === 1 && call!.id === id && call!.unreadable === null ? call! : null;
+  if (kind === 'numeric') {
+    const wanted = `answer('${id}', null${question.unit === '' ? '' : `, '${question.unit}'`})`;
+    const waits = own && own.value === null && (own.unit ?? '') === question.unit;
+    return waits ? null : `the answer cell of '${id}' should be ${wanted}, left for the learner`;
+  }
+  return own && own.value === '' ? null : `the answer cell of '${id}' should be answer('${id}', ''), left for the learner`;
 }

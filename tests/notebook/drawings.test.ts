@@ -1,5 +1,6 @@
 import {describe, expect, it} from 'vitest';
 import {algorithmDrawing} from '#lib/notebook/drawings/algorithm.js';
+import {shardDrawing} from '#lib/notebook/drawings/shards.js';
 import {collectiveDrawing} from '#lib/notebook/drawings/collective.js';
 import {Drawing} from '#lib/notebook/drawing.js';
 import {courseMapDrawing} from '#lib/notebook/drawings/courseMap.js';
@@ -14,7 +15,7 @@ import {elements, imageOf} from './xml';
 const map = courseMapDrawing([{name: 'Start', stops: [{id: '00', title: 'Many & hands'}, {id: '01', title: 'One machine', ready: false}]}], '00');
 const drawings: Record<string, View> = {
   puzzle: puzzleDrawing(), 'puzzle with eight hands': puzzleDrawing(8), dataParallel: dataParallelDrawing(), modelParallel: modelParallelDrawing(), oneMachine: oneMachineDrawing(), map,
-  'all-gather': collectiveDrawing('allGather'), 'all-to-all': collectiveDrawing('allToAll'), ring: algorithmDrawing('allReduce', 'ring'), 'a tree of five': algorithmDrawing('broadcast', 'tree', 5),
+  'all-gather': collectiveDrawing('allGather'), 'all-to-all': collectiveDrawing('allToAll'), 'shards of stage 2': shardDrawing(2), ring: algorithmDrawing('allReduce', 'ring'), 'a tree of five': algorithmDrawing('broadcast', 'tree', 5),
 };
 
 describe.each(Object.entries(drawings))('%s', (_, view) => {

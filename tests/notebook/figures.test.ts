@@ -4,6 +4,7 @@ import {figurePage} from '#lib/notebook/figureFile.js';
 import {barsFigure} from '#lib/notebook/figures/bars.js';
 import {growthFigure} from '#lib/notebook/figures/growth.js';
 import {lossFigure} from '#lib/notebook/figures/loss.js';
+import {memoryFigure} from '#lib/notebook/figures/memory.js';
 import {timelineFigure} from '#lib/notebook/figures/timeline.js';
 import {timeSpentFigure} from '#lib/notebook/figures/timeSpent.js';
 import {contrast, kindStyles, rankStyle} from '#lib/notebook/palette.js';
@@ -19,8 +20,9 @@ const growth = growthFigure({
   series: [{name: 'one device', points: [10, 100, 1000].map((x) => ({x, values: [3, 1, 2, 2.5, 1.5].map((value) => value * x)})), extrapolate: {to: [1e6]}}],
 });
 const bars = barsFigure({title: 'Speed', y: 'speed', unit: 'samples/s', bars: [{name: 'one', values: [3, 1, 2]}, {name: '2', values: 5}]});
+const memory = memoryFigure({title: 'Memory', limit: 5e6, bars: [{name: 'a', byCategory: {parameters: 1e6, activations: 3e6}}, {name: 'b', byCategory: {parameters: 2e6, optimizer: 4e6}}]});
 const figures: Record<string, Figure> = {
-  loss: lossFigure(run), losses: lossFigure({a: run, b: {history: {loss: [1, 2]}}}), timeSpent: timeSpentFigure({spans}), growth, bars, timeline: timelineFigure({spans}),
+  loss: lossFigure(run), losses: lossFigure({a: run, b: {history: {loss: [1, 2]}}}), timeSpent: timeSpentFigure({spans}), growth, bars, memory, timeline: timelineFigure({spans}),
 };
 type Trace = Record<string, unknown> & {name?: string; marker?: Record<string, unknown>; line?: Record<string, unknown>; x: unknown[]; y: unknown[]};
 const traces = (figure: Figure): Trace[] => figure.plotly.data as unknown as Trace[];

@@ -145,7 +145,7 @@ describe('judgeChoice', () => {
     for (const id of ['which-split', 'puzzle', 'steps-in-an-epoch']) {
       for (const option of question(id).options) {
         const judged = judgeChoice(question(id), option.letter.toLowerCase());
-        expect(judged).toMatchObject({answer: option.letter, option, status: option.right ? 'right' : 'wrong'});
+        expect(judged).toMatchObject({answer: option.letter, mistake: option.mistake, status: option.right ? 'right' : 'wrong'});
       }
     }
   });

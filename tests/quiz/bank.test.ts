@@ -92,7 +92,7 @@ describe('a bank', () => {
     ['no options', /### Options[^#]*/, '', '## first-one', /has no options/],
     ['one option', /- \[x\] B[^#]*/, '\n', '### Options', /has 1 option;/],
     ['an option that is none', '- [x] B. That', '- [x] That', '- [x] That', /is no option/],
-    ['an unknown kind', 'kind: choice', 'kind: numeric', '- kind: numeric', /unknown kind "numeric" .*'choice' or 'code'/],
+    ['an unknown kind', 'kind: choice', 'kind: essay', '- kind: essay', /unknown kind "essay" .*'choice', 'numeric' or 'code'/],
     ['a kind of a name that every object has', 'kind: choice', 'kind: constructor', '- kind: constructor', /unknown kind/],
     ['no kind', '- kind: choice\n', '', '## first-one', /has no kind/],
     ['an unknown mode', 'mode: practice', 'mode: exam', '- mode: exam', /unknown mode "exam"/],
