@@ -11,6 +11,8 @@ import {createSharedGroup, type SharedGroup} from '../collectives/sharedMemory';
 import {describeModel} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import {modelBytes, writeModel} from '../model/weights';
+import {readGraph} from '../step/graph';
+import {segmentsOf} from '../step/segments';
 import {WorkerGroup, type GroupHandlers} from '../workers/group';
 import {createRegion, type SharedRegion} from '../workers/sharedRegion';
 import {checkData} from './checkData';
@@ -132,6 +134,8 @@ function lateWords({rank, times}: Straggler): string {
 export async function launch(model: tf.LayersModel, data: Data, how: Launch): Promise<TrainResult> {
   const {checked, devices} = how;
   const description = await describeModel(model, checked.modules);
+  // A wrong name is told before a worker starts.
+  segmentsOf(readGraph(model), checked.recompute);
   const busy = model as unknown as {isTraining: boolean};
   if (busy.isTraining) throw new ManyHandsError('BAD_MODEL', 'this model is being trained already: await that run first.');
   busy.isTraining = true;
