@@ -159,7 +159,7 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
       await workers.release();
     }
     const result = makeResult(run, description, done, how.plan);
-    if (result.straggler) emitRun({type: 'output', run: run.id, rank: result.straggler.rank, stream: 'stderr', text: lateWords(result.straggler)});
+    if (result.straggler && checked.verbose > 0) emitRun({type: 'output', run: run.id, rank: result.straggler.rank, stream: 'stderr', text: lateWords(result.straggler)});
     run.end(started, undefined, summaries(result));
     if (checked.record) writeRecord(checked.record, result.record);
     return result;
