@@ -28,6 +28,8 @@ export interface LaneReport {
 export interface Lane {
   /** Orders are carried out one after another, in the same sequence on every rank. Returns how many were given so far. */
   start(order: number, step: number): number;
+  /** Whether the first `count` orders are done. */
+  isDone(count: number): boolean;
   /** Until the first `count` orders are done; all of them without it. Throws what the collective threw. */
   wait(count?: number): Promise<void>;
   /** What was done since the lane was made; the lane is closed. */
@@ -98,6 +100,10 @@ export class ThreadLane implements Lane {
     return count + 1;
   }
 
+  isDone(count: number): boolean {
+    return Atomics.load(this.control, CONTROL.finished) >= count;
+  }
+
   async wait(count = Atomics.load(this.control, CONTROL.started)): Promise<void> {
     for (;;) {
       const finished = Atomics.load(this.control, CONTROL.finished);
@@ -149,6 +155,10 @@ export class DirectLane implements Lane {
     // Only the latest are waited for.
     delete this.done[this.started - RING];
     return this.started;
+  }
+
+  isDone(): boolean {
+    return false;
   }
 
   async wait(count = this.started): Promise<void> {

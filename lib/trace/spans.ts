@@ -50,6 +50,15 @@ export class SpanRecorder {
     this.open = {kind, name, start: machineMs(), cpu: cpuSeconds()};
   }
 
+  /** A span inside the one that is open, which goes on after it. */
+  async inside(kind: SpanKind, name: string, run: () => Promise<void>): Promise<void> {
+    const around = this.open;
+    this.begin(kind, name);
+    await run();
+    if (around) this.begin(around.kind, around.name);
+    else this.end();
+  }
+
   end(): void {
     if (!this.open) return;
     const {kind, name, start, cpu} = this.open;

@@ -11,6 +11,7 @@ import {holdArray, sharesBuffer, withMemoryFor} from '../memory';
 import {park} from '../model/park';
 import type {LayerCall} from '../step/graph';
 import type {Tape, TapeNode} from '../step/tape';
+import type {SpanRecorder} from '../trace/spans';
 import type {Gathering, Run, Unit, UnitPlan} from './units';
 
 /** A weight that a tape had saved: it is put back before the backward. */
@@ -33,7 +34,7 @@ export class Gatherer {
   private readonly tapes = new Map<number, Tape>();
   private readonly stripped = new Map<Run, Stripped[]>();
 
-  constructor(private readonly plan: UnitPlan, buffers: Float32Array[], private readonly lane: Lane, private readonly waiting: (on: boolean) => void) {
+  constructor(private readonly plan: UnitPlan, buffers: Float32Array[], private readonly lane: Lane, private readonly recorder: SpanRecorder | null) {
     this.releases = buffers.map((buffer) => holdArray(buffer, 'gathered'));
     this.views = buffers.map((buffer) => plan.units.map(({places}) => places.map(({start, length}) => new ArrayTensor(buffer.subarray(start, start + length)))));
   }
@@ -68,9 +69,9 @@ export class Gatherer {
     this.release();
     const n = this.next++;
     if (this.gatherings[n]?.run !== run) throw new ManyHandsError('INTERNAL', `internal: gathering ${n} is of '${this.gatherings[n]?.run.unit.name}', the walk needs '${run.unit.name}'.`);
-    this.waiting(true);
-    await this.lane.wait(this.orders[n]);
-    this.waiting(false);
+    const wait = () => this.lane.wait(this.orders[n]);
+    if (!this.recorder || this.lane.isDone(this.orders[n])) await wait();
+    else await this.recorder.inside('wait', 'weights', wait);
     this.assign(run.unit, n % 2);
     this.held = run;
     this.putBack(run);

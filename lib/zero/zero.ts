@@ -117,7 +117,7 @@ export class Zero implements RankStrategy {
       weights = partsOf(owned);
       const buffers = [await comm.allocate(largest, 'float32'), await comm.allocate(largest, 'float32')];
       const lane = this.openLane({kind: 'gather', buffers, shards: owned, units: laneUnits}, 1);
-      this.gatherer = new Gatherer(this.plan, buffers, lane, (on) => (on ? this.recorder?.begin('wait', 'weights') : this.recorder?.end()));
+      this.gatherer = new Gatherer(this.plan, buffers, lane, this.recorder);
     } else {
       this.flat = await comm.allocate(length, 'float32');
       weights = inFlat(this.flat);
