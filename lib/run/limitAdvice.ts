@@ -5,7 +5,15 @@ import type * as tf from '@tensorflow/tfjs';
 import {ModelAccount, type AccountOptions} from '../account';
 import {ManyHandsError} from '../base/errors';
 import {formatBytes} from '../base/units';
+import type {Team} from './jobTypes';
 import type {CheckedOptions} from './options';
+
+/** What a rank holds more of than it must, by the stage of ZeRO. */
+const SHARDS = [
+  "Each rank holds a whole copy of parameters, gradients and optimizer state: strategy 'fsdp' divides all three among the ranks, 'zero1' the optimizer's state alone.",
+  "Each rank holds all parameters and gradients: strategy 'fsdp' divides them too.",
+  "Each rank holds all parameters: strategy 'fsdp' divides them too.",
+];
 
 const PARTS = [2, 4, 8, 16, 32, 64];
 
@@ -27,10 +35,11 @@ function fitting(account: ModelAccount, limit: number, {batchSize, microBatches,
   return found;
 }
 
-/** The same refusal with the account of one device's step; `error` itself where it is none, or where the account cannot be made. */
-export function withAdvice(error: unknown, model: tf.LayersModel, options: Pick<CheckedOptions, 'batchSize' | 'microBatches' | 'recompute' | 'memoryLimit'>): unknown {
+/** The same refusal with the account of one device's step, or what a rank of several could do; `error` itself where it is none, or where the account cannot be made. */
+export function withAdvice(error: unknown, model: tf.LayersModel, options: Pick<CheckedOptions, 'batchSize' | 'microBatches' | 'recompute' | 'memoryLimit'>, team: Team | null): unknown {
   const {batchSize, microBatches, recompute, memoryLimit} = options;
   if (!(error instanceof ManyHandsError) || error.code !== 'MEMORY_LIMIT' || memoryLimit === undefined) return error;
+  if (team) return team.zero === 3 ? error : new ManyHandsError('MEMORY_LIMIT', `${error.message} ${SHARDS[team.zero]}`, {cause: error});
   try {
     const account = new ModelAccount(model);
     const {rows, peakBytes, byCategory, at} = account.at({batchSize, microBatches, recompute});

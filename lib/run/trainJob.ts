@@ -252,7 +252,7 @@ export async function trainRank(job: TrainJob, context: JobContext, meter: Memor
         }),
       );
     } catch (error) {
-      throw team ? error : withAdvice(error, model, job.options);
+      throw withAdvice(error, model, job.options, job.team);
     } finally {
       disposeModel(model);
     }

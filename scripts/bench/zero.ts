@@ -1,12 +1,16 @@
 /**
  * Caller side. `bench -- zero`: the transformer with Adam in plain data parallelism and in the three stages of ZeRO, on one-thread workers: what
- * each rank holds at most, and samples a second. Each round runs every strategy once, in turn.
+ * each rank holds at most, and samples a second; and on one device what recompute and accumulation save and cost, beside the account. Each
+ * round runs every strategy once, in turn.
  */
 import {parseArgs} from 'node:util';
+import {ModelAccount} from '../../lib/account';
 import {median} from '../../lib/base/median';
 import {textCorpus} from '../../lib/data/text';
 import {transformer} from '../../lib/models';
 import type {TrainResult} from '../../lib/run/result';
+import type {TrainOptions} from '../../lib/run/options';
+import {train} from '../../lib/train';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
 import {goal, printReport, quantile, report, type Row} from './report';
@@ -64,10 +68,38 @@ async function measure(ranks: number): Promise<{rows: Row[]; ratio: number}> {
   return {rows, ratio};
 }
 
+const TRADES: Record<string, Pick<TrainOptions, 'microBatches' | 'recompute'>> = {
+  'as it is': {}, 'microBatches 4': {microBatches: 4}, "recompute 'block'": {recompute: 'block'}, both: {microBatches: 4, recompute: 'block'},
+};
+
+/** One device: the peak beside the account, and the time beside that of the step as it is. */
+async function measureTrades(): Promise<Row[]> {
+  const batchSize = 2 * SHARE;
+  const data = textCorpus({sequence: SEQUENCE, samples: batchSize * (STEPS / 2), seed: 1});
+  const account = new ModelAccount(model());
+  const all = Object.entries(TRADES).map(([name, options]) => ({name, options, seconds: [] as number[], steps: [] as number[], peak: 0}));
+  for (let round = -1; round < Number(flags.rounds); round++) {
+    for (const one of all) {
+      const {record, memory} = await train(model(), data, {batchSize, threads: 1, seed: 1, verbose: 0, trace: false, ...one.options});
+      if (round < 0) continue;
+      const seconds = record.steps.slice(1).map((step) => step.seconds);
+      one.seconds.push(median(seconds));
+      one.steps.push(...seconds);
+      one.peak = memory[0].peakBytes;
+    }
+  }
+  return all.map(({name, options, seconds, steps, peak}): Row => ({
+    system: 'many-hands', case: `transformer, batch ${batchSize}, ${name}`, strategy: 'one device', workers: 1, threads: 1,
+    samplesPerSecond: batchSize / median(seconds), p50Seconds: median(steps), p95Seconds: quantile(steps, 0.95), memory: peak, memoryForetold: account.at({batchSize, ...options}).peakBytes,
+    timeByPlain: median(seconds.map((value, round) => value / all[0].seconds[round])),
+  }));
+}
+
 async function main(): Promise<void> {
   const rows: Row[] = [];
   let atTwo: number | null = null;
   try {
+    rows.push(...(await measureTrades()));
     for (const ranks of flags.ranks.map(Number)) {
       const found = await measure(ranks);
       rows.push(...found.rows);

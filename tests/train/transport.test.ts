@@ -7,7 +7,7 @@ const data = {xs: {values: Float32Array.from({length: 240}, (_, i) => Math.sin(i
 const ends = []; const callbacks = {onEpochEnd: (epoch) => void ends.push(epoch)};
 const devices = Number(process.env.DEVICES);
 const options = {verbose: 0, seed: 1, epochs: 2, threads: 1, callbacks};
-(devices ? trainParallel(model, data, {...options, devices, strategy: 'dataParallel'}) : train(model, data, options))
+(devices ? trainParallel(model, data, {...options, devices, strategy: process.env.STRATEGY || 'dataParallel'}) : train(model, data, options))
   .then(({history, plan, traffic, memory}) => console.log(JSON.stringify({loss: history.history.loss, ends, reason: plan.reason, traffic, memory: memory.length, error: null})),
     ({code, message}) => console.log(JSON.stringify({error: {code, message}})));`;
 
@@ -46,5 +46,13 @@ describe('trainParallel', () => {
         expect(traffic.filter((line) => line.rank === rank && /gradients/.test(line.operation)).reduce((sum, {sent}) => sum + sent, 0)).toBeGreaterThan(0);
       }
     }
+  });
+
+  it('shards too, where all ranks share a process', () => {
+    const reference = losses({});
+    const {loss, traffic, memory} = run({MANY_HANDS_TRANSPORT: 'message', DEVICES: '3', STRATEGY: 'fsdp'});
+    loss.forEach((value, i) => expect(value).toBeCloseTo(reference[i], 5));
+    expect(memory).toBe(3);
+    expect(traffic.some(({rank, operation}) => rank === 2 && operation === 'allGather parameters, backward')).toBe(true);
   });
 });
