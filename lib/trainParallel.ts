@@ -25,7 +25,8 @@ function requireOneDevice(devices: DeviceUse[]): void {
 /**
  * Trains a compiled `model` on `data` on several devices at once; afterwards `model` and its optimizer hold what was learned.
  * `batchSize` is the global batch, divided over the devices; with the same seed every step equals that of `train`, up to the order
- * in which floats are added (synchronous SGD: Li et al. 2020, "PyTorch Distributed", section 2). Throws `ManyHandsError` as `train`
+ * in which floats are added (synchronous SGD: Li et al. 2020, "PyTorch Distributed", section 2). `strategy`: 'dataParallel' copies the
+ * model; 'zero1', 'zero2' and 'fsdp' divide the optimizer's state, the gradients too, the weights too (Rajbhandari et al. 2020, "ZeRO", section 5). Throws `ManyHandsError` as `train`
  * does, and COLLECTIVE_MISMATCH, TIMEOUT or WORKER with the rank that failed.
  */
 export async function trainParallel(model: tf.LayersModel, data: Data, options: TrainParallelOptions = {}): Promise<TrainResult> {

@@ -25,10 +25,15 @@ const WAYS: Record<string, string> = {
   'allReduce gradients': 'the all-reduce of its gradients',
   'reduceScatter gradients': 'the reduce-scatter of its gradients',
   'allGather updated weights': 'the all-gather of the new weights',
+  'allGather parameters, forward': 'the all-gather of the weights for the forward',
+  'allGather parameters, backward': 'the all-gather of the weights for the backward',
+  'allGather parameters, a tied layer again': 'the all-gather of a tied layer once more',
+  'allGather parameters, to compute again': 'the all-gather of what is computed again',
+  'allGather parameters, validation': 'the all-gather of the weights for validation',
 };
 
 function trafficSentence({traffic, record, devices}: TrainResult): string {
-  const gradients = traffic.filter((line) => /gradients|updated weights/.test(line.operation));
+  const gradients = traffic.filter((line) => /gradients|updated weights|parameters/.test(line.operation));
   if (devices.length === 1 || gradients.length === 0) return 'Nothing had to be sent: there was one device.';
   const steps = Math.max(1, record.steps.length);
   const sent = devices.map(({rank}) => gradients.filter((line) => line.rank === rank).reduce((sum, line) => sum + line.sent, 0) / steps);

@@ -31,6 +31,12 @@ describe('explain', () => {
     expect(sentences[4]).toMatch(/^Try: /);
   });
 
+  it('counts what stage 3 gathers, too', async () => {
+    const result = await trainParallel(mlp({units: [32], seed: 1}), digits, {...options, devices: ['cpu', 'cpu'], strategy: 'fsdp'});
+    // Half of the same bytes, three times.
+    expect(explain(result)).toMatch(/Each sent 153 kB a step for .*all-gather of the weights for the forward and .*for the backward/);
+  });
+
   it('says what it does not know, and speaks of one device as of one', async () => {
     expect(explain(await train(mlp({units: [8], seed: 1}), digits, {...options, trace: false}))).toMatch(/1 device × .*Nothing had to be sent.*kept no trace.*Try: trainParallel on two devices/s);
   });
