@@ -128,6 +128,18 @@ describe.runIf(process.platform === 'linux')('a fault on one rank', () => {
     expect(result.record.steps).toHaveLength(STEPS);
   });
 
+  it.each(['fsdp'] as const)('with shards (%s): an error on one rank, and a death, name the rank, and the pool goes on', async (strategy) => {
+    const thrown = await failure([{rank: 1, step: 2, fault: 'throw'}], {strategy});
+    expect(thrown.error.message).toMatch(/rank 1 of 3: .*no such frame/s);
+    await goesOn();
+    rmSync(file, {force: true});
+    const killed = await failure([{rank: 2, step: 1, fault: 'kill'}], {strategy});
+    expect(killed.error.code).toBe('WORKER');
+    expect(killed.error.message).toMatch(/rank 2 of 3: .*SIGKILL/s);
+    expect(killed.after).toBeLessThan(10);
+    await goesOn();
+  });
+
   it("a callback that throws ends the run at once with its own error, and the workers go on", async () => {
     const start = performance.now();
     let thrownAt = 0;
