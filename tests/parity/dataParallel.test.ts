@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/index.js';
 import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, SHAPE_CASES} from './cases';
-import {expectSameFirstGradients, expectSameRun, OPTIMIZERS, runParallel, runTrain, weightsOf, weightTolerance, type ParityCase} from './harness';
+import {expectSameFirstGradients, expectSameRun, head, OPTIMIZERS, runParallel, runTrain, weightsOf, weightTolerance, type ParityCase} from './harness';
 
 afterAll(closeWorkers);
 
@@ -18,11 +18,6 @@ const pairs: Array<[ParityCase, string, number]> = process.env.MANY_HANDS_FULL
       ...all.map((one, i): [ParityCase, string, number] => [one, names[(i + 5) % names.length], 2 + (i % 3)]),
       ...names.map((name, i): [ParityCase, string, number] => [all[0], name, 2 + (i % 3)]),
     ];
-
-function head(one: ParityCase, samples: number): ParityCase {
-  const cut = (arrays: ParityCase['data']['xs']) => arrays.map(({values, shape, scale}) => ({values: values.slice(0, (values.length / shape[0]) * samples), shape: [samples, ...shape.slice(1)], scale}));
-  return {...one, options: {...one.options, validationSplit: 0}, data: {xs: cut(one.data.xs), ys: cut(one.data.ys)}};
-}
 
 describe('trainParallel with dataParallel equals train', () => {
   for (const [one, name, devices] of pairs) {

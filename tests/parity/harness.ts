@@ -21,6 +21,12 @@ export interface ParityCase {
   options?: Pick<TrainOptions, 'classWeight' | 'validationSplit'>;
 }
 
+/** The case on its first `samples` samples, without validation. */
+export function head(one: ParityCase, samples: number): ParityCase {
+  const cut = (arrays: ParityCase['data']['xs']) => arrays.map(({values, shape, scale}) => ({values: values.slice(0, (values.length / shape[0]) * samples), shape: [samples, ...shape.slice(1)], scale}));
+  return {...one, options: {...one.options, validationSplit: 0}, data: {xs: cut(one.data.xs), ys: cut(one.data.ys)}};
+}
+
 /** Everything that equality looks at. */
 export interface Observed {
   losses: number[];
