@@ -4,6 +4,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
 import {byCategory, type ByCategory} from '../memory/categories';
+import {variablesOf} from '../model/weights';
 import {segmentsOf, type Recompute} from '../step/segments';
 import {optimizerSizes, type OptimizerSizes} from './optimizerSizes';
 import {probeModel, type Probed} from './probe';
@@ -43,8 +44,10 @@ export interface Account {
   at: {phase: 'forward' | 'loss' | 'backward' | 'update'; layer: string | null};
 }
 
-interface ModelLike {
-  weights: Array<{read(): tf.Tensor}>;
+function elementsOf(tensors: Iterable<{size: number}>): number {
+  let count = 0;
+  for (const {size} of tensors) count += size;
+  return count;
 }
 
 function check({batchSize = 32, microBatches = 1}: AccountOptions): void {
@@ -64,8 +67,7 @@ export class ModelAccount {
   constructor(model: tf.LayersModel) {
     this.probed = probeModel(model);
     this.optimizer = optimizerSizes(model.optimizer);
-    const weights = [...new Set((model as unknown as ModelLike).weights.map((weight) => weight.read()))];
-    this.parameters = weights.reduce((bytes, tensor) => bytes + 4 * tensor.size, 0);
+    this.parameters = 4 * elementsOf(new Set(variablesOf(model)));
     this.largest = Math.max(...this.probed.sum.entries.map(({variable}) => variable.size));
   }
 
@@ -75,26 +77,26 @@ export class ModelAccount {
     const {batchSize = 32, microBatches = 1, recompute = 'none'} = options;
     const {graph, sum} = this.probed;
     const segments = segmentsOf(graph, recompute);
-    const trained = sum.entries.reduce((count, {variable}) => count + variable.size, 0);
+    const trained = elementsOf(sum.entries.map(({variable}) => variable));
     const state = this.optimizer.state * trained + this.optimizer.fixed;
     // The largest micro-batch decides; where there are several, it may come when gradients are there already.
     const walked = simulate(this.probed, segments, Math.ceil(batchSize / microBatches), microBatches > 1);
     const kept = this.parameters + state;
-    const update = {peak: 4 * trained + this.optimizer.update * this.largest, temporary: this.optimizer.update * this.largest};
-    const updating = update.peak > walked.peak;
+    const temporary = this.optimizer.update * this.largest;
+    const updated = 4 * trained + temporary;
+    const updating = updated > walked.peak;
     const seen = new Set<object>();
     const rows = graph.calls.map((call, i): AccountRow => {
-      const size = (tensors: Array<{size: number}>) => tensors.reduce((count, tensor) => count + tensor.size, 0);
       const first = !seen.has(call.layer);
       seen.add(call.layer);
-      const own = first ? [...new Set((call.layer as unknown as ModelLike).weights.map((weight) => weight.read()))] : [];
-      const trainable = first ? size(sum.weightsOf(call.layer)) : 0;
-      return {layer: call.name, parameters: 4 * size(own), gradients: 4 * trainable, optimizer: this.optimizer.state * trainable, activations: walked.held[i]};
+      const own = first ? elementsOf(new Set(variablesOf(call.layer))) : 0;
+      const trainable = first ? elementsOf(sum.weightsOf(call.layer)) : 0;
+      return {layer: call.name, parameters: 4 * own, gradients: 4 * trainable, optimizer: this.optimizer.state * trainable, activations: walked.held[i]};
     });
     return {
       rows: [{layer: 'inputs and targets', parameters: 0, gradients: 0, optimizer: 0, activations: walked.batch}, ...rows],
-      peakBytes: kept + (updating ? update.peak : walked.peak),
-      byCategory: byCategory(updating ? [this.parameters, 4 * trained, state, 0, 0, 0, update.temporary] : [this.parameters, walked.gradients, state, walked.activations, 0, 0, 0]),
+      peakBytes: kept + Math.max(updated, walked.peak),
+      byCategory: byCategory(updating ? [this.parameters, 4 * trained, state, 0, 0, 0, temporary] : [this.parameters, walked.gradients, state, walked.activations, 0, 0, 0]),
       at: updating ? {phase: 'update', layer: null} : walked.at,
     };
   }

@@ -3,7 +3,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {withMeter, type MemoryMeter} from '../memory';
-import {describeState, slotsOf, stateTensors} from '../model/optimizerState';
+import {describeState, slotLists, stateTensors} from '../model/optimizerState';
 import {updateInTurn} from '../step/update';
 
 export interface OptimizerSizes {
@@ -37,7 +37,7 @@ function sizesOf(optimizer: tf.Optimizer, meter: MemoryMeter): OptimizerSizes {
     meter.resetPeak();
     const before = meter.liveBytes;
     step();
-    const state = slotsOf(own, 0).length * 4;
+    const state = slotLists(own).filter(([first]) => first).length * 4;
     const all = stateTensors(own, describeState(own)).reduce((bytes, tensor) => bytes + 4 * tensor.size, 0);
     return {state, fixed: all - state * ELEMENTS, update: Math.floor((meter.peakBytes - before) / ELEMENTS)};
   } finally {

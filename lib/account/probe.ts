@@ -6,6 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import {sharesBuffer, withMeter, type MemoryMeter} from '../memory';
 import {innerModel} from '../model/inner';
+import {fixedWeights, remember} from '../step/fixedWeights';
 import {GradientSum} from '../step/gradientSum';
 import {readGraph, type Graph, type LayerCall} from '../step/graph';
 import {applyLayer, maskAfter} from '../step/layerCall';
@@ -151,8 +152,7 @@ function probeAt(meter: MemoryMeter, model: tf.LayersModel, graph: Graph, sum: G
   const inputs = inputsOf(model, batch);
   const slots = Slots.ofInputs(graph, inputs);
   // What moves while a layer is applied (batch norm's averages) is put back.
-  const fixed = [...new Set((model as unknown as {nonTrainableWeights: Array<{read(): tf.Variable}>}).nonTrainableWeights.map((weight) => weight.read()))];
-  const before = fixed.map((variable) => tf.clone(variable));
+  const putBack = remember(fixedWeights(model));
   try {
     const prober = new Prober(meter, graph, sum, slots);
     for (const call of graph.calls) prober.call(call);
@@ -160,8 +160,7 @@ function probeAt(meter: MemoryMeter, model: tf.LayersModel, graph: Graph, sum: G
   } finally {
     slots.freeAll();
     tf.dispose(inputs);
-    fixed.forEach((variable, i) => variable.assign(before[i]));
-    tf.dispose(before);
+    putBack();
   }
 }
 
@@ -175,7 +174,6 @@ export interface Probed {
 
 export function probeModel(model: tf.LayersModel): Probed {
   const graph = readGraph(model);
-  const trainable = (innerModel(model) as unknown as CompiledModel).collectedTrainableWeights;
-  const sum = new GradientSum(trainable.map((weight) => weight.read()), trainable.map((weight) => weight.originalName));
+  const sum = GradientSum.of(model);
   return withMeter((meter) => ({graph, sum, two: probeAt(meter, model, graph, sum, 2), three: probeAt(meter, model, graph, sum, 3)}));
 }

@@ -5,12 +5,10 @@
 import type {Graph} from '../step/graph';
 import type {GradientSum} from '../step/gradientSum';
 import type {WeightGradient} from '../step/hooks';
+import {aligned, endToEnd, firstUses, type Place as WeightPlace} from './endToEnd';
 
-/** One weight's place, in elements. */
-export interface Place {
-  entry: WeightGradient;
-  start: number;
-  length: number;
+/** One weight's place in the flat buffer. */
+export interface Place extends WeightPlace {
   bucket: number;
 }
 
@@ -28,18 +26,12 @@ export interface BucketPlan {
   finalAt: Map<number, Place[]>;
 }
 
-/** Elements that begin on a cache line, where an engine takes an array without a copy. */
-const ALIGN = 16;
-
 /**
- * Buckets of at least `bucketBytes`, but for the last; a weight is never divided. A bucket has no gaps, so that no padding travels:
- * in it the weights of odd lengths stand last.
+ * Buckets of at least `bucketBytes`, but for the last; a weight is never divided.
  */
 export function planBuckets(graph: Graph, sum: GradientSum, bucketBytes: number): BucketPlan {
-  // Backward passes a weight's layers from the last call to the first: a tied weight is done at its first use.
-  const firstUse = new Map<WeightGradient, number>();
-  for (const call of graph.calls) for (const entry of sum.of(call.layer)) if (!firstUse.has(entry)) firstUse.set(entry, call.index);
-  const order = [...sum.entries].sort((a, b) => (firstUse.get(b) ?? -1) - (firstUse.get(a) ?? -1));
+  const firstUse = firstUses(graph, sum);
+  const order = [...sum.entries].sort((a, b) => (firstUse.get(b)?.index ?? -1) - (firstUse.get(a)?.index ?? -1));
   const groups: WeightGradient[][] = [];
   let bytes = Infinity;
   for (const entry of order) {
@@ -53,16 +45,13 @@ export function planBuckets(graph: Graph, sum: GradientSum, bucketBytes: number)
   const finalAt = new Map<number, Place[]>();
   let at = 0;
   const buckets = groups.map((entries, bucket): Bucket => {
-    at = Math.ceil(at / ALIGN) * ALIGN;
-    const start = at;
-    const isOdd = (entry: WeightGradient) => Number(entry.variable.size % ALIGN > 0);
-    const places = [...entries].sort((a, b) => isOdd(a) - isOdd(b)).map((entry): Place => {
-      const place = {entry, start: at, length: entry.variable.size, bucket};
-      at += place.length;
-      const call = firstUse.get(entry);
+    const start = aligned(at);
+    const places = endToEnd(entries, start).map((place): Place => ({...place, bucket}));
+    for (const place of places) {
+      const call = firstUse.get(place.entry)?.index;
       if (call !== undefined) finalAt.set(call, [...(finalAt.get(call) ?? []), place]);
-      return place;
-    });
+      at = place.start + place.length;
+    }
     return {start, end: at, places};
   });
   return {length: at, buckets, finalAt};

@@ -2,30 +2,24 @@
  * Worker side. Weights that lie in one flat array, of shared memory for one: what is written into the array, by whomever, the engine sees.
  */
 import * as tf from '@tensorflow/tfjs';
+import type {Place} from './endToEnd';
 import {ArrayTensor} from '../devices/arrayTensor';
 import {holdArray, tagMemory} from '../memory';
-
-/** One weight's place in the array, in elements. */
-export interface WeightPlace {
-  entry: {variable: tf.Variable};
-  start: number;
-  length: number;
-}
 
 export class FlatWeights {
   private readonly views: ArrayTensor[] = [];
   /** Weights that the engine keeps to itself (odd lengths, mostly): they are taken anew from the array after each update. */
-  private readonly copied: WeightPlace[] = [];
+  private readonly copied: Place[] = [];
   private readonly release: () => void;
 
   /** `empty`: the weights have no values yet, and get those of the array. */
-  constructor(places: readonly WeightPlace[], readonly flat: Float32Array, private readonly empty = false) {
+  constructor(places: readonly Place[], readonly flat: Float32Array, private readonly empty = false) {
     this.release = holdArray(flat, 'parameters');
     for (const place of places) this.adopt(place);
   }
 
   /** The weight moves into the flat array. */
-  private adopt(place: WeightPlace): void {
+  private adopt(place: Place): void {
     const {entry: {variable}, start, length} = place;
     const before = this.empty ? null : (variable.dataSync().slice() as Float32Array);
     const view = new ArrayTensor(this.flat.subarray(start, start + length));

@@ -2,6 +2,8 @@
  * Worker side. What a tensor's memory is for: the rows of the account and of the measurement.
  */
 
+import {formatBytes} from '../base/units';
+
 /**
  * `parameters`: weights; `gradients`: of weights, summed over a step; `optimizer`: its state; `activations`: what layers hand on and
  * keep for their backward, its gradients and the inputs; `gathered`: weights that other ranks own, while they are used; `communication`:
@@ -19,5 +21,10 @@ export function byCategory(bytes: ArrayLike<number>): ByCategory {
   return Object.fromEntries(CATEGORIES.map((name, i) => [name, bytes[i]])) as ByCategory;
 }
 
-/** What a model's training keeps from step to step, and its gradients: `parameters`, `gradients` and `optimizer` together. */
-export const STATE: readonly Category[] = ['parameters', 'gradients', 'optimizer'];
+/** Places of what a model's training keeps from step to step, and its gradients. */
+export const STATE: readonly number[] = [place('parameters'), place('gradients'), place('optimizer')];
+
+/** "parameters 7.45 MB, activations 1.20 MB": those that hold anything. */
+export function inWords(bytes: ByCategory): string {
+  return Object.entries(bytes).filter(([, count]) => count > 0).map(([name, count]) => `${name} ${formatBytes(count)}`).join(', ');
+}

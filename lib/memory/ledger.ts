@@ -147,7 +147,7 @@ export class Ledger {
 
   private countState(): void {
     let state = 0;
-    for (const category of STATE) state += this.live[place(category)];
+    for (const category of STATE) state += this.live[category];
     if (state > this.peakState) this.peakState = state;
   }
 

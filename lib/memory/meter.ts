@@ -47,8 +47,6 @@ export interface MemoryMeter {
   readonly peakBytes: number;
   /** Null before the first tensor. */
   readonly peak: Peak | null;
-  /** Bytes alive now, by what they are for. */
-  readonly byCategory: ByCategory;
   /** The most that parameters, gradients and the optimizer's state held together. */
   readonly peakStateBytes: number;
   /** No more than this is given; undefined for no limit. May be changed at any time. */
@@ -122,8 +120,8 @@ export class Counter {
 }
 
 const LARGEST = 5;
-let running: MemoryMeter | null = null;
-let counting: Counter | null = null;
+/** The one of this process. */
+let running: {meter: MemoryMeter; counter: Counter} | null = null;
 
 /**
  * Starts to count on the engine that is in force. Variables that exist are counted at once, other tensors made before when an
@@ -137,10 +135,9 @@ export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMete
   }
   const counter = new Counter();
   counter.limitBytes = limitBytes;
-  counting = counter;
   const unhook = backend === 'tensorflow' ? hookTensorFlow(counter) : hookJavaScript(counter);
   const {ledger} = counter;
-  running = {
+  const meter: MemoryMeter = {
     get liveBytes() {
       return ledger.liveBytes;
     },
@@ -150,9 +147,6 @@ export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMete
     get peak() {
       ledger.settlePeak();
       return counter.peak;
-    },
-    get byCategory() {
-      return byCategory(ledger.live);
     },
     get peakStateBytes() {
       return ledger.peakState;
@@ -177,21 +171,21 @@ export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMete
     stop() {
       unhook();
       running = null;
-      counting = null;
     },
   };
-  return running;
+  running = {meter, counter};
+  return meter;
 }
 
 /** Says what `tensor`'s memory is for, to the meter that runs, if one does. */
 export function tagMemory(tensor: tf.Tensor | null | undefined, category: Category): void {
-  if (tensor && counting) counting.ledger.tag(tensor.dataId, place(category));
+  if (tensor) running?.counter.ledger.tag(tensor.dataId, place(category));
 }
 
 /** What `run` makes is for `category`, unless it is tagged otherwise. */
 export function withMemoryFor<T>(category: Category, run: () => T): T {
-  if (!counting) return run();
-  const {ledger} = counting;
+  if (!running) return run();
+  const {ledger} = running.counter;
   const before = ledger.category;
   ledger.category = place(category);
   try {
@@ -201,34 +195,33 @@ export function withMemoryFor<T>(category: Category, run: () => T): T {
   }
 }
 
-/** Counts an array that the program itself holds, as long as it does; tensors over it add nothing. Returns what ends the count. */
+/** Counts an array that the program itself holds, as long as it does; tensors that come to lie over it add nothing. Returns what ends the count. */
 export function holdArray(values: ArrayBufferView, category: Category): () => void {
-  if (!counting || values.byteLength === 0) return () => {};
-  const counter = counting;
+  if (!running || values.byteLength === 0) return () => {};
+  const {counter} = running;
   const holder = {};
   const growth = counter.ledger.growthOf(values, false);
   counter.admit('data', growth, () => [{shape: [values.byteLength / 4], type: FLOAT}]);
   withMemoryFor(category, () => counter.ledger.addView(holder, values, false, [values.byteLength / 4], FLOAT, 'data', null));
-  counter.ledger.tag(holder, place(category));
   return () => counter.ledger.release(holder);
 }
 
 /** The meter's word for the peak's place. */
 export function noteStep(step: number): void {
-  if (counting) counting.step = step;
+  if (running) running.counter.step = step;
 }
 
 /** Whether two tensors lie over one buffer, as far as the meter that runs knows. */
 export function sharesBuffer(a: tf.Tensor, b: tf.Tensor): boolean {
   if (a.dataId === b.dataId) return true;
-  const own = counting?.ledger.get(a.dataId);
-  const other = counting?.ledger.get(b.dataId);
+  const own = running?.counter.ledger.get(a.dataId);
+  const other = running?.counter.ledger.get(b.dataId);
   return own !== undefined && other !== undefined && (own === other || (own.view !== null && own.view === other.view));
 }
 
 /** Measures with the meter that runs, its limit lifted meanwhile, or with one of its own. */
 export function withMeter<T>(run: (meter: MemoryMeter) => T): T {
-  const before = running;
+  const before = running?.meter;
   const meter = before ?? startMeter();
   const limit = meter.limitBytes;
   meter.limitBytes = undefined;

@@ -4,7 +4,7 @@
 import {ManyHandsError} from '../base/errors';
 import {formatBytes} from '../base/units';
 import {typeName} from './elementTypes';
-import type {ByCategory} from './categories';
+import {inWords, type ByCategory} from './categories';
 import type {NamedBuffer} from './ledger';
 
 /** What the limit refused, in figures. */
@@ -57,7 +57,7 @@ function sentence(refusal: Refusal): string {
     : `${asker(refusal)} asks for ${formatBytes(bytes)} (${shapes}) while ${formatBytes(liveBytes)} are alive`;
   const alive = largest.length === 0 ? '' : ` Largest alive: ${largest.map((buffer) =>
     `${formatBytes(buffer.bytes)} ${shown(buffer.shape, buffer.type)}, ${maker(buffer)}`).join('; ')}.`;
-  const held = Object.entries(refusal.byCategory).filter(([, count]) => count > 0).map(([name, count]) => `${name} ${formatBytes(count)}`);
-  return `memoryLimit is ${formatBytes(limitBytes)}. ${asks}: together ${formatBytes(liveBytes + bytes)}, ${formatBytes(liveBytes + bytes - limitBytes)} over the limit.${held.length > 0 ? ` Alive are ${held.join(', ')}.` : ''}${alive}`
+  const held = inWords(refusal.byCategory);
+  return `memoryLimit is ${formatBytes(limitBytes)}. ${asks}: together ${formatBytes(liveBytes + bytes)}, ${formatBytes(liveBytes + bytes - limitBytes)} over the limit.${held ? ` Alive are ${held}.` : ''}${alive}`
     + ' To need less: a smaller batchSize, microBatches (each step in parts, one after another), recompute, or a smaller model. The count holds tensors only, not the scratch memory inside a kernel.';
 }

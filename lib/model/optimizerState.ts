@@ -37,9 +37,9 @@ export function describeState(optimizer: tf.Optimizer): OptimizerState {
   };
 }
 
-/** What `optimizer` keeps for its variable number `index`. */
-export function slotsOf(optimizer: tf.Optimizer, index: number): tf.Variable[] {
-  return Object.values(optimizer as unknown as Fields).filter(isSlotList).flatMap((slots) => slots[index]?.variable ?? []);
+/** The lists of what `optimizer` keeps by variable; empty ones are filled in its first update. */
+export function slotLists(optimizer: tf.Optimizer): Array<Array<Slot | undefined>> {
+  return Object.values(optimizer as unknown as Fields).filter(Array.isArray) as Slot[][];
 }
 
 /** The state's tensors in the description's order: lists, then scalars. They stay the optimizer's. */

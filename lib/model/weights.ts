@@ -12,15 +12,9 @@ const size = (shape: number[]) => shape.reduce((product, length) => product * le
 const padded = (bytes: number) => Math.ceil(bytes / 4) * 4;
 const bytesOf = (weight: WeightDescription) => padded(size(weight.shape) * (weight.dtype === 'bool' ? 1 : 4));
 
-interface WeightLike {
-  read(): tf.Tensor;
-}
-const weightsOf = (model: tf.LayersModel) => (model as unknown as {weights: WeightLike[]}).weights;
-
-/** Bytes of the weights and of the optimizer's state together. */
-export function modelBytes(description: Pick<ModelDescription, 'weights'>, state: OptimizerState): number {
-  const weights = description.weights.reduce((sum, weight) => sum + bytesOf(weight), 0);
-  return weights + stateShapes(state).reduce((sum, shape) => sum + 4 * size(shape), 0);
+/** The variables of a model's or a layer's weights, in its order. */
+export function variablesOf(model: tf.LayersModel | tf.layers.Layer): tf.Variable[] {
+  return (model as unknown as {weights: Array<{read(): tf.Variable}>}).weights.map((weight) => weight.read());
 }
 
 /** Where one tensor's bytes lie. */
@@ -41,37 +35,34 @@ export function layoutOf(description: Pick<ModelDescription, 'weights'>, state: 
   return {weights: description.weights.map((weight) => next(bytesOf(weight))), state: stateShapes(state).map((shape) => next(4 * size(shape)))};
 }
 
-function view(buffer: ArrayBuffer, at: number, weight: WeightDescription): Values {
-  const length = size(weight.shape);
-  if (weight.dtype === 'bool') return new Uint8Array(buffer, at, length);
-  return weight.dtype === 'int32' ? new Int32Array(buffer, at, length) : new Float32Array(buffer, at, length);
+/** Bytes of the weights and of the optimizer's state together. */
+export function modelBytes(description: Pick<ModelDescription, 'weights'>, state: OptimizerState): number {
+  const {weights, state: tensors} = layoutOf(description, state);
+  return [...weights, ...tensors].reduce((sum, {bytes}) => sum + bytes, 0);
+}
+
+/** A weight's values, as its type has them, at their place in a buffer. */
+export function valuesAt(buffer: ArrayBuffer, at: number, {shape, dtype}: WeightDescription): Values {
+  const length = size(shape);
+  if (dtype === 'bool') return new Uint8Array(buffer, at, length);
+  return dtype === 'int32' ? new Int32Array(buffer, at, length) : new Float32Array(buffer, at, length);
 }
 
 /** Copies the model's weights, then its optimizer's state, into `buffer`. */
 export function writeModel(model: tf.LayersModel, weights: WeightDescription[], state: OptimizerState, buffer: ArrayBuffer): void {
-  let at = 0;
-  weightsOf(model).forEach((weight, i) => {
-    view(buffer, at, weights[i]).set(weight.read().dataSync() as Values);
-    at += bytesOf(weights[i]);
-  });
-  for (const tensor of stateTensors(model.optimizer, state)) {
-    new Float32Array(buffer, at, tensor.size).set(tensor.dataSync() as Float32Array);
-    at += 4 * tensor.size;
-  }
+  const layout = layoutOf({weights}, state);
+  variablesOf(model).forEach((variable, i) => valuesAt(buffer, layout.weights[i].at, weights[i]).set(variable.dataSync() as Values));
+  stateTensors(model.optimizer, state).forEach((tensor, i) => new Float32Array(buffer, layout.state[i].at, tensor.size).set(tensor.dataSync() as Float32Array));
+}
+
+/** Puts values into a variable; nothing keeps a view of them. */
+export function assignValues(variable: tf.Variable, values: Values, {shape, dtype}: WeightDescription): void {
+  tf.tidy(() => variable.assign(tf.tensor(values.slice(), shape, dtype)));
 }
 
 /** Puts what `writeModel` wrote into a model of the same topology; nothing keeps a view of `buffer`. */
 export function readModel(model: tf.LayersModel, weights: WeightDescription[], state: OptimizerState, buffer: ArrayBuffer): void {
-  let at = 0;
-  weightsOf(model).forEach((weight, i) => {
-    const values = view(buffer, at, weights[i]).slice();
-    tf.tidy(() => (weight.read() as tf.Variable).assign(tf.tensor(values, weights[i].shape, weights[i].dtype)));
-    at += bytesOf(weights[i]);
-  });
-  const values = stateShapes(state).map((shape) => {
-    const part = new Float32Array(buffer, at, size(shape)).slice();
-    at += part.byteLength;
-    return part;
-  });
-  restoreState(model.optimizer, state, values);
+  const layout = layoutOf({weights}, state);
+  variablesOf(model).forEach((variable, i) => assignValues(variable, valuesAt(buffer, layout.weights[i].at, weights[i]), weights[i]));
+  restoreState(model.optimizer, state, layout.state.map(({at, bytes}) => new Float32Array(buffer, at, bytes / 4).slice()));
 }

@@ -135,7 +135,7 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
   const {checked, devices} = how;
   const description = await describeModel(model, checked.modules);
   // A wrong name is told before a worker starts.
-  segmentsOf(readGraph(model), checked.recompute);
+  if (checked.recompute !== 'none') segmentsOf(readGraph(model), checked.recompute);
   const busy = model as unknown as {isTraining: boolean};
   if (busy.isTraining) throw new ManyHandsError('BAD_MODEL', 'this model is being trained already: await that run first.');
   busy.isTraining = true;

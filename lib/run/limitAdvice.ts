@@ -5,6 +5,7 @@ import type * as tf from '@tensorflow/tfjs';
 import {ModelAccount, type AccountOptions} from '../account';
 import {ManyHandsError} from '../base/errors';
 import {formatBytes} from '../base/units';
+import {inWords} from '../memory';
 import type {Team} from './jobTypes';
 import type {CheckedOptions} from './options';
 
@@ -43,11 +44,10 @@ export function withAdvice(error: unknown, model: tf.LayersModel, options: Pick<
   try {
     const account = new ModelAccount(model);
     const {rows, peakBytes, byCategory, at} = account.at({batchSize, microBatches, recompute});
-    const parts = Object.entries(byCategory).filter(([, bytes]) => bytes > 0).map(([name, bytes]) => `${name} ${formatBytes(bytes)}`);
     const where = at.layer ? `in the ${at.phase} of '${at.layer}'` : `in the ${at.phase}`;
     const most = [...rows].sort((a, b) => b.activations - a.activations).slice(0, 3).filter(({activations}) => activations > 0).map(({layer, activations}) => `'${layer}' ${formatBytes(activations)}`);
     const fits = fitting(account, memoryLimit, {batchSize, microBatches, recompute});
-    const text = ` The account of a step with batchSize ${batchSize}: ${formatBytes(peakBytes)} at its peak, ${where} (${parts.join(', ')}); the layers that keep the most are ${most.join(', ')}.`
+    const text = ` The account of a step with batchSize ${batchSize}: ${formatBytes(peakBytes)} at its peak, ${where} (${inWords(byCategory)}); the layers that keep the most are ${most.join(', ')}.`
       + (fits.length > 0 ? ` What would fit: ${fits.join('; ')}.` : ` Not even one sample at a time fits: the model itself needs more, or several devices (strategy: 'fsdp').`);
     return new ManyHandsError('MEMORY_LIMIT', error.message + text, {cause: error});
   } catch {

@@ -10,23 +10,13 @@ import {ManyHandsError} from '../base/errors';
 import {DirectLane, ThreadLane, type Lane, type LaneReport} from '../dataParallel/lane';
 import type {LaneWork} from '../dataParallel/laneWork';
 import {DataParallel, type OpenLane} from '../dataParallel/dataParallel';
-import type {Values} from '../step/objective';
 import type {RankStrategy} from '../step/strategy';
 import type {Stepper} from '../step/trainStep';
 import type {SpanRecorder} from '../trace/spans';
 import {machineMs} from '../trace/threadTime';
-import {attachRegion, noteRegion, type RegionHandle} from '../workers/sharedRegion';
+import {noteRegion, withRegion} from '../workers/sharedRegion';
 import {Zero} from '../zero/zero';
 import type {Team, TrainJob} from './jobTypes';
-
-async function withRegion(handle: RegionHandle | null, use: (buffer: ArrayBuffer | null) => Promise<void>): Promise<void> {
-  const region = handle && attachRegion(handle);
-  try {
-    await use(region?.buffer ?? null);
-  } finally {
-    region?.close();
-  }
-}
 
 /** `which`: a strategy's lanes by number; each has a group of its own, in which the ranks agree on their order. */
 type MakeLane = (work: LaneWork, which: number) => Lane;
@@ -67,10 +57,6 @@ export class Teammate {
     const origin = new Float64Array([machineMs()]);
     await this.comm.broadcast(new Int32Array(origin.buffer), {root: 0, label: 'clock'});
     recorder.restart(origin[0]);
-  }
-
-  async sumValues(values: Values): Promise<Values> {
-    return this.strategyOf!.sumValues(values);
   }
 
   /** Ends the lanes; their spans join the recorder's. Returns what this rank sent and received. */

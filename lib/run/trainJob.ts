@@ -8,12 +8,12 @@ import {processMemory, startMeter, tagMemory, type MemoryMeter} from '../memory'
 import {describeState, stateTensors} from '../model/optimizerState';
 import type {OptimizerState} from '../model/description';
 import {rebuildModel} from '../model/rebuild';
-import {modelBytes, readModel, writeModel} from '../model/weights';
+import {modelBytes, readModel, variablesOf, writeModel} from '../model/weights';
 import {Stepper, type MicroBatch} from '../step/trainStep';
 import type {RankStrategy} from '../step/strategy';
 import {layerHooks, phaseHooks} from '../step/traceHooks';
 import {SpanRecorder} from '../trace/spans';
-import {attachRegion, createRegion, type SharedRegion} from '../workers/sharedRegion';
+import {createRegion, withRegion, type SharedRegion} from '../workers/sharedRegion';
 import type {JobContext} from '../workers/child';
 import {joinTeam, type Teammate} from './teammate';
 import {withAdvice} from './limitAdvice';
@@ -72,9 +72,9 @@ class Run {
     const {options} = job;
     this.recorder = new SpanRecorder(job.rank);
     const traced = options.trace === 'none' ? [] : options.trace === 'layers' ? [layerHooks(this.recorder)] : [phaseHooks(this.recorder)];
-    const strategy = (this.strategy = team?.strategy(job, model, options.trace === 'none' ? null : this.recorder) ?? null);
-    const hooks = strategy ? [...traced, strategy.hooks] : traced;
-    this.stepper = new Stepper(model, {seed: options.seed, clipNorm: options.clipNorm, recompute: options.recompute, hooks, halves: strategy?.halves, sumValues: strategy ? (values) => strategy.sumValues(values) : undefined, apply: strategy?.apply && ((clipNorm) => strategy.apply!(clipNorm)), broken: strategy ? () => strategy.broken() : undefined});
+    this.strategy = team?.strategy(job, model, options.trace === 'none' ? null : this.recorder) ?? null;
+    const {seed, clipNorm, recompute} = options;
+    this.stepper = new Stepper(model, {seed, clipNorm, recompute, hooks: traced, strategy: this.strategy});
     // fit keeps the last samples for validation, before any shuffling.
     this.trained = validation === null && options.validationSplit > 0 ? Math.floor(data.samples * (1 - options.validationSplit)) : data.samples;
   }
@@ -180,7 +180,7 @@ class Run {
       const values = indices.length > 0 ? await this.stepper.evaluate(makeBatch(data, indices, data.ys.map(() => null))) : names.map(() => 0);
       mean.add(values, indices.length, batch.length);
     }
-    const values = this.team ? await this.team.sumValues(mean.values()) : mean.values();
+    const values = this.strategy ? await this.strategy.sumValues(mean.values()) : mean.values();
     return named(names.map((name) => `val_${name}`), values);
   }
 
@@ -210,20 +210,17 @@ async function withData<T>(placed: PlacedData | null, what: string, use: (arrays
 /** Rank 0 has the caller's weights and optimizer state; the others get them from it, whatever they were initialized with. */
 async function firstWeights(job: TrainJob, model: tf.LayersModel, team: Teammate | null): Promise<void> {
   const {weights, optimizerState} = job.model;
-  const region = job.weights && attachRegion(job.weights);
-  try {
-    const buffer = region?.buffer ?? new ArrayBuffer(modelBytes(job.model, optimizerState));
+  await withRegion(job.weights, async (given) => {
+    const buffer = given ?? new ArrayBuffer(modelBytes(job.model, optimizerState));
     await team?.broadcast(buffer);
     readModel(model, weights, optimizerState, buffer);
     tagModel(model);
-  } finally {
-    region?.close();
-  }
+  });
 }
 
 /** Says to the meter what the weights and the optimizer's state are. */
 function tagModel(model: tf.LayersModel): void {
-  for (const weight of (model as unknown as {weights: Array<{read(): tf.Tensor}>}).weights) tagMemory(weight.read(), 'parameters');
+  for (const variable of variablesOf(model)) tagMemory(variable, 'parameters');
   for (const tensor of stateTensors(model.optimizer, describeState(model.optimizer))) tagMemory(tensor, 'optimizer');
 }
 

@@ -3,10 +3,15 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {tagMemory, type Category} from '../memory';
+import {innerModel} from '../model/inner';
 import type {WeightGradient} from './hooks';
 
 interface LayerWeights {
   weights: Array<{read(): tf.Variable}>;
+}
+
+interface Compiled {
+  collectedTrainableWeights: Array<{read(): tf.Variable; originalName: string}>;
 }
 
 export class GradientSum {
@@ -17,9 +22,15 @@ export class GradientSum {
   private readonly byVariable = new Map<number, WeightGradient>();
   private readonly byLayer = new Map<tf.layers.Layer, WeightGradient[]>();
 
-  constructor(trainable: tf.Variable[], names: string[]) {
+  private constructor(trainable: tf.Variable[], names: string[]) {
     this.entries = trainable.map((variable, i) => ({name: names[i], variable, gradient: null}));
     for (const entry of this.entries) this.byVariable.set(entry.variable.id, entry);
+  }
+
+  /** Of a compiled model's trainable weights, as `compile` fixed them. */
+  static of(model: tf.LayersModel): GradientSum {
+    const {collectedTrainableWeights: trainable} = innerModel(model) as unknown as Compiled;
+    return new GradientSum(trainable.map((weight) => weight.read()), trainable.map((weight) => weight.originalName));
   }
 
   /** This layer's entries: its trainable weights, wrapped layers' weights among them. */

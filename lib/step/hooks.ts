@@ -33,9 +33,7 @@ export interface StepHooks {
   beforeLoss?(): void | Promise<void>;
   /** After the loss of one micro-batch, before its backward walk. */
   afterLoss?(): void | Promise<void>;
-  /** Before a segment is computed again for its backward. */
-  beforeReplay?(calls: LayerCall[]): void | Promise<void>;
-  /** Before each of its layers. */
+  /** Before each layer of a segment that is computed again for its backward. */
   beforeForwardAgain?(call: LayerCall): void | Promise<void>;
   beforeBackward?(call: LayerCall): void | Promise<void>;
   /** `gradients`: this layer's, as far as they have been summed. */

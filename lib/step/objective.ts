@@ -17,7 +17,6 @@ export interface CompiledModel {
   metricsTensors: Array<[Loss, number]>;
   metricsNames: string[];
   getDedupedMetricsNames(): string[];
-  collectedTrainableWeights: Array<{read(): tf.Variable; originalName: string; name: string}>;
 }
 
 /** Loss first, then the metrics, in the order of the model's metric names. */

@@ -5,13 +5,13 @@ import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import {withStepContext, type StepContext} from '../base/stepContext';
 import {noteStep, tagMemory} from '../memory';
-import {innerModel} from '../model/inner';
 import {GradientSum} from './gradientSum';
 import {readGraph, type Graph} from './graph';
-import {runHooks, type HalvesOf, type StepHooks} from './hooks';
-import {Objective, type CompiledModel, type Values} from './objective';
+import {runHooks, type StepHooks} from './hooks';
+import {Objective, type Values} from './objective';
 import {predict} from './predict';
 import {segmentsOf, type Recompute, type Segment} from './segments';
+import type {RankStrategy} from './strategy';
 import {updateInTurn} from './update';
 import {discardForward, walkBackward, walkForward, type Walk} from './walk';
 
@@ -41,13 +41,8 @@ export interface StepperOptions {
   hooks?: StepHooks[];
   /** What is computed again before its backward. @default 'none' */
   recompute?: Recompute;
-  halves?: HalvesOf;
-  /** The sum over all ranks of loss and metrics, each rank's weighted by its share. */
-  sumValues?(values: Values): Promise<Values>;
-  /** Where a strategy holds the gradients itself: clips them and applies them. */
-  apply?(clipNorm: number | undefined): Promise<void>;
-  /** The name of a weight whose gradient is no number, and the ranks whose own loss is none, where a strategy holds the gradients. */
-  broken?(): Promise<{gradient: string | null; ranks: number[]}>;
+  /** How several ranks take the step together. @default one rank */
+  strategy?: RankStrategy | null;
 }
 
 /** Trains a compiled model step by step. */
@@ -63,13 +58,14 @@ export class Stepper {
   constructor(private readonly model: tf.LayersModel, private readonly options: StepperOptions) {
     this.graph = readGraph(model);
     this.objective = new Objective(model, this.graph);
-    const trainable = (innerModel(model) as unknown as CompiledModel).collectedTrainableWeights;
-    if (trainable.length === 0) {
+    this.gradients = GradientSum.of(model);
+    if (this.gradients.entries.length === 0) {
       throw new ManyHandsError('BAD_MODEL', 'the model has no trainable weight: set trainable on a layer before compile().');
     }
-    this.gradients = new GradientSum(trainable.map((weight) => weight.read()), trainable.map((weight) => weight.originalName));
-    this.hooks = [...(options.apply ? [this.penalties()] : []), ...(options.hooks ?? [])];
-    this.walking = {graph: this.graph, segments: segmentsOf(this.graph, options.recompute ?? 'none'), hooks: this.hooks, sum: this.gradients, halvesOf: options.halves};
+    const {hooks = [], strategy} = options;
+    // Penalties stand before the strategy, which takes the gradients away.
+    this.hooks = [...hooks, ...(strategy?.apply ? [this.penalties()] : []), ...(strategy ? [strategy.hooks] : [])];
+    this.walking = {graph: this.graph, segments: segmentsOf(this.graph, options.recompute ?? 'none'), hooks: this.hooks, sum: this.gradients, halvesOf: strategy?.halves};
   }
 
   get segments(): Segment[] {
@@ -95,13 +91,14 @@ export class Stepper {
       }
       await runHooks(this.hooks, 'afterGradients', this.gradients.entries);
       values[0] += this.penalty;
-      if (this.options.sumValues) values = await this.options.sumValues(values);
-      if (!this.options.apply) values[0] += this.objective.regularize(this.gradients);
+      const {strategy, clipNorm} = this.options;
+      if (strategy) values = await strategy.sumValues(values);
+      if (!strategy?.apply) values[0] += this.objective.regularize(this.gradients);
       if (!Number.isFinite(values[0])) throw await this.notFinite(values[0], step);
       await runHooks(this.hooks, 'beforeUpdate', this.gradients.entries);
-      if (this.options.apply) await this.options.apply(this.options.clipNorm);
+      if (strategy?.apply) await strategy.apply(clipNorm);
       else {
-        if (this.options.clipNorm !== undefined) this.gradients.clip(this.options.clipNorm);
+        if (clipNorm !== undefined) this.gradients.clip(clipNorm);
         withStepContext({seed: this.options.seed, layer: 'update', step, firstSample: 0}, () => this.update());
       }
       await runHooks(this.hooks, 'afterStep', step);
@@ -153,7 +150,7 @@ export class Stepper {
   }
 
   private async notFinite(loss: number, step: number): Promise<ManyHandsError> {
-    const {gradient: held = null, ranks = []} = (await this.options.broken?.()) ?? {};
+    const {gradient: held = null, ranks = []} = (await this.options.strategy?.broken()) ?? {};
     const broken = held ?? this.gradients.entries.find(({gradient}) => gradient && !allFinite(gradient))?.name;
     const who = ranks.length > 0 ? ` It came from the share of rank ${ranks.join(', ')}.` : '';
     const where = broken ? ` The first gradient that is not a number is that of '${broken}'.` : '';

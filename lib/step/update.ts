@@ -4,7 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {tagMemory, withMemoryFor} from '../memory';
-import {slotsOf} from '../model/optimizerState';
+import {slotLists} from '../model/optimizerState';
 
 /** What a weight's turn needs. */
 export interface Turns {
@@ -27,10 +27,11 @@ interface EngineScopes {
 export function updateInTurn(optimizer: tf.Optimizer, variables: readonly tf.Variable[], turns: Turns): void {
   const engine = tf.engine() as unknown as EngineScopes;
   const depth = engine.state.scopeStack.length;
+  const lists = slotLists(optimizer);
   let at = -1;
   const close = () => {
     if (at < 0) return;
-    for (const slot of slotsOf(optimizer, at)) tagMemory(slot, 'optimizer');
+    for (const list of lists) tagMemory(list[at]?.variable, 'optimizer');
     turns.done?.(at);
   };
   // tfjs reads each gradient once, as it comes to its weight: there the last weight's scope ends and this one's begins.

@@ -4,6 +4,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {withStepContext, type StepContext} from '../base/stepContext';
 import {tagMemory} from '../memory';
+import {fixedWeights, remember} from './fixedWeights';
 import type {Graph, LayerCall, Slot} from './graph';
 import type {GradientSum} from './gradientSum';
 import {runHooks, type HalfForward, type HalvesOf, type StepHooks} from './hooks';
@@ -48,19 +49,6 @@ function drop(piece: Taped | Deferred): void {
   if ('segment' in piece) tf.dispose(piece.kept.flatMap(({tensor, mask}) => (mask ? [tensor, mask] : [tensor])));
   else if ('backward' in piece.back) piece.back.discard();
   else discard(piece.back);
-}
-
-const fixed = new WeakMap<tf.layers.Layer, tf.Variable[]>();
-
-/** A layer's weights that are not trained. */
-function fixedWeights(layer: tf.layers.Layer): tf.Variable[] {
-  let variables = fixed.get(layer);
-  if (!variables) {
-    const {nonTrainableWeights} = layer as unknown as {nonTrainableWeights: Array<{read(): tf.Variable}>};
-    variables = [...new Set(nonTrainableWeights.map((weight) => weight.read()))];
-    fixed.set(layer, variables);
-  }
-  return variables;
 }
 
 /** What a call is given, and whether a gradient flows back through it. */
@@ -132,30 +120,20 @@ export async function walkForward(walk: Walk, inputs: tf.Tensor[], context: Step
   }
 }
 
-
-/** A layer moves its averages once a step: what it does to weights that are not trained, when it is computed again, is undone. */
-async function keepingWeights<T>({layer}: LayerCall, run: () => Promise<T>): Promise<T> {
-  const variables = fixedWeights(layer);
-  const before = variables.map((variable) => tf.clone(variable));
-  try {
-    return await run();
-  } finally {
-    variables.forEach((variable, i) => {
-      if (variable.dataId !== before[i].dataId) variable.assign(before[i]);
-      before[i].dispose();
-    });
-  }
-}
-
 /** The tapes of a segment, made now. What it kept is consumed. */
 async function replay(walk: Walk, {segment, kept, halves}: Deferred, context: StepContext): Promise<Taped[]> {
   const slots = Slots.ofKept(walk.graph, kept);
   const taped: Taped[] = [];
   try {
-    await runHooks(walk.hooks, 'beforeReplay', segment.calls);
     for (const call of segment.calls) {
       await runHooks(walk.hooks, 'beforeForwardAgain', call);
-      taped.push(await keepingWeights(call, () => forwardTaped(walk, call, slots, context, halves.get(call.index))));
+      // A layer moves its averages once a step, and not when it is computed again.
+      const putBack = remember(fixedWeights(call.layer));
+      try {
+        taped.push(await forwardTaped(walk, call, slots, context, halves.get(call.index)));
+      } finally {
+        putBack();
+      }
       slots.freeAfter(call);
     }
     return taped;

@@ -87,6 +87,11 @@ function takeRoom(c: LibC, fd: number, bytes: number): void {
   );
 }
 
+/** A region whose bytes travel in the message. */
+function unshared(buffer: ArrayBuffer, handle: RegionHandle): SharedRegion {
+  return {buffer, handle, shared: false, address: null, unlink: () => {}, close: () => {}};
+}
+
 let made = 0;
 
 /** Makes a region of `bytes` bytes, all zero. */
@@ -94,7 +99,7 @@ export function createRegion(bytes: number): SharedRegion {
   const c = systemCalls();
   if (c === null || bytes === 0) {
     const content = new Uint8Array(bytes);
-    return {buffer: content.buffer, handle: {kind: 'message', content, bytes}, shared: false, address: null, unlink: () => {}, close: () => {}};
+    return unshared(content.buffer, {kind: 'message', content, bytes});
   }
   made += 1;
   const name = c.memfdCreate ? 'many-hands' : `/mh-${process.pid}-${made}`;
@@ -136,7 +141,7 @@ export function attachRegion(handle: RegionHandle): SharedRegion {
   if (handle.kind === 'message') {
     // A structured clone may be a view into a larger buffer.
     const content = handle.content.byteOffset === 0 && handle.content.byteLength === handle.content.buffer.byteLength ? handle.content : handle.content.slice();
-    return {buffer: content.buffer as ArrayBuffer, handle, shared: false, address: null, unlink: () => {}, close: () => {}};
+    return unshared(content.buffer as ArrayBuffer, handle);
   }
   const c = systemCalls();
   if (c === null) throw new ManyHandsError('INTERNAL', 'internal: a shared region was offered to a process that cannot map it.');
@@ -161,6 +166,16 @@ export function attachRegion(handle: RegionHandle): SharedRegion {
     },
     close: mapped.unmap,
   };
+}
+
+/** Attaches while `use` runs; null stays null. */
+export async function withRegion(handle: RegionHandle | null, use: (buffer: ArrayBuffer | null) => Promise<void>): Promise<void> {
+  const region = handle && attachRegion(handle);
+  try {
+    await use(region?.buffer ?? null);
+  } finally {
+    region?.close();
+  }
 }
 
 /** The same memory, for a thread of the process that mapped it. */

@@ -2,17 +2,15 @@
  * Worker side. A unit is the trainable weights of one block, laid end to end: the piece of a model that is divided, gathered and freed as one
  * (PyTorch's FSDP calls it a flat parameter: Zhao et al. 2023, section 3.2.1).
  */
-import type {Graph, LayerCall} from '../step/graph';
+import {endToEnd, firstUses, type Place} from '../dataParallel/endToEnd';
+import type {Graph} from '../step/graph';
 import type {GradientSum} from '../step/gradientSum';
 import type {WeightGradient} from '../step/hooks';
 import type {Segment} from '../step/segments';
 import type {GatherLabel} from '../dataParallel/laneWork';
 
-/** One weight in its unit, in elements. */
-export interface UnitPlace {
-  entry: WeightGradient;
-  start: number;
-  length: number;
+/** One weight in its unit. */
+export interface UnitPlace extends Place {
   /** The call after whose backward its gradient is final. */
   firstUse: number;
 }
@@ -30,7 +28,6 @@ export interface Unit {
 
 /** Consecutive calls that use one unit; a tied layer's unit has several. */
 export interface Run {
-  index: number;
   unit: Unit;
   from: number;
   to: number;
@@ -45,25 +42,15 @@ export interface UnitPlan {
   runOf: Map<number, Run>;
 }
 
-/** Elements that begin on a cache line, where an engine takes an array without a copy. */
-export const ALIGN = 16;
-
 export function planUnits(graph: Graph, sum: GradientSum): UnitPlan {
-  const firstUse = new Map<WeightGradient, LayerCall>();
-  for (const call of graph.calls) for (const entry of sum.of(call.layer)) if (!firstUse.has(entry)) firstUse.set(entry, call);
+  const firstUse = firstUses(graph, sum);
   const blocks = new Map<string, WeightGradient[]>();
   for (const [entry, call] of firstUse) blocks.set(call.block, [...(blocks.get(call.block) ?? []), entry]);
   const unitOf = new Map<WeightGradient, Unit>();
   const units = [...blocks].map(([name, entries], index): Unit => {
-    // Odd lengths last, so that the others begin where an engine needs no copy.
-    const isOdd = (entry: WeightGradient) => Number(entry.variable.size % ALIGN > 0);
-    let at = 0;
-    const places = [...entries].sort((a, b) => isOdd(a) - isOdd(b)).map((entry): UnitPlace => {
-      const place = {entry, start: at, length: entry.variable.size, firstUse: firstUse.get(entry)!.index};
-      at += place.length;
-      return place;
-    });
-    const unit: Unit = {index, name, places, length: at, first: Math.min(...places.map((place) => place.firstUse)), contiguous: true};
+    const places = endToEnd(entries).map((place): UnitPlace => ({...place, firstUse: firstUse.get(place.entry)!.index}));
+    const length = places.reduce((sum, place) => sum + place.length, 0);
+    const unit: Unit = {index, name, places, length, first: Math.min(...places.map((place) => place.firstUse)), contiguous: true};
     for (const entry of entries) unitOf.set(entry, unit);
     return unit;
   });
@@ -80,7 +67,7 @@ export function planUnits(graph: Graph, sum: GradientSum): UnitPlan {
     const unit = unitOf.get(entry)!;
     const last = runs[runs.length - 1];
     if (last?.unit === unit) last.to = call.index;
-    else runs.push({index: runs.length, unit, from: call.index, to: call.index, again: seen.has(unit)});
+    else runs.push({unit, from: call.index, to: call.index, again: seen.has(unit)});
     seen.add(unit);
     runOf.set(call.index, runs[runs.length - 1]);
   }

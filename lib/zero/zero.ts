@@ -9,6 +9,7 @@ import {addScaled} from '../collectives/kernels';
 import {GlobalBatchNorm} from '../dataParallel/batchNorm';
 import type {OpenLane} from '../dataParallel/dataParallel';
 import {WEIGHTS} from '../dataParallel/dividedUpdate';
+import {aligned} from '../dataParallel/endToEnd';
 import {FlatWeights} from '../dataParallel/flatWeights';
 import type {Lane} from '../dataParallel/lane';
 import {scatterOrder} from '../dataParallel/laneWork';
@@ -25,7 +26,7 @@ import type {SpanRecorder} from '../trace/spans';
 import {Exchange} from './exchange';
 import {Gatherer} from './gatherer';
 import {Shards, type Shard} from './shards';
-import {ALIGN, planUnits, predictGatherings, trainGatherings, type Gathering, type Unit, type UnitPlace, type UnitPlan} from './units';
+import {planUnits, predictGatherings, trainGatherings, type Gathering, type Unit, type UnitPlace, type UnitPlan} from './units';
 
 export interface ZeroOptions {
   stage: 1 | 2 | 3;
@@ -43,6 +44,8 @@ export class Zero implements RankStrategy {
   private scatters!: Lane;
   private gatherer: Gatherer | null = null;
   private weights: FlatWeights | null = null;
+  /** All weights, where every rank holds them, and where each unit begins in it. */
+  private flat: Float32Array | null = null;
   private flatStarts: number[] = [];
   private trainGatherings: Gathering[] = [];
   private predictGatherings: Gathering[] = [];
@@ -78,7 +81,7 @@ export class Zero implements RankStrategy {
     let at = 0;
     this.flatStarts = this.plan.units.map(({length}) => {
       const start = at;
-      at = Math.ceil((at + length) / ALIGN) * ALIGN;
+      at = aligned(at + length);
       return start;
     });
     await this.openArrays(at);
@@ -90,8 +93,6 @@ export class Zero implements RankStrategy {
     await withSource((source) => this.exchange.load(source));
     this.weights?.refresh();
   }
-
-  private flat: Float32Array | null = null;
 
   /** `length`: elements of all units in one flat array. */
   private async openArrays(length: number): Promise<void> {

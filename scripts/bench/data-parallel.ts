@@ -11,7 +11,7 @@ import type {Samples} from '../../lib/data/samples';
 import {convnet, mlp} from '../../lib/models';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
-import {goal, printReport, quantile, report, type Row} from './report';
+import {goal, inTurn, printReport, quantile, report, type Row} from './report';
 import {fitPeer, torchPeers, type Peer, type Run} from './peers/dataParallelPeers';
 
 const SHARE = 256;
@@ -89,17 +89,10 @@ interface Figures {
 
 async function measure(one: Case): Promise<Figures> {
   const peers = [ours(one, 1), ours(one, 2), await fitPeer(one.name, 2 * SHARE, physicalCores(), one.steps), ...(flags.peers ? await torchPeers(one.name, SHARE, one.steps) : [])];
-  const all: Measured[] = peers.map((peer) => ({peer, runs: [], speeds: []}));
+  let all: Measured[];
   try {
-    for (let round = -1; round < rounds; round++) {
-      for (const {peer, runs, speeds} of all) {
-        const run = await peer.run();
-        // The first round warms all up.
-        if (round < 0) continue;
-        runs.push(run);
-        speeds.push(peer.batchSize / median(run.steps));
-      }
-    }
+    const found = await inTurn(rounds, peers, (peer) => peer.run());
+    all = found.map((runs, i) => ({peer: peers[i], runs, speeds: runs.map((run) => peers[i].batchSize / median(run.steps))}));
   } finally {
     for (const peer of peers) await peer.close();
   }

@@ -44,6 +44,18 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(values.length - 1, Math.floor(share * values.length))];
 }
 
+/** Runs every system once a round, in turn, after a round that warms all up; returns each one's runs. */
+export async function inTurn<T, R>(rounds: number, systems: readonly T[], run: (system: T) => Promise<R>): Promise<R[][]> {
+  const found = systems.map((): R[] => []);
+  for (let round = -1; round < rounds; round++) {
+    for (const [i, system] of systems.entries()) {
+      const one = await run(system);
+      if (round >= 0) found[i].push(one);
+    }
+  }
+  return found;
+}
+
 export function machine(): Machine {
   return {
     cpu: cpus()[0]?.model.trim() || process.arch,

@@ -13,10 +13,9 @@ import type {TrainOptions} from '../../lib/run/options';
 import {train} from '../../lib/train';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
-import {goal, printReport, quantile, report, type Row} from './report';
+import {goal, inTurn, printReport, quantile, report, type Row} from './report';
 
 const STRATEGIES = ['dataParallel', 'zero1', 'zero2', 'fsdp'] as const;
-type Name = (typeof STRATEGIES)[number];
 
 const {values: flags} = parseArgs({
   options: {json: {type: 'boolean', default: false}, rounds: {type: 'string', default: '7'}, ranks: {type: 'string', multiple: true, default: ['2', '4']}, optimizer: {type: 'string', default: 'adam'}},
@@ -26,46 +25,35 @@ const SEQUENCE = 64;
 const STEPS = 12;
 const model = () => transformer({layers: 4, hidden: 128, heads: 4, sequence: SEQUENCE, seed: 1, optimizer: flags.optimizer});
 
-interface Measured {
-  speeds: number[];
-  steps: number[];
-  last: TrainResult | null;
-}
+/** The seconds of a run's steps but for its first ones, which load the engine. */
+const settled = ({record}: TrainResult, first: number) => record.steps.slice(first).map((step) => step.seconds);
+/** The median over rounds of a's values by b's in the same round. */
+const ratio = (a: number[], b: number[]) => median(a.map((value, round) => value / b[round]));
 
-async function measure(ranks: number): Promise<{rows: Row[]; ratio: number}> {
+async function measure(ranks: number): Promise<{rows: Row[]; ofStage3: number}> {
   const batchSize = SHARE * ranks;
   const data = textCorpus({sequence: SEQUENCE, samples: batchSize * STEPS, seed: 1});
-  const all = new Map<Name, Measured>(STRATEGIES.map((name) => [name, {speeds: [], steps: [], last: null}]));
-  for (let round = -1; round < Number(flags.rounds); round++) {
-    for (const [strategy, found] of all) {
-      const result = await trainParallel(model(), data, {batchSize, devices: Array.from({length: ranks}, () => 'cpu'), threads: 1, strategy, shuffle: false, seed: 1, verbose: 0, trace: false});
-      // The first round warms all up; a run's first steps load the engine.
-      if (round < 0) continue;
-      const seconds = result.record.steps.slice(2).map((step) => step.seconds);
-      found.speeds.push(batchSize / median(seconds));
-      found.steps.push(...seconds);
-      found.last = result;
-    }
-  }
-  const plain = all.get('dataParallel')!;
-  const ratioOf = ({speeds}: Measured) => median(speeds.map((speed, round) => speed / plain.speeds[round]));
+  const devices = Array.from({length: ranks}, () => 'cpu');
+  const runs = await inTurn(Number(flags.rounds), STRATEGIES, (strategy) => trainParallel(model(), data, {batchSize, devices, threads: 1, strategy, shuffle: false, seed: 1, verbose: 0, trace: false}));
+  const speeds = runs.map((rounds) => rounds.map((result) => batchSize / median(settled(result, 2))));
+  const ratios = speeds.map((own) => ratio(own, speeds[0]));
   const parameters = model().countParams();
-  const rows = [...all].map(([strategy, found]): Row => {
-    const memory = found.last!.memory;
+  const rows = STRATEGIES.map((strategy, i): Row => {
+    const steps = runs[i].flatMap((result) => settled(result, 2));
+    const {memory, traffic} = runs[i][runs[i].length - 1];
     const most = (of: (one: (typeof memory)[number]) => number) => Math.max(...memory.map(of));
     return {
       system: 'many-hands', case: `transformer, batch ${batchSize}`, strategy, workers: ranks, threads: 1,
-      samplesPerSecond: median(found.speeds), samplesPerSecondLeast: Math.min(...found.speeds), samplesPerSecondMost: Math.max(...found.speeds),
-      p50Seconds: median(found.steps), p95Seconds: quantile(found.steps, 0.95),
+      samplesPerSecond: median(speeds[i]), samplesPerSecondLeast: Math.min(...speeds[i]), samplesPerSecondMost: Math.max(...speeds[i]),
+      p50Seconds: median(steps), p95Seconds: quantile(steps, 0.95),
       memory: most(({peakBytes}) => peakBytes), stateBytesPerParameter: most(({stateBytes}) => stateBytes) / parameters,
       gathered: most(({byCategory}) => byCategory!.gathered), communication: most(({byCategory}) => byCategory!.communication),
-      sentPerStep: found.last!.traffic.filter(({rank, operation}) => rank === 0 && /gradients|parameters|updated weights/.test(operation)).reduce((sum, {sent}) => sum + sent, 0) / STEPS,
-      ratioToDataParallel: ratioOf(found),
+      sentPerStep: traffic.filter(({rank, operation}) => rank === 0 && /gradients|parameters|updated weights/.test(operation)).reduce((sum, {sent}) => sum + sent, 0) / STEPS,
+      ratioToDataParallel: ratios[i],
     };
   });
-  const ratio = ratioOf(all.get('fsdp')!);
-  process.stderr.write(`${ranks} ranks: ${[...all].map(([name, found]) => `${name} ${ratioOf(found).toFixed(2)}`).join(', ')} of plain data parallelism\n`);
-  return {rows, ratio};
+  process.stderr.write(`${ranks} ranks: ${STRATEGIES.map((name, i) => `${name} ${ratios[i].toFixed(2)}`).join(', ')} of plain data parallelism\n`);
+  return {rows, ofStage3: ratios[STRATEGIES.indexOf('fsdp')]};
 }
 
 const TRADES: Record<string, Pick<TrainOptions, 'microBatches' | 'recompute'>> = {
@@ -77,22 +65,17 @@ async function measureTrades(): Promise<Row[]> {
   const batchSize = 2 * SHARE;
   const data = textCorpus({sequence: SEQUENCE, samples: batchSize * (STEPS / 2), seed: 1});
   const account = new ModelAccount(model());
-  const all = Object.entries(TRADES).map(([name, options]) => ({name, options, seconds: [] as number[], steps: [] as number[], peak: 0}));
-  for (let round = -1; round < Number(flags.rounds); round++) {
-    for (const one of all) {
-      const {record, memory} = await train(model(), data, {batchSize, threads: 1, seed: 1, verbose: 0, trace: false, ...one.options});
-      if (round < 0) continue;
-      const seconds = record.steps.slice(1).map((step) => step.seconds);
-      one.seconds.push(median(seconds));
-      one.steps.push(...seconds);
-      one.peak = memory[0].peakBytes;
-    }
-  }
-  return all.map(({name, options, seconds, steps, peak}): Row => ({
-    system: 'many-hands', case: `transformer, batch ${batchSize}, ${name}`, strategy: 'one device', workers: 1, threads: 1,
-    samplesPerSecond: batchSize / median(seconds), p50Seconds: median(steps), p95Seconds: quantile(steps, 0.95), memory: peak, memoryForetold: account.at({batchSize, ...options}).peakBytes,
-    timeByPlain: median(seconds.map((value, round) => value / all[0].seconds[round])),
-  }));
+  const trades = Object.entries(TRADES);
+  const runs = await inTurn(Number(flags.rounds), trades, ([, options]) => train(model(), data, {batchSize, threads: 1, seed: 1, verbose: 0, trace: false, ...options}));
+  const seconds = runs.map((rounds) => rounds.map((result) => median(settled(result, 1))));
+  return trades.map(([name, options], i): Row => {
+    const steps = runs[i].flatMap((result) => settled(result, 1));
+    return {
+      system: 'many-hands', case: `transformer, batch ${batchSize}, ${name}`, strategy: 'one device', workers: 1, threads: 1,
+      samplesPerSecond: batchSize / median(seconds[i]), p50Seconds: median(steps), p95Seconds: quantile(steps, 0.95),
+      memory: runs[i][0].memory[0].peakBytes, memoryForetold: account.at({batchSize, ...options}).peakBytes, timeByPlain: ratio(seconds[i], seconds[0]),
+    };
+  });
 }
 
 async function main(): Promise<void> {
@@ -103,7 +86,7 @@ async function main(): Promise<void> {
     for (const ranks of flags.ranks.map(Number)) {
       const found = await measure(ranks);
       rows.push(...found.rows);
-      if (ranks === 2) atTwo = found.ratio;
+      if (ranks === 2) atTwo = found.ofStage3;
     }
   } finally {
     await closeWorkers();

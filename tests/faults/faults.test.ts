@@ -2,11 +2,12 @@
  * What becomes of a run when something goes wrong on one rank, by a schedule {rank, step, fault}. Each test sees that the fault
  * really fired, that the message names rank, cause and next step, and that nothing is left behind.
  */
-import {existsSync, mkdtempSync, readdirSync, readFileSync, rmSync} from 'node:fs';
+import {existsSync, mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
 import {closeWorkers, ManyHandsError, mlp, mnist, onRun, tf, trainParallel, type TrainParallelOptions} from '#lib/index.js';
+import {sharedNames} from './programs';
 
 interface Fault {
   rank: number | 'all';
@@ -42,7 +43,7 @@ afterEach(async () => {
   rmSync(folder, {recursive: true, force: true});
   delete process.env.FAULTS_FILE;
   expect(children()).toBe('');
-  expect(readdirSync('/dev/shm').filter((name) => name.startsWith('mh-'))).toEqual([]);
+  expect(sharedNames()).toEqual([]);
 });
 
 function model(schedule: Fault[]): tf.Sequential {
