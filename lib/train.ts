@@ -22,7 +22,8 @@ export async function train(model: tf.LayersModel, data: Data, options: TrainOpt
   return launch(model, data, {
     checked,
     devices: [{rank: 0, id: device.id, name: device.name, threads}],
-    plan: {mesh: {data: 1, tensor: 1, pipeline: 1}, zero: 0, microBatches: checked.microBatches, reason: 'train uses one device, which holds the whole model and sees all the data.'},
+    cutting: {},
+    plan: {mesh: {data: 1, tensor: 1, pipeline: 1}, zero: 0, microBatches: checked.microBatches, recompute: checked.recompute, reason: 'train uses one device, which holds the whole model and sees all the data.'},
     strategy: 'one device',
     callbacks: options.callbacks,
     signal: options.signal,

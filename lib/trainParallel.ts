@@ -8,9 +8,9 @@ import type {DeviceUse} from './base/events';
 import {parseBytes} from './base/units';
 import {sharedMemoryAvailable} from './collectives/sharedMemory';
 import {launch} from './run/launch';
-import {checkOptions, type TrainParallelOptions} from './run/options';
+import {checkOptions, type StrategyFields, type TrainParallelOptions} from './run/options';
 import type {TrainResult} from './run/result';
-import {choosePlan} from './run/strategy';
+import {choosePlan, planName} from './run/strategy';
 import {teamDevices} from './run/teamDevices';
 
 const BUCKET_BYTES = 4 * 2 ** 20;
@@ -26,25 +26,27 @@ function requireOneDevice(devices: DeviceUse[]): void {
  * Trains a compiled `model` on `data` on several devices at once; afterwards `model` and its optimizer hold what was learned.
  * `batchSize` is the global batch, divided over the devices; with the same seed every step equals that of `train`, up to the order
  * in which floats are added (synchronous SGD: Li et al. 2020, "PyTorch Distributed", section 2). `strategy`: 'dataParallel' copies the
- * model; 'zero1', 'zero2' and 'fsdp' divide the optimizer's state, the gradients too, the weights too (Rajbhandari et al. 2020, "ZeRO", section 5). Throws `ManyHandsError` as `train`
+ * model; 'zero1', 'zero2' and 'fsdp' divide the optimizer's state, the gradients too, the weights too (Rajbhandari et al. 2020, "ZeRO", section 5);
+ * 'pipelineParallel' gives each device a run of the layers (Huang et al. 2019, "GPipe"). Throws `ManyHandsError` as `train`
  * does, and COLLECTIVE_MISMATCH, TIMEOUT or WORKER with the rank that failed.
  */
 export async function trainParallel(model: tf.LayersModel, data: Data, options: TrainParallelOptions = {}): Promise<TrainResult> {
   const {strategy, bucketBytes, timeoutMs, ...rest} = options;
   const checked = checkOptions({...options, timeoutMs} as Parameters<typeof checkOptions>[0], true);
   const devices = teamDevices(options.devices ?? 2, checked.threads);
-  const plan = choosePlan(strategy, devices.length, options.microBatches);
+  const plan = choosePlan(strategy, devices.length, {microBatches: options.microBatches, recompute: options.recompute, batchSize: checked.batchSize});
   if (plan.microBatches > checked.batchSize) throw new ManyHandsError('BAD_OPTION', `microBatches must be at most batchSize, which is ${checked.batchSize}; it is ${plan.microBatches}.`);
   const bytes = bucketBytes === undefined ? BUCKET_BYTES : parseBytes(bucketBytes, 'bucketBytes');
   const together = devices.length > 1 && !sharedMemoryAvailable();
   if (together) requireOneDevice(devices);
   return launch(model, data, {
     // Ranks that take turns have no times of their own.
-    checked: {...checked, microBatches: plan.microBatches, ...(together ? {trace: 'none' as const} : {})},
+    checked: {...checked, microBatches: plan.microBatches, recompute: plan.recompute, ...(together ? {trace: 'none' as const} : {})},
     devices,
     plan: together ? {...plan, reason: `${plan.reason} ${TOGETHER}`} : plan,
     together,
-    strategy: devices.length === 1 ? 'one device' : ['dataParallel', 'zero1', 'zero2', 'fsdp'][plan.zero],
+    cutting: typeof strategy === 'object' ? {splitAt: (strategy as StrategyFields).splitAt, balance: (strategy as StrategyFields).balance} : {},
+    strategy: planName(plan),
     callbacks: rest.callbacks,
     signal: rest.signal,
     bucketBytes: bytes,

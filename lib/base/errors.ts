@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'BAD_DATA'
   | 'BAD_MODEL'
   | 'BAD_BANK'
+  | 'BAD_SCHEDULE'
   | 'NOT_YET'
   | 'ENGINE'
   | 'DEVICE'

@@ -36,7 +36,7 @@ export class DataParallel implements RankStrategy {
   private readonly views = new Map<Place, ArrayTensor>();
   private norms: LayerCall[] = [];
   private readonly norm: GlobalBatchNorm;
-  private part: PartInfo = {index: 0, count: 1, samples: 0};
+  private part: PartInfo = {index: 0, count: 1, samples: 0, share: 0};
   private missing: number[] = [];
   private left = 0;
   private step = 0;

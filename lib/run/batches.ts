@@ -25,11 +25,18 @@ function gather(array: ShapedArray, indices: Int32Array, integers: boolean): tf.
   return scaled;
 }
 
+/** What of a micro-batch a rank works on. */
+export interface BatchNeed {
+  xs: boolean;
+  ys: boolean;
+}
+
 /** The tensors of the samples that `indices` names; the caller disposes of them. Where one is refused, none is left behind. */
-export function makeBatch(data: CheckedData, indices: Int32Array, weights: SampleWeights): MicroBatch {
+export function makeBatch(data: CheckedData, indices: Int32Array, weights: SampleWeights, {xs, ys}: BatchNeed = {xs: true, ys: true}): MicroBatch {
   const batch: MicroBatch = {xs: [], ys: [], weights: [], samples: indices.length};
   tf.tidy(() => {
-    batch.xs = data.xs.map((array) => gather(array, indices, true));
+    if (xs) batch.xs = data.xs.map((array) => gather(array, indices, true));
+    if (!ys) return batch.xs;
     // tfjs's losses want class numbers as floats.
     batch.ys = data.ys.map((array) => gather(array, indices, false));
     batch.weights = data.ys.map((_, output) => {

@@ -3,6 +3,7 @@
  */
 import type {SharedGroupHandle} from '../collectives/sharedMemory';
 import type {LedgerLine} from '../collectives/types';
+import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
 import type {ModelDescription, OptimizerState} from '../model/description';
 import type {Span} from '../trace/spans';
 import type {RegionHandle} from '../workers/sharedRegion';
@@ -16,6 +17,8 @@ export interface Team {
   bucketBytes: number;
   /** The stage of ZeRO. */
   zero: 0 | 1 | 2 | 3;
+  /** Null where the ranks are no pipeline. */
+  pipeline: PipelinePlan | null;
   /** A group for what a rank does itself, and one for each lane that its helper threads may open; null where all ranks share one process. */
   groups: {main: SharedGroupHandle; lanes: SharedGroupHandle[]} | null;
 }

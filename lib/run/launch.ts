@@ -11,6 +11,7 @@ import {createSharedGroup, type SharedGroup} from '../collectives/sharedMemory';
 import {describeModel} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import {modelBytes, writeModel} from '../model/weights';
+import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
 import {readGraph} from '../step/graph';
 import {segmentsOf} from '../step/segments';
 import {WorkerGroup, type GroupHandlers} from '../workers/group';
@@ -19,6 +20,7 @@ import {checkData} from './checkData';
 import {stopOnInterrupt, type Interrupt} from './interrupt';
 import type {Team, TogetherJob, TrainAsk, TrainDone, TrainJob, TrainTell} from './jobTypes';
 import type {CheckedOptions, TrainOptions} from './options';
+import {planPipeline, type Cutting} from './pipelinePlan';
 import {isModule, placeArrays, readArrays, type PlacedData} from './placeData';
 import {writeRecord} from './record';
 import {makeResult, summaries, type TrainResult} from './result';
@@ -33,6 +35,8 @@ export interface Launch {
   checked: CheckedOptions;
   devices: DeviceUse[];
   plan: Plan;
+  /** Where a pipeline is to be cut. */
+  cutting: Cutting;
   /** What a chart calls it. */
   strategy: string;
   callbacks: TrainOptions['callbacks'];
@@ -64,10 +68,11 @@ class Groups {
   private readonly groups: SharedGroup[];
   readonly team: Team | null;
 
-  constructor(size: number, {bucketBytes, together, plan: {zero}, collectiveTimeoutMs: timeoutMs}: Launch) {
-    this.groups = size > 1 && !together ? Array.from({length: 1 + LANES}, () => createSharedGroup(size, {timeoutMs})) : [];
-    const [main, ...lanes] = this.groups.map((group) => group.handle);
-    this.team = size > 1 ? {size, bucketBytes, zero, groups: together ? null : {main, lanes}} : null;
+  constructor(size: number, {bucketBytes, together, plan: {zero}, collectiveTimeoutMs: timeoutMs}: Launch, pipeline: PipelinePlan | null, channelBytes?: number) {
+    const lanes = pipeline ? 0 : LANES;
+    this.groups = size > 1 && !together ? Array.from({length: 1 + lanes}, () => createSharedGroup(size, {timeoutMs, channelBytes})) : [];
+    const [main, ...others] = this.groups.map((group) => group.handle);
+    this.team = size > 1 ? {size, bucketBytes, zero, pipeline, groups: together ? null : {main, lanes: others}} : null;
   }
 
   abort(reason: string): void {
@@ -136,6 +141,8 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
   const description = await describeModel(model, checked.modules);
   // A wrong name is told before a worker starts.
   if (checked.recompute !== 'none') segmentsOf(readGraph(model), checked.recompute);
+  const {pipeline = null, channelBytes, ...cut} = how.plan.mesh.pipeline > 1 ? planPipeline(model, how.plan, how.cutting, checked.batchSize) : {};
+  const plan: Plan = {...how.plan, ...cut};
   const busy = model as unknown as {isTraining: boolean};
   if (busy.isTraining) throw new ManyHandsError('BAD_MODEL', 'this model is being trained already: await that run first.');
   busy.isTraining = true;
@@ -145,7 +152,7 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
   let run: TrainRun | null = null;
   try {
     run = new TrainRun(model, description, checked, devices, how.strategy, how.callbacks);
-    groups = new Groups(devices.length, how);
+    groups = new Groups(devices.length, how, pipeline, channelBytes);
     const jobs = makeJobs(model, description, data, how, run, groups.team, regions);
     const workers = await WorkerGroup.take((how.together ? devices.slice(0, 1) : devices).map(({id, threads}) => ({entry: WORKER, device: id, threads})));
     const started = performance.now();
@@ -158,7 +165,7 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
     } finally {
       await workers.release();
     }
-    const result = makeResult(run, description, done, how.plan);
+    const result = makeResult(run, description, done, plan);
     if (result.straggler && checked.verbose > 0) emitRun({type: 'output', run: run.id, rank: result.straggler.rank, stream: 'stderr', text: lateWords(result.straggler)});
     run.end(started, undefined, summaries(result));
     if (checked.record) writeRecord(checked.record, result.record);

@@ -40,6 +40,7 @@ function fitting(account: ModelAccount, limit: number, {batchSize, microBatches,
 export function withAdvice(error: unknown, model: tf.LayersModel, options: Pick<CheckedOptions, 'batchSize' | 'microBatches' | 'recompute' | 'memoryLimit'>, team: Team | null): unknown {
   const {batchSize, microBatches, recompute, memoryLimit} = options;
   if (!(error instanceof ManyHandsError) || error.code !== 'MEMORY_LIMIT' || memoryLimit === undefined) return error;
+  if (team?.pipeline) return new ManyHandsError('MEMORY_LIMIT', `${error.message} This rank holds its stage of the model, and the activations of the micro-batches that are under way: take more micro-batches or devices, recompute: 'stage', schedule: '1f1b' in place of 'gpipe', or balance: 'memory'.`, {cause: error});
   if (team) return team.zero === 3 ? error : new ManyHandsError('MEMORY_LIMIT', `${error.message} ${SHARDS[team.zero]}`, {cause: error});
   try {
     const account = new ModelAccount(model);

@@ -6,6 +6,9 @@ import type {ArrayValues, Data, DataArray, DataArrays} from '../base/arrays';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {checkSeed} from '../base/random';
 import {parseBytes} from '../base/units';
+import type {Balance} from '../pipelineParallel/balance';
+import type {Schedule} from '../pipelineParallel/schedule';
+import type {ScheduleName} from '../pipelineParallel/schedules';
 import type {Recompute} from '../step/segments';
 import type {ModuleReference} from '../model/describe';
 
@@ -46,7 +49,7 @@ export interface TrainOptions {
   microBatches?: number;
   /**
    * What is computed again before its backward, so that its activations need not be kept: 'block', every block of several layers; or the
-   * names of blocks and layers. @default 'none'
+   * names of blocks and layers; in a pipeline also 'stage', all of it from its input. @default 'none'
    */
   recompute?: Recompute;
   /** The largest Euclidean norm of all gradients together. */
@@ -66,10 +69,26 @@ export interface TrainOptions {
 }
 
 /** The shorthands of a strategy; 'auto' chooses, and the result's `plan` says what and why. */
-export type StrategyName = 'auto' | 'dataParallel' | 'zero1' | 'zero2' | 'fsdp';
+export type StrategyName = 'auto' | 'dataParallel' | 'zero1' | 'zero2' | 'fsdp' | 'pipelineParallel';
+
+/** What a strategy object may say besides how the devices are divided. */
+export interface StrategyFields {
+  /** As the option of this name. */
+  microBatches?: number;
+  /** As the option of this name. */
+  recompute?: Recompute;
+  /** Of a pipeline: its name, or a list of actions a rank. @default '1f1b' */
+  schedule?: ScheduleName | Schedule;
+  /** Stages a rank of a pipeline; more than 1 with 'interleaved-1f1b'. @default 2 there, else 1 */
+  chunks?: number;
+  /** The blocks or layers with which a pipeline's later stages begin. */
+  splitAt?: string[];
+  /** By what the stages are made alike where `splitAt` is not given. @default 'computed' */
+  balance?: Balance;
+}
 
 /** Its shorthand, or the strategy object itself (-1 in a mesh: what is left over). */
-export type Strategy = StrategyName | {kind: Exclude<StrategyName, 'auto'>; microBatches?: number} | {mesh: {data: number; tensor?: number; pipeline?: number}; zero?: 0 | 1 | 2 | 3; microBatches?: number};
+export type Strategy = StrategyName | ({kind: Exclude<StrategyName, 'auto'>} & StrategyFields) | ({mesh: {data?: number; tensor?: number; pipeline?: number}; zero?: 0 | 1 | 2 | 3} & StrategyFields);
 
 /** `train`'s options for several devices: how many, and how the work is divided among them. */
 export interface TrainParallelOptions extends Omit<TrainOptions, 'devices' | 'threads' | 'timeoutMs'> {
@@ -159,7 +178,7 @@ export function checkOptions(options: TrainOptions, parallel = false): CheckedOp
   if (typeof shuffle !== 'boolean') refuse('shuffle', shuffle, 'true or false');
   if (verbose !== 0 && verbose !== 1) refuse('verbose', verbose, '0 or 1');
   if (clipNorm !== undefined && !(typeof clipNorm === 'number' && clipNorm > 0)) refuse('clipNorm', clipNorm, 'a number above 0');
-  if (recompute !== 'none' && recompute !== 'block' && !(Array.isArray(recompute) && recompute.every((name) => typeof name === 'string'))) refuse('recompute', recompute, "'none', 'block', or a list of the names of blocks and layers");
+  if (recompute !== 'none' && recompute !== 'block' && !(parallel && recompute === 'stage') && !(Array.isArray(recompute) && recompute.every((name) => typeof name === 'string'))) refuse('recompute', recompute, "'none', 'block', or a list of the names of blocks and layers");
   if (seed !== undefined) checkSeed(seed);
   if (!Array.isArray(modules)) refuse('modules', modules, 'a list of URLs, or of {module, export}');
   if (record !== null && (typeof record !== 'string' || record === '')) refuse('record', record, 'the name of a file to write');

@@ -64,7 +64,8 @@ export function makeResult(run: TrainRun, description: ModelDescription, done: T
     memory,
     devices,
     timing,
-    straggler: stragglerOf(timing),
+    // A pipeline's ranks do different work: which of them the others wait for, `idle` says.
+    straggler: plan.mesh.pipeline > 1 ? null : stragglerOf(timing),
     // An initialEpoch at or past the last leaves no step.
     stepSeconds: steps.length > 0 ? median(steps.map((step) => step.seconds)) : 0,
     samplesPerSecond: run.samplesPerSecond,

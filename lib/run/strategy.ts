@@ -2,24 +2,41 @@
  * Caller side. What `strategy` asks for, as the strategy object that a result shows.
  */
 import {ManyHandsError, shown} from '../base/errors';
+import {chunksOf, microBatchesOf, type Schedule} from '../pipelineParallel/schedule';
+import {defaultChunks, namedSchedule, type ScheduleName} from '../pipelineParallel/schedules';
+import type {Recompute} from '../step/segments';
 import type {Strategy} from './options';
 
 /** The strategy object that a run used, and why. */
 export interface Plan {
   mesh: {data: number; tensor: number; pipeline: number};
   zero: 0 | 1 | 2 | 3;
-  /** Parts of a rank's share of a step, whose gradients are added up before they are sent. */
+  /** Parts of a rank's share of a step, whose gradients are added up before they are sent; in a pipeline, of the whole step. */
   microBatches: number;
+  recompute: Recompute;
+  /** Of a pipeline. */
+  schedule?: ScheduleName | Schedule;
+  /** Stages a rank of a pipeline. */
+  chunks?: number;
+  /** The blocks or layers with which a pipeline's later stages begin. */
+  splitAt?: string[];
   reason: string;
 }
 
-const LATER = ['tensorParallel', 'pipelineParallel'];
-/** The stage of ZeRO that a name stands for. */
-const STAGES: Record<string, Plan['zero']> = {auto: 0, dataParallel: 0, zero1: 1, zero2: 2, fsdp: 3};
-const NAMES = "'auto', 'dataParallel', 'zero1', 'zero2', 'fsdp'";
-const FIELDS = ['kind', 'mesh', 'zero', 'microBatches'];
+type Axis = 'data' | 'tensor' | 'pipeline';
+type Mesh = Plan['mesh'];
+const AXES: readonly Axis[] = ['data', 'tensor', 'pipeline'];
+const LATER = ['tensorParallel'];
+/** What a name stands for: the axis that all devices go to, and the stage of ZeRO. */
+const KINDS: Record<string, {axis: Axis; zero: Plan['zero']}> = {
+  auto: {axis: 'data', zero: 0}, dataParallel: {axis: 'data', zero: 0}, zero1: {axis: 'data', zero: 1}, zero2: {axis: 'data', zero: 2}, fsdp: {axis: 'data', zero: 3},
+  pipelineParallel: {axis: 'pipeline', zero: 0},
+};
+const NAMES = "'auto', 'dataParallel', 'zero1', 'zero2', 'fsdp', 'pipelineParallel'";
+const OF_PIPELINES = ['schedule', 'chunks', 'splitAt', 'balance'];
+const FIELDS = ['kind', 'mesh', 'zero', 'microBatches', 'recompute', ...OF_PIPELINES];
 
-/** What a device holds at each stage. */
+/** What a device holds at each stage of ZeRO. */
 const HOLDS = [
   'holds a copy of the model',
   "holds a copy of the model and its part of the optimizer's state",
@@ -31,40 +48,106 @@ function refuse(message: string): never {
   throw new ManyHandsError('BAD_OPTION', message);
 }
 
-function dataAxis(mesh: {data?: number; tensor?: number; pipeline?: number}, devices: number): number {
+function readMesh(mesh: Partial<Mesh>, devices: number): Mesh {
+  const unknown = Object.keys(mesh).find((name) => !AXES.includes(name as Axis));
+  if (unknown) refuse(`strategy.mesh has no axis '${unknown}'. It knows: ${AXES.join(', ')}.`);
   const {data = 1, tensor = 1, pipeline = 1} = mesh;
-  for (const [name, value] of Object.entries({data, tensor, pipeline})) {
+  const found: Mesh = {data, tensor, pipeline};
+  for (const [name, value] of Object.entries(found)) {
     if (!Number.isInteger(value) || (value < 1 && value !== -1)) refuse(`strategy.mesh.${name} must be a whole number from 1, or -1 for what is left over; it is ${shown(value)}.`);
   }
-  if (tensor > 1 || pipeline > 1) throw new ManyHandsError('NOT_YET', `strategy.mesh asks for tensor ${tensor} and pipeline ${pipeline}; this version divides the data axis alone: {mesh: {data: ${devices}}}.`);
-  const filled = data === -1 ? devices : data;
-  if (filled * Math.abs(tensor) * Math.abs(pipeline) !== devices) refuse(`strategy.mesh: data(${data}) x tensor(${tensor}) x pipeline(${pipeline}) is not the number of devices, ${devices}.`);
-  return filled;
+  const open = AXES.filter((axis) => found[axis] === -1);
+  if (open.length > 1) refuse(`strategy.mesh leaves ${open.join(' and ')} open (-1); one of them can take what is left over.`);
+  if (open.length === 1) found[open[0]] = devices / AXES.reduce((product, axis) => product * Math.abs(found[axis]), 1);
+  if (data === 1 && tensor === 1 && pipeline === 1) found.data = devices;
+  if (AXES.some((axis) => !Number.isInteger(found[axis])) || found.data * found.tensor * found.pipeline !== devices) {
+    refuse(`strategy.mesh: data(${data}) x tensor(${tensor}) x pipeline(${pipeline}) is not the number of devices, ${devices}.`);
+  }
+  if (found.tensor > 1) throw new ManyHandsError('NOT_YET', `strategy.mesh asks for tensor ${found.tensor}, which is not there yet in this version; it divides the data axis, {mesh: {data: ${devices}}}, or the pipeline axis, {mesh: {pipeline: ${devices}}}.`);
+  if (AXES.filter((axis) => found[axis] > 1).length > 1) throw new ManyHandsError('NOT_YET', `strategy.mesh asks for data ${found.data} x pipeline ${found.pipeline}; this version divides one axis at a time: {mesh: {data: ${devices}}} or {mesh: {pipeline: ${devices}}}.`);
+  return found;
 }
 
-/** Throws `BAD_OPTION`, or `NOT_YET` for the strategies that this version does not have. */
-export function choosePlan(strategy: Strategy | undefined, devices: number, microBatches: number | undefined): Plan {
-  const asked = strategy ?? 'auto';
-  let stage: Plan['zero'] | null = null;
-  if (typeof asked === 'string' || 'kind' in asked) {
-    const name: string = typeof asked === 'string' ? asked : asked.kind;
-    if (LATER.includes(name)) throw new ManyHandsError('NOT_YET', `the strategy '${name}' is not there yet in this version; it has ${NAMES}.`);
-    if (!(name in STAGES)) refuse(`strategy must be ${NAMES} or a strategy object; it is ${shown(asked)}.`);
-    stage = STAGES[name];
-  }
+interface Asked {
+  object: Record<string, unknown>;
+  kind: {axis: Axis; zero: Plan['zero']} | null;
+}
+
+function read(asked: Strategy): Asked {
   if (asked === null || (typeof asked !== 'string' && typeof asked !== 'object')) refuse(`strategy must be ${NAMES} or a strategy object; it is ${shown(asked)}.`);
   const object: Record<string, unknown> = typeof asked === 'string' ? {} : {...asked};
   const unknown = Object.keys(object).find((name) => !FIELDS.includes(name) && name !== 'reason');
   if (unknown) refuse(`the strategy object has no field '${unknown}' in this version. It knows: ${FIELDS.join(', ')}.`);
+  if (typeof asked !== 'string' && !('kind' in asked)) return {object, kind: null};
+  const name = typeof asked === 'string' ? asked : (asked as {kind: string}).kind;
+  if (LATER.includes(name)) throw new ManyHandsError('NOT_YET', `the strategy '${name}' is not there yet in this version; it has ${NAMES}.`);
+  if (!(name in KINDS)) refuse(`strategy must be ${NAMES} or a strategy object; it is ${shown(asked)}.`);
+  return {object, kind: KINDS[name]};
+}
+
+/** What is asked for in the options and in the strategy, once or twice alike. */
+function once<T>(name: string, own: T | undefined, given: T | undefined): T | undefined {
+  if (own !== undefined && given !== undefined && JSON.stringify(own) !== JSON.stringify(given)) refuse(`${name} is ${shown(given)} and strategy.${name} is ${shown(own)}: give it once.`);
+  return own ?? given;
+}
+
+function chooseZero(object: Record<string, unknown>, kind: Asked['kind'], mesh: Mesh): Plan['zero'] {
   const given = object.zero as Plan['zero'] | undefined;
   if (given !== undefined && ![0, 1, 2, 3].includes(given)) refuse(`strategy.zero must be 0, 1, 2 or 3; it is ${shown(given)}.`);
-  if (given !== undefined && stage !== null && given !== stage) refuse(`strategy names '${object.kind as string}', which is zero ${stage}, and zero: ${given}: give one of them.`);
-  const zero = given ?? stage ?? 0;
+  if (given !== undefined && kind !== null && given !== kind.zero) refuse(`strategy names '${object.kind as string}', which is zero ${kind.zero}, and zero: ${given}: give one of them.`);
+  if (given && mesh.pipeline > 1) refuse(`strategy.zero: ${given} divides the data axis, and the mesh has a pipeline alone: leave it out.`);
+  return given ?? kind?.zero ?? 0;
+}
+
+/** Micro-batches enough to make the bubble small: four times the ranks (Huang et al. 2019, "GPipe", section 3), as far as the batch has samples. */
+function fillingMicroBatches(schedule: ScheduleName, ranks: number, batchSize: number): number {
+  if (schedule === 'naive') return 1;
+  return Math.max(schedule === 'interleaved-1f1b' ? ranks : 1, Math.min(4 * ranks, batchSize - (batchSize % ranks) || 1));
+}
+
+/** A pipeline's fields. */
+function choosePipeline(object: Record<string, unknown>, ranks: number, asked: number | undefined, batchSize: number): Pick<Plan, 'schedule' | 'chunks' | 'microBatches'> & {note: string} {
+  const schedule = (object.schedule ?? '1f1b') as ScheduleName | Schedule;
+  const chunks = object.chunks as number | undefined;
+  if (typeof schedule === 'object' && schedule !== null) {
+    if (!Array.isArray(schedule.actions) || schedule.actions.length !== ranks) refuse(`strategy.schedule has a list of actions for ${shown(schedule.actions?.length)} ranks; there are ${ranks} devices.`);
+    const own = {microBatches: microBatchesOf(schedule), chunks: chunksOf(schedule)};
+    once('microBatches', own.microBatches, asked);
+    once('chunks', own.chunks, chunks);
+    return {schedule, ...own, note: `the schedule '${schedule.name}' takes ${own.microBatches} micro-batches through`};
+  }
+  const microBatches = asked ?? fillingMicroBatches(schedule, ranks, batchSize);
+  // Says what is wrong with any of them.
+  namedSchedule(schedule, {ranks, microBatches, chunks});
+  return {schedule, chunks: chunks ?? defaultChunks(schedule), microBatches, note: `${microBatches} micro-batches${asked === undefined ? ' (chosen)' : ''} go by the schedule '${schedule}' through`};
+}
+
+/** `options`: what fit's options say of the same things. Throws `BAD_OPTION`, or `NOT_YET` for the strategies that this version does not have. */
+export function choosePlan(strategy: Strategy | undefined, devices: number, options: {microBatches?: number; recompute?: Recompute; batchSize: number}): Plan {
+  const asked = strategy ?? 'auto';
+  const {object, kind} = read(asked);
+  const mesh = object.mesh !== undefined ? readMesh(object.mesh as Partial<Mesh>, devices) : {data: 1, tensor: 1, pipeline: 1, [kind?.axis ?? 'data']: devices};
+  if (kind && devices > 1 && mesh[kind.axis] !== devices) refuse(`strategy names '${object.kind as string}' and a mesh with ${kind.axis} ${mesh[kind.axis]}: give one of them.`);
   const own = object.microBatches as number | undefined;
   if (own !== undefined && (!Number.isInteger(own) || own < 1)) refuse(`strategy.microBatches must be a whole number from 1; it is ${shown(own)}.`);
-  if (own !== undefined && microBatches !== undefined && own !== microBatches) refuse(`microBatches is ${microBatches} and strategy.microBatches is ${own}: give it once.`);
-  if (object.mesh !== undefined) dataAxis(object.mesh as {data: number}, devices);
+  const microBatches = once('microBatches', own, options.microBatches);
+  const recompute = once('recompute', object.recompute as Recompute | undefined, options.recompute) ?? 'none';
+  const zero = chooseZero(object, kind, mesh);
+  const piped = mesh.pipeline > 1 || kind?.axis === 'pipeline';
+  const strange = OF_PIPELINES.find((name) => object[name] !== undefined);
+  if (strange && !piped) refuse(`strategy.${strange} is of pipelines: name kind: 'pipelineParallel', or a mesh with pipeline.`);
+  if (recompute === 'stage' && !piped) refuse("recompute: 'stage' computes a pipeline's stage again; without a pipeline take 'block', or name blocks or layers.");
+  if (piped && devices > 1) {
+    const {note, ...fields} = choosePipeline(object, devices, microBatches, options.batchSize);
+    return {mesh, zero, recompute, ...fields, reason: `as asked: the model is cut into ${devices * fields.chunks!} stages, and ${note} all of them.`};
+  }
   const who = devices === 1 ? 'one device has nothing to divide' : `each of ${devices} devices ${HOLDS[zero]} and sees its share of every batch`;
   const reason = asked === 'auto' ? `'auto' means dataParallel in this version: ${who}.` : `as asked: ${who}.`;
-  return {mesh: {data: devices, tensor: 1, pipeline: 1}, zero, microBatches: own ?? microBatches ?? 1, reason};
+  return {mesh: {data: devices, tensor: 1, pipeline: 1}, zero, microBatches: microBatches ?? 1, recompute, reason};
+}
+
+/** What a chart calls the strategy of a run. */
+export function planName({mesh, zero, schedule}: Plan): string {
+  if (mesh.pipeline > 1) return `pipelineParallel, ${typeof schedule === 'object' ? schedule.name : schedule}`;
+  return mesh.data === 1 ? 'one device' : ['dataParallel', 'zero1', 'zero2', 'fsdp'][zero];
 }

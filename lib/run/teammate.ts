@@ -10,6 +10,7 @@ import {ManyHandsError} from '../base/errors';
 import {DirectLane, ThreadLane, type Lane, type LaneReport} from '../dataParallel/lane';
 import type {LaneWork} from '../dataParallel/laneWork';
 import {DataParallel, type OpenLane} from '../dataParallel/dataParallel';
+import {PipelineParallel} from '../pipelineParallel/pipelineParallel';
 import type {RankStrategy} from '../step/strategy';
 import type {Stepper} from '../step/trainStep';
 import type {SpanRecorder} from '../trace/spans';
@@ -26,10 +27,12 @@ export class Teammate {
   private readonly lanes: Lane[] = [];
   private reports: LaneReport[] | null = null;
 
-  constructor(private readonly comm: Communicator, private readonly bucketBytes: number, private readonly makeLane: MakeLane) {}
+  constructor(private readonly comm: Communicator, private readonly team: Team, private readonly makeLane: MakeLane, private readonly channelTo: (peer: number) => Uint8Array | null = () => null) {}
 
-  get size(): number {
-    return this.comm.size;
+  /** This rank's place among those that share out a batch: in a pipeline every rank sees all of it. */
+  get dataAxis(): {rank: number; size: number} {
+    const {rank, size} = this.comm;
+    return this.team.pipeline ? {rank: 0, size: 1} : {rank, size};
   }
 
   /** The job's strategy on this rank; `recorder` is null where nothing is traced. */
@@ -39,10 +42,14 @@ export class Teammate {
       this.lanes.push(lane);
       return lane;
     };
-    const {zero} = job.team!;
-    return (this.strategyOf = zero === 0
-      ? new DataParallel(this.comm, open, this.bucketBytes, recorder, {optimizer: model.optimizer, clipNorm: job.options.clipNorm})
-      : new Zero(this.comm, open, recorder, {stage: zero, model, description: job.model, withSource: (use) => withRegion(job.weights, use)}));
+    const {comm, team: {zero, pipeline, bucketBytes}} = this;
+    const divided = {model, description: job.model, withSource: (use: (source: ArrayBuffer | null) => Promise<void>) => withRegion(job.weights, use)};
+    const make = (): RankStrategy => {
+      if (pipeline) return new PipelineParallel(comm, recorder, {plan: pipeline, channelTo: this.channelTo, ...divided});
+      if (zero > 0) return new Zero(comm, open, recorder, {stage: zero as 1 | 2 | 3, ...divided});
+      return new DataParallel(comm, open, bucketBytes, recorder, {optimizer: model.optimizer, clipNorm: job.options.clipNorm});
+    };
+    return (this.strategyOf = make());
   }
 
   /** Rank 0's bytes reach every rank's `buffer`. */
@@ -80,21 +87,24 @@ export class Teammate {
 }
 
 /** Joins the groups of a team of processes as `rank`. */
-export function joinTeam(rank: number, {groups, bucketBytes}: Team): Teammate {
+export function joinTeam(rank: number, team: Team): Teammate {
+  const {groups} = team;
   if (!groups) throw new ManyHandsError('INTERNAL', 'internal: ranks of one process were given jobs of their own.');
   for (const {region} of groups.lanes) noteRegion(region);
-  return new Teammate(createCommunicator(joinSharedGroup(groups.main, rank)), bucketBytes, (work, which) => new ThreadLane(groups.lanes[which], rank, work));
+  const transport = joinSharedGroup(groups.main, rank);
+  return new Teammate(createCommunicator(transport), team, (work, which) => new ThreadLane(groups.lanes[which], rank, work), (peer) => transport.channelTo(peer));
 }
 
 /** How many lanes a strategy may open. */
 export const LANES = 2;
 
 /** A team whose ranks all live in this process, by rank; `abort` frees those that wait. */
-export function teamOfOneProcess({size, bucketBytes}: Team, timeoutMs: number): {mates: Teammate[]; abort(reason: string): void} {
+export function teamOfOneProcess(team: Team, timeoutMs: number): {mates: Teammate[]; abort(reason: string): void} {
+  const {size} = team;
   const main = createInProcessGroup(size, {timeoutMs});
   const lanes = Array.from({length: LANES}, () => createInProcessGroup(size, {timeoutMs}));
   return {
-    mates: main.map((transport, rank) => new Teammate(createCommunicator(transport), bucketBytes, (work, which) => new DirectLane(createCommunicator(lanes[which][rank]), work))),
+    mates: main.map((transport, rank) => new Teammate(createCommunicator(transport), team, (work, which) => new DirectLane(createCommunicator(lanes[which][rank]), work))),
     abort: (reason) => {
       for (const group of [main, ...lanes]) group[0].abort(reason);
     },

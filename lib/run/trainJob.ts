@@ -9,15 +9,15 @@ import {describeState, stateTensors} from '../model/optimizerState';
 import type {OptimizerState} from '../model/description';
 import {rebuildModel} from '../model/rebuild';
 import {modelBytes, readModel, variablesOf, writeModel} from '../model/weights';
-import {Stepper, type MicroBatch} from '../step/trainStep';
+import {Stepper, type BatchPart, type MicroBatch} from '../step/trainStep';
 import type {RankStrategy} from '../step/strategy';
-import {layerHooks, phaseHooks} from '../step/traceHooks';
+import {layerHooks, phaseHooks, stepHooks} from '../step/traceHooks';
 import {SpanRecorder} from '../trace/spans';
 import {createRegion, withRegion, type SharedRegion} from '../workers/sharedRegion';
 import type {JobContext} from '../workers/child';
 import {joinTeam, type Teammate} from './teammate';
 import {withAdvice} from './limitAdvice';
-import {makeBatch, sampleWeights, splitBatch, type SampleWeights} from './batches';
+import {makeBatch, sampleWeights, splitBatch, type BatchNeed, type SampleWeights} from './batches';
 import {checkData, type CheckedData} from './checkData';
 import type {CallbackName, Logs, ModelState, TrainAnswer, TrainAsk, TrainDone, TrainJob, TrainTell} from './jobTypes';
 import type {MemoryUse} from './record';
@@ -71,7 +71,9 @@ class Run {
   ) {
     const {options} = job;
     this.recorder = new SpanRecorder(job.rank);
-    const traced = options.trace === 'none' ? [] : options.trace === 'layers' ? [layerHooks(this.recorder)] : [phaseHooks(this.recorder)];
+    // A pipeline's phases are the actions of its schedule, which it records itself.
+    const phases = job.team?.pipeline ? stepHooks(this.recorder) : phaseHooks(this.recorder);
+    const traced = options.trace === 'none' ? [] : options.trace === 'layers' ? [layerHooks(this.recorder)] : [phases];
     this.strategy = team?.strategy(job, model, options.trace === 'none' ? null : this.recorder) ?? null;
     const {seed, clipNorm, recompute} = options;
     this.stepper = new Stepper(model, {seed, clipNorm, recompute, hooks: traced, strategy: this.strategy});
@@ -147,11 +149,11 @@ class Run {
   private async batch(epoch: number, batch: number, indices: Int32Array): Promise<number[]> {
     const start = performance.now();
     this.recorder.step = this.step;
-    const {rank, options} = this.job;
-    const parts = shareOut(splitBatch(indices, options.microBatches), rank, this.team?.size ?? 1).map((share) => {
+    const {rank, size} = this.axis;
+    const parts = shareOut(splitBatch(indices, this.job.options.microBatches), rank, size).map((share): BatchPart => {
       const samples = share.indices.length;
       this.walked += samples;
-      return {samples, firstSample: share.firstSample, share: samples / indices.length, make: () => this.input(share.indices)};
+      return {samples, firstSample: share.firstSample, share: samples / indices.length, make: (need) => this.input(share.indices, need)};
     });
     const values = await this.stepper.step(this.step, parts);
     const logs = named(this.stepper.objective.names, values);
@@ -161,9 +163,13 @@ class Run {
     return values;
   }
 
-  private input(indices: Int32Array): MicroBatch {
+  private get axis(): {rank: number; size: number} {
+    return this.team?.dataAxis ?? {rank: 0, size: 1};
+  }
+
+  private input(indices: Int32Array, need: BatchNeed | undefined): MicroBatch {
     if (this.job.options.trace !== 'none') this.recorder.begin('input', 'batch');
-    const batch = makeBatch(this.data, indices, this.weights);
+    const batch = makeBatch(this.data, indices, this.weights, need);
     this.recorder.end();
     return batch;
   }
@@ -175,9 +181,10 @@ class Run {
     const mean = new Mean(names.length);
     for (let at = this.validation ? 0 : this.trained; at < data.samples; at += this.job.options.batchSize) {
       const batch = range(at, Math.min(at + this.job.options.batchSize, data.samples));
-      const [{indices}] = shareOut([batch], this.job.rank, this.team?.size ?? 1);
+      const [{indices}] = shareOut([batch], this.axis.rank, this.axis.size);
       if (indices.length === 0) await this.strategy?.absentPredict?.();
-      const values = indices.length > 0 ? await this.stepper.evaluate(makeBatch(data, indices, data.ys.map(() => null))) : names.map(() => 0);
+      const part: BatchPart = {samples: indices.length, firstSample: 0, share: 1, make: (need) => makeBatch(data, indices, data.ys.map(() => null), need)};
+      const values = indices.length > 0 ? await this.stepper.evaluate(part) : names.map(() => 0);
       mean.add(values, indices.length, batch.length);
     }
     const values = this.strategy ? await this.strategy.sumValues(mean.values()) : mean.values();
@@ -232,11 +239,11 @@ function disposeModel(model: tf.LayersModel): void {
 /** Runs one rank's job; `team` is its own to close. */
 export async function trainRank(job: TrainJob, context: JobContext, meter: MemoryMeter, team: Teammate | null): Promise<TrainDone> {
   try {
-    const zero = job.team?.zero ?? 0;
-    const model = await rebuildModel(job.model, zero > 0);
+    const divided = job.team !== null && (job.team.zero > 0 || job.team.pipeline !== null);
+    const model = await rebuildModel(job.model, divided);
     try {
       // A strategy that divides the model loads it piece by piece.
-      if (zero === 0) await firstWeights(job, model, team);
+      if (!divided) await firstWeights(job, model, team);
       return await withData(job.data, 'data', (arrays) =>
         withData(job.validation, 'validationData', async (validationArrays) => {
           const data = checkData(model, arrays!.xs, arrays!.ys, 'data');

@@ -4,11 +4,9 @@
 import * as tf from '@tensorflow/tfjs';
 import {tagMemory, type Category} from '../memory';
 import {innerModel} from '../model/inner';
+import {variablesOf} from '../model/weights';
+import type {LayerCall} from './graph';
 import type {WeightGradient} from './hooks';
-
-interface LayerWeights {
-  weights: Array<{read(): tf.Variable}>;
-}
 
 interface Compiled {
   collectedTrainableWeights: Array<{read(): tf.Variable; originalName: string}>;
@@ -27,9 +25,11 @@ export class GradientSum {
     for (const entry of this.entries) this.byVariable.set(entry.variable.id, entry);
   }
 
-  /** Of a compiled model's trainable weights, as `compile` fixed them. */
-  static of(model: tf.LayersModel): GradientSum {
-    const {collectedTrainableWeights: trainable} = innerModel(model) as unknown as Compiled;
+  /** Of a compiled model's trainable weights, as `compile` fixed them; `calls`: of these calls' layers alone. */
+  static of(model: tf.LayersModel, calls?: readonly LayerCall[]): GradientSum {
+    const {collectedTrainableWeights: all} = innerModel(model) as unknown as Compiled;
+    const own = calls && new Set(calls.flatMap(({layer}) => variablesOf(layer)));
+    const trainable = own ? all.filter((weight) => own.has(weight.read())) : all;
     return new GradientSum(trainable.map((weight) => weight.read()), trainable.map((weight) => weight.originalName));
   }
 
@@ -37,8 +37,7 @@ export class GradientSum {
   of(layer: tf.layers.Layer): WeightGradient[] {
     let entries = this.byLayer.get(layer);
     if (!entries) {
-      const variables = (layer as unknown as LayerWeights).weights.map((weight) => weight.read());
-      entries = [...new Set(variables)].map((variable) => this.byVariable.get(variable.id)).filter((entry) => entry !== undefined);
+      entries = [...new Set(variablesOf(layer))].map((variable) => this.byVariable.get(variable.id)).filter((entry) => entry !== undefined);
       this.byLayer.set(layer, entries);
     }
     return entries;
@@ -71,19 +70,36 @@ export class GradientSum {
    * al. 2013, "On the difficulty of training recurrent neural networks", algorithm 1). Returns the norm before it.
    */
   clip(clipNorm: number): number {
-    const present = this.entries.filter((entry) => entry.gradient !== null);
-    let squares = 0;
-    for (const {gradient} of present) squares += tf.tidy(() => tf.sum(tf.square(gradient!))).dataSync()[0];
-    const norm = Math.sqrt(squares);
-    if (norm > clipNorm) {
-      for (const entry of present) {
-        const before = entry.gradient!;
-        entry.gradient = tf.tidy(() => tf.mul(before, clipNorm / norm));
-        tagMemory(entry.gradient, 'gradients');
-        before.dispose();
-      }
-    }
+    const norm = Math.sqrt(this.squares());
+    this.scaleTo(norm, clipNorm);
     return norm;
+  }
+
+  /** The sum of the squares of all gradients, or of those that `counts` takes. */
+  squares(counts: (entry: WeightGradient) => boolean = () => true): number {
+    let squares = 0;
+    for (const entry of this.entries) {
+      const {gradient} = entry;
+      if (gradient && counts(entry)) squares += tf.tidy(() => tf.sum(tf.square(gradient))).dataSync()[0];
+    }
+    return squares;
+  }
+
+  /** Scales every gradient from the norm that all have together to `clipNorm`, where it is above that. */
+  scaleTo(norm: number, clipNorm: number): void {
+    if (norm <= clipNorm) return;
+    for (const entry of this.entries) {
+      const before = entry.gradient;
+      if (!before) continue;
+      entry.gradient = tf.tidy(() => tf.mul(before, clipNorm / norm));
+      tagMemory(entry.gradient, 'gradients');
+      before.dispose();
+    }
+  }
+
+  /** The first whose gradient is no number. */
+  firstBroken(): WeightGradient | undefined {
+    return this.entries.find(({gradient}) => gradient && !allFinite(gradient));
   }
 
   clear(): void {
@@ -92,4 +108,8 @@ export class GradientSum {
       entry.gradient = null;
     }
   }
+}
+
+export function allFinite(tensor: tf.Tensor): boolean {
+  return tf.tidy(() => Number.isFinite(tf.sum(tf.abs(tensor)).dataSync()[0]));
 }

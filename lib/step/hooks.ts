@@ -18,6 +18,8 @@ export interface PartInfo {
   index: number;
   count: number;
   samples: number;
+  /** Its samples by those of the whole batch, over all ranks. */
+  share: number;
 }
 
 export interface StepHooks {

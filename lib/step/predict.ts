@@ -3,7 +3,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
-import type {Graph} from './graph';
+import type {Graph, LayerCall} from './graph';
 import {runHooks, type StepHooks} from './hooks';
 import {applyLayer, maskAfter} from './layerCall';
 import {Slots} from './slots';
@@ -12,8 +12,8 @@ interface Penalized {
   losses: Array<() => tf.Scalar>;
 }
 
-/** The outputs, which are the caller's to dispose, and the layers' penalties on their own weights. */
-export async function predict(graph: Graph, inputs: tf.Tensor[], context: StepContext, hooks: readonly StepHooks[]): Promise<{outputs: tf.Tensor[]; penalty: number}> {
+/** The outputs, which are the caller's to dispose, and the layers' penalties on their own weights; `counts`: of these calls' layers alone. */
+export async function predict(graph: Graph, inputs: tf.Tensor[], context: StepContext, hooks: readonly StepHooks[], counts: (call: LayerCall) => boolean = () => true): Promise<{outputs: tf.Tensor[]; penalty: number}> {
   const slots = Slots.ofInputs(graph, inputs);
   const counted = new Set<tf.layers.Layer>();
   let penalty = 0;
@@ -24,7 +24,7 @@ export async function predict(graph: Graph, inputs: tf.Tensor[], context: StepCo
       const mask = slots.masks[call.inputs[0]];
       const outputs = tf.tidy(() => applyLayer(call, given, mask, context, false));
       slots.put(call, outputs, maskAfter(call, given, mask), false);
-      if (!counted.has(call.layer)) for (const loss of (call.layer as unknown as Penalized).losses) penalty += tf.tidy(loss).dataSync()[0];
+      if (!counted.has(call.layer) && counts(call)) for (const loss of (call.layer as unknown as Penalized).losses) penalty += tf.tidy(loss).dataSync()[0];
       counted.add(call.layer);
       await runHooks(hooks, 'afterPredict', call);
       slots.freeAfter(call);

@@ -5,8 +5,8 @@
 import {ManyHandsError, shown} from '../base/errors';
 import type {Graph, LayerCall} from './graph';
 
-/** 'none'; 'block': every block of several layers; or the names of blocks and layers. */
-export type Recompute = 'none' | 'block' | string[];
+/** 'none'; 'block': every block of several layers; 'stage': all of a pipeline's stage, from its input; or the names of blocks and layers. */
+export type Recompute = 'none' | 'block' | 'stage' | string[];
 
 /** Calls that stand one after another; `again`: their tapes are made anew before their backward. */
 export interface Segment {

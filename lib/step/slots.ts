@@ -23,8 +23,10 @@ export class Slots {
     this.wantGradient = new Array(graph.slots).fill(false);
   }
 
-  static ofInputs(graph: Graph, inputs: tf.Tensor[]): Slots {
+  /** `wanted`: the input, if any, for which the backward is to find a gradient. */
+  static ofInputs(graph: Graph, inputs: tf.Tensor[], wanted: Slot | null = null): Slots {
     const slots = new Slots(graph);
+    if (wanted !== null) slots.wantGradient[wanted] = true;
     // A handle of its own for each input, so that every slot is freed alike.
     graph.inputs.forEach((slot, i) => (slots.tensors[slot] = tf.clone(inputs[i])));
     return slots;

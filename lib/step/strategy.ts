@@ -3,12 +3,19 @@
  */
 import type {HalvesOf, StepHooks} from './hooks';
 import type {Values} from './objective';
-import type {Stepper} from './trainStep';
+import type {Graph, LayerCall} from './graph';
+import type {BatchPart, Stepper} from './trainStep';
 import type {OptimizerState} from '../model/description';
 
 export interface RankStrategy {
   readonly hooks: StepHooks;
   readonly halves: HalvesOf;
+  /** The calls whose weights this rank has, where it has not all. */
+  own?(graph: Graph): LayerCall[];
+  /** Takes the micro-batches of a step forward and backward in the step's place; returns this rank's part of loss and metrics. */
+  walkParts?(step: number, parts: BatchPart[]): Promise<Values>;
+  /** This rank's part of loss and metrics on data that is not trained on, in the step's place. */
+  evaluate?(part: BatchPart): Promise<Values>;
   /** The sum over ranks of each rank's loss and metrics. */
   sumValues(values: Values): Promise<Values>;
   /** Clips and applies the gradients, where the strategy holds them itself. */

@@ -40,7 +40,7 @@ function engineState(): EngineState {
   return (tf.engine() as unknown as {state: EngineState}).state;
 }
 
-function release(nodes: Iterable<TapeNode>): void {
+export function release(nodes: Iterable<TapeNode>): void {
   for (const node of nodes) tf.dispose(node.saved);
 }
 
@@ -123,16 +123,9 @@ function walk(tape: Tape, outputGradients: Map<number, tf.Tensor>): Map<number, 
       const node = tape.nodes[i];
       const dys = node.outputs.map((output) => gradients.get(output.id) ?? null);
       if (dys.every((dy) => dy === null)) continue;
-      if (!node.gradient) {
-        throw new ManyHandsError('BAD_MODEL', `tfjs has no gradient for '${node.kernelName}', which a layer of the model uses: use another layer, or write it with tf.customGrad.`);
-      }
-      const inputGradients = node.gradient(dys);
-      for (const [name, input] of Object.entries(node.inputs)) {
-        const gradient = tf.tidy(() => inputGradients[name]());
-        const before = gradients.get(input.id);
-        gradients.set(input.id, before ? tf.add(before, gradient) : gradient);
-        // The engine frees as tfjs does, at the end of the walk; a sum's parts may still be another node's.
-      }
+      const inputGradients = gradientOf(node, dys);
+      // The engine frees as tfjs does, at the end of the walk; a sum's parts may still be another node's.
+      for (const [name, input] of Object.entries(node.inputs)) addGradient(gradients, input.id, tf.tidy(() => inputGradients[name]()));
       for (const output of node.outputs) free(output.id, gradients, wanted, outputGradients);
     }
     for (const id of wanted) {
@@ -142,6 +135,19 @@ function walk(tape: Tape, outputGradients: Map<number, tf.Tensor>): Map<number, 
     return [...found.values()];
   });
   return found;
+}
+
+/** The gradients of a node's inputs by name, each computed when it is called for. Throws BAD_MODEL where tfjs has none. */
+export function gradientOf(node: TapeNode, dys: Array<tf.Tensor | null>): Record<string, () => tf.Tensor> {
+  if (!node.gradient) {
+    throw new ManyHandsError('BAD_MODEL', `tfjs has no gradient for '${node.kernelName}', which a layer of the model uses: use another layer, or write it with tf.customGrad.`);
+  }
+  return node.gradient(dys);
+}
+
+export function addGradient(gradients: Map<number, tf.Tensor>, id: number, gradient: tf.Tensor): void {
+  const before = gradients.get(id);
+  gradients.set(id, before ? tf.add(before, gradient) : gradient);
 }
 
 /** An output's gradient is no longer needed once its node has been walked; big ones are not kept to the end. */

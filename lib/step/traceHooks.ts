@@ -30,6 +30,17 @@ export function phaseHooks(recorder: SpanRecorder): StepHooks {
   };
 }
 
+/** The number of the step and its update alone, where a strategy records the rest. */
+export function stepHooks(recorder: SpanRecorder): StepHooks {
+  return {
+    beforeStep: (step) => {
+      recorder.step = step;
+    },
+    beforeUpdate: () => recorder.begin('update', 'update'),
+    afterStep: () => recorder.end(),
+  };
+}
+
 /** A span for each layer's forward and backward, one for the loss, one for the update. */
 export function layerHooks(recorder: SpanRecorder): StepHooks {
   return {

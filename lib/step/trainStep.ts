@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import {withStepContext, type StepContext} from '../base/stepContext';
 import {noteStep, tagMemory} from '../memory';
-import {GradientSum} from './gradientSum';
+import {allFinite, GradientSum} from './gradientSum';
 import {readGraph, type Graph} from './graph';
 import {runHooks, type StepHooks} from './hooks';
 import {Objective, type Values} from './objective';
@@ -13,7 +13,8 @@ import {predict} from './predict';
 import {segmentsOf, type Recompute, type Segment} from './segments';
 import type {RankStrategy} from './strategy';
 import {updateInTurn} from './update';
-import {discardForward, walkBackward, walkForward, type Walk} from './walk';
+import {discardForward, walkForward, type Walk} from './walk';
+import {walkBackward} from './walkBackward';
 
 /** Tensors of one micro-batch; dim 0 counts its samples. `weights`: one number a sample, for each output, or null. */
 export interface MicroBatch {
@@ -31,7 +32,8 @@ export interface BatchPart {
   firstSample: number;
   /** Its samples by those of the whole batch, over all ranks: the weight of its mean. */
   share: number;
-  make(): MicroBatch;
+  /** Without inputs or targets where a rank needs none. */
+  make(need?: {xs: boolean; ys: boolean}): MicroBatch;
 }
 
 export interface StepperOptions {
@@ -50,19 +52,19 @@ export class Stepper {
   readonly graph: Graph;
   readonly objective: Objective;
   readonly gradients: GradientSum;
-  private readonly hooks: StepHooks[];
+  readonly hooks: StepHooks[];
   private readonly walking: Walk;
-  private share = 1;
   private penalty = 0;
 
   constructor(private readonly model: tf.LayersModel, private readonly options: StepperOptions) {
     this.graph = readGraph(model);
-    this.objective = new Objective(model, this.graph);
-    this.gradients = GradientSum.of(model);
-    if (this.gradients.entries.length === 0) {
+    const {hooks = [], strategy} = options;
+    const own = strategy?.own?.(this.graph);
+    this.objective = new Objective(model, own ? {...this.graph, calls: own} : this.graph);
+    this.gradients = GradientSum.of(model, own);
+    if (GradientSum.of(model).entries.length === 0) {
       throw new ManyHandsError('BAD_MODEL', 'the model has no trainable weight: set trainable on a layer before compile().');
     }
-    const {hooks = [], strategy} = options;
     // Penalties stand before the strategy, which takes the gradients away.
     this.hooks = [...hooks, ...(strategy?.apply ? [this.penalties()] : []), ...(strategy ? [strategy.hooks] : [])];
     this.walking = {graph: this.graph, segments: segmentsOf(this.graph, options.recompute ?? 'none'), hooks: this.hooks, sum: this.gradients, halvesOf: strategy?.halves};
@@ -72,26 +74,28 @@ export class Stepper {
     return this.walking.segments;
   }
 
+  get seed(): number {
+    return this.options.seed;
+  }
+
+  /** What is computed again before its backward. */
+  get recompute(): Recompute {
+    return this.options.recompute ?? 'none';
+  }
+
   /**
    * Takes step number `step` on the micro-batches of one batch and disposes of their tensors. Returns the batch's loss and metrics.
    * Throws `NOT_FINITE` before the update where the loss is no number, and leaves the weights as they were.
    */
   async step(step: number, parts: BatchPart[]): Promise<Values> {
-    let values: Values = this.objective.names.map(() => 0);
     this.penalty = 0;
     try {
       noteStep(step);
       await runHooks(this.hooks, 'beforeStep', step);
-      for (const [index, {samples, firstSample, share, make}] of parts.entries()) {
-        await runHooks(this.hooks, 'beforePart', {index, count: parts.length, samples});
-        if (samples === 0) continue;
-        this.share = share;
-        const found = await this.forwardBackward(step, firstSample, make(), share);
-        values = found.map((value, i) => values[i] + share * value);
-      }
+      const {strategy, clipNorm} = this.options;
+      let values = await (strategy?.walkParts?.(step, parts) ?? this.walkParts(step, parts));
       await runHooks(this.hooks, 'afterGradients', this.gradients.entries);
       values[0] += this.penalty;
-      const {strategy, clipNorm} = this.options;
       if (strategy) values = await strategy.sumValues(values);
       if (!strategy?.apply) values[0] += this.objective.regularize(this.gradients);
       if (!Number.isFinite(values[0])) throw await this.notFinite(values[0], step);
@@ -106,6 +110,17 @@ export class Stepper {
     } finally {
       this.gradients.clear();
     }
+  }
+
+  private async walkParts(step: number, parts: BatchPart[]): Promise<Values> {
+    let values: Values = this.objective.names.map(() => 0);
+    for (const [index, {samples, firstSample, share, make}] of parts.entries()) {
+      await runHooks(this.hooks, 'beforePart', {index, count: parts.length, samples, share});
+      if (samples === 0) continue;
+      const found = await this.forwardBackward(step, firstSample, make(), share);
+      values = found.map((value, i) => values[i] + share * value);
+    }
+    return values;
   }
 
   private async forwardBackward(step: number, firstSample: number, batch: MicroBatch, share: number): Promise<Values> {
@@ -137,9 +152,13 @@ export class Stepper {
   private penalties(): StepHooks {
     const first = new Map<tf.layers.Layer, number>();
     for (const call of this.graph.calls) if (!first.has(call.layer)) first.set(call.layer, call.index);
+    let share = 1;
     return {
+      beforePart: (part) => {
+        share = part.share;
+      },
       afterBackward: (call) => {
-        if (first.get(call.layer) === call.index) this.penalty += this.objective.regularizeLayer(call.layer, this.gradients, this.share);
+        if (first.get(call.layer) === call.index) this.penalty += this.objective.regularizeLayer(call.layer, this.gradients, share);
       },
     };
   }
@@ -151,7 +170,7 @@ export class Stepper {
 
   private async notFinite(loss: number, step: number): Promise<ManyHandsError> {
     const {gradient: held = null, ranks = []} = (await this.options.strategy?.broken()) ?? {};
-    const broken = held ?? this.gradients.entries.find(({gradient}) => gradient && !allFinite(gradient))?.name;
+    const broken = held ?? this.gradients.firstBroken()?.name;
     const who = ranks.length > 0 ? ` It came from the share of rank ${ranks.join(', ')}.` : '';
     const where = broken ? ` The first gradient that is not a number is that of '${broken}'.` : '';
     // A gradient may be no number where the loss is one: that step was taken, as fit takes it.
@@ -164,8 +183,11 @@ export class Stepper {
     );
   }
 
-  /** Loss and metrics on data that is not trained on; disposes of the tensors. */
-  async evaluate(batch: MicroBatch): Promise<Values> {
+  /** Loss and metrics on data that is not trained on. */
+  async evaluate(part: BatchPart): Promise<Values> {
+    const {strategy} = this.options;
+    if (strategy?.evaluate) return strategy.evaluate(part);
+    const batch = part.make();
     const context = {seed: this.options.seed, layer: '', step: 0, firstSample: 0};
     try {
       await runHooks(this.hooks, 'beforePrediction');
@@ -180,8 +202,4 @@ export class Stepper {
       tf.dispose([...batch.xs, ...batch.ys]);
     }
   }
-}
-
-function allFinite(tensor: tf.Tensor): boolean {
-  return tf.tidy(() => Number.isFinite(tf.sum(tf.abs(tensor)).dataSync()[0]));
 }

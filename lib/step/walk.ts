@@ -1,8 +1,8 @@
 /**
- * Worker side. Forward and backward through the layers of a model, one tape a layer, with awaited hooks around each.
+ * Worker side. Forward through the layers of a model, one tape a layer, with awaited hooks around each.
  */
 import * as tf from '@tensorflow/tfjs';
-import {withStepContext, type StepContext} from '../base/stepContext';
+import type {StepContext} from '../base/stepContext';
 import {tagMemory} from '../memory';
 import {fixedWeights, remember} from './fixedWeights';
 import type {Graph, LayerCall, Slot} from './graph';
@@ -11,7 +11,7 @@ import {runHooks, type HalfForward, type HalvesOf, type StepHooks} from './hooks
 import {applyLayer, maskAfter} from './layerCall';
 import type {Segment} from './segments';
 import {Slots, type Kept} from './slots';
-import {backward, discard, record, type Tape} from './tape';
+import {discard, record, type Tape} from './tape';
 
 /** What every walk of a model needs. */
 export interface Walk {
@@ -20,6 +20,8 @@ export interface Walk {
   hooks: readonly StepHooks[];
   sum: GradientSum;
   halvesOf?: HalvesOf;
+  /** The input, if any, whose gradient the backward is to find: what an earlier stage of a pipeline made. */
+  wanted?: Slot | null;
 }
 
 /** What the forward leaves, kept until its backward. */
@@ -28,7 +30,7 @@ export interface Forward {
   pieces: Array<Taped | Deferred>;
 }
 
-interface Taped {
+export interface Taped {
   call: LayerCall;
   /** A tape, or the halves of a layer that talks in its middle. */
   back: Tape | HalfForward;
@@ -38,14 +40,14 @@ interface Taped {
 }
 
 /** A segment without tapes: it is computed again from what entered it. */
-interface Deferred {
+export interface Deferred {
   segment: Segment;
   kept: Kept[];
   /** Of its layers in halves, by the place of the call: what they need to go forward again without a word to other ranks. */
   halves: Map<number, HalfForward>;
 }
 
-function drop(piece: Taped | Deferred): void {
+export function drop(piece: Taped | Deferred): void {
   if ('segment' in piece) tf.dispose(piece.kept.flatMap(({tensor, mask}) => (mask ? [tensor, mask] : [tensor])));
   else if ('backward' in piece.back) piece.back.discard();
   else discard(piece.back);
@@ -94,7 +96,7 @@ async function forwardUntaped(walk: Walk, call: LayerCall, slots: Slots, context
  * segments that are computed again. The outputs are the caller's to dispose; the rest goes to `walkBackward` or `discardForward`.
  */
 export async function walkForward(walk: Walk, inputs: tf.Tensor[], context: StepContext): Promise<Forward> {
-  const slots = Slots.ofInputs(walk.graph, inputs);
+  const slots = Slots.ofInputs(walk.graph, inputs, walk.wanted);
   const pieces: Forward['pieces'] = [];
   try {
     for (const segment of walk.segments) {
@@ -121,7 +123,7 @@ export async function walkForward(walk: Walk, inputs: tf.Tensor[], context: Step
 }
 
 /** The tapes of a segment, made now. What it kept is consumed. */
-async function replay(walk: Walk, {segment, kept, halves}: Deferred, context: StepContext): Promise<Taped[]> {
+export async function replay(walk: Walk, {segment, kept, halves}: Deferred, context: StepContext): Promise<Taped[]> {
   const slots = Slots.ofKept(walk.graph, kept);
   const taped: Taped[] = [];
   try {
@@ -149,92 +151,4 @@ async function replay(walk: Walk, {segment, kept, halves}: Deferred, context: St
 export function discardForward(forward: Forward): void {
   forward.pieces.forEach(drop);
   tf.dispose(forward.outputs);
-}
-
-/** The gradients between two layers on the way back, a slot each. */
-class SlotGradients {
-  private readonly tensors: Array<tf.Tensor | null>;
-
-  constructor(slots: number) {
-    this.tensors = new Array<tf.Tensor | null>(slots).fill(null);
-  }
-
-  of(slot: Slot): tf.Tensor | null {
-    return this.tensors[slot];
-  }
-
-  add(slot: Slot, gradient: tf.Tensor): void {
-    const before = this.tensors[slot];
-    this.tensors[slot] = before === null ? gradient : tf.add(before, gradient);
-    if (before !== null) tf.dispose([before, gradient]);
-  }
-
-  free(slot: Slot): void {
-    this.tensors[slot]?.dispose();
-    this.tensors[slot] = null;
-  }
-
-  freeAll(): void {
-    this.tensors.forEach((_, slot) => this.free(slot));
-  }
-}
-
-async function backwardOne({hooks, sum}: Walk, {call, back, inputs, outputs}: Taped, gradients: SlotGradients, context: StepContext): Promise<void> {
-  let found: Map<number, tf.Tensor>;
-  if ('backward' in back) found = await halfBackward(back, call, outputs.map(({slot}) => gradients.of(slot)), inputs);
-  else {
-    const given = new Map(outputs.flatMap(({id, slot}): Array<[number, tf.Tensor]> => {
-      const gradient = gradients.of(slot);
-      return gradient ? [[id, gradient]] : [];
-    }));
-    found = withStepContext({...context, layer: call.name}, () => backward(back, given));
-  }
-  for (const {slot} of outputs) gradients.free(slot);
-  // A tensor that feeds one call twice (x + x) has one gradient, already summed on the tape.
-  for (const {id, slot} of inputs) {
-    const gradient = found.get(id);
-    if (gradient) gradients.add(slot, gradient);
-    found.delete(id);
-  }
-  sum.add(call.layer, found);
-  await runHooks(hooks, 'afterBackward', call, sum.of(call.layer));
-}
-
-/**
- * Walks the layers in reverse from the gradients of the model's outputs (one a model output, consumed here) and adds each weight's
- * gradient to the walk's sum.
- */
-export async function walkBackward(walk: Walk, forward: Forward, outputGradients: tf.Tensor[], context: StepContext): Promise<void> {
-  const gradients = new SlotGradients(walk.graph.slots);
-  let left: Array<Taped | Deferred> = [...forward.pieces];
-  try {
-    walk.graph.outputs.forEach((slot, i) => gradients.add(slot, outputGradients[i]));
-    while (left.length > 0) {
-      const piece = left[left.length - 1];
-      if ('segment' in piece) {
-        left = left.slice(0, -1);
-        left.push(...(await replay(walk, piece, context)));
-        continue;
-      }
-      await runHooks(walk.hooks, 'beforeBackward', piece.call);
-      left.pop();
-      await backwardOne(walk, piece, gradients, context);
-    }
-  } catch (error) {
-    left.forEach(drop);
-    throw error;
-  } finally {
-    gradients.freeAll();
-  }
-}
-
-/** Gradients by tensor id, as a tape gives them, of a layer in halves. */
-async function halfBackward(back: HalfForward, call: LayerCall, outputGradients: Array<tf.Tensor | null>, wanting: Taped['inputs']): Promise<Map<number, tf.Tensor>> {
-  const {inputs, weights} = await back.backward(outputGradients);
-  call.inputs.forEach((slot, i) => {
-    const wanted = wanting.find((input) => input.slot === slot);
-    if (wanted) weights.set(wanted.id, inputs[i]);
-    else inputs[i].dispose();
-  });
-  return weights;
 }

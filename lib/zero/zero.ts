@@ -56,7 +56,7 @@ export class Zero implements RankStrategy {
   private norms: LayerCall[] = [];
   private brokenRanks: number[] = [];
   private step = 0;
-  private part: PartInfo = {index: 0, count: 1, samples: 0};
+  private part: PartInfo = {index: 0, count: 1, samples: 0, share: 0};
   /** Orders of this micro-batch's scatters. */
   private scattered: number[] = [];
   private missing: number[] = [];

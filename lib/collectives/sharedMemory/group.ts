@@ -13,6 +13,8 @@ export interface SharedGroupHandle {
   region: RegionHandle;
   size: number;
   timeoutMs: number;
+  /** Bytes that may be under way between two ranks one way; without it a size that suits most. */
+  channelBytes?: number;
 }
 
 export interface SharedGroup {
@@ -35,10 +37,10 @@ export function sharedMemoryAvailable(): boolean {
   return canShareMemory();
 }
 
-export function createSharedGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS}: {timeoutMs?: number} = {}): SharedGroup {
+export function createSharedGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS, channelBytes}: {timeoutMs?: number; channelBytes?: number} = {}): SharedGroup {
   if (!Number.isInteger(size) || size < 1) throw new ManyHandsError('BAD_OPTION', `a group's size must be a whole number from 1; it is ${size}.`);
   if (!canShareMemory()) throw new ManyHandsError('DEVICE', 'ranks in processes of their own need shared memory, for which koffi must load: run `npm run doctor` (outside the clone `npx many-hands doctor`), or let ranks take turns in this process with runRanks.');
-  const layout = layoutOf(size);
+  const layout = layoutOf(size, channelBytes);
   const region = createRegion(layout.bytes);
   const words = new Int32Array(region.buffer);
   const waiter = new Waiter(words, region.address!, size);
@@ -48,7 +50,7 @@ export function createSharedGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS}
   // After `close` the memory is gone: what it held then is kept.
   const read = () => (open ? recorders.map((recorder) => recorder.read()) : last);
   return {
-    handle: {region: region.handle, size, timeoutMs},
+    handle: {region: region.handle, size, timeoutMs, channelBytes},
     abort: (reason) => {
       if (!open || Atomics.load(words, HEADER.abort)) return;
       const bytes = new TextEncoder().encode(reason).subarray(0, HEADER.reasonMost);

@@ -68,7 +68,7 @@ export class SharedTransport implements Transport {
   constructor(handle: SharedGroupHandle, readonly rank: number, private readonly worldRanks: number[] = range(handle.size)) {
     this.size = handle.size;
     if (!Number.isInteger(rank) || rank < 0 || rank >= handle.size) throw new ManyHandsError('BAD_OPTION', `rank ${rank} is not in a group of ${handle.size}.`);
-    this.layout = layoutOf(handle.size);
+    this.layout = layoutOf(handle.size, handle.channelBytes);
     this.region = attachRegion(handle.region);
     this.words = new Int32Array(this.region.buffer);
     this.waiter = new Waiter(this.words, this.region.address!, handle.size);
@@ -169,6 +169,11 @@ export class SharedTransport implements Transport {
     if (!allocation) return null;
     const type = array.constructor as new (buffer: ArrayBuffer, at: number, length: number) => T;
     return allocation.buffers.map((buffer, rank) => (rank === this.rank ? array : new type(buffer, array.byteOffset, array.length)));
+  }
+
+  /** The memory through which this rank's messages to another go. */
+  channelTo(to: number): Uint8Array {
+    return new Uint8Array(this.region.buffer, this.layout.channelDataAt(this.rank, to), this.layout.channelBytes);
   }
 
   async send(bytes: Uint8Array, to: number): Promise<void> {

@@ -1,0 +1,108 @@
+/**
+ * Either side. A pipeline schedule as data: what each rank does, one action after another.
+ */
+import {ManyHandsError, shown} from '../base/errors';
+
+/** Work of one micro-batch on one of the rank's stages. A backward is whole, or in two: for the stage's input, and later for its weights. */
+export interface Compute {
+  do: 'forward' | 'backward' | 'backwardInput' | 'backwardWeights';
+  /** Counts from 0. */
+  microBatch: number;
+  /** Which of the rank's stages, from 0; a rank has one but where stages are interleaved. */
+  chunk: number;
+}
+
+/** One message between two ranks: activations to the next stage, their gradients to the one before. */
+export interface Message {
+  do: 'send' | 'recv';
+  what: 'activations' | 'gradients';
+  /** Counts from 0. */
+  microBatch: number;
+  /** The rank's own stage whose output or input it is. */
+  chunk: number;
+  /** The other rank. */
+  peer: number;
+}
+
+/** The optimizer's step, which ends every rank's list. */
+export interface Update {
+  do: 'update';
+}
+
+/** One thing that a rank does. */
+export type Action = Compute | Message | Update;
+
+/** What every rank does in a step: `actions[r]` is rank r's list. */
+export interface Schedule {
+  name: string;
+  actions: Action[][];
+}
+
+/** Stages that each rank has: stage s = chunk × ranks + rank. */
+export function chunksOf({actions}: Schedule): number {
+  return 1 + Math.max(0, ...actions.flat().map((action) => ('chunk' in action ? action.chunk : 0)));
+}
+
+/** How many micro-batches a schedule is for. */
+export function microBatchesOf({actions}: Schedule): number {
+  return 1 + Math.max(0, ...actions.flat().map((action) => ('microBatch' in action ? action.microBatch : 0)));
+}
+
+const LETTERS: Record<string, Compute['do']> = {F: 'forward', B: 'backward', I: 'backwardInput', W: 'backwardWeights'};
+export const LETTER: Record<Compute['do'], string> = {forward: 'F', backward: 'B', backwardInput: 'I', backwardWeights: 'W'};
+
+/** 'F0', or 'F0.1' of chunk 1; 'send F0', 'recv B0'; 'U'. */
+export function actionText(action: Action): string {
+  if (action.do === 'update') return 'U';
+  const name = `${action.microBatch}${action.chunk > 0 ? `.${action.chunk}` : ''}`;
+  if (action.do === 'send' || action.do === 'recv') return `${action.do} ${action.what === 'activations' ? 'F' : 'B'}${name}`;
+  return `${LETTER[action.do]}${name}`;
+}
+
+/** The compute of each rank in letters, a line a rank; messages and update are left out. */
+export function scheduleText({actions}: Schedule): string[] {
+  return actions.map((list) => list.filter((action) => action.do in LETTER).map(actionText).join(' '));
+}
+
+function readAction(text: string, rank: number): Compute {
+  const found = /^([FBIW])(\d+)(?:\.(\d+))?$/.exec(text);
+  if (!found) throw new ManyHandsError('BAD_OPTION', `schedule: rank ${rank} has ${shown(text)}; write F0 for the forward of micro-batch 0, B0 for its backward (or I0 for its input's gradient and W0 for its weights'), F0.1 on the rank's second stage.`);
+  return {do: LETTERS[found[1]], microBatch: Number(found[2]), chunk: Number(found[3] ?? 0)};
+}
+
+/**
+ * Puts the messages that `compute` needs around it, and the update at its end: a forward first receives its activations and then sends its own on, a backward
+ * the gradients likewise.
+ */
+export function withMessages(compute: Compute[][]): Action[][] {
+  const ranks = compute.length;
+  const last = ranks * (1 + Math.max(0, ...compute.flat().map(({chunk}) => chunk))) - 1;
+  return compute.map((list, rank) => {
+    const actions: Action[] = [];
+    const message = (kind: Message['do'], what: Message['what'], {microBatch, chunk}: Compute, stage: number) => {
+      const peer = stage % ranks;
+      // Two stages of one rank hand over without a message.
+      if (peer !== rank) actions.push({do: kind, what, microBatch, chunk, peer});
+    };
+    for (const action of list) {
+      const stage = action.chunk * ranks + rank;
+      const backward = action.do === 'backward' || action.do === 'backwardInput';
+      if (action.do === 'forward' && stage > 0) message('recv', 'activations', action, stage - 1);
+      if (backward && stage < last) message('recv', 'gradients', action, stage + 1);
+      actions.push(action);
+      if (action.do === 'forward' && stage < last) message('send', 'activations', action, stage + 1);
+      if (backward && stage > 0) message('send', 'gradients', action, stage - 1);
+    }
+    return [...actions, {do: 'update'}];
+  });
+}
+
+/**
+ * A schedule out of its compute, a line a rank: `schedule('mine', ['F0 F1 B0 B1', 'F0 B0 F1 B1'])`. Messages and update are put in. Throws BAD_OPTION;
+ * whether it can run, `checkSchedule` says.
+ */
+export function schedule(name: string, lines: string[]): Schedule {
+  if (typeof name !== 'string' || name === '') throw new ManyHandsError('BAD_OPTION', `schedule: its name must be a text; it is ${shown(name)}.`);
+  if (!Array.isArray(lines) || lines.length === 0) throw new ManyHandsError('BAD_OPTION', `schedule: give a line a rank, such as ['F0 F1 B0 B1', 'F0 B0 F1 B1']; it is ${shown(lines)}.`);
+  return {name, actions: withMessages(lines.map((line, rank) => line.trim().split(/\s+/).filter((text) => text !== '').map((text) => readAction(text, rank))))};
+}

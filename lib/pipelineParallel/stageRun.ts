@@ -1,0 +1,188 @@
+/**
+ * Worker side. One step of one rank: carries out its list of actions, whatever the schedule.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type {StepContext} from '../base/stepContext';
+import type {Communicator} from '../collectives/types';
+import {runHooks} from '../step/hooks';
+import type {Values} from '../step/objective';
+import type {BatchPart, Stepper} from '../step/trainStep';
+import {discardForward, walkForward, type Forward, type Walk} from '../step/walk';
+import {discardLater, walkBackward, walkBackwardInput, walkWeights, type Later} from '../step/walkBackward';
+import type {SpanRecorder} from '../trace/spans';
+import {Mail} from './mail';
+import type {Compute, Message, Schedule} from './schedule';
+import type {StageGraph} from './stages';
+
+/** One of the rank's stages, ready to be walked. */
+export interface LocalStage {
+  stage: StageGraph;
+  walk: Walk;
+}
+
+/** What a micro-batch has left on a stage between two actions. */
+interface Live {
+  context: StepContext;
+  forward: Forward | null;
+  /** The gradients of the model's outputs, where the stage ends the pipeline. */
+  lossGradients: tf.Tensor[] | null;
+  later: Later | null;
+}
+
+const keyOf = ({microBatch, chunk}: Pick<Compute, 'microBatch' | 'chunk'>) => `${microBatch} ${chunk}`;
+
+export class StageRun {
+  private readonly mail: Mail;
+  private readonly live = new Map<string, Live>();
+  /** Tensors on their way in and out, by what they are, micro-batch and chunk. */
+  private readonly inbox = new Map<string, tf.Tensor>();
+  private readonly outbox = new Map<string, tf.Tensor>();
+  private values: Values;
+
+  constructor(
+    private readonly comm: Communicator, private readonly schedule: Schedule, private readonly stages: LocalStage[], private readonly stepper: Stepper,
+    private readonly recorder: SpanRecorder | null, private readonly step: number, private readonly parts: BatchPart[],
+  ) {
+    this.values = stepper.objective.names.map(() => 0);
+    this.mail = new Mail(comm, schedule, parts.length, ({what, microBatch, chunk}) => {
+      const {from, to} = stages[chunk].stage;
+      return [parts[microBatch].samples, ...(what === 'activations' ? from! : to!).shape];
+    });
+  }
+
+  /** Returns this rank's part of loss and metrics: all of it where the pipeline ends. */
+  async all(): Promise<Values> {
+    try {
+      for (const action of this.schedule.actions[this.comm.rank]) {
+        if (action.do === 'update' || action.microBatch >= this.parts.length) continue;
+        if ('peer' in action) await (action.do === 'send' ? this.send(action) : this.recv(action));
+        else await this.compute(action);
+      }
+      this.recorder?.end();
+      return this.values;
+    } finally {
+      this.clear();
+    }
+  }
+
+  private async compute(action: Compute): Promise<void> {
+    const {samples, share} = this.parts[action.microBatch];
+    await runHooks(this.stepper.hooks, 'beforePart', {index: action.microBatch, count: this.parts.length, samples, share});
+    if (action.do === 'forward') await this.forward(action);
+    else if (action.do === 'backward') await this.backward(action);
+    else if (action.do === 'backwardInput') await this.backwardInput(action);
+    else await this.backwardWeights(action);
+  }
+
+  private begin(kind: 'forward' | 'backward', {microBatch, chunk}: Compute, part = ''): void {
+    const where = this.stages.length > 1 ? `, chunk ${chunk + 1}` : '';
+    this.recorder?.begin(kind, `micro-batch ${microBatch + 1}${where}${part}`);
+  }
+
+  private async forward(action: Compute): Promise<void> {
+    const {stage, walk} = this.stages[action.chunk];
+    const part = this.parts[action.microBatch];
+    const ends = stage.to === null;
+    const batch = stage.modelInputs.length > 0 || ends ? part.make({xs: stage.modelInputs.length > 0, ys: ends}) : null;
+    const entered = stage.from ? [this.take(this.inbox, 'activations', action)] : [];
+    this.begin('forward', action);
+    const context: StepContext = {seed: this.stepper.seed, layer: '', step: this.step, firstSample: part.firstSample};
+    const live: Live = {context, forward: null, lossGradients: null, later: null};
+    this.live.set(keyOf(action), live);
+    try {
+      const forward = await walkForward(walk, [...entered, ...stage.modelInputs.map((i) => batch!.xs[i])], context);
+      live.forward = forward;
+      if (!ends) this.handOver('activations', action, forward.outputs[0]);
+      else {
+        await runHooks(this.stepper.hooks, 'beforeLoss');
+        const {values, gradients} = this.stepper.objective.withGradient(forward.outputs, batch!.ys, batch!.weights, part.share);
+        tf.dispose(forward.outputs);
+        live.lossGradients = gradients;
+        this.values = values.map((value, i) => this.values[i] + part.share * value);
+        await runHooks(this.stepper.hooks, 'afterLoss');
+      }
+      forward.outputs = [];
+    } finally {
+      tf.dispose([...entered, ...(batch ? [...batch.xs, ...batch.ys, ...batch.weights.filter((weight) => weight !== null)] : [])]);
+    }
+  }
+
+  /** What a backward begins with; the walk consumes it. */
+  private enter(action: Compute): {live: Live; forward: Forward; gradients: tf.Tensor[]} {
+    const live = this.live.get(keyOf(action))!;
+    const {forward, lossGradients} = live;
+    live.forward = null;
+    live.lossGradients = null;
+    return {live, forward: forward!, gradients: lossGradients ?? [this.take(this.inbox, 'gradients', action)]};
+  }
+
+  private async backward(action: Compute): Promise<void> {
+    const {stage, walk} = this.stages[action.chunk];
+    const {live, forward, gradients} = this.enter(action);
+    this.begin('backward', action);
+    const input = await walkBackward(walk, forward, gradients, live.context);
+    this.live.delete(keyOf(action));
+    this.giveBack(stage, action, input);
+  }
+
+  private async backwardInput(action: Compute): Promise<void> {
+    const {stage, walk} = this.stages[action.chunk];
+    const {live, forward, gradients} = this.enter(action);
+    this.begin('backward', action, ', input');
+    const {input, later} = await walkBackwardInput(walk, forward, gradients, live.context);
+    live.later = later;
+    this.giveBack(stage, action, input);
+  }
+
+  private async backwardWeights(action: Compute): Promise<void> {
+    const {walk} = this.stages[action.chunk];
+    const live = this.live.get(keyOf(action))!;
+    this.begin('backward', action, ', weights');
+    await walkWeights(walk, live.later!, live.context);
+    this.live.delete(keyOf(action));
+  }
+
+  private giveBack({from}: StageGraph, action: Compute, input: tf.Tensor | null): void {
+    if (!from) return;
+    // Nothing of the stage depends on what entered it: its gradient is zero.
+    this.handOver('gradients', action, input ?? tf.zeros([this.parts[action.microBatch].samples, ...from.shape]));
+  }
+
+  /** To a message, or to the neighbouring stage where this rank has it too. */
+  private handOver(what: Message['what'], {microBatch, chunk}: Compute, tensor: tf.Tensor): void {
+    if (this.comm.size > 1) this.outbox.set(`${what} ${keyOf({microBatch, chunk})}`, tensor);
+    else this.inbox.set(`${what} ${keyOf({microBatch, chunk: chunk + (what === 'activations' ? 1 : -1)})}`, tensor);
+  }
+
+  private take(from: Map<string, tf.Tensor>, what: Message['what'], of: Pick<Compute, 'microBatch' | 'chunk'>): tf.Tensor {
+    const key = `${what} ${keyOf(of)}`;
+    const tensor = from.get(key)!;
+    from.delete(key);
+    return tensor;
+  }
+
+  private async send(action: Message): Promise<void> {
+    this.recorder?.begin('communication', `send micro-batch ${action.microBatch + 1}'s ${action.what}`);
+    const tensor = this.take(this.outbox, action.what, action);
+    try {
+      await this.mail.send(action, tensor);
+    } finally {
+      tensor.dispose();
+    }
+  }
+
+  private async recv(action: Message): Promise<void> {
+    this.recorder?.begin('wait', `micro-batch ${action.microBatch + 1}'s ${action.what}`);
+    this.inbox.set(`${action.what} ${keyOf(action)}`, await this.mail.recv(action));
+  }
+
+  private clear(): void {
+    for (const {forward, lossGradients, later} of this.live.values()) {
+      if (forward) discardForward(forward);
+      if (later) discardLater(later);
+      tf.dispose(lossGradients ?? []);
+    }
+    tf.dispose([...this.inbox.values(), ...this.outbox.values()]);
+    this.mail.dispose();
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * Caller side. A plan's pipeline as its ranks run it: the checked schedule, the cuts, and the room for what is under way.
+ */
+import type * as tf from '@tensorflow/tfjs';
+import {ManyHandsError, shown} from '../base/errors';
+import {chooseCuts, type Balance} from '../pipelineParallel/balance';
+import {checkSchedule} from '../pipelineParallel/checkSchedule';
+import {cutName, cutsAt, type Cut} from '../pipelineParallel/cuts';
+import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
+import {namedSchedule, promisedLive} from '../pipelineParallel/schedules';
+import {readGraph, type Graph} from '../step/graph';
+import type {Plan} from './strategy';
+
+const CACHE_LINE = 64;
+
+/** Where the stages begin, as asked or balanced. */
+function cutsOf(model: tf.LayersModel, splitAt: unknown, balance: Balance | undefined, stages: number, samples: number): {graph: Graph; cuts: Cut[]} {
+  if (splitAt === undefined) return chooseCuts(model, {stages, by: balance, samples});
+  if (balance !== undefined) throw new ManyHandsError('BAD_OPTION', 'strategy.splitAt says where to cut and strategy.balance how to choose: give one of them.');
+  if (!Array.isArray(splitAt) || !splitAt.every((name) => typeof name === 'string')) throw new ManyHandsError('BAD_OPTION', `strategy.splitAt must be a list of the names of blocks or layers; it is ${shown(splitAt)}.`);
+  if (splitAt.length !== stages - 1) throw new ManyHandsError('BAD_OPTION', `strategy.splitAt names ${splitAt.length} beginnings of stages; ${stages} stages want ${stages - 1}, since the first begins with the model.`);
+  const graph = readGraph(model);
+  return {graph, cuts: cutsAt(graph, splitAt)};
+}
+
+/** What `strategy` says of where to cut. */
+export interface Cutting {
+  splitAt?: string[];
+  balance?: Balance;
+}
+
+/** The plan for the ranks, its cuts by name, and bytes for the messages that are under way between two ranks one way. Throws BAD_OPTION and BAD_SCHEDULE. */
+export function planPipeline(model: tf.LayersModel, plan: Plan, {splitAt, balance}: Cutting, batchSize: number): {pipeline: PipelinePlan; splitAt: string[]; channelBytes: number} {
+  const {mesh: {pipeline: ranks}, microBatches} = plan;
+  const chunks = plan.chunks!;
+  const named = typeof plan.schedule === 'string' ? plan.schedule : null;
+  const sizes = {ranks, microBatches, chunks};
+  const schedule = named ? namedSchedule(named, sizes) : (plan.schedule as PipelinePlan['schedule']);
+  const {room} = checkSchedule(schedule, named ? promisedLive(named, sizes) : undefined);
+  const samples = Math.ceil(batchSize / microBatches);
+  const {graph, cuts} = cutsOf(model, splitAt, balance, ranks * chunks, samples);
+  const largest = Math.max(...cuts.map(({shape}) => shape.reduce((product, length) => product * length, 1)));
+  return {pipeline: {schedule, cuts, chunks}, splitAt: cuts.map((cut) => cutName(graph, cut)), channelBytes: room * (4 * samples * largest + CACHE_LINE)};
+}
