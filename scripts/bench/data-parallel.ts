@@ -12,7 +12,8 @@ import {convnet, mlp} from '../../lib/models';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
 import {goal, inTurn, printReport, quantile, report, type Row} from './report';
-import {fitPeer, torchPeers, type Peer, type Run} from './peers/dataParallelPeers';
+import {fitPeer, torchPeers} from './peers/dataParallelPeers';
+import type {Peer, Run} from './peers/torchPeer';
 
 const SHARE = 256;
 const ROUNDS = 7;

@@ -1,0 +1,58 @@
+/**
+ * Caller side. The bubble of a pipeline that ran: what its schedule foretells, what was measured, and what a virtual clock shows.
+ */
+import {physicalCores} from '../base/cgroup';
+import {ManyHandsError} from '../base/errors';
+import {median} from '../base/median';
+import {play, UNIT_COST, type Playing} from '../pipelineParallel/playSchedule';
+import {bubbleOf, evenCosts, measuredCosts, pipelineSteps, replay} from '../pipelineParallel/recorded';
+import type {Schedule} from '../pipelineParallel/schedule';
+import {namedSchedule} from '../pipelineParallel/schedules';
+import type {TrainResult} from './result';
+
+/** Shares of the ranks' time together, from 0 to 1. */
+export interface Bubble {
+  /** What the schedule has where all stages are alike: of its forwards, backwards and weights' parts as long as they were in the mean. */
+  expected: number;
+  /** Of the recorded steps, in the median, sending taken away; null where nothing was traced. */
+  measured: number | null;
+  /** The schedule replayed with the processor time of each of its actions, as if every rank had a core; null where nothing was traced. */
+  virtual: number | null;
+  /** Whether there were more workers than cores, so that `virtual` is the figure to look at. */
+  timeSliced: boolean;
+}
+
+/** The schedule that a pipeline ran by. Throws BAD_OPTION where the result is of no pipeline. */
+export function scheduleOf({plan}: Pick<TrainResult, 'plan'>): Schedule {
+  const {schedule, mesh, microBatches, chunks} = plan;
+  if (schedule === undefined) throw new ManyHandsError('BAD_OPTION', "this result is of no pipeline: give one of trainParallel with strategy: {kind: 'pipelineParallel'}.");
+  return typeof schedule === 'string' ? namedSchedule(schedule, {ranks: mesh.pipeline, microBatches, chunks}) : schedule;
+}
+
+/** Whether ranks stood in line for a core. */
+export function isTimeSliced({devices}: Pick<TrainResult, 'devices'>): boolean {
+  return devices.filter(({id}) => id === 'cpu').reduce((sum, {threads}) => sum + threads, 0) > physicalCores();
+}
+
+/** The schedule on the virtual clock, with what each action took in the recorded steps; null where nothing was traced. */
+export function virtualClock(result: Pick<TrainResult, 'plan' | 'trace'>): Playing | null {
+  const schedule = scheduleOf(result);
+  const costs = measuredCosts(result.trace.spans, schedule, {onCore: true});
+  return costs && replay(schedule, costs);
+}
+
+/** The bubble of a run with `pipelineParallel`. Throws BAD_OPTION for a result of any other strategy. */
+export function bubble(result: Pick<TrainResult, 'plan' | 'trace' | 'devices'>): Bubble {
+  const schedule = scheduleOf(result);
+  const {trace: {spans}, devices} = result;
+  const timeSliced = isTimeSliced(result);
+  const costs = measuredCosts(spans, schedule, {onCore: true});
+  if (!costs) return {expected: play(schedule, UNIT_COST).bubble, measured: null, virtual: null, timeSliced};
+  const steps = pipelineSteps(spans, devices.length);
+  return {
+    expected: play(schedule, evenCosts(schedule, costs)).bubble,
+    measured: median((steps.length > 1 ? steps.slice(1) : steps).map(bubbleOf)),
+    virtual: replay(schedule, costs).bubble,
+    timeSliced,
+  };
+}
