@@ -10,6 +10,7 @@ import {programSource} from './run/freeNames';
 import {stopOnInterrupt} from './run/interrupt';
 import type {ProgramHandle, SpmdDone, SpmdJob, SpmdProgram} from './run/spmdJob';
 import {teamDevices} from './run/teamDevices';
+import {machineMs} from './trace/threadTime';
 import {WorkerGroup} from './workers/group';
 
 const WORKER = join(__dirname, 'run', 'worker.js');
@@ -46,7 +47,7 @@ function handleOf(program: unknown): ProgramHandle {
 }
 
 /**
- * Runs `program({rank, size, comm, tf, device, args})` on every device, each in a worker process of its own (SPMD: single program,
+ * Runs `program({rank, size, comm, trace, tf, device, args})` on every device, each in a worker process of its own (SPMD: single program,
  * multiple data), and resolves to what each returned, by rank. `program` is a function that uses no outer name, or the URL of a module whose default
  * export it is. What it prints appears here, tagged with its rank. Throws `ManyHandsError`: BAD_OPTION and DEVICE before a worker
  * starts; afterwards the failure of the first rank that failed by itself: WORKER, TIMEOUT (a rank waited in vain), COLLECTIVE_MISMATCH, ABORTED.
@@ -62,7 +63,8 @@ export async function spmd<R, A = unknown>(program: SpmdProgram<A, R> | string |
     group = size > 1 ? createSharedGroup(size, {timeoutMs: options.timeoutMs}) : null;
     const workers = await WorkerGroup.take(devices.map(({id, threads}) => ({entry: WORKER, device: id, threads})));
     try {
-      const jobs = devices.map((device, rank): SpmdJob => ({rank, size, group: group?.handle ?? null, program: handle, device, args: options.args}));
+      const origin = machineMs();
+      const jobs = devices.map((device, rank): SpmdJob => ({rank, size, group: group?.handle ?? null, program: handle, device, args: options.args, origin}));
       const done = (await workers.run('spmd', jobs, {
         signal: interrupt.signal,
         force: interrupt.force,

@@ -29,13 +29,27 @@ function rebuildOptimizer({className, config}: ModelDescription['optimizer']): t
   return fromConfig(optimizerClass, config as tf.serialization.ConfigDict) as unknown as tf.Optimizer;
 }
 
+/** What tfjs knows of all variables of the process. */
+const registered = () => (tf.engine() as unknown as {state: {registeredVariables: Record<string, tf.Variable>}}).state.registeredVariables;
+
+/** Builds; where that fails, the layers that were made already are gone. */
+async function buildOrNothing(build: () => Promise<tf.LayersModel>): Promise<tf.LayersModel> {
+  const before = new Set(Object.values(registered()));
+  try {
+    return await build();
+  } catch (error) {
+    for (const variable of Object.values(registered())) if (!before.has(variable)) variable.dispose();
+    throw error;
+  }
+}
+
 /** Rebuilds and compiles; the weights are tfjs's initial ones until `readModel` fills them, or with `parked` none at all. */
 export async function rebuildModel(description: ModelDescription, parked = false): Promise<tf.LayersModel> {
   for (const module of description.modules) await importModule(module);
   let model: tf.LayersModel;
   try {
     const build = () => tf.models.modelFromJSON({modelTopology: description.topology} as Parameters<typeof tf.models.modelFromJSON>[0]);
-    model = await (parked ? withParkedWeights(build) : build());
+    model = await buildOrNothing(() => (parked ? withParkedWeights(build) : build()));
   } catch (error) {
     // A refusal under a memory limit says more than we could.
     if (error instanceof ManyHandsError) throw error;

@@ -26,6 +26,8 @@ export {dataParallelDrawing, modelParallelDrawing} from './drawings/parallelism'
 export {collectiveDrawing} from './drawings/collective';
 export type {CollectiveName} from './drawings/collective';
 export {shardDrawing} from './drawings/shards';
+export {scheduleDrawing} from './drawings/schedule';
+export type {ScheduleDrawingOptions} from './drawings/schedule';
 export {algorithmDrawing} from './drawings/algorithm';
 export {oneMachineDrawing} from './drawings/oneMachine';
 export {courseMapDrawing} from './drawings/courseMap';

@@ -2,8 +2,8 @@
  * Either side. A schedule is checked before it runs: nothing is missing or done twice, every message has both its ends, and no rank waits for ever.
  */
 import {ManyHandsError, shown} from '../base/errors';
-import {messageName, play, UNIT_COST, type Playing} from './playSchedule';
-import {actionText, chunksOf, microBatchesOf, type Action, type Compute, type Schedule} from './schedule';
+import {messageName, playSchedule, UNIT_COST, type Playing} from './playSchedule';
+import {actionText, chunksOf, microBatchesOf, type Action, type Compute, type StageMessage, type Schedule} from './schedule';
 
 const KINDS = ['forward', 'backward', 'backwardInput', 'backwardWeights', 'send', 'recv', 'update'];
 
@@ -14,7 +14,7 @@ function refuse(schedule: Schedule, message: string): never {
 function checkShape(schedule: Schedule): void {
   const {name, actions} = schedule ?? {};
   if (typeof name !== 'string' || !Array.isArray(actions) || actions.length === 0 || !actions.every(Array.isArray)) {
-    throw new ManyHandsError('BAD_OPTION', `a schedule is {name, actions}, actions a list for each rank; it is ${shown(schedule)}. schedule('mine', ['F0 B0', 'F0 B0']) writes one.`);
+    throw new ManyHandsError('BAD_OPTION', `a schedule is {name, actions}, actions a list for each rank; it is ${shown(schedule)}. schedule('mine', ['F1 B1', 'F1 B1']) writes one.`);
   }
   actions.forEach((list, rank) => list.forEach((action, i) => {
     if (!KINDS.includes(action?.do)) refuse(schedule, `action ${i} of rank ${rank} is ${shown(action)}; 'do' is one of ${KINDS.join(', ')}.`);
@@ -68,8 +68,9 @@ function checkMessages(schedule: Schedule, chunks: number): void {
         const name = `${messageName(action, rank, ranks)} ${action.do === 'send' ? `${rank}>${action.peer}` : `${action.peer}>${rank}`}`;
         if (ends[action.do].has(name)) refuse(schedule, `rank ${rank} does ${text} twice.`);
         ends[action.do].set(name, `rank ${rank}'s ${text}`);
-        const made = action.what === 'activations' ? [`F${action.microBatch}`] : [`B${action.microBatch}`, `I${action.microBatch}`];
-        if (action.do === 'send' && !made.some((one) => before.has(`${one}${action.chunk > 0 ? `.${action.chunk}` : ''}`))) refuse(schedule, `rank ${rank} does ${text} before ${made[0]}, which makes it.`);
+        const {microBatch, chunk} = action;
+        const made = (action.what === 'activations' ? (['forward'] as const) : (['backward', 'backwardInput'] as const)).map((kind) => actionText({do: kind, microBatch, chunk}));
+        if (action.do === 'send' && !made.some((one) => before.has(one))) refuse(schedule, `rank ${rank} does ${text} before ${made[0]}, which makes it.`);
       } else if (action.do !== 'update') checkNeeds(schedule, rank, ranks, ranks * chunks - 1, action, before);
       before.add(text);
     }
@@ -86,9 +87,10 @@ function checkNeeds(schedule: Schedule, rank: number, ranks: number, last: numbe
   const forward = action.do === 'forward';
   const from = forward ? stage - 1 : stage + 1;
   if (from < 0 || from > last) return;
-  const name = (chunk: number) => `${action.microBatch}${chunk > 0 ? `.${chunk}` : ''}`;
-  const own = name(Math.floor(from / ranks));
-  const needs = from % ranks !== rank ? [`recv ${forward ? 'F' : 'B'}${name(action.chunk)}`] : forward ? [`F${own}`] : [`B${own}`, `I${own}`];
+  const {microBatch} = action;
+  const kinds = forward ? (['forward'] as const) : (['backward', 'backwardInput'] as const);
+  const message: StageMessage = {do: 'recv', what: forward ? 'activations' : 'gradients', microBatch, chunk: action.chunk, peer: from % ranks};
+  const needs = from % ranks !== rank ? [actionText(message)] : kinds.map((kind) => actionText({do: kind, microBatch, chunk: Math.floor(from / ranks)}));
   if (!needs.some((one) => before.has(one))) refuse(schedule, `rank ${rank} does ${actionText(action)} before ${needs[0]}, from which it gets what it works on.`);
 }
 
@@ -102,6 +104,7 @@ function checkEnd(schedule: Schedule, {stuck}: Playing): void {
 export interface Checked {
   /** Stages a rank. */
   chunks: number;
+  /** Micro-batches of a step. */
   microBatches: number;
   /** By rank, the most micro-batches (of a chunk each) whose activations are alive at once. */
   live: number[];
@@ -122,13 +125,13 @@ export function checkSchedule(schedule: Schedule, promised?: readonly number[]):
   const microBatches = microBatchesOf(schedule);
   schedule.actions.forEach((_: Action[], rank: number) => checkRank(schedule, rank, microBatches, chunks));
   checkMessages(schedule, chunks);
-  const free = play(schedule, UNIT_COST);
+  const free = playSchedule(schedule, UNIT_COST);
   checkEnd(schedule, free);
   free.live.forEach((live, rank) => {
     if (promised && live > promised[rank]) refuse(schedule, `rank ${rank} keeps the activations of ${live} micro-batches at once; ${promised[rank]} were promised.`);
   });
   // The least room in which it ends too.
   let room = LEAST_ROOM;
-  while (play(schedule, UNIT_COST, room).stuck.some((place) => place !== null)) room += 1;
+  while (playSchedule(schedule, UNIT_COST, room).stuck.some((place) => place !== null)) room += 1;
   return {chunks, microBatches, live: free.live, room};
 }

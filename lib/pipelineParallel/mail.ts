@@ -6,17 +6,17 @@ import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {tagMemory} from '../memory';
 import {messageName} from './playSchedule';
-import type {Message, Schedule} from './schedule';
+import type {StageMessage, Schedule} from './schedule';
 
 export class Mail {
   /** By sender, the messages that it will send here, in its order. */
-  private readonly coming = new Map<number, Array<{name: string; own: Message}>>();
+  private readonly coming = new Map<number, Array<{name: string; own: StageMessage}>>();
   private readonly aside = new Map<string, tf.Tensor>();
 
   /** `parts`: how many micro-batches this step has; a small batch has fewer than the schedule. `shapeOf`: of a message to this rank. */
-  constructor(private readonly comm: Communicator, {actions}: Schedule, parts: number, private readonly shapeOf: (message: Message) => number[]) {
+  constructor(private readonly comm: Communicator, {actions}: Schedule, parts: number, private readonly shapeOf: (message: StageMessage) => number[]) {
     const {rank, size} = comm;
-    const received = new Map(actions[rank].flatMap((action): Array<[string, Message]> => (action.do === 'recv' ? [[messageName(action, rank, size), action]] : [])));
+    const received = new Map(actions[rank].flatMap((action): Array<[string, StageMessage]> => (action.do === 'recv' ? [[messageName(action, rank, size), action]] : [])));
     actions.forEach((list, from) => {
       const sent = list.flatMap((action) => (action.do === 'send' && action.peer === rank && action.microBatch < parts ? [messageName(action, from, size)] : []));
       this.coming.set(from, sent.map((name) => ({name, own: received.get(name)!})));
@@ -24,12 +24,12 @@ export class Mail {
   }
 
   /** Reads the tensor, which stays the caller's, and sends it; waits only where the line is full. */
-  async send({peer, what}: Pick<Message, 'peer' | 'what'>, tensor: tf.Tensor): Promise<void> {
+  async send({peer, what}: Pick<StageMessage, 'peer' | 'what'>, tensor: tf.Tensor): Promise<void> {
     await this.comm.send(tensor.dataSync() as Float32Array, {to: peer, label: what});
   }
 
   /** The tensor of a message of this step, the caller's to dispose. */
-  async recv(message: Message): Promise<tf.Tensor> {
+  async recv(message: StageMessage): Promise<tf.Tensor> {
     const name = messageName(message, this.comm.rank, this.comm.size);
     const coming = this.coming.get(message.peer)!;
     while (!this.aside.has(name)) {

@@ -2,7 +2,7 @@
  * Either side. A schedule played on a virtual clock: each action starts when its rank and what it needs are there. Whether it can run, how long it takes,
  * and what is alive meanwhile.
  */
-import type {Action, Compute, Message, Schedule} from './schedule';
+import type {Action, Compute, StageMessage, Schedule} from './schedule';
 
 /** What an action takes, in whatever unit of time; messages take none. */
 export type CostOf = (action: Compute, rank: number) => number;
@@ -11,10 +11,13 @@ export type CostOf = (action: Compute, rank: number) => number;
 export interface Played {
   rank: number;
   action: Compute;
+  /** In the unit of the costs. */
   start: number;
+  /** In the unit of the costs. */
   end: number;
 }
 
+/** What a schedule came to on the virtual clock. */
 export interface Playing {
   /** Every compute, in each rank's order. */
   played: Played[];
@@ -34,10 +37,10 @@ export interface Playing {
 export const UNIT_COST: CostOf = ({do: kind}) => (kind === 'backward' ? 2 : 1);
 
 /** The message as both its ends know it. */
-const nameOf = ({what, microBatch, chunk}: Pick<Message, 'what' | 'microBatch' | 'chunk'>, rank: number, ranks: number) => `${what} ${microBatch} ${chunk * ranks + rank}`;
+const nameOf = ({what, microBatch, chunk}: Pick<StageMessage, 'what' | 'microBatch' | 'chunk'>, rank: number, ranks: number) => `${what} ${microBatch} ${chunk * ranks + rank}`;
 
 /** The name under which `message`, of `rank`, stands at its receiver. */
-export function messageName(message: Message, rank: number, ranks: number): string {
+export function messageName(message: StageMessage, rank: number, ranks: number): string {
   if (message.do === 'recv') return nameOf(message, rank, ranks);
   const stage = message.chunk * ranks + rank + (message.what === 'activations' ? 1 : -1);
   return `${message.what} ${message.microBatch} ${stage}`;
@@ -49,7 +52,7 @@ interface Sent {
 }
 
 /** Plays to the end, or until no rank can go on. `room`: messages that may be under way between two ranks one way. */
-export function play({actions}: Schedule, costOf: CostOf = UNIT_COST, room = Infinity): Playing {
+export function playSchedule({actions}: Schedule, costOf: CostOf = UNIT_COST, room = Infinity): Playing {
   const ranks = actions.length;
   const next = actions.map(() => 0);
   const clock = actions.map(() => 0);
@@ -65,7 +68,7 @@ export function play({actions}: Schedule, costOf: CostOf = UNIT_COST, room = Inf
     if (!lines.has(name)) lines.set(name, []);
     return lines.get(name)!;
   };
-  const receive = (message: Message, rank: number): boolean => {
+  const receive = (message: StageMessage, rank: number): boolean => {
     const name = messageName(message, rank, ranks);
     const from = line(message.peer, rank);
     while (!taken[rank].has(name)) {
@@ -77,7 +80,7 @@ export function play({actions}: Schedule, costOf: CostOf = UNIT_COST, room = Inf
     taken[rank].delete(name);
     return true;
   };
-  const send = (message: Message, rank: number): boolean => {
+  const send = (message: StageMessage, rank: number): boolean => {
     const to = line(rank, message.peer);
     if (to.length >= room) return false;
     to.push({name: messageName(message, rank, ranks), at: clock[rank]});

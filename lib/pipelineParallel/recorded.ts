@@ -3,7 +3,7 @@
  */
 import {median} from '../base/median';
 import type {Span} from '../trace/spans';
-import {play, type CostOf, type Playing} from './playSchedule';
+import {playSchedule, type CostOf, type Playing} from './playSchedule';
 import type {Compute, Schedule} from './schedule';
 
 /** One step of a pipeline, from its first work to its last; all in seconds. */
@@ -80,7 +80,7 @@ export function measuredCosts(spans: readonly Span[], {actions}: Schedule, {onCo
 /** The schedule on a virtual clock with these costs, in seconds. */
 export function replay(schedule: Schedule, costs: readonly number[][]): Playing {
   const place = schedule.actions.map((list) => new Map(list.filter((action): action is Compute => !('peer' in action) && action.do !== 'update').map((action, i) => [action, i])));
-  return play(schedule, (action, rank) => costs[rank][place[rank].get(action)!]);
+  return playSchedule(schedule, (action, rank) => costs[rank][place[rank].get(action)!]);
 }
 
 /** The cost of each kind of work in the mean over all ranks and micro-batches: what the stages would take if they were alike. */

@@ -13,7 +13,7 @@ export interface Compute {
 }
 
 /** One message between two ranks: activations to the next stage, their gradients to the one before. */
-export interface Message {
+export interface StageMessage {
   do: 'send' | 'recv';
   what: 'activations' | 'gradients';
   /** Counts from 0. */
@@ -30,7 +30,7 @@ export interface Update {
 }
 
 /** One thing that a rank does. */
-export type Action = Compute | Message | Update;
+export type Action = Compute | StageMessage | Update;
 
 /** What every rank does in a step: `actions[r]` is rank r's list. */
 export interface Schedule {
@@ -51,10 +51,10 @@ export function microBatchesOf({actions}: Schedule): number {
 const LETTERS: Record<string, Compute['do']> = {F: 'forward', B: 'backward', I: 'backwardInput', W: 'backwardWeights'};
 export const LETTER: Record<Compute['do'], string> = {forward: 'F', backward: 'B', backwardInput: 'I', backwardWeights: 'W'};
 
-/** 'F0', or 'F0.1' of chunk 1; 'send F0', 'recv B0'; 'U'. */
+/** 'F1' of the first micro-batch, 'F1.2' on the rank's second stage; 'send F1', 'recv B1'; 'U'. In words, as in figures, both count from 1. */
 export function actionText(action: Action): string {
   if (action.do === 'update') return 'U';
-  const name = `${action.microBatch}${action.chunk > 0 ? `.${action.chunk}` : ''}`;
+  const name = `${action.microBatch + 1}${action.chunk > 0 ? `.${action.chunk + 1}` : ''}`;
   if (action.do === 'send' || action.do === 'recv') return `${action.do} ${action.what === 'activations' ? 'F' : 'B'}${name}`;
   return `${LETTER[action.do]}${name}`;
 }
@@ -65,9 +65,9 @@ export function scheduleText({actions}: Schedule): string[] {
 }
 
 function readAction(text: string, rank: number): Compute {
-  const found = /^([FBIW])(\d+)(?:\.(\d+))?$/.exec(text);
-  if (!found) throw new ManyHandsError('BAD_OPTION', `schedule: rank ${rank} has ${shown(text)}; write F0 for the forward of micro-batch 0, B0 for its backward (or I0 for its input's gradient and W0 for its weights'), F0.1 on the rank's second stage.`);
-  return {do: LETTERS[found[1]], microBatch: Number(found[2]), chunk: Number(found[3] ?? 0)};
+  const found = /^([FBIW])([1-9]\d*)(?:\.([1-9]\d*))?$/.exec(text);
+  if (!found) throw new ManyHandsError('BAD_OPTION', `schedule: rank ${rank} has ${shown(text)}; write F1 for the forward of the first micro-batch, B1 for its backward (or I1 for its input's gradient and W1 for its weights'), F1.2 on the rank's second stage.`);
+  return {do: LETTERS[found[1]], microBatch: Number(found[2]) - 1, chunk: Number(found[3] ?? 1) - 1};
 }
 
 /**
@@ -79,7 +79,7 @@ export function withMessages(compute: Compute[][]): Action[][] {
   const last = ranks * (1 + Math.max(0, ...compute.flat().map(({chunk}) => chunk))) - 1;
   return compute.map((list, rank) => {
     const actions: Action[] = [];
-    const message = (kind: Message['do'], what: Message['what'], {microBatch, chunk}: Compute, stage: number) => {
+    const message = (kind: StageMessage['do'], what: StageMessage['what'], {microBatch, chunk}: Compute, stage: number) => {
       const peer = stage % ranks;
       // Two stages of one rank hand over without a message.
       if (peer !== rank) actions.push({do: kind, what, microBatch, chunk, peer});
@@ -98,11 +98,11 @@ export function withMessages(compute: Compute[][]): Action[][] {
 }
 
 /**
- * A schedule out of its compute, a line a rank: `schedule('mine', ['F0 F1 B0 B1', 'F0 B0 F1 B1'])`. Messages and update are put in. Throws BAD_OPTION;
+ * A schedule out of its compute, a line a rank: `schedule('mine', ['F1 F2 B1 B2', 'F1 B1 F2 B2'])`. Messages and update are put in. Throws BAD_OPTION;
  * whether it can run, `checkSchedule` says.
  */
 export function schedule(name: string, lines: string[]): Schedule {
   if (typeof name !== 'string' || name === '') throw new ManyHandsError('BAD_OPTION', `schedule: its name must be a text; it is ${shown(name)}.`);
-  if (!Array.isArray(lines) || lines.length === 0) throw new ManyHandsError('BAD_OPTION', `schedule: give a line a rank, such as ['F0 F1 B0 B1', 'F0 B0 F1 B1']; it is ${shown(lines)}.`);
+  if (!Array.isArray(lines) || lines.length === 0) throw new ManyHandsError('BAD_OPTION', `schedule: give a line a rank, such as ['F1 F2 B1 B2', 'F1 B1 F2 B2']; it is ${shown(lines)}.`);
   return {name, actions: withMessages(lines.map((line, rank) => line.trim().split(/\s+/).filter((text) => text !== '').map((text) => readAction(text, rank))))};
 }

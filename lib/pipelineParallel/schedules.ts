@@ -76,7 +76,7 @@ function whole(name: string, value: unknown, least: number): void {
 export const defaultChunks = (name: ScheduleName | string): number => (name === 'interleaved-1f1b' ? 2 : 1);
 
 /** A schedule by its name. Throws BAD_OPTION, for 'interleaved-1f1b' also where m is not divisible by p, with the nearest two. */
-export function namedSchedule(name: ScheduleName, {ranks: p, microBatches: m, chunks}: ScheduleSizes): Schedule {
+export function pipelineSchedule(name: ScheduleName, {ranks: p, microBatches: m, chunks}: ScheduleSizes): Schedule {
   if (!SCHEDULE_NAMES.includes(name)) throw new ManyHandsError('BAD_OPTION', `schedule must be ${oneOf(SCHEDULE_NAMES as string[])}, or {name, actions}; it is ${shown(name)}.`);
   const v = chunks ?? defaultChunks(name);
   whole('ranks', p, 1);

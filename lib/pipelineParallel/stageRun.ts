@@ -11,7 +11,7 @@ import {discardForward, walkForward, type Forward, type Walk} from '../step/walk
 import {discardLater, walkBackward, walkBackwardInput, walkWeights, type Later} from '../step/walkBackward';
 import type {SpanRecorder} from '../trace/spans';
 import {Mail} from './mail';
-import type {Compute, Message, Schedule} from './schedule';
+import type {Compute, StageMessage, Schedule} from './schedule';
 import type {StageGraph} from './stages';
 
 /** One of the rank's stages, ready to be walked. */
@@ -149,19 +149,19 @@ export class StageRun {
   }
 
   /** To a message, or to the neighbouring stage where this rank has it too. */
-  private handOver(what: Message['what'], {microBatch, chunk}: Compute, tensor: tf.Tensor): void {
+  private handOver(what: StageMessage['what'], {microBatch, chunk}: Compute, tensor: tf.Tensor): void {
     if (this.comm.size > 1) this.outbox.set(`${what} ${keyOf({microBatch, chunk})}`, tensor);
     else this.inbox.set(`${what} ${keyOf({microBatch, chunk: chunk + (what === 'activations' ? 1 : -1)})}`, tensor);
   }
 
-  private take(from: Map<string, tf.Tensor>, what: Message['what'], of: Pick<Compute, 'microBatch' | 'chunk'>): tf.Tensor {
+  private take(from: Map<string, tf.Tensor>, what: StageMessage['what'], of: Pick<Compute, 'microBatch' | 'chunk'>): tf.Tensor {
     const key = `${what} ${keyOf(of)}`;
     const tensor = from.get(key)!;
     from.delete(key);
     return tensor;
   }
 
-  private async send(action: Message): Promise<void> {
+  private async send(action: StageMessage): Promise<void> {
     this.recorder?.begin('communication', `send micro-batch ${action.microBatch + 1}'s ${action.what}`);
     const tensor = this.take(this.outbox, action.what, action);
     try {
@@ -171,7 +171,7 @@ export class StageRun {
     }
   }
 
-  private async recv(action: Message): Promise<void> {
+  private async recv(action: StageMessage): Promise<void> {
     this.recorder?.begin('wait', `micro-batch ${action.microBatch + 1}'s ${action.what}`);
     this.inbox.set(`${action.what} ${keyOf(action)}`, await this.mail.recv(action));
   }

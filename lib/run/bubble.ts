@@ -4,10 +4,11 @@
 import {physicalCores} from '../base/cgroup';
 import {ManyHandsError} from '../base/errors';
 import {median} from '../base/median';
-import {play, UNIT_COST, type Playing} from '../pipelineParallel/playSchedule';
+import {playSchedule, UNIT_COST, type Playing} from '../pipelineParallel/playSchedule';
 import {bubbleOf, evenCosts, measuredCosts, pipelineSteps, replay} from '../pipelineParallel/recorded';
 import type {Schedule} from '../pipelineParallel/schedule';
-import {namedSchedule} from '../pipelineParallel/schedules';
+import {pipelineSchedule} from '../pipelineParallel/schedules';
+import type {Span} from '../trace/spans';
 import type {TrainResult} from './result';
 
 /** Shares of the ranks' time together, from 0 to 1. */
@@ -26,7 +27,7 @@ export interface Bubble {
 export function scheduleOf({plan}: Pick<TrainResult, 'plan'>): Schedule {
   const {schedule, mesh, microBatches, chunks} = plan;
   if (schedule === undefined) throw new ManyHandsError('BAD_OPTION', "this result is of no pipeline: give one of trainParallel with strategy: {kind: 'pipelineParallel'}.");
-  return typeof schedule === 'string' ? namedSchedule(schedule, {ranks: mesh.pipeline, microBatches, chunks}) : schedule;
+  return typeof schedule === 'string' ? pipelineSchedule(schedule, {ranks: mesh.pipeline, microBatches, chunks}) : schedule;
 }
 
 /** Whether ranks stood in line for a core. */
@@ -41,16 +42,27 @@ export function virtualClock(result: Pick<TrainResult, 'plan' | 'trace'>): Playi
   return costs && replay(schedule, costs);
 }
 
+/** The same as spans, for a timeline: one step in which every rank has a core. Throws BAD_OPTION where nothing was traced. */
+export function virtualTrace(result: Pick<TrainResult, 'plan' | 'trace'>): {spans: Span[]} {
+  const playing = virtualClock(result);
+  if (!playing) throw new ManyHandsError('BAD_OPTION', 'virtualTrace: the run kept no trace of its actions: train with trace: true.');
+  return {
+    spans: playing.played.map(({rank, action, start, end}) => ({
+      rank, step: 0, kind: action.do === 'forward' ? 'forward' : 'backward', name: `micro-batch ${action.microBatch + 1}`, start, wallSeconds: end - start, cpuSeconds: end - start,
+    })),
+  };
+}
+
 /** The bubble of a run with `pipelineParallel`. Throws BAD_OPTION for a result of any other strategy. */
 export function bubble(result: Pick<TrainResult, 'plan' | 'trace' | 'devices'>): Bubble {
   const schedule = scheduleOf(result);
   const {trace: {spans}, devices} = result;
   const timeSliced = isTimeSliced(result);
   const costs = measuredCosts(spans, schedule, {onCore: true});
-  if (!costs) return {expected: play(schedule, UNIT_COST).bubble, measured: null, virtual: null, timeSliced};
+  if (!costs) return {expected: playSchedule(schedule, UNIT_COST).bubble, measured: null, virtual: null, timeSliced};
   const steps = pipelineSteps(spans, devices.length);
   return {
-    expected: play(schedule, evenCosts(schedule, costs)).bubble,
+    expected: playSchedule(schedule, evenCosts(schedule, costs)).bubble,
     measured: median((steps.length > 1 ? steps.slice(1) : steps).map(bubbleOf)),
     virtual: replay(schedule, costs).bubble,
     timeSliced,

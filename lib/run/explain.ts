@@ -3,6 +3,7 @@
  */
 import {formatBytes} from '../base/units';
 import {physicalCores} from '../base/cgroup';
+import {idle} from './idle';
 import type {RankTiming} from './timing';
 import type {TrainResult} from './result';
 
@@ -22,6 +23,9 @@ function speedSentence({samplesPerSecond, stepSeconds}: TrainResult): string {
 
 /** The ledger's lines in words. */
 const WAYS: Record<string, string> = {
+  'send activations': 'the activations to the next stage',
+  'send gradients': 'the gradients to the stage before',
+  'allReduce tied gradients': 'the gradients of weights that stages share',
   'allReduce gradients': 'the all-reduce of its gradients',
   'reduceScatter gradients': 'the reduce-scatter of its gradients',
   'allGather updated weights': 'the all-gather of the new weights',
@@ -33,13 +37,13 @@ const WAYS: Record<string, string> = {
 };
 
 function trafficSentence({traffic, record, devices}: TrainResult): string {
-  const gradients = traffic.filter((line) => /gradients|updated weights|parameters/.test(line.operation));
+  const gradients = traffic.filter((line) => /gradients|updated weights|parameters|activations/.test(line.operation));
   if (devices.length === 1 || gradients.length === 0) return 'Nothing had to be sent: there was one device.';
   const steps = Math.max(1, record.steps.length);
   const sent = devices.map(({rank}) => gradients.filter((line) => line.rank === rank).reduce((sum, line) => sum + line.sent, 0) / steps);
   const [least, most] = [Math.min(...sent), Math.max(...sent)];
   const amount = least === most ? `Each sent ${formatBytes(most)} a step` : `Each sent ${formatBytes(least)} to ${formatBytes(most)} a step`;
-  const what = [...new Set(gradients.map(({operation}) => WAYS[operation] ?? operation))];
+  const what = [...new Set(gradients.filter((line) => line.sent > 0).map(({operation}) => WAYS[operation] ?? operation))];
   return `${amount} for ${what.join(' and ')}, as the formula says.`;
 }
 
@@ -65,12 +69,20 @@ function timeSentence(result: TrainResult): string {
   return `${rest} and ${percent(wait)} was waiting for others${straggler ? `, most of it for rank ${straggler.rank}, which took ${straggler.times.toFixed(1)} times as long as the others` : ''}.`;
 }
 
+function tryPipeline(result: TrainResult): string {
+  if (result.plan.schedule === 'naive') return "Try: a schedule other than 'naive', with several microBatches: then stages work at the same time.";
+  const {cause, reason} = idle(result);
+  if (cause === 'unbalanced stages') return `Try: other cuts, since ${reason}`;
+  return `Try: more microBatches, or fewer: ${Math.round(100 * idle(result).expected)} % of the time is the bubble, and small micro-batches are dear.`;
+}
+
 function trySentence(result: TrainResult): string {
   const {timing, devices} = result;
   const stepSeconds = meanStep(result);
   if (devices.length === 1) return 'Try: trainParallel on two devices, and compare.';
   if (stepSeconds === 0) return 'Try: more epochs; the run took no step.';
   if (share(timing, (one) => one.noCoreSeconds, stepSeconds) > 0.15) return 'Try: fewer devices or threads, since workers stood in line for a core.';
+  if (result.plan.mesh.pipeline > 1) return tryPipeline(result);
   const wait = share(timing, (one) => one.waitSeconds, stepSeconds);
   const used = devices.reduce((sum, {threads}) => sum + threads, 0);
   const free = devices.some(({id}) => id !== 'cpu') || used < physicalCores();

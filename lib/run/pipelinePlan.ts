@@ -7,7 +7,7 @@ import {chooseCuts, type Balance} from '../pipelineParallel/balance';
 import {checkSchedule} from '../pipelineParallel/checkSchedule';
 import {cutName, cutsAt, type Cut} from '../pipelineParallel/cuts';
 import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
-import {namedSchedule, promisedLive} from '../pipelineParallel/schedules';
+import {pipelineSchedule, promisedLive} from '../pipelineParallel/schedules';
 import {readGraph, type Graph} from '../step/graph';
 import type {Plan} from './strategy';
 
@@ -35,7 +35,7 @@ export function planPipeline(model: tf.LayersModel, plan: Plan, {splitAt, balanc
   const chunks = plan.chunks!;
   const named = typeof plan.schedule === 'string' ? plan.schedule : null;
   const sizes = {ranks, microBatches, chunks};
-  const schedule = named ? namedSchedule(named, sizes) : (plan.schedule as PipelinePlan['schedule']);
+  const schedule = named ? pipelineSchedule(named, sizes) : (plan.schedule as PipelinePlan['schedule']);
   const {room} = checkSchedule(schedule, named ? promisedLive(named, sizes) : undefined);
   const samples = Math.ceil(batchSize / microBatches);
   const {graph, cuts} = cutsOf(model, splitAt, balance, ranks * chunks, samples);

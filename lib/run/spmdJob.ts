@@ -9,6 +9,7 @@ import {createCommunicator} from '../collectives/communicator';
 import {createInProcessGroup} from '../collectives/inProcess';
 import {joinSharedGroup, type SharedGroupHandle} from '../collectives/sharedMemory';
 import type {Communicator} from '../collectives/types';
+import {SpanRecorder, type RankTrace} from '../trace/spans';
 import {uncloneable} from './cloneable';
 
 /** What a program is given on each rank. */
@@ -17,6 +18,8 @@ export interface SpmdContext<A = unknown> {
   /** How many ranks there are. */
   size: number;
   comm: Communicator;
+  /** Records what this rank does and when: `trace.begin('forward', 'micro-batch 1')`, `trace.end()`; return `trace.spans` to see them. */
+  trace: RankTrace;
   /** tfjs, on this rank's engine. */
   tf: typeof tf;
   device: DeviceUse;
@@ -38,6 +41,8 @@ export interface SpmdJob {
   program: ProgramHandle;
   device: DeviceUse;
   args: unknown;
+  /** Of the trace: milliseconds of the machine's clock. */
+  origin: number;
 }
 
 export interface SpmdDone {
@@ -56,12 +61,14 @@ async function load(handle: ProgramHandle): Promise<SpmdProgram> {
 
 /** Serves one `SpmdJob`. */
 export async function spmdJob(given: unknown): Promise<SpmdDone> {
-  const {rank, size, group, program, device, args} = given as SpmdJob;
+  const {rank, size, group, program, device, args, origin} = given as SpmdJob;
   const before = tf.memory().numTensors;
   const comm = createCommunicator(group ? joinSharedGroup(group, rank) : createInProcessGroup(1)[0]);
   try {
     const run = await load(program);
-    const value = await run({rank, size, comm, tf, device, args});
+    const trace = new SpanRecorder(rank);
+    trace.restart(origin);
+    const value = await run({rank, size, comm, trace, tf, device, args});
     const why = uncloneable(value);
     if (why) throw new ManyHandsError('BAD_OPTION', `program returned ${why}, which cannot cross to the caller: return numbers, strings, typed arrays, or lists and objects of them (await tensor.data()).`);
     return {value, leftTensors: Math.max(0, tf.memory().numTensors - before)};

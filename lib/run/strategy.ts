@@ -3,7 +3,7 @@
  */
 import {ManyHandsError, shown} from '../base/errors';
 import {chunksOf, microBatchesOf, type Schedule} from '../pipelineParallel/schedule';
-import {defaultChunks, namedSchedule, type ScheduleName} from '../pipelineParallel/schedules';
+import {defaultChunks, pipelineSchedule, type ScheduleName} from '../pipelineParallel/schedules';
 import type {Recompute} from '../step/segments';
 import type {Strategy} from './options';
 
@@ -118,7 +118,7 @@ function choosePipeline(object: Record<string, unknown>, ranks: number, asked: n
   }
   const microBatches = asked ?? fillingMicroBatches(schedule, ranks, batchSize);
   // Says what is wrong with any of them.
-  namedSchedule(schedule, {ranks, microBatches, chunks});
+  pipelineSchedule(schedule, {ranks, microBatches, chunks});
   return {schedule, chunks: chunks ?? defaultChunks(schedule), microBatches, note: `${microBatches} micro-batches${asked === undefined ? ' (chosen)' : ''} go by the schedule '${schedule}' through`};
 }
 

@@ -7,7 +7,9 @@ import type {Span} from '../trace/spans';
 /** Mean seconds of one step on one rank. */
 export interface RankTiming {
   rank: number;
-  /** Samples that this rank walked, by the wall time of all its steps. */
+  /** Samples that this rank walked in all steps. */
+  samples: number;
+  /** They, by the wall time of all its steps. */
   samplesPerSecond: number;
   /** On a processor: input, forward, backward and update. */
   computeSeconds: number;
@@ -29,6 +31,7 @@ export function timingOf(rank: number, spans: Span[], samples: number, steps: nu
   const onCore = (span: Span) => Math.min(span.wallSeconds, span.cpuSeconds);
   return {
     rank,
+    samples,
     samplesPerSecond: seconds > 0 ? samples / seconds : 0,
     computeSeconds: sum(compute.map(onCore)) / over,
     communicationSeconds: sum(spans.filter((span) => span.kind === 'communication').map((span) => span.wallSeconds)) / over,

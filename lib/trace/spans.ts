@@ -21,13 +21,23 @@ export interface Span {
   cpuSeconds: number;
 }
 
+/** What a program of `spmd` records of its own rank. */
+export interface RankTrace {
+  /** All that was recorded so far. */
+  readonly spans: Span[];
+  /** Opens a span; one that is open ends. */
+  begin(kind: SpanKind, name: string): void;
+  /** Ends the span that is open. */
+  end(): void;
+}
+
 const cpuSeconds = () => {
   const {user, system} = process.cpuUsage();
   return (user + system) / 1e6;
 };
 
 /** Records spans one after another: opening one closes the one before. */
-export class SpanRecorder {
+export class SpanRecorder implements RankTrace {
   readonly spans: Span[] = [];
   private origin = machineMs();
   private open: {kind: SpanKind; name: string; start: number; cpu: number} | null = null;

@@ -68,6 +68,7 @@ describe('a pipeline equals train', () => {
     ['batch norm', 3, {schedule: '1f1b', microBatches: 2}],
     ['batch norm', 2, {schedule: 'interleaved-1f1b', microBatches: 2}],
     ['a masked embedding', 2, {schedule: 'gpipe', microBatches: 4}],
+    ['two inputs, two outputs', 2, {schedule: '1f1b', microBatches: 3}],
     ['class weights', 2, {schedule: '1f1b', microBatches: 4}],
   ];
   for (const [name, devices, strategy] of models) {
@@ -126,7 +127,7 @@ describe('a pipeline equals train', () => {
   it('by a schedule of the caller', async () => {
     const one = head(DEEP, FEW);
     const reference = await runTrain(one, one.model(OPTIMIZERS.adam()), 1, {microBatches: 3});
-    const own = schedule('mine', ['F0 F1 B0 F2 I1 B2 W1', 'F0 B0 F1 F2 B1 I2 W2']);
+    const own = schedule('mine', ['F1 F2 B1 F3 I2 B3 W2', 'F1 B1 F2 F3 B2 I3 W3']);
     const run = await piped(one, OPTIMIZERS.adam, 2, {schedule: own});
     expectSameRun(run, reference, 1e-4);
     expect(run.result.plan.microBatches).toBe(3);

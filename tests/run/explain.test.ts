@@ -4,7 +4,7 @@ import {stragglerOf, type RankTiming} from '#lib/run/timing.js';
 
 afterAll(() => closeWorkers());
 
-const timing = (...busy: number[]): RankTiming[] => busy.map((seconds, rank) => ({rank, samplesPerSecond: 1, computeSeconds: seconds / 2, communicationSeconds: 0, waitSeconds: 0, noCoreSeconds: seconds / 2}));
+const timing = (...busy: number[]): RankTiming[] => busy.map((seconds, rank) => ({rank, samples: 1, samplesPerSecond: 1, computeSeconds: seconds / 2, communicationSeconds: 0, waitSeconds: 0, noCoreSeconds: seconds / 2}));
 
 describe('stragglerOf', () => {
   it('names a rank that takes half as long again as the others, and none that does not', () => {
@@ -35,6 +35,14 @@ describe('explain', () => {
     const result = await trainParallel(mlp({units: [32], seed: 1}), digits, {...options, devices: ['cpu', 'cpu'], strategy: 'fsdp'});
     // Half of the same bytes, three times.
     expect(explain(result)).toMatch(/Each sent 153 kB a step for .*all-gather of the weights for the forward and .*for the backward/);
+  });
+
+  it("of a pipeline: what crosses the cuts, and its bubble", async () => {
+    const result = await trainParallel(mlp({units: [32, 32], seed: 1}), digits, {...options, devices: ['cpu', 'cpu'], strategy: {kind: 'pipelineParallel', schedule: 'naive', microBatches: 2}});
+    const sentences = explain(result).split('\n');
+    // 32 samples x 32 floats, one way each.
+    expect(sentences[2]).toBe('Each sent 4.10 kB a step for the activations to the next stage and the gradients to the stage before, as the formula says.');
+    expect(sentences[4]).toMatch(/^Try: a schedule other than 'naive'/);
   });
 
   it('says what it does not know, and speaks of one device as of one', async () => {

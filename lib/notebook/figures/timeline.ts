@@ -18,12 +18,14 @@ export function timelineFigure(trace: {spans: readonly Span[]}, {title = 'What e
   const kinds = (Object.keys(kindStyles) as SpanKind[]).filter((kind) => spans.some((span) => span.kind === kind));
   const total = (rank: number, kind: SpanKind): number =>
     spans.filter((span) => span.rank === rank && span.kind === kind).reduce((sum, span) => sum + span.wallSeconds, 0);
+  // Where there are several micro-batches, a bar says which is its own.
+  const numbered = spans.some(({name}) => name.startsWith('micro-batch 2'));
   const whole = spans.reduce((sum, span) => sum + span.wallSeconds, 0);
   const shares = kinds.map((kind) => `${kindStyles[kind].label} ${((100 * ranks.reduce((sum, rank) => sum + total(rank, kind), 0)) / whole).toFixed(0)} %`);
   return new Figure({
     title,
     alt: `Timeline of ${ranks.length === 1 ? 'one rank' : `${ranks.length} ranks`} over ${formatSeconds(length)}. Of all its spans' time: ${shares.join(', ')}.`,
-    data: kinds.map((kind) => bars(kind, spans.filter((span) => span.kind === kind), zero, length, lanes(kind, kinds.includes('communication')))),
+    data: kinds.map((kind) => bars(kind, spans.filter((span) => span.kind === kind), zero, length, lanes(kind, kinds.includes('communication')), numbered)),
     layout: {
       height: 170 + 48 * ranks.length,
       barmode: 'overlay',
@@ -45,7 +47,7 @@ function lanes(kind: SpanKind, two: boolean): {width: number; offset: number} {
   return kind === 'communication' ? {width: 0.24, offset: 0.16} : {width: 0.5, offset: -0.36};
 }
 
-function bars(kind: SpanKind, spans: readonly Span[], zero: number, length: number, lane: {width: number; offset: number}): Partial<Data> {
+function bars(kind: SpanKind, spans: readonly Span[], zero: number, length: number, lane: {width: number; offset: number}, numbered: boolean): Partial<Data> {
   const look = kindStyles[kind];
   return {
     type: 'bar',
@@ -56,7 +58,7 @@ function bars(kind: SpanKind, spans: readonly Span[], zero: number, length: numb
     base: spans.map(({start}) => (start - zero) * 1000),
     x: spans.map(({wallSeconds}) => wallSeconds * 1000),
     // A letter where there is room for one; the legend gives its word.
-    text: spans.map(({wallSeconds}) => (wallSeconds > length / 40 ? look.letter : '')),
+    text: spans.map(({wallSeconds, name}) => (wallSeconds > length / 40 ? look.letter + (numbered ? (/^micro-batch (\d+)/.exec(name)?.[1] ?? '') : '') : '')),
     textposition: 'inside',
     insidetextanchor: 'middle',
     textangle: 0,
