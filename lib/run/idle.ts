@@ -25,7 +25,7 @@ export interface Idle {
 }
 
 /** Ranks differ as machines differ; beyond this the others wait for one. */
-const UNBALANCED = 1.3;
+const UNBALANCED = 1.5;
 /** Points of the whole time that a measured bubble may stand above the foretold one. */
 const NEAR = 0.08;
 const SLOW_LINK = 0.1;

@@ -141,6 +141,24 @@ describe.runIf(process.platform === 'linux')('a fault on one rank', () => {
     await goesOn();
   });
 
+  it('in a pipeline: an error, a death and a stage that does not go on name the stage, and the pool goes on', async () => {
+    const options: TrainParallelOptions = {strategy: {kind: 'pipelineParallel', microBatches: 4, splitAt: ['fault', 'second']}};
+    const thrown = await failure([{rank: 'all', step: 2, fault: 'throw'}], options);
+    expect(thrown.error.message).toMatch(/rank 1 of 3: .*no such frame/s);
+    await goesOn();
+    rmSync(file, {force: true});
+    const killed = await failure([{rank: 'all', step: 1, fault: 'kill'}], options);
+    expect(killed.error.code).toBe('WORKER');
+    expect(killed.error.message).toMatch(/rank 1 of 3: .*SIGKILL/s);
+    expect(killed.after).toBeLessThan(10);
+    await goesOn();
+    rmSync(file, {force: true});
+    const hung = await failure([{rank: 'all', step: 1, fault: 'hang'}], {...options, timeoutMs: 1500});
+    expect(hung.error.code).toBe('TIMEOUT');
+    expect(hung.error.message).toMatch(/waited 1\.5 s in recv '(activations|gradients)' from rank 1/);
+    await goesOn();
+  });
+
   it("a callback that throws ends the run at once with its own error, and the workers go on", async () => {
     const start = performance.now();
     let thrownAt = 0;

@@ -6,6 +6,10 @@ import {Drawing} from '#lib/notebook/drawing.js';
 import {courseMapDrawing} from '#lib/notebook/drawings/courseMap.js';
 import {oneMachineDrawing} from '#lib/notebook/drawings/oneMachine.js';
 import {dataParallelDrawing, modelParallelDrawing} from '#lib/notebook/drawings/parallelism.js';
+import {scheduleDrawing} from '#lib/notebook/drawings/schedule.js';
+import {playSchedule} from '#lib/pipelineParallel/playSchedule.js';
+import {schedule} from '#lib/pipelineParallel/schedule.js';
+import {pipelineSchedule} from '#lib/pipelineParallel/schedules.js';
 import {puzzleDrawing} from '#lib/notebook/drawings/puzzle.js';
 import {lossChartSvg} from '#lib/notebook/lossChart.js';
 import {linear, thinned, ticks} from '#lib/notebook/scale.js';
@@ -15,6 +19,7 @@ import {elements, imageOf} from './xml';
 const map = courseMapDrawing([{name: 'Start', stops: [{id: '00', title: 'Many & hands'}, {id: '01', title: 'One machine', ready: false}]}], '00');
 const drawings: Record<string, View> = {
   puzzle: puzzleDrawing(), 'puzzle with eight hands': puzzleDrawing(8), dataParallel: dataParallelDrawing(), modelParallel: modelParallelDrawing(), oneMachine: oneMachineDrawing(), map,
+  '1F1B': scheduleDrawing(pipelineSchedule('1f1b', {ranks: 3, microBatches: 4}), {animated: false}), 'interleaved': scheduleDrawing(pipelineSchedule('interleaved-1f1b', {ranks: 2, microBatches: 4}), {animated: false}),
   'all-gather': collectiveDrawing('allGather'), 'all-to-all': collectiveDrawing('allToAll'), 'shards of stage 2': shardDrawing(2), ring: algorithmDrawing('allReduce', 'ring'), 'a tree of five': algorithmDrawing('broadcast', 'tree', 5),
 };
 
@@ -119,4 +124,21 @@ describe('collectiveDrawing', () => {
     expect(collectiveDrawing('reduceScatter').text).toContain('After: rank 0: Σ0 nothing nothing nothing;');
     expect(() => collectiveDrawing('gather' as 'allGather')).toThrow(/no collective "gather"/);
   });
+});
+
+describe('a schedule that plays itself', () => {
+  const gpipe = pipelineSchedule('gpipe', {ranks: 2, microBatches: 3});
+  const {svg, alt} = imageOf(String(scheduleDrawing(gpipe).outputs[0]!['text/html']));
+
+  it('shows each piece of work at its time, and all at once to who wants no motion', () => {
+    const delays = [...svg.matchAll(/animation-delay:([\d.]+)s/g)].map(([, delay]) => Number(delay));
+    const {played, total} = playSchedule(gpipe);
+    expect(delays).toEqual(played.map(({start}) => Number(((5 * start) / total).toFixed(2))));
+    expect(svg).toContain('@media (prefers-reduced-motion:reduce){.b{opacity:1;animation:none}}');
+    expect(svg.replace('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:|<script/);
+  });
+
+  it('says its bubble and what is alive', () => expect(alt).toBe('gpipe: the ranks stand idle 25.0 % of their time; alive at once are at most 3, 3 micro-batches on ranks 0 to 1.'));
+
+  it('is refused where it would wait for ever', () => expect(() => scheduleDrawing(schedule('mine', ['F1 B1 F2 B2', 'F2 B2 F1 B1']))).toThrow(/'mine' comes to a deadlock/));
 });

@@ -57,7 +57,7 @@ function draw(playing: Playing, ranks: number, title: string, alt: string, anima
     // A chunk above the first has a bar along its top, one for each.
     const chunk = Array.from({length: action.chunk}, (_, i) => line(x + 2, y + 5 + 3 * i, x + size - 2, y + 5 + 3 * i, {stroke: edge, 'stroke-width': 1.5}));
     const box = element('rect', {x, y: y + 2, width: size, height: ROW - 6, fill, stroke: edge, 'stroke-width': 1}) + chunk.join('')
-      + (size > 15 ? text(x + size / 2, y + 25, label, {'text-anchor': 'middle', 'font-size': size > 24 ? 13 : 10, fill: paper.ink}) : '');
+      + (size > 12 ? text(x + size / 2, y + 25, label, {'text-anchor': 'middle', 'font-size': size > 24 ? 13 : size > 16 ? 10 : 8.5, fill: paper.ink}) : '');
     parts.push(element('g', {class: animated ? 'b' : undefined, style: animated ? `animation-delay:${((SECONDS * (start - zero)) / total).toFixed(2)}s` : undefined}, box));
   }
   const kinds = [...new Set(played.map(({action}) => action.do))];
