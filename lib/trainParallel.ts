@@ -22,12 +22,14 @@ function requireOneDevice(devices: DeviceUse[]): void {
   if (ids.length > 1) throw new ManyHandsError('DEVICE', `devices names ${ids.join(' and ')}, which takes a process each, and processes cannot share memory here: the package koffi does not load. Run \`npm run doctor\` (outside the clone \`npx many-hands doctor\`), or name one device.`);
 }
 
+const dividing = ({splitAt, balance, layout}: StrategyFields) => ({splitAt, balance, layout});
+
 /**
  * Trains a compiled `model` on `data` on several devices at once; afterwards `model` and its optimizer hold what was learned.
  * `batchSize` is the global batch, divided over the devices; with the same seed every step equals that of `train`, up to the order
  * in which floats are added (synchronous SGD: Li et al. 2020, "PyTorch Distributed", section 2). `strategy`: 'dataParallel' copies the
  * model; 'zero1', 'zero2' and 'fsdp' divide the optimizer's state, the gradients too, the weights too (Rajbhandari et al. 2020, "ZeRO", section 5);
- * 'pipelineParallel' gives each device a run of the layers (Huang et al. 2019, "GPipe"). Throws `ManyHandsError` as `train`
+ * 'pipelineParallel' gives each device a run of the layers (Huang et al. 2019, "GPipe"), 'tensorParallel' a part of each large weight (Shoeybi et al. 2019, "Megatron-LM"). Throws `ManyHandsError` as `train`
  * does, and COLLECTIVE_MISMATCH, TIMEOUT or WORKER with the rank that failed.
  */
 export async function trainParallel(model: tf.LayersModel, data: Data, options: TrainParallelOptions = {}): Promise<TrainResult> {
@@ -45,7 +47,7 @@ export async function trainParallel(model: tf.LayersModel, data: Data, options: 
     devices,
     plan: together ? {...plan, reason: `${plan.reason} ${TOGETHER}`} : plan,
     together,
-    cutting: typeof strategy === 'object' ? {splitAt: (strategy as StrategyFields).splitAt, balance: (strategy as StrategyFields).balance} : {},
+    cutting: typeof strategy === 'object' ? dividing(strategy as StrategyFields) : {},
     strategy: planName(plan),
     callbacks: rest.callbacks,
     signal: rest.signal,

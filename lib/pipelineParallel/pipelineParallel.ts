@@ -13,6 +13,7 @@ import {GradientSum} from '../step/gradientSum';
 import type {Graph, LayerCall} from '../step/graph';
 import type {HalvesOf, StepHooks, WeightGradient} from '../step/hooks';
 import type {Values} from '../step/objective';
+import {PartsExchange} from '../step/partsExchange';
 import {predict} from '../step/predict';
 import type {RankStrategy} from '../step/strategy';
 import type {BatchPart, Stepper} from '../step/trainStep';
@@ -21,7 +22,6 @@ import type {SpanRecorder} from '../trace/spans';
 import type {Cut} from './cuts';
 import {receive} from './mail';
 import type {Schedule} from './schedule';
-import {StageExchange} from './stageExchange';
 import {StageRun, type LocalStage} from './stageRun';
 import {stageGraphs, stageSegments, type StageGraph} from './stages';
 
@@ -50,7 +50,7 @@ export class PipelineParallel implements RankStrategy {
   private stages!: StageGraph[];
   private local!: LocalStage[];
   private stepper!: Stepper;
-  private exchange!: StageExchange;
+  private exchange!: PartsExchange;
   /** Weights that ranks share, by the group in which their gradients are summed. */
   private tied: Array<{group: Communicator; entries: WeightGradient[]}> = [];
   private readonly releases: Array<() => void> = [];
@@ -85,7 +85,7 @@ export class PipelineParallel implements RankStrategy {
         ranksOf.set(variable, [...new Set([...ranks, stage.index % comm.size])].sort((a, b) => a - b));
       }
     }
-    this.exchange = new StageExchange(comm, model, description, (variable) => ranksOf.get(variable) ?? [0], stepper.gradients.entries);
+    this.exchange = new PartsExchange(comm, model, description, (variable) => (ranksOf.get(variable) ?? [0]).map((rank) => ({rank, cut: null})), stepper.gradients.entries);
     await withSource((source) => this.exchange.load(source));
     await this.openTied(ranksOf);
     const peers = new Set(plan.schedule.actions[comm.rank].flatMap((action) => (action.do === 'send' ? [action.peer] : [])));
@@ -153,9 +153,9 @@ export class PipelineParallel implements RankStrategy {
     gradients.scaleTo(Math.sqrt(squares), clipNorm);
   }
 
-  async sumValues(values: Values): Promise<Values> {
+  async sumValues(values: Values, penalty = 0): Promise<Values> {
     this.recorder?.begin('wait', 'metrics');
-    const {sums} = await sumOverRanks(this.comm, values);
+    const {sums} = await sumOverRanks(this.comm, [values[0] + penalty, ...values.slice(1)]);
     this.recorder?.end();
     return sums;
   }
@@ -178,7 +178,7 @@ export class PipelineParallel implements RankStrategy {
       const entered = from ? [await receive(comm, (index - 1) % size, 'activations', [part.samples, ...from.shape])] : [];
       const counted = (call: LayerCall) => stepper.graph.calls.find(({layer}) => layer === call.layer)!.index === call.index;
       try {
-        const {outputs, penalty} = await predict(graph, [...entered, ...modelInputs.map((i) => batch!.xs[i])], {seed: stepper.seed, layer: '', step: 0, firstSample: 0}, stepper.hooks, counted);
+        const {outputs, penalty} = await predict(graph, [...entered, ...modelInputs.map((i) => batch!.xs[i])], {seed: stepper.seed, layer: '', step: 0, firstSample: 0}, stepper.hooks, {counts: counted});
         try {
           if (to) await comm.send(outputs[0].dataSync() as Float32Array, {to: (rank + 1) % size, label: 'activations'});
           else values = stepper.objective.evaluate(outputs, batch!.ys).map((value, i) => values[i] + value);

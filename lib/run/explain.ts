@@ -23,6 +23,10 @@ function speedSentence({samplesPerSecond, stepSeconds}: TrainResult): string {
 
 /** The ledger's lines in words. */
 const WAYS: Record<string, string> = {
+  'allReduce activations': 'the all-reduce of what the parts of a layer yield',
+  'allReduce activation gradients': 'the all-reduce of their gradients',
+  'allReduce embedding': 'the all-reduce of the embedding',
+  'allGather gathered outputs': 'the all-gather of outputs',
   'send activations': 'the activations to the next stage',
   'send gradients': 'the gradients to the stage before',
   'allReduce tied gradients': 'the gradients of weights that stages share',
@@ -37,7 +41,7 @@ const WAYS: Record<string, string> = {
 };
 
 function trafficSentence({traffic, record, devices}: TrainResult): string {
-  const gradients = traffic.filter((line) => /gradients|updated weights|parameters|activations/.test(line.operation));
+  const gradients = traffic.filter((line) => /gradients|updated weights|parameters|activations|embedding|outputs/.test(line.operation));
   if (devices.length === 1 || gradients.length === 0) return 'Nothing had to be sent: there was one device.';
   const steps = Math.max(1, record.steps.length);
   const sent = devices.map(({rank}) => gradients.filter((line) => line.rank === rank).reduce((sum, line) => sum + line.sent, 0) / steps);

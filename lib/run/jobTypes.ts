@@ -6,6 +6,7 @@ import type {LedgerLine} from '../collectives/types';
 import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
 import type {ModelDescription, OptimizerState} from '../model/description';
 import type {Span} from '../trace/spans';
+import type {Rules} from '../tensorParallel/layout';
 import type {RegionHandle} from '../workers/sharedRegion';
 import type {CheckedOptions} from './options';
 import type {PlacedData} from './placeData';
@@ -19,6 +20,8 @@ export interface Team {
   zero: 0 | 1 | 2 | 3;
   /** Null where the ranks are no pipeline. */
   pipeline: PipelinePlan | null;
+  /** Null where no weight is divided. */
+  tensor: Rules | null;
   /** A group for what a rank does itself, and one for each lane that its helper threads may open; null where all ranks share one process. */
   groups: {main: SharedGroupHandle; lanes: SharedGroupHandle[]} | null;
 }

@@ -14,13 +14,14 @@ import {modelBytes, writeModel} from '../model/weights';
 import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
 import {readGraph} from '../step/graph';
 import {segmentsOf} from '../step/segments';
+import type {Rules} from '../tensorParallel/layout';
 import {WorkerGroup, type GroupHandlers} from '../workers/group';
 import {createRegion, type SharedRegion} from '../workers/sharedRegion';
 import {checkData} from './checkData';
 import {stopOnInterrupt, type Interrupt} from './interrupt';
 import type {Team, TogetherJob, TrainAsk, TrainDone, TrainJob, TrainTell} from './jobTypes';
 import type {CheckedOptions, TrainOptions} from './options';
-import {planPipeline, type Cutting} from './pipelinePlan';
+import {planPipeline, planTensor, type Cutting} from './pipelinePlan';
 import {isModule, placeArrays, readArrays, type PlacedData} from './placeData';
 import {writeRecord} from './record';
 import {makeResult, summaries, type TrainResult} from './result';
@@ -68,11 +69,11 @@ class Groups {
   private readonly groups: SharedGroup[];
   readonly team: Team | null;
 
-  constructor(size: number, {bucketBytes, together, plan: {zero}, collectiveTimeoutMs: timeoutMs}: Launch, pipeline: PipelinePlan | null, channelBytes?: number) {
-    const lanes = pipeline ? 0 : LANES;
+  constructor(size: number, {bucketBytes, together, plan: {zero}, collectiveTimeoutMs: timeoutMs}: Launch, pipeline: PipelinePlan | null, tensor: Rules | null, channelBytes?: number) {
+    const lanes = pipeline || tensor ? 0 : LANES;
     this.groups = size > 1 && !together ? Array.from({length: 1 + lanes}, () => createSharedGroup(size, {timeoutMs, channelBytes})) : [];
     const [main, ...others] = this.groups.map((group) => group.handle);
-    this.team = size > 1 ? {size, bucketBytes, zero, pipeline, groups: together ? null : {main, lanes: others}} : null;
+    this.team = size > 1 ? {size, bucketBytes, zero, pipeline, tensor, groups: together ? null : {main, lanes: others}} : null;
   }
 
   abort(reason: string): void {
@@ -142,7 +143,8 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
   // A wrong name is told before a worker starts.
   if (checked.recompute !== 'none') segmentsOf(readGraph(model), checked.recompute);
   const {pipeline = null, channelBytes, ...cut} = how.plan.mesh.pipeline > 1 ? planPipeline(model, how.plan, how.cutting, checked.batchSize) : {};
-  const plan: Plan = {...how.plan, ...cut};
+  const tensor = how.plan.mesh.tensor > 1 ? planTensor(model, how.plan, how.cutting) : null;
+  const plan: Plan = {...(tensor ?? how.plan), ...cut};
   const busy = model as unknown as {isTraining: boolean};
   if (busy.isTraining) throw new ManyHandsError('BAD_MODEL', 'this model is being trained already: await that run first.');
   busy.isTraining = true;
@@ -152,7 +154,7 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
   let run: TrainRun | null = null;
   try {
     run = new TrainRun(model, description, checked, devices, how.strategy, how.callbacks);
-    groups = new Groups(devices.length, how, pipeline, channelBytes);
+    groups = new Groups(devices.length, how, pipeline, tensor?.layout ?? null, channelBytes);
     const jobs = makeJobs(model, description, data, how, run, groups.team, regions);
     const workers = await WorkerGroup.take((how.together ? devices.slice(0, 1) : devices).map(({id, threads}) => ({entry: WORKER, device: id, threads})));
     const started = performance.now();

@@ -41,6 +41,7 @@ export function withAdvice(error: unknown, model: tf.LayersModel, options: Pick<
   const {batchSize, microBatches, recompute, memoryLimit} = options;
   if (!(error instanceof ManyHandsError) || error.code !== 'MEMORY_LIMIT' || memoryLimit === undefined) return error;
   if (team?.pipeline) return new ManyHandsError('MEMORY_LIMIT', `${error.message} This rank holds its stage of the model, and the activations of the micro-batches that are under way: take more micro-batches or devices, recompute: 'stage', schedule: '1f1b' in place of 'gpipe', or balance: 'memory'.`, {cause: error});
+  if (team?.tensor) return new ManyHandsError('MEMORY_LIMIT', `${error.message} This rank holds its part of the divided weights and every activation between them: take more devices, microBatches, recompute: 'block', or a layout that divides more.`, {cause: error});
   if (team) return team.zero === 3 ? error : new ManyHandsError('MEMORY_LIMIT', `${error.message} ${SHARDS[team.zero]}`, {cause: error});
   try {
     const account = new ModelAccount(model);

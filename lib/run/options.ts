@@ -10,6 +10,7 @@ import type {Balance} from '../pipelineParallel/balance';
 import type {Schedule} from '../pipelineParallel/schedule';
 import type {ScheduleName} from '../pipelineParallel/schedules';
 import type {Recompute} from '../step/segments';
+import type {Layout} from '../tensorParallel/layout';
 import type {ModuleReference} from '../model/describe';
 
 /** The weight of each class's samples in the loss, by class number; 1 for one that is not named. */
@@ -69,7 +70,7 @@ export interface TrainOptions {
 }
 
 /** The shorthands of a strategy; 'auto' chooses, and the result's `plan` says what and why. */
-export type StrategyName = 'auto' | 'dataParallel' | 'zero1' | 'zero2' | 'fsdp' | 'pipelineParallel';
+export type StrategyName = 'auto' | 'dataParallel' | 'zero1' | 'zero2' | 'fsdp' | 'tensorParallel' | 'pipelineParallel';
 
 /** What a strategy object may say besides how the devices are divided. */
 export interface StrategyFields {
@@ -85,6 +86,8 @@ export interface StrategyFields {
   splitAt?: string[];
   /** By what the stages are made alike where `splitAt` is not given. @default 'computed' */
   balance?: Balance;
+  /** Of tensor parallelism: layer-name pattern to rule. @default Dense pairs, attention heads, embeddings and convolutions */
+  layout?: Layout;
 }
 
 /** Its shorthand, or the strategy object itself (-1 in a mesh: what is left over). */

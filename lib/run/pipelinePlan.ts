@@ -1,5 +1,5 @@
 /**
- * Caller side. A plan's pipeline as its ranks run it: the checked schedule, the cuts, and the room for what is under way.
+ * Caller side. A plan's model as its ranks divide it: a pipeline's checked schedule, its cuts and the room for what is under way; a tensor-parallel layout.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
@@ -9,6 +9,7 @@ import {cutName, cutsAt, type Cut} from '../pipelineParallel/cuts';
 import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
 import {pipelineSchedule, promisedLive} from '../pipelineParallel/schedules';
 import {readGraph, type Graph} from '../step/graph';
+import {resolveLayout, type Layout, type Rules} from '../tensorParallel/layout';
 import type {Plan} from './strategy';
 
 const CACHE_LINE = 64;
@@ -23,10 +24,20 @@ function cutsOf(model: tf.LayersModel, splitAt: unknown, balance: Balance | unde
   return {graph, cuts: cutsAt(graph, splitAt)};
 }
 
-/** What `strategy` says of where to cut. */
+/** What `strategy` says of how the model is divided. */
 export interface Cutting {
   splitAt?: string[];
   balance?: Balance;
+  layout?: Layout;
+}
+
+/** The plan of a tensor-parallel run with the rule of each divided layer, and what is whole in its reason. Throws BAD_OPTION. */
+export function planTensor(model: tf.LayersModel, plan: Plan, {layout}: Cutting): Plan & {layout: Rules} {
+  const graph = readGraph(model);
+  const rules = resolveLayout(graph, layout, plan.mesh.tensor);
+  const whole = [...new Set(graph.calls.filter(({name, layer}) => !rules[name] && layer.weights.length > 0).map(({name}) => name))];
+  const rest = whole.length > 0 ? ` Whole on every device: ${whole.join(', ')}.` : '';
+  return {...plan, layout: rules, reason: `${plan.reason}${rest}`};
 }
 
 /** The plan for the ranks, its cuts by name, and bytes for the messages that are under way between two ranks one way. Throws BAD_OPTION and BAD_SCHEDULE. */

@@ -5,6 +5,7 @@ import {ManyHandsError, shown} from '../base/errors';
 import {chunksOf, microBatchesOf, type Schedule} from '../pipelineParallel/schedule';
 import {defaultChunks, pipelineSchedule, type ScheduleName} from '../pipelineParallel/schedules';
 import type {Recompute} from '../step/segments';
+import type {Rules} from '../tensorParallel/layout';
 import type {Strategy} from './options';
 
 /** The strategy object that a run used, and why. */
@@ -20,21 +21,22 @@ export interface Plan {
   chunks?: number;
   /** The blocks or layers with which a pipeline's later stages begin. */
   splitAt?: string[];
+  /** Of tensor parallelism, the rule of each layer that is divided. */
+  layout?: Rules;
   reason: string;
 }
 
 type Axis = 'data' | 'tensor' | 'pipeline';
 type Mesh = Plan['mesh'];
 const AXES: readonly Axis[] = ['data', 'tensor', 'pipeline'];
-const LATER = ['tensorParallel'];
 /** What a name stands for: the axis that all devices go to, and the stage of ZeRO. */
 const KINDS: Record<string, {axis: Axis; zero: Plan['zero']}> = {
   auto: {axis: 'data', zero: 0}, dataParallel: {axis: 'data', zero: 0}, zero1: {axis: 'data', zero: 1}, zero2: {axis: 'data', zero: 2}, fsdp: {axis: 'data', zero: 3},
-  pipelineParallel: {axis: 'pipeline', zero: 0},
+  tensorParallel: {axis: 'tensor', zero: 0}, pipelineParallel: {axis: 'pipeline', zero: 0},
 };
-const NAMES = "'auto', 'dataParallel', 'zero1', 'zero2', 'fsdp', 'pipelineParallel'";
+const NAMES = "'auto', 'dataParallel', 'zero1', 'zero2', 'fsdp', 'tensorParallel', 'pipelineParallel'";
 const OF_PIPELINES = ['schedule', 'chunks', 'splitAt', 'balance'];
-const FIELDS = ['kind', 'mesh', 'zero', 'microBatches', 'recompute', ...OF_PIPELINES];
+const FIELDS = ['kind', 'mesh', 'zero', 'microBatches', 'recompute', 'layout', ...OF_PIPELINES];
 
 /** What a device holds at each stage of ZeRO. */
 const HOLDS = [
@@ -63,8 +65,7 @@ function readMesh(mesh: Partial<Mesh>, devices: number): Mesh {
   if (AXES.some((axis) => !Number.isInteger(found[axis])) || found.data * found.tensor * found.pipeline !== devices) {
     refuse(`strategy.mesh: data(${data}) x tensor(${tensor}) x pipeline(${pipeline}) is not the number of devices, ${devices}.`);
   }
-  if (found.tensor > 1) throw new ManyHandsError('NOT_YET', `strategy.mesh asks for tensor ${found.tensor}, which is not there yet in this version; it divides the data axis, {mesh: {data: ${devices}}}, or the pipeline axis, {mesh: {pipeline: ${devices}}}.`);
-  if (AXES.filter((axis) => found[axis] > 1).length > 1) throw new ManyHandsError('NOT_YET', `strategy.mesh asks for data ${found.data} x pipeline ${found.pipeline}; this version divides one axis at a time: {mesh: {data: ${devices}}} or {mesh: {pipeline: ${devices}}}.`);
+  if (AXES.filter((axis) => found[axis] > 1).length > 1) throw new ManyHandsError('NOT_YET', `strategy.mesh asks for data ${found.data} x tensor ${found.tensor} x pipeline ${found.pipeline}; this version divides one axis at a time: {mesh: {data: ${devices}}}, {mesh: {tensor: ${devices}}} or {mesh: {pipeline: ${devices}}}.`);
   return found;
 }
 
@@ -80,7 +81,6 @@ function read(asked: Strategy): Asked {
   if (unknown) refuse(`the strategy object has no field '${unknown}' in this version. It knows: ${FIELDS.join(', ')}.`);
   if (typeof asked !== 'string' && !('kind' in asked)) return {object, kind: null};
   const name = typeof asked === 'string' ? asked : (asked as {kind: string}).kind;
-  if (LATER.includes(name)) throw new ManyHandsError('NOT_YET', `the strategy '${name}' is not there yet in this version; it has ${NAMES}.`);
   if (!(name in KINDS)) refuse(`strategy must be ${NAMES} or a strategy object; it is ${shown(asked)}.`);
   return {object, kind: KINDS[name]};
 }
@@ -95,7 +95,7 @@ function chooseZero(object: Record<string, unknown>, kind: Asked['kind'], mesh: 
   const given = object.zero as Plan['zero'] | undefined;
   if (given !== undefined && ![0, 1, 2, 3].includes(given)) refuse(`strategy.zero must be 0, 1, 2 or 3; it is ${shown(given)}.`);
   if (given !== undefined && kind !== null && given !== kind.zero) refuse(`strategy names '${object.kind as string}', which is zero ${kind.zero}, and zero: ${given}: give one of them.`);
-  if (given && mesh.pipeline > 1) refuse(`strategy.zero: ${given} divides the data axis, and the mesh has a pipeline alone: leave it out.`);
+  if (given && mesh.data === 1) refuse(`strategy.zero: ${given} divides the data axis, of which the mesh has one: leave it out.`);
   return given ?? kind?.zero ?? 0;
 }
 
@@ -133,6 +133,8 @@ export function choosePlan(strategy: Strategy | undefined, devices: number, opti
   const microBatches = once('microBatches', own, options.microBatches);
   const recompute = once('recompute', object.recompute as Recompute | undefined, options.recompute) ?? 'none';
   const zero = chooseZero(object, kind, mesh);
+  const layered = mesh.tensor > 1 || kind?.axis === 'tensor';
+  if (object.layout !== undefined && !layered) refuse("strategy.layout is of tensor parallelism: name kind: 'tensorParallel', or a mesh with tensor.");
   const piped = mesh.pipeline > 1 || kind?.axis === 'pipeline';
   const strange = OF_PIPELINES.find((name) => object[name] !== undefined);
   if (strange && !piped) refuse(`strategy.${strange} is of pipelines: name kind: 'pipelineParallel', or a mesh with pipeline.`);
@@ -140,6 +142,9 @@ export function choosePlan(strategy: Strategy | undefined, devices: number, opti
   if (piped && devices > 1) {
     const {note, ...fields} = choosePipeline(object, devices, microBatches, options.batchSize);
     return {mesh, zero, recompute, ...fields, reason: `as asked: the model is cut into ${devices * fields.chunks!} stages, and ${note} all of them.`};
+  }
+  if (layered && devices > 1) {
+    return {mesh, zero, microBatches: microBatches ?? 1, recompute, reason: `as asked: each of ${devices} devices has a part of the large weights and sees every sample.`};
   }
   const who = devices === 1 ? 'one device has nothing to divide' : `each of ${devices} devices ${HOLDS[zero]} and sees its share of every batch`;
   const reason = asked === 'auto' ? `'auto' means dataParallel in this version: ${who}.` : `as asked: ${who}.`;
@@ -149,5 +154,6 @@ export function choosePlan(strategy: Strategy | undefined, devices: number, opti
 /** What a chart calls the strategy of a run. */
 export function planName({mesh, zero, schedule}: Plan): string {
   if (mesh.pipeline > 1) return `pipelineParallel, ${typeof schedule === 'object' ? schedule.name : schedule}`;
+  if (mesh.tensor > 1) return 'tensorParallel';
   return mesh.data === 1 ? 'one device' : ['dataParallel', 'zero1', 'zero2', 'fsdp'][zero];
 }

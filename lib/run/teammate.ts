@@ -13,6 +13,7 @@ import {DataParallel, type OpenLane} from '../dataParallel/dataParallel';
 import {PipelineParallel} from '../pipelineParallel/pipelineParallel';
 import type {RankStrategy} from '../step/strategy';
 import type {Stepper} from '../step/trainStep';
+import {TensorParallel} from '../tensorParallel/tensorParallel';
 import type {SpanRecorder} from '../trace/spans';
 import {machineMs} from '../trace/threadTime';
 import {noteRegion, withRegion} from '../workers/sharedRegion';
@@ -29,10 +30,10 @@ export class Teammate {
 
   constructor(private readonly comm: Communicator, private readonly team: Team, private readonly makeLane: MakeLane, private readonly channelTo: (peer: number) => Uint8Array | null = () => null) {}
 
-  /** This rank's place among those that share out a batch: in a pipeline every rank sees all of it. */
+  /** This rank's place among those that share out a batch: where the model is divided every rank sees all of it. */
   get dataAxis(): {rank: number; size: number} {
     const {rank, size} = this.comm;
-    return this.team.pipeline ? {rank: 0, size: 1} : {rank, size};
+    return this.team.pipeline || this.team.tensor ? {rank: 0, size: 1} : {rank, size};
   }
 
   /** The job's strategy on this rank; `recorder` is null where nothing is traced. */
@@ -42,10 +43,11 @@ export class Teammate {
       this.lanes.push(lane);
       return lane;
     };
-    const {comm, team: {zero, pipeline, bucketBytes}} = this;
+    const {comm, team: {zero, pipeline, tensor, bucketBytes}} = this;
     const divided = {model, description: job.model, withSource: (use: (source: ArrayBuffer | null) => Promise<void>) => withRegion(job.weights, use)};
     const make = (): RankStrategy => {
       if (pipeline) return new PipelineParallel(comm, recorder, {plan: pipeline, channelTo: this.channelTo, ...divided});
+      if (tensor) return new TensorParallel(comm, recorder, {rules: tensor, ...divided});
       if (zero > 0) return new Zero(comm, open, recorder, {stage: zero as 1 | 2 | 3, ...divided});
       return new DataParallel(comm, open, bucketBytes, recorder, {optimizer: model.optimizer, clipNorm: job.options.clipNorm});
     };

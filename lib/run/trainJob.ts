@@ -239,7 +239,7 @@ function disposeModel(model: tf.LayersModel): void {
 /** Runs one rank's job; `team` is its own to close. */
 export async function trainRank(job: TrainJob, context: JobContext, meter: MemoryMeter, team: Teammate | null): Promise<TrainDone> {
   try {
-    const divided = job.team !== null && (job.team.zero > 0 || job.team.pipeline !== null);
+    const divided = job.team !== null && (job.team.zero > 0 || job.team.pipeline !== null || job.team.tensor !== null);
     const model = await rebuildModel(job.model, divided);
     try {
       // A strategy that divides the model loads it piece by piece.

@@ -16,8 +16,10 @@ export interface RankStrategy {
   walkParts?(step: number, parts: BatchPart[]): Promise<Values>;
   /** This rank's part of loss and metrics on data that is not trained on, in the step's place. */
   evaluate?(part: BatchPart): Promise<Values>;
-  /** The sum over ranks of each rank's loss and metrics. */
-  sumValues(values: Values): Promise<Values>;
+  /** Loss and metrics of all ranks together, from each rank's; `penalty`: what this rank's layers add to the loss of a step, of validation it is in `values`. */
+  sumValues(values: Values, penalty?: number): Promise<Values>;
+  /** Whether this rank answers for a layer's penalty; without it each does for its own layers. */
+  countsPenalty?(call: LayerCall): boolean;
   /** Clips and applies the gradients, where the strategy holds them itself. */
   apply?(clipNorm: number | undefined): Promise<void>;
   /** Once the stepper is there, before the first step. */

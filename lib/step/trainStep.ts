@@ -95,8 +95,7 @@ export class Stepper {
       const {strategy, clipNorm} = this.options;
       let values = await (strategy?.walkParts?.(step, parts) ?? this.walkParts(step, parts));
       await runHooks(this.hooks, 'afterGradients', this.gradients.entries);
-      values[0] += this.penalty;
-      if (strategy) values = await strategy.sumValues(values);
+      if (strategy) values = await strategy.sumValues(values, this.penalty);
       if (!strategy?.apply) values[0] += this.objective.regularize(this.gradients);
       if (!Number.isFinite(values[0])) throw await this.notFinite(values[0], step);
       await runHooks(this.hooks, 'beforeUpdate', this.gradients.entries);
@@ -158,7 +157,9 @@ export class Stepper {
         share = part.share;
       },
       afterBackward: (call) => {
-        if (first.get(call.layer) === call.index) this.penalty += this.objective.regularizeLayer(call.layer, this.gradients, share);
+        if (first.get(call.layer) !== call.index) return;
+        const penalty = this.objective.regularizeLayer(call.layer, this.gradients, share);
+        if (this.options.strategy?.countsPenalty?.(call) ?? true) this.penalty += penalty;
       },
     };
   }

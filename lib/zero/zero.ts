@@ -241,8 +241,8 @@ export class Zero implements RankStrategy {
     this.weights.refresh();
   }
 
-  async sumValues(values: Values): Promise<Values> {
-    const {sums, brokenRanks} = await sumOverRanks(this.comm, values);
+  async sumValues(values: Values, penalty = 0): Promise<Values> {
+    const {sums, brokenRanks} = await sumOverRanks(this.comm, [values[0] + penalty, ...values.slice(1)]);
     this.brokenRanks = brokenRanks;
     return sums;
   }

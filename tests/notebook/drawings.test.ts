@@ -6,6 +6,7 @@ import {Drawing} from '#lib/notebook/drawing.js';
 import {courseMapDrawing} from '#lib/notebook/drawings/courseMap.js';
 import {oneMachineDrawing} from '#lib/notebook/drawings/oneMachine.js';
 import {dataParallelDrawing, modelParallelDrawing} from '#lib/notebook/drawings/parallelism.js';
+import {matrixDrawing} from '#lib/notebook/drawings/matrix.js';
 import {scheduleDrawing} from '#lib/notebook/drawings/schedule.js';
 import {playSchedule} from '#lib/pipelineParallel/playSchedule.js';
 import {schedule} from '#lib/pipelineParallel/schedule.js';
@@ -19,6 +20,7 @@ import {elements, imageOf} from './xml';
 const map = courseMapDrawing([{name: 'Start', stops: [{id: '00', title: 'Many & hands'}, {id: '01', title: 'One machine', ready: false}]}], '00');
 const drawings: Record<string, View> = {
   puzzle: puzzleDrawing(), 'puzzle with eight hands': puzzleDrawing(8), dataParallel: dataParallelDrawing(), modelParallel: modelParallelDrawing(), oneMachine: oneMachineDrawing(), map,
+  'a matrix by columns': matrixDrawing('columns'), 'a matrix by rows': matrixDrawing('rows'), 'a pair': matrixDrawing('pair'),
   '1F1B': scheduleDrawing(pipelineSchedule('1f1b', {ranks: 3, microBatches: 4}), {animated: false}), 'interleaved': scheduleDrawing(pipelineSchedule('interleaved-1f1b', {ranks: 2, microBatches: 4}), {animated: false}),
   'all-gather': collectiveDrawing('allGather'), 'all-to-all': collectiveDrawing('allToAll'), 'shards of stage 2': shardDrawing(2), ring: algorithmDrawing('allReduce', 'ring'), 'a tree of five': algorithmDrawing('broadcast', 'tree', 5),
 };

@@ -1,0 +1,162 @@
+/**
+ * Worker side. Tensor parallelism: every rank has a part of each large weight and sees every sample; what the parts yield is completed between the layers
+ * (Shoeybi et al. 2019, "Megatron-LM").
+ */
+import * as tf from '@tensorflow/tfjs';
+import {withStepContext} from '../base/stepContext';
+import type {Communicator} from '../collectives/types';
+import {firstOf, sumOverRanks} from '../dataParallel/sumValues';
+import {tagMemory} from '../memory';
+import type {ModelDescription, OptimizerState} from '../model/description';
+import {park} from '../model/park';
+import {readGraph, type LayerCall} from '../step/graph';
+import type {HalvesOf, StepHooks, WeightGradient} from '../step/hooks';
+import type {Values} from '../step/objective';
+import {PartsExchange} from '../step/partsExchange';
+import {predict} from '../step/predict';
+import type {RankStrategy} from '../step/strategy';
+import type {BatchPart, Stepper} from '../step/trainStep';
+import {updateInTurn} from '../step/update';
+import {cutShape, type WeightCut} from '../step/weightCut';
+import type {SpanRecorder} from '../trace/spans';
+import {shardedOf, type Rules} from './layout';
+import {cutOf, partFor} from './rules';
+import {ShardedCall, type Around} from './shardedCall';
+
+export interface TensorOptions {
+  rules: Rules;
+  model: tf.LayersModel;
+  description: ModelDescription;
+  /** Calls its argument with the caller's memory of the model on rank 0, with null on the others. */
+  withSource(use: (source: ArrayBuffer | null) => Promise<void>): Promise<void>;
+}
+
+/** tfjs's weight of a layer: its variable can be another's. */
+interface LayerWeight {
+  val: tf.Variable;
+  shape: number[];
+  originalName: string;
+  read(): tf.Variable;
+}
+const weightsOf = (layer: tf.layers.Layer) => (layer as unknown as {weights: LayerWeight[]}).weights;
+
+export class TensorParallel implements RankStrategy {
+  private stepper!: Stepper;
+  private exchange!: PartsExchange;
+  /** By variable, each rank's cut of it. */
+  private readonly cuts = new Map<tf.Variable, WeightCut[]>();
+  private readonly sharded = new Map<tf.layers.Layer, ShardedCall>();
+  private readonly wanting = new Set<number>();
+  private step = 0;
+
+  /** The model's weights have no values yet; those that are divided get this rank's shape. */
+  constructor(private readonly comm: Communicator, recorder: SpanRecorder | null, private readonly options: TensorOptions) {
+    const {rank, size} = comm;
+    const around: Around = {comm, recorder, weightsOf: (layer) => this.stepper.gradients.weightsOf(layer), wantsInput: (call) => this.wanting.has(call.index)};
+    for (const {name, layer} of readGraph(options.model).calls) {
+      const rule = options.rules[name];
+      if (!rule || this.sharded.has(layer)) continue;
+      const sharded = shardedOf(layer, rule);
+      const parts = Array.from({length: size}, (_, r) => partFor(sharded, layer, r, size));
+      for (const weight of weightsOf(layer)) this.divide(weight, parts.map((part) => cutOf(sharded, layer, weight.originalName, part)));
+      sharded.localize?.(layer, parts[rank]);
+      this.sharded.set(layer, new ShardedCall(around, sharded, parts[rank]));
+    }
+  }
+
+  private divide(weight: LayerWeight, cuts: Array<WeightCut | null>): void {
+    const own = cuts[this.comm.rank];
+    if (!own) return;
+    const whole = weight.read();
+    const shape = cutShape(whole.shape, own);
+    const values = tf.zeros(shape);
+    const variable = tf.variable(values, whole.trainable, `${whole.name}/part`);
+    values.dispose();
+    park(variable);
+    whole.dispose();
+    weight.val = variable;
+    weight.shape = shape;
+    this.cuts.set(variable, cuts as WeightCut[]);
+  }
+
+  async open(stepper: Stepper): Promise<void> {
+    const {comm: {size}, options: {model, description, withSource}} = this;
+    this.stepper = stepper;
+    const flows = new Set<number>();
+    for (const {index, layer, inputs, outputs} of stepper.graph.calls) {
+      if (inputs.some((slot) => flows.has(slot))) this.wanting.add(index);
+      if (this.wanting.has(index) || stepper.gradients.weightsOf(layer).length > 0) for (const slot of outputs) flows.add(slot);
+    }
+    this.exchange = new PartsExchange(this.comm, model, description, (variable) => {
+      const cuts = this.cuts.get(variable);
+      return Array.from({length: size}, (_, rank) => ({rank, cut: cuts?.[rank] ?? null}));
+    }, stepper.gradients.entries);
+    await withSource((source) => this.exchange.load(source));
+  }
+
+  readonly halves: HalvesOf = ({layer}) => this.sharded.get(layer) ?? null;
+
+  readonly hooks: StepHooks = {
+    beforeStep: (step) => {
+      this.step = step;
+    },
+  };
+
+  /** Whether this rank answers for something of which all may have the same. */
+  private answers(divided: boolean): boolean {
+    return divided || this.comm.rank === 0;
+  }
+
+  countsPenalty({layer}: LayerCall): boolean {
+    return this.answers(weightsOf(layer).some((weight) => this.cuts.has(weight.read())));
+  }
+
+  async apply(clipNorm: number | undefined): Promise<void> {
+    const {gradients, seed} = this.stepper;
+    const {entries} = gradients;
+    if (clipNorm !== undefined) {
+      const {sums: [squares]} = await sumOverRanks(this.comm, [gradients.squares(({variable}: WeightGradient) => this.answers(this.cuts.has(variable)))]);
+      gradients.scaleTo(Math.sqrt(squares), clipNorm);
+    }
+    withStepContext({seed, layer: 'update', step: this.step, firstSample: 0}, () =>
+      updateInTurn(this.options.model.optimizer, entries.map(({variable}) => variable), {gradient: (i) => entries[i].gradient, done: (i) => tagMemory(entries[i].variable, 'parameters')}),
+    );
+  }
+
+  /** Every rank has the same loss; penalties are each rank's own part. */
+  async sumValues(values: Values, penalty?: number): Promise<Values> {
+    const own = penalty === undefined || this.comm.rank === 0 ? [...values] : values.map(() => 0);
+    own[0] += penalty ?? 0;
+    return (await sumOverRanks(this.comm, own)).sums;
+  }
+
+  async broken(): Promise<{gradient: string | null; ranks: number[]}> {
+    const {entries} = this.stepper.gradients;
+    const own = this.stepper.gradients.firstBroken();
+    const first = await firstOf(this.comm, own ? entries.indexOf(own) : null, 'broken gradient');
+    return {gradient: first === null ? null : entries[first].name, ranks: []};
+  }
+
+  async evaluate(part: BatchPart): Promise<Values> {
+    const {graph, seed, hooks, objective} = this.stepper;
+    const batch = part.make();
+    try {
+      const {outputs, penalty} = await predict(graph, batch.xs, {seed, layer: '', step: 0, firstSample: 0}, hooks, {counts: (call) => this.countsPenalty(call), halvesOf: this.halves});
+      try {
+        const values = objective.evaluate(outputs, batch.ys).map((value) => (this.comm.rank === 0 ? value : 0));
+        values[0] += penalty;
+        return values;
+      } finally {
+        tf.dispose(outputs);
+      }
+    } finally {
+      tf.dispose([...batch.xs, ...batch.ys]);
+    }
+  }
+
+  save(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState> {
+    return this.exchange.save(make);
+  }
+
+  dispose(): void {}
+}

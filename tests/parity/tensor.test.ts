@@ -1,0 +1,85 @@
+/** Tensor parallelism equals one device, whatever is divided. */
+import {afterAll, describe, it} from 'vitest';
+import * as tf from '@tensorflow/tfjs';
+import '#lib/devices/index.js';
+import {transformer} from '#lib/models/index.js';
+import type {StrategyFields, TrainParallelOptions} from '#lib/run/options.js';
+import {closeWorkers} from '#lib/workers/pool.js';
+import {COURSE_CASES, SHAPE_CASES} from './cases';
+import {expectSameFirstGradients, expectSameRun, head, OPTIMIZERS, runParallel, runTrain, weightsOf, weightTolerance, type ParityCase, type Run} from './harness';
+
+afterAll(closeWorkers);
+
+const BATCH = 8;
+const FEW = 7 * BATCH - 3;
+const caseOf = (name: string) => [...COURSE_CASES, ...SHAPE_CASES].find((one) => one.name.startsWith(name))!;
+const TRANSFORMER = caseOf('transformer');
+const small = (more: object) => (optimizer: tf.Optimizer) => transformer({layers: 1, hidden: 16, heads: 2, vocab: 20, sequence: 6, seed: 1, optimizer, ...more});
+
+/** A pair of Dense layers with penalties, of which one end of the second is odd. */
+const PENALTIES: ParityCase = {
+  ...caseOf('a model inside'),
+  name: 'penalties on divided and on whole weights, odd widths',
+  options: {validationSplit: 0.25},
+  model: (optimizer) => {
+    const model = tf.sequential({name: 'penalties'});
+    const seed = 5;
+    model.add(tf.layers.dense({name: 'up', units: 7, inputShape: [6], activation: 'elu', kernelRegularizer: 'l1l2', biasRegularizer: tf.regularizers.l2({l2: 0.1}), kernelInitializer: tf.initializers.glorotUniform({seed})}));
+    model.add(tf.layers.dense({name: 'down', units: 5, activation: 'tanh', kernelRegularizer: 'l1l2', biasRegularizer: tf.regularizers.l2({l2: 0.1}), kernelInitializer: tf.initializers.glorotUniform({seed})}));
+    model.add(tf.layers.dense({name: 'out', units: 1, kernelRegularizer: 'l1l2', kernelInitializer: tf.initializers.glorotUniform({seed})}));
+    model.compile({optimizer, loss: 'meanSquaredError'});
+    return model;
+  },
+};
+
+function divided(one: ParityCase, optimizer: () => tf.Optimizer, devices: number, strategy: StrategyFields = {}, options: TrainParallelOptions = {}): Promise<Run> {
+  return runParallel(one, one.model(optimizer()), 1, {devices, ...options, strategy: {kind: 'tensorParallel', ...strategy}});
+}
+
+describe('tensorParallel equals train', () => {
+  const names = Object.keys(OPTIMIZERS);
+  const runs: Array<[string, number, StrategyFields]> = [
+    ['mlp', 2, {}], ['mlp', 3, {layout: {hidden_0: 'column', hidden_1: 'row'}}], ['convnet', 2, {}], ['convnet', 3, {}], ['driving net', 4, {}], ['transformer', 2, {}], ['transformer', 3, {}], ['transformer', 4, {}],
+    ['transformer with a tied', 2, {}], ['transformer with a tied', 2, {layout: {'block_*/up': 'column', 'block_*/down': 'row'}}], ['a masked embedding', 3, {}], ['batch norm', 2, {}],
+  ];
+  runs.forEach(([name, devices, strategy], i) => {
+    const optimizer = names[i % names.length];
+    it(`${name}, ${devices} ranks, ${optimizer}`, async () => {
+      const whole = caseOf(name);
+      const one = devices === 2 ? whole : head(whole, FEW);
+      const reference = await runTrain(one, one.model(OPTIMIZERS[optimizer]()), 1);
+      expectSameRun(await divided(one, OPTIMIZERS[optimizer], devices, strategy), reference, weightTolerance(optimizer));
+    });
+  });
+
+  it("step 1's gradients, 2 to 4 ranks", async () => {
+    const one = head(TRANSFORMER, BATCH);
+    const initial = one.model(tf.train.sgd(1));
+    const weights = weightsOf(initial);
+    const reference = await runTrain(one, initial, 1);
+    for (const devices of [2, 3, 4]) expectSameFirstGradients(await divided(one, () => tf.train.sgd(1), devices), reference, weights);
+  });
+
+  it('with penalties and validation, odd widths, clipNorm', async () => {
+    const reference = await runTrain(PENALTIES, PENALTIES.model(OPTIMIZERS.sgd()), 1, {clipNorm: 0.3});
+    expectSameRun(await divided(PENALTIES, OPTIMIZERS.sgd, 3, {layout: {up: 'column', down: 'row'}}, {clipNorm: 0.3}), reference, 1e-5);
+  });
+
+  it('in micro-batches, computed again, with dropout and shuffling', async () => {
+    const one = head({...TRANSFORMER, model: small({dropout: 0.3})}, FEW);
+    const options: TrainParallelOptions = {shuffle: true, seed: 5, microBatches: 2};
+    const reference = await runTrain(one, one.model(OPTIMIZERS.adam()), 1, options as object);
+    expectSameRun(await divided(one, OPTIMIZERS.adam, 2, {}, options), reference, 1e-4);
+    expectSameRun(await divided(one, OPTIMIZERS.adam, 2, {recompute: 'block'}, options), reference, 1e-4);
+  });
+
+  it("going on with the optimizer's state of the run before, from and to plain train", async () => {
+    const one = head({...TRANSFORMER, model: small({})}, 3 * BATCH);
+    const [reference, actual] = [one.model(OPTIMIZERS.adam()), one.model(OPTIMIZERS.adam())];
+    await runTrain(one, reference, 1);
+    await runParallel(one, actual, 1, {devices: 2, strategy: 'tensorParallel'});
+    await runTrain(one, reference, 1);
+    await runTrain(one, actual, 1);
+    expectSameRun(await runParallel(one, actual, 1, {devices: 2, strategy: 'tensorParallel'}), await runTrain(one, reference, 1), 1e-4);
+  });
+});
