@@ -36,7 +36,7 @@ export type {Checked} from './pipelineParallel/checkSchedule';
 export {splitModel} from './pipelineParallel/balance';
 export type {Balance, Split, SplitOptions, Stage} from './pipelineParallel/balance';
 export {registerLayout} from './tensorParallel/rules';
-export type {Gives, LayoutPart, LayoutRule, ShardedLayer} from './tensorParallel/rules';
+export type {Gives, LayoutPart, LayoutRule, ShardedLayer, ShardedWeight} from './tensorParallel/rules';
 export type {Layout, Rules} from './tensorParallel/layout';
 export {bubble, virtualTrace} from './run/bubble';
 export type {Bubble} from './run/bubble';

@@ -23,14 +23,22 @@ export interface LayoutPart {
 /** What a layer's partial result is: a part of its last dim, handed on as it is; a summand, completed by an all-reduce; a part that is gathered. */
 export type Gives = 'part' | 'sum' | 'gathered';
 
+/** How one weight is cut. */
+export interface ShardedWeight {
+  /** The axis along which it is. */
+  axis: number;
+  /** How long one of what is divided is along it; 1 without it. */
+  each?(layer: tf.layers.Layer): number;
+}
+
 /** How one layer class is divided by one rule. */
 export interface ShardedLayer {
   /** What is divided, in the plural, for errors. */
   what: string;
   /** How many of them the layer has; it is built. */
   count(layer: tf.layers.Layer): number;
-  /** By the weight's own name, the axis that is cut; `each`: how long one of them is along it, 1 without it. A weight that is not named is whole on every rank. */
-  weights: Record<string, {axis: number; each?(layer: tf.layers.Layer): number}>;
+  /** By the weight's own name; a weight that is not named is whole on every rank. */
+  weights: Record<string, ShardedWeight>;
   /** Whether the layer takes its input whole (its gradient is then completed by an all-reduce) or as a part of the last dim. */
   takes: 'whole' | 'part';
   /** By how many dims the input has. */
