@@ -58,11 +58,11 @@ export class Waiter {
     futex?.(SYS_FUTEX[process.arch], this.address + BigInt(4 * word), FUTEX_WAKE, EVERYONE, null, null, 0);
   }
 
-  /** Until `ready` holds; it may change only with `word`. `sliceMs`: the longest sleep, where something else may change too. */
-  wait(word: number, sleepers: number, ready: () => boolean, limits: WaitLimits, sliceMs = SLICE_MS): WaitEnd {
+  /** Until `ready` holds; it may change only with `word`. `sliceMs`: the longest sleep, where something else may change too; `spinUs`: the longest spin before it, where each rank has a core. */
+  wait(word: number, sleepers: number, ready: () => boolean, limits: WaitLimits, {sliceMs = SLICE_MS, spinUs = SPIN_US}: {sliceMs?: number; spinUs?: number} = {}): WaitEnd {
     if (ready()) return 'changed';
     if (this.spins) {
-      const until = machineMs() + SPIN_US / 1000;
+      const until = machineMs() + spinUs / 1000;
       // The clock costs more than a look at the word.
       do for (let i = 0; i < 32; i++) if (ready()) return 'changed';
       while (machineMs() < until);
