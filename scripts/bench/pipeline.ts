@@ -70,7 +70,7 @@ function ours(one: Case, data: DataArrays, microBatches: number): System[] {
   const alone = (schedule: string, parts: number): System => ({
     system: 'many-hands', schedule, workers: 1,
     run: async () => {
-      const result = await train(one.model(), data, {...options, microBatches: parts});
+      const result = await train(one.model(), data, {...options, devices: ['cpu'], microBatches: parts});
       return {seconds: settled(result), result};
     },
   });

@@ -52,7 +52,7 @@ const isTalk = ({rank, step, kind}: TrainResult['trace']['spans'][number]) => ra
 async function measure({name, batchSize, model, data}: Case): Promise<Row[]> {
   const samples = data();
   const options = {batchSize, threads: 1, seed: 1, shuffle: false, verbose: 0 as const};
-  const systems = [() => train(model(), samples, options), () => trainParallel(model(), samples, {...options, devices: Array.from({length: RANKS}, () => 'cpu'), strategy: 'tensorParallel' as const})];
+  const systems = [() => train(model(), samples, {...options, devices: ['cpu']}), () => trainParallel(model(), samples, {...options, devices: Array.from({length: RANKS}, () => 'cpu'), strategy: 'tensorParallel' as const})];
   const runs = await inTurn(Number(flags.rounds), systems, (run) => run());
   const seconds = runs.map((rounds) => rounds.map((result) => median(secondsOf(result))));
   const rows = runs.map((rounds, i): Row => {

@@ -120,7 +120,7 @@ describe('options that cannot be', () => {
     ['m that p does not divide', {kind: 'pipelineParallel', schedule: 'interleaved-1f1b', microBatches: 3}, {}, /microBatches 3 is not divisible by 2: take 2 or 4/],
     ['more micro-batches than samples', {kind: 'pipelineParallel', microBatches: 64}, {}, /microBatches must be at most batchSize, which is 32/],
     ['a schedule for other ranks', {kind: 'pipelineParallel', schedule: pipelineSchedule('1f1b', {ranks: 3, microBatches: 4})}, {}, /a list of actions for 3 .*ranks; there are 2 devices/],
-    ['two axes', {mesh: {data: 2, pipeline: 2}}, {devices: cpus(4)}, /data 2 x pipeline 2; this version divides one axis at a time/],
+    ['two axes', {mesh: {data: 2, pipeline: 2}}, {devices: cpus(4)}, /data 2 x tensor 1 x pipeline 2; this version divides one axis at a time/],
     ['an axis that there is not', {mesh: {sequence: 2}} as Strategy, {}, /strategy\.mesh has no axis 'sequence'/],
     ['two open axes', {mesh: {data: -1, pipeline: -1}}, {}, /leaves data and pipeline open/],
     ['zero in a pipeline', {mesh: {pipeline: 2}, zero: 1}, {}, /strategy\.zero: 1 divides the data axis/],

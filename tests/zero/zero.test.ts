@@ -109,7 +109,7 @@ describe('stage 3', () => {
 
 describe('what cannot be', () => {
   it('is refused with what can', async () => {
-    await expect(run(2, 'zero4' as 'zero1')).rejects.toThrow(/strategy must be 'auto', 'dataParallel', 'zero1', 'zero2', 'fsdp' or a strategy object/);
+    await expect(run(2, 'zero4' as 'zero1')).rejects.toThrow(/strategy must be 'auto', 'dataParallel', 'zero1', 'zero2', 'fsdp', 'tensorParallel', 'pipelineParallel' or a strategy object/);
     await expect(run(2, {mesh: {data: 2}, zero: 5} as unknown as 'zero1')).rejects.toThrow(/strategy.zero must be 0, 1, 2 or 3/);
     await expect(run(2, {kind: 'zero1', zero: 2} as unknown as 'zero1')).rejects.toThrow(/give one of them/);
     expect((await run(2, {mesh: {data: -1}, zero: 3} as unknown as 'fsdp')).plan).toMatchObject({mesh: {data: 2}, zero: 3});
