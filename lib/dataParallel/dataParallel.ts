@@ -29,6 +29,7 @@ export interface Updated {
 }
 
 export class DataParallel implements RankStrategy {
+  readonly divides = false;
   private plan!: BucketPlan;
   private flat!: Float32Array;
   private lane!: Lane;

@@ -26,8 +26,6 @@ interface SymbolicLike {
   dtype: tf.DataType;
 }
 
-const elements = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1);
-
 /** Walks the layers once over `samples` of zeros; `visit` sees each call with what it is given and applies it. */
 function walk(model: tf.LayersModel, graph: Graph, samples: number, visit: (call: LayerCall, apply: () => tf.Tensor[], given: tf.Tensor[]) => tf.Tensor[]): void {
   const inputs = (model.inputs as unknown as SymbolicLike[]).map(({shape, dtype}) => tf.zeros([samples, ...shape.slice(1).map((length) => length ?? 1)], dtype === 'int32' ? 'int32' : 'float32'));
@@ -87,7 +85,7 @@ function costsOf(model: tf.LayersModel, graph: Graph, by: Balance, samples: numb
     const outputs = tf.tidy(apply);
     const state = seen.has(call.layer) ? 0 : STATE_BYTES * variablesOf(call.layer).reduce((sum, {size}) => sum + size, 0);
     seen.add(call.layer);
-    costs[call.index] = by === 'computed' ? products(call, given, outputs, 2) : state + 4 * samples * outputs.reduce((sum, {shape}) => sum + elements(shape.slice(1)), 0);
+    costs[call.index] = by === 'computed' ? products(call, given, outputs, 2) : state + 4 * samples * outputs.reduce((sum, {shape}) => sum + tf.util.sizeFromShape(shape.slice(1)), 0);
     return outputs;
   });
   return costs;

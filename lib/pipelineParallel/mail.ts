@@ -50,7 +50,7 @@ export class Mail {
 
 /** One tensor from another rank. */
 export async function receive(comm: Communicator, from: number, label: string, shape: number[]): Promise<tf.Tensor> {
-  const values = new Float32Array(shape.reduce((product, length) => product * length, 1));
+  const values = new Float32Array(tf.util.sizeFromShape(shape));
   await comm.recv(values, {from, label});
   const tensor = tf.tensor(values, shape, 'float32');
   tagMemory(tensor, 'activations');

@@ -3,7 +3,6 @@
  * step's gradients are those of the whole batch, so that it equals one device's with the same micro-batches.
  */
 import * as tf from '@tensorflow/tfjs';
-import {withStepContext} from '../base/stepContext';
 import type {Communicator} from '../collectives/types';
 import {firstOf, sumOverRanks} from '../dataParallel/sumValues';
 import {holdArray, tagMemory} from '../memory';
@@ -17,7 +16,6 @@ import {PartsExchange} from '../step/partsExchange';
 import {predict} from '../step/predict';
 import type {RankStrategy} from '../step/strategy';
 import type {BatchPart, Stepper} from '../step/trainStep';
-import {updateInTurn} from '../step/update';
 import type {SpanRecorder} from '../trace/spans';
 import type {Cut} from './cuts';
 import {receive} from './mail';
@@ -29,8 +27,6 @@ import {stageGraphs, stageSegments, type StageGraph} from './stages';
 export interface PipelinePlan {
   schedule: Schedule;
   cuts: Cut[];
-  /** Stages a rank. */
-  chunks: number;
 }
 
 export interface PipelineOptions {
@@ -46,6 +42,7 @@ export interface PipelineOptions {
 const TIED = 'tied gradients';
 
 export class PipelineParallel implements RankStrategy {
+  readonly divides = true;
   readonly halves: HalvesOf = () => null;
   private stages!: StageGraph[];
   private local!: LocalStage[];
@@ -54,7 +51,6 @@ export class PipelineParallel implements RankStrategy {
   /** Weights that ranks share, by the group in which their gradients are summed. */
   private tied: Array<{group: Communicator; entries: WeightGradient[]}> = [];
   private readonly releases: Array<() => void> = [];
-  private step = 0;
 
   constructor(private readonly comm: Communicator, private readonly recorder: SpanRecorder | null, private readonly options: PipelineOptions) {}
 
@@ -106,9 +102,6 @@ export class PipelineParallel implements RankStrategy {
   }
 
   readonly hooks: StepHooks = {
-    beforeStep: (step) => {
-      this.step = step;
-    },
     afterGradients: async () => {
       for (const {group, entries} of this.tied) {
         this.recorder?.begin('communication', TIED);
@@ -138,19 +131,9 @@ export class PipelineParallel implements RankStrategy {
     return this.tied.every(({group, entries}) => group.rank === 0 || !entries.some((entry) => entry.variable === variable));
   }
 
-  async apply(clipNorm: number | undefined): Promise<void> {
-    const {entries} = this.stepper.gradients;
-    if (clipNorm !== undefined) await this.clip(clipNorm);
-    withStepContext({seed: this.stepper.seed, layer: 'update', step: this.step, firstSample: 0}, () =>
-      updateInTurn(this.options.model.optimizer, entries.map(({variable}) => variable), {gradient: (i) => entries[i].gradient, done: (i) => tagMemory(entries[i].variable, 'parameters')}),
-    );
-  }
-
-  /** As `GradientSum.clip`, by the norm of all ranks' gradients. */
-  private async clip(clipNorm: number): Promise<void> {
-    const {gradients} = this.stepper;
-    const {sums: [squares]} = await sumOverRanks(this.comm, [gradients.squares((entry) => this.answers(entry))]);
-    gradients.scaleTo(Math.sqrt(squares), clipNorm);
+  async squares(): Promise<number> {
+    const {sums: [squares]} = await sumOverRanks(this.comm, [this.stepper.gradients.squares((entry) => this.answers(entry))]);
+    return squares;
   }
 
   async sumValues(values: Values, penalty = 0): Promise<Values> {

@@ -2,9 +2,10 @@
  * Caller side. What a pipeline's trace says: how long ranks computed and waited in a step, and the same step on a virtual clock, as if each rank had a core.
  */
 import {median} from '../base/median';
+import {sum} from '../base/sum';
 import type {Span} from '../trace/spans';
 import {playSchedule, type CostOf, type Playing} from './playSchedule';
-import type {Compute, Schedule} from './schedule';
+import type {Action, Compute, Schedule} from './schedule';
 
 /** One step of a pipeline, from its first work to its last; all in seconds. */
 export interface PipelineStep {
@@ -16,18 +17,27 @@ export interface PipelineStep {
   send: number[];
   /** By rank: waiting for messages. */
   wait: number[];
-  /** By rank, from the step's beginning: when its work began. */
-  first: number[];
 }
 
 const WORK = new Set(['forward', 'backward', 'input']);
-const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+
+const computesOf = (list: readonly Action[]) => list.filter((action): action is Compute => !('peer' in action) && action.do !== 'update');
+
+/** The spans of each step, the steps in order. */
+function byStep(spans: readonly Span[]): Array<[number, Span[]]> {
+  const steps = new Map<number, Span[]>();
+  for (const span of spans) {
+    const own = steps.get(span.step);
+    if (own) own.push(span);
+    else steps.set(span.step, [span]);
+  }
+  return [...steps].sort(([a], [b]) => a - b);
+}
 
 /** The steps of a trace, each by rank; `ranks`: how many there are. */
 export function pipelineSteps(spans: readonly Span[], ranks: number): PipelineStep[] {
-  const steps = [...new Set(spans.map(({step}) => step))].sort((a, b) => a - b);
-  return steps.flatMap((step): PipelineStep[] => {
-    const own = spans.filter((span) => span.step === step && (WORK.has(span.kind) || span.kind === 'communication' || span.kind === 'wait'));
+  return byStep(spans).flatMap(([step, all]): PipelineStep[] => {
+    const own = all.filter(({kind}) => WORK.has(kind) || kind === 'communication' || kind === 'wait');
     const work = own.filter(({kind}) => WORK.has(kind));
     if (work.length === 0) return [];
     const start = Math.min(...work.map((span) => span.start));
@@ -40,7 +50,6 @@ export function pipelineSteps(spans: readonly Span[], ranks: number): PipelineSt
       send: byRank(({kind, name}) => kind === 'communication' && name.startsWith('send')),
       // What is waited for after the last work is no bubble.
       wait: byRank(({kind, start: at}) => kind === 'wait' && at < end),
-      first: Array.from({length: ranks}, (_, rank) => Math.min(...work.filter((span) => span.rank === rank).map((span) => span.start)) - start),
     }];
   });
 }
@@ -51,18 +60,18 @@ export function bubbleOf({seconds, busy, send}: PipelineStep): number {
   return time > 0 ? 1 - sum(busy) / time : 0;
 }
 
-/** By rank, the seconds of each compute of the schedule: the median over the steps that have all of them; null where none has. `first`: steps that are left out, in which the engine loads. */
-export function measuredCosts(spans: readonly Span[], {actions}: Schedule, {onCore, first = 1}: {onCore: boolean; first?: number}): number[][] | null {
-  const steps = [...new Set(spans.map(({step}) => step))].sort((a, b) => a - b);
+/** By rank, the processor seconds of each compute of the schedule: the median over the steps that have all of them, but for the first, in which the engine loads; null where none has. */
+export function measuredCosts(spans: readonly Span[], {actions}: Schedule): number[][] | null {
+  const steps = byStep(spans);
   const costs = actions.map((list, rank): number[][] => {
-    const count = list.filter((action) => !('peer' in action) && action.do !== 'update').length;
+    const count = computesOf(list).length;
     const found: number[][] = [];
-    for (const step of steps) {
+    for (const [, all] of steps) {
       // Making the input belongs to the forward that it is for.
       let before = 0;
       const own: number[] = [];
-      for (const {kind, wallSeconds, cpuSeconds} of spans.filter((span) => span.rank === rank && span.step === step).sort((a, b) => a.start - b.start)) {
-        const seconds = onCore ? Math.min(wallSeconds, cpuSeconds) : wallSeconds;
+      for (const {kind, wallSeconds, cpuSeconds} of all.filter((span) => span.rank === rank).sort((a, b) => a.start - b.start)) {
+        const seconds = Math.min(wallSeconds, cpuSeconds);
         if (kind === 'input') before += seconds;
         else if (kind === 'forward' || kind === 'backward') {
           own.push(seconds + before);
@@ -71,7 +80,7 @@ export function measuredCosts(spans: readonly Span[], {actions}: Schedule, {onCo
       }
       if (own.length === count) found.push(own);
     }
-    return found.length > first ? found.slice(first) : found;
+    return found.length > 1 ? found.slice(1) : found;
   });
   if (costs.some((steps) => steps.length === 0)) return null;
   return costs.map((found) => found[0].map((_, i) => median(found.map((step) => step[i]))));
@@ -79,13 +88,13 @@ export function measuredCosts(spans: readonly Span[], {actions}: Schedule, {onCo
 
 /** The schedule on a virtual clock with these costs, in seconds. */
 export function replay(schedule: Schedule, costs: readonly number[][]): Playing {
-  const place = schedule.actions.map((list) => new Map(list.filter((action): action is Compute => !('peer' in action) && action.do !== 'update').map((action, i) => [action, i])));
+  const place = schedule.actions.map((list) => new Map(computesOf(list).map((action, i) => [action, i])));
   return playSchedule(schedule, (action, rank) => costs[rank][place[rank].get(action)!]);
 }
 
 /** The cost of each kind of work in the mean over all ranks and micro-batches: what the stages would take if they were alike. */
 export function evenCosts({actions}: Schedule, costs: readonly number[][]): CostOf {
   const kinds = new Map<Compute['do'], number[]>();
-  actions.forEach((list, rank) => list.filter((action): action is Compute => !('peer' in action) && action.do !== 'update').forEach((action, i) => kinds.set(action.do, [...(kinds.get(action.do) ?? []), costs[rank][i]])));
+  actions.forEach((list, rank) => computesOf(list).forEach((action, i) => kinds.set(action.do, [...(kinds.get(action.do) ?? []), costs[rank][i]])));
   return ({do: kind}) => sum(kinds.get(kind)!) / kinds.get(kind)!.length;
 }

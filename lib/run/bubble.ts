@@ -4,7 +4,7 @@
 import {physicalCores} from '../base/cgroup';
 import {ManyHandsError} from '../base/errors';
 import {median} from '../base/median';
-import {playSchedule, UNIT_COST, type Playing} from '../pipelineParallel/playSchedule';
+import {playSchedule, UNIT_COST} from '../pipelineParallel/playSchedule';
 import {bubbleOf, evenCosts, measuredCosts, pipelineSteps, replay} from '../pipelineParallel/recorded';
 import type {Schedule} from '../pipelineParallel/schedule';
 import {pipelineSchedule} from '../pipelineParallel/schedules';
@@ -24,30 +24,28 @@ export interface Bubble {
 }
 
 /** The schedule that a pipeline ran by. Throws BAD_OPTION where the result is of no pipeline. */
-export function scheduleOf({plan}: Pick<TrainResult, 'plan'>): Schedule {
+function scheduleOf({plan}: Pick<TrainResult, 'plan'>): Schedule {
   const {schedule, mesh, microBatches, chunks} = plan;
   if (schedule === undefined) throw new ManyHandsError('BAD_OPTION', "this result is of no pipeline: give one of trainParallel with strategy: {kind: 'pipelineParallel'}.");
   return typeof schedule === 'string' ? pipelineSchedule(schedule, {ranks: mesh.pipeline, microBatches, chunks}) : schedule;
 }
 
 /** Whether ranks stood in line for a core. */
-export function isTimeSliced({devices}: Pick<TrainResult, 'devices'>): boolean {
+function isTimeSliced({devices}: Pick<TrainResult, 'devices'>): boolean {
   return devices.filter(({id}) => id === 'cpu').reduce((sum, {threads}) => sum + threads, 0) > physicalCores();
 }
 
-/** The schedule on the virtual clock, with what each action took in the recorded steps; null where nothing was traced. */
-export function virtualClock(result: Pick<TrainResult, 'plan' | 'trace'>): Playing | null {
-  const schedule = scheduleOf(result);
-  const costs = measuredCosts(result.trace.spans, schedule, {onCore: true});
-  return costs && replay(schedule, costs);
+/** By rank, the processor seconds of each compute in the recorded steps, which the virtual clock takes; null where nothing was traced. */
+export function virtualCosts(result: Pick<TrainResult, 'plan' | 'trace'>): number[][] | null {
+  return measuredCosts(result.trace.spans, scheduleOf(result));
 }
 
-/** The same as spans, for a timeline: one step in which every rank has a core. Throws BAD_OPTION where nothing was traced. */
+/** The schedule on the virtual clock, as spans for a timeline: one step in which every rank has a core. Throws BAD_OPTION where nothing was traced. */
 export function virtualTrace(result: Pick<TrainResult, 'plan' | 'trace'>): {spans: Span[]} {
-  const playing = virtualClock(result);
-  if (!playing) throw new ManyHandsError('BAD_OPTION', 'virtualTrace: the run kept no trace of its actions: train with trace: true.');
+  const costs = virtualCosts(result);
+  if (!costs) throw new ManyHandsError('BAD_OPTION', 'virtualTrace: the run kept no trace of its actions: train with trace: true.');
   return {
-    spans: playing.played.map(({rank, action, start, end}) => ({
+    spans: replay(scheduleOf(result), costs).played.map(({rank, action, start, end}) => ({
       rank, step: 0, kind: action.do === 'forward' ? 'forward' : 'backward', name: `micro-batch ${action.microBatch + 1}`, start, wallSeconds: end - start, cpuSeconds: end - start,
     })),
   };
@@ -58,7 +56,7 @@ export function bubble(result: Pick<TrainResult, 'plan' | 'trace' | 'devices'>):
   const schedule = scheduleOf(result);
   const {trace: {spans}, devices} = result;
   const timeSliced = isTimeSliced(result);
-  const costs = measuredCosts(spans, schedule, {onCore: true});
+  const costs = virtualCosts(result);
   if (!costs) return {expected: playSchedule(schedule, UNIT_COST).bubble, measured: null, virtual: null, timeSliced};
   const steps = pipelineSteps(spans, devices.length);
   return {

@@ -75,9 +75,9 @@ function timeSentence(result: TrainResult): string {
 
 function tryPipeline(result: TrainResult): string {
   if (result.plan.schedule === 'naive') return "Try: a schedule other than 'naive', with several microBatches: then stages work at the same time.";
-  const {cause, reason} = idle(result);
+  const {cause, reason, expected} = idle(result);
   if (cause === 'unbalanced stages') return `Try: other cuts, since ${reason}`;
-  return `Try: more microBatches, or fewer: ${Math.round(100 * idle(result).expected)} % of the time is the bubble, and small micro-batches are dear.`;
+  return `Try: more microBatches, or fewer: ${Math.round(100 * expected)} % of the time is the bubble, and small micro-batches are dear.`;
 }
 
 function trySentence(result: TrainResult): string {

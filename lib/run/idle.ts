@@ -3,9 +3,10 @@
  */
 import {ManyHandsError, shown} from '../base/errors';
 import {median} from '../base/median';
+import {sum} from '../base/sum';
 import {bubbleOf, pipelineSteps, type PipelineStep} from '../pipelineParallel/recorded';
 import type {Span} from '../trace/spans';
-import {bubble, virtualClock} from './bubble';
+import {bubble, virtualCosts} from './bubble';
 import type {TrainResult} from './result';
 
 /** Why ranks of a pipeline stand idle. */
@@ -31,7 +32,6 @@ const NEAR = 0.08;
 const SLOW_LINK = 0.1;
 
 const percent = (share: number) => `${Math.round(100 * share)} %`;
-const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
 interface Evidence {
   expected: number;
@@ -73,8 +73,7 @@ function ofResult(result: TrainResult): Idle {
   const all = pipelineSteps(result.trace.spans, ranks);
   // The first step loads the engine.
   const steps = all.length > 1 ? all.slice(1) : all;
-  const played = virtualClock(result)!.played;
-  const busy = Array.from({length: ranks}, (_, rank) => sum(played.filter((one) => one.rank === rank).map(({start, end}) => end - start)));
+  const busy = virtualCosts(result)!.map(sum);
   const shown = timeSliced ? virtual! : measured;
   return {expected, measured: shown, ranks: ofSteps(steps, ranks), ...judge({expected, measured: shown, steps, late: busy.map(() => 0), busy, timeSliced})};
 }

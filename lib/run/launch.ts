@@ -21,7 +21,7 @@ import {checkData} from './checkData';
 import {stopOnInterrupt, type Interrupt} from './interrupt';
 import type {Team, TogetherJob, TrainAsk, TrainDone, TrainJob, TrainTell} from './jobTypes';
 import type {CheckedOptions, TrainOptions} from './options';
-import {planPipeline, planTensor, type Cutting} from './pipelinePlan';
+import {planPipeline, planTensor, type Cutting} from './dividePlan';
 import {isModule, placeArrays, readArrays, type PlacedData} from './placeData';
 import {writeRecord} from './record';
 import {makeResult, summaries, type TrainResult} from './result';

@@ -2,6 +2,7 @@
  * Caller side. What a step's time was, by rank, from the spans.
  */
 import {median} from '../base/median';
+import {sum} from '../base/sum';
 import type {Span} from '../trace/spans';
 
 /** Mean seconds of one step on one rank. */
@@ -22,7 +23,6 @@ export interface RankTiming {
 }
 
 const COMPUTE = new Set(['forward', 'backward', 'update', 'input']);
-const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
 
 /** A rank's timing from its spans; on a GPU the time without a core is that in which the process waits for the device. */
 export function timingOf(rank: number, spans: Span[], samples: number, steps: number, seconds: number): RankTiming {

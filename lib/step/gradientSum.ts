@@ -65,16 +65,6 @@ export class GradientSum {
     tf.dispose([...gradients.values()]);
   }
 
-  /**
-   * Scales every gradient by clipNorm / max(norm, clipNorm), norm being the Euclidean norm of all gradients together (Pascanu et
-   * al. 2013, "On the difficulty of training recurrent neural networks", algorithm 1). Returns the norm before it.
-   */
-  clip(clipNorm: number): number {
-    const norm = Math.sqrt(this.squares());
-    this.scaleTo(norm, clipNorm);
-    return norm;
-  }
-
   /** The sum of the squares of all gradients, or of those that `counts` takes. */
   squares(counts: (entry: WeightGradient) => boolean = () => true): number {
     let squares = 0;
@@ -85,7 +75,10 @@ export class GradientSum {
     return squares;
   }
 
-  /** Scales every gradient from the norm that all have together to `clipNorm`, where it is above that. */
+  /**
+   * Scales every gradient by clipNorm / max(norm, clipNorm), norm being the Euclidean norm of all gradients together (Pascanu et
+   * al. 2013, "On the difficulty of training recurrent neural networks", algorithm 1).
+   */
   scaleTo(norm: number, clipNorm: number): void {
     if (norm <= clipNorm) return;
     for (const entry of this.entries) {

@@ -20,8 +20,6 @@ export interface Holder {
   cut: WeightCut | null;
 }
 
-const product = (shape: readonly number[]) => shape.reduce((all, length) => all * length, 1);
-
 export class PartsExchange {
   private readonly variables: tf.Variable[];
 
@@ -50,7 +48,7 @@ export class PartsExchange {
       return own ? partOf(own) : null;
     }
     if (!own) return null;
-    const part = own.cut ? words.subarray(0, product(cutShape(shape, own.cut))) : words;
+    const part = own.cut ? words.subarray(0, tf.util.sizeFromShape(cutShape(shape, own.cut))) : words;
     if (part.length > 0) await this.comm.recv(part, {from: 0, label});
     return part;
   }
@@ -116,13 +114,13 @@ export class PartsExchange {
   private async collect(holders: Holder[], shape: number[], read: () => Float32Array | Int32Array | Uint8Array, label: string, write: (values: ReturnType<typeof read>) => void): Promise<void> {
     const {rank} = this.comm;
     const cut = holders[0].cut !== null;
-    const whole = cut && rank === 0 ? new Float32Array(product(shape)) : null;
+    const whole = cut && rank === 0 ? new Float32Array(tf.util.sizeFromShape(shape)) : null;
     for (const holder of cut ? holders : holders.slice(0, 1)) {
       let values: ReturnType<typeof read> | null = rank === holder.rank ? read() : null;
       if (values && rank !== 0) await this.comm.send(values as Float32Array, {to: 0, label});
       if (rank !== 0) continue;
       if (!values) {
-        values = new Float32Array(product(holder.cut ? cutShape(shape, holder.cut) : shape));
+        values = new Float32Array(tf.util.sizeFromShape(holder.cut ? cutShape(shape, holder.cut) : shape));
         await this.comm.recv(values as Float32Array, {from: holder.rank, label});
       }
       if (holder.cut) putPart(whole!, shape, holder.cut, values as Float32Array);

@@ -20,6 +20,10 @@ export interface RankStrategy {
   sumValues(values: Values, penalty?: number): Promise<Values>;
   /** Whether this rank answers for a layer's penalty; without it each does for its own layers. */
   countsPenalty?(call: LayerCall): boolean;
+  /** Whether ranks hold different gradients: penalties on weights then join each while it is walked, and not once all are summed. */
+  readonly divides: boolean;
+  /** The squares of all ranks' gradients, each weight's once, where the step's own sum has not all of them. */
+  squares?(): Promise<number>;
   /** Clips and applies the gradients, where the strategy holds them itself. */
   apply?(clipNorm: number | undefined): Promise<void>;
   /** Once the stepper is there, before the first step. */

@@ -66,7 +66,7 @@ export class Stepper {
       throw new ManyHandsError('BAD_MODEL', 'the model has no trainable weight: set trainable on a layer before compile().');
     }
     // Penalties stand before the strategy, which takes the gradients away.
-    this.hooks = [...hooks, ...(strategy?.apply ? [this.penalties()] : []), ...(strategy ? [strategy.hooks] : [])];
+    this.hooks = [...hooks, ...(strategy?.divides ? [this.penalties()] : []), ...(strategy ? [strategy.hooks] : [])];
     this.walking = {graph: this.graph, segments: segmentsOf(this.graph, options.recompute ?? 'none'), hooks: this.hooks, sum: this.gradients, halvesOf: strategy?.halves};
   }
 
@@ -96,12 +96,12 @@ export class Stepper {
       let values = await (strategy?.walkParts?.(step, parts) ?? this.walkParts(step, parts));
       await runHooks(this.hooks, 'afterGradients', this.gradients.entries);
       if (strategy) values = await strategy.sumValues(values, this.penalty);
-      if (!strategy?.apply) values[0] += this.objective.regularize(this.gradients);
+      if (!strategy?.divides) values[0] += this.objective.regularize(this.gradients);
       if (!Number.isFinite(values[0])) throw await this.notFinite(values[0], step);
       await runHooks(this.hooks, 'beforeUpdate', this.gradients.entries);
       if (strategy?.apply) await strategy.apply(clipNorm);
       else {
-        if (clipNorm !== undefined) this.gradients.clip(clipNorm);
+        if (clipNorm !== undefined) this.gradients.scaleTo(Math.sqrt((await strategy?.squares?.()) ?? this.gradients.squares()), clipNorm);
         withStepContext({seed: this.options.seed, layer: 'update', step, firstSample: 0}, () => this.update());
       }
       await runHooks(this.hooks, 'afterStep', step);

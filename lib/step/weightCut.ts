@@ -1,6 +1,7 @@
 /**
  * Worker side. A run of a weight along one of its axes, as one rank holds it.
  */
+import * as tf from '@tensorflow/tfjs';
 
 /** From `start` up to, not including, `end` along `axis`. */
 export interface WeightCut {
@@ -9,22 +10,20 @@ export interface WeightCut {
   end: number;
 }
 
-const product = (lengths: readonly number[]) => lengths.reduce((all, length) => all * length, 1);
-
 export function cutShape(shape: readonly number[], {axis, start, end}: WeightCut): number[] {
   return shape.map((length, i) => (i === axis ? end - start : length));
 }
 
 /** Calls `copy(wholeAt, partAt, length)` for each stretch of elements that lie together in the whole and in the part, both row-major. */
 function eachStretch(shape: readonly number[], {axis, start, end}: WeightCut, copy: (wholeAt: number, partAt: number, length: number) => void): void {
-  const inner = product(shape.slice(axis + 1));
+  const inner = tf.util.sizeFromShape(shape.slice(axis + 1));
   const length = (end - start) * inner;
-  for (let outer = 0; outer < product(shape.slice(0, axis)); outer++) copy((outer * shape[axis] + start) * inner, outer * length, length);
+  for (let outer = 0; outer < tf.util.sizeFromShape(shape.slice(0, axis)); outer++) copy((outer * shape[axis] + start) * inner, outer * length, length);
 }
 
 /** The part of `whole`, a weight of `shape`. */
 export function takePart(whole: Float32Array, shape: readonly number[], cut: WeightCut): Float32Array {
-  const part = new Float32Array(product(cutShape(shape, cut)));
+  const part = new Float32Array(tf.util.sizeFromShape(cutShape(shape, cut)));
   eachStretch(shape, cut, (from, to, length) => part.set(whole.subarray(from, from + length), to));
   return part;
 }

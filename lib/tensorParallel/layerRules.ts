@@ -2,7 +2,7 @@
  * Either side. The rules of tfjs's layers and of ours (Shoeybi et al. 2019, "Megatron-LM", section 3).
  */
 import * as tf from '@tensorflow/tfjs';
-import {registerLayout, type LayoutPart} from './rules';
+import {isRowwise, registerLayout, type LayoutPart} from './rules';
 
 interface DenseLike {
   units: number;
@@ -12,11 +12,9 @@ interface DenseLike {
 }
 const dense = (layer: tf.layers.Layer) => layer as unknown as DenseLike;
 
-/** An activation that looks at a whole row cannot work on a part of one. */
-const ROWWISE = ['softmax', 'logSoftmax'];
 const rowwise = (layer: tf.layers.Layer): string | null => {
   const name = dense(layer).activation?.getClassName();
-  return name && ROWWISE.includes(name) ? `its activation '${name}' needs all of its outputs at once` : null;
+  return name && isRowwise(name) ? `its activation '${name}' needs all of its outputs at once` : null;
 };
 
 // Y = X A, A = [A_1, A_2] by columns: each rank has its own part of Y.

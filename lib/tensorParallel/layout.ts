@@ -5,7 +5,7 @@ import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import type {Graph, LayerCall, Slot} from '../step/graph';
 import './layerRules';
-import {LAYOUT_RULES, rulesFor, type LayoutRule, type ShardedLayer} from './rules';
+import {isRowwise, LAYOUT_RULES, rulesFor, type LayoutRule, type ShardedLayer} from './rules';
 
 /** Layer-name pattern ('*' stands for any letters) to rule. */
 export type Layout = Record<string, LayoutRule>;
@@ -15,11 +15,10 @@ export type Rules = Record<string, Exclude<LayoutRule, 'replicated'>>;
 
 /** Layers that work on each element by itself, so that a part goes through them as a part. */
 const ELEMENTWISE = ['ReLU', 'LeakyReLU', 'ELU', 'ThresholdedReLU'];
-const ROWWISE = ['softmax', 'logSoftmax'];
 
 function isElementwise(layer: tf.layers.Layer): boolean {
   if (layer.getClassName() !== 'Activation') return ELEMENTWISE.includes(layer.getClassName());
-  return !ROWWISE.includes((layer as unknown as {activation: {getClassName(): string}}).activation.getClassName());
+  return !isRowwise((layer as unknown as {activation: {getClassName(): string}}).activation.getClassName());
 }
 
 function refuse(message: string): never {

@@ -53,6 +53,9 @@ export interface ShardedLayer {
   refuses?(layer: tf.layers.Layer): string | null;
 }
 
+/** An activation that looks at a whole row cannot work on a part of one. */
+export const isRowwise = (activation: string) => ['softmax', 'logSoftmax'].includes(activation);
+
 const registry = new Map<string, Map<LayoutRule, ShardedLayer>>();
 
 /** Registers how layers of the class `className` are divided by `rule`; a module of your own does so beside tf.serialization.registerClass. Throws BAD_OPTION. */

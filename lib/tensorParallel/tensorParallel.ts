@@ -3,20 +3,17 @@
  * (Shoeybi et al. 2019, "Megatron-LM").
  */
 import * as tf from '@tensorflow/tfjs';
-import {withStepContext} from '../base/stepContext';
 import type {Communicator} from '../collectives/types';
 import {firstOf, sumOverRanks} from '../dataParallel/sumValues';
-import {tagMemory} from '../memory';
 import type {ModelDescription, OptimizerState} from '../model/description';
 import {park} from '../model/park';
 import {readGraph, type LayerCall} from '../step/graph';
-import type {HalvesOf, StepHooks, WeightGradient} from '../step/hooks';
+import type {HalvesOf, StepHooks} from '../step/hooks';
 import type {Values} from '../step/objective';
 import {PartsExchange} from '../step/partsExchange';
 import {predict} from '../step/predict';
 import type {RankStrategy} from '../step/strategy';
 import type {BatchPart, Stepper} from '../step/trainStep';
-import {updateInTurn} from '../step/update';
 import {cutShape, type WeightCut} from '../step/weightCut';
 import type {SpanRecorder} from '../trace/spans';
 import {shardedOf, type Rules} from './layout';
@@ -41,13 +38,13 @@ interface LayerWeight {
 const weightsOf = (layer: tf.layers.Layer) => (layer as unknown as {weights: LayerWeight[]}).weights;
 
 export class TensorParallel implements RankStrategy {
+  readonly divides = true;
   private stepper!: Stepper;
   private exchange!: PartsExchange;
   /** By variable, each rank's cut of it. */
   private readonly cuts = new Map<tf.Variable, WeightCut[]>();
   private readonly sharded = new Map<tf.layers.Layer, ShardedCall>();
   private readonly wanting = new Set<number>();
-  private step = 0;
 
   /** The model's weights have no values yet; those that are divided get this rank's shape. */
   constructor(private readonly comm: Communicator, recorder: SpanRecorder | null, private readonly options: TensorOptions) {
@@ -96,11 +93,7 @@ export class TensorParallel implements RankStrategy {
 
   readonly halves: HalvesOf = ({layer}) => this.sharded.get(layer) ?? null;
 
-  readonly hooks: StepHooks = {
-    beforeStep: (step) => {
-      this.step = step;
-    },
-  };
+  readonly hooks: StepHooks = {};
 
   /** Whether this rank answers for something of which all may have the same. */
   private answers(divided: boolean): boolean {
@@ -111,16 +104,9 @@ export class TensorParallel implements RankStrategy {
     return this.answers(weightsOf(layer).some((weight) => this.cuts.has(weight.read())));
   }
 
-  async apply(clipNorm: number | undefined): Promise<void> {
-    const {gradients, seed} = this.stepper;
-    const {entries} = gradients;
-    if (clipNorm !== undefined) {
-      const {sums: [squares]} = await sumOverRanks(this.comm, [gradients.squares(({variable}: WeightGradient) => this.answers(this.cuts.has(variable)))]);
-      gradients.scaleTo(Math.sqrt(squares), clipNorm);
-    }
-    withStepContext({seed, layer: 'update', step: this.step, firstSample: 0}, () =>
-      updateInTurn(this.options.model.optimizer, entries.map(({variable}) => variable), {gradient: (i) => entries[i].gradient, done: (i) => tagMemory(entries[i].variable, 'parameters')}),
-    );
+  async squares(): Promise<number> {
+    const {sums: [squares]} = await sumOverRanks(this.comm, [this.stepper.gradients.squares(({variable}) => this.answers(this.cuts.has(variable)))]);
+    return squares;
   }
 
   /** Every rank has the same loss; penalties are each rank's own part. */

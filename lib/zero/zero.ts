@@ -37,6 +37,7 @@ export interface ZeroOptions {
 }
 
 export class Zero implements RankStrategy {
+  readonly divides = true;
   private plan!: UnitPlan;
   private shards!: Shards;
   private exchange!: Exchange;

@@ -1,7 +1,7 @@
 /**
  * Caller side. A plan's model as its ranks divide it: a pipeline's checked schedule, its cuts and the room for what is under way; a tensor-parallel layout.
  */
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
 import {chooseCuts, type Balance} from '../pipelineParallel/balance';
 import {checkSchedule} from '../pipelineParallel/checkSchedule';
@@ -50,6 +50,6 @@ export function planPipeline(model: tf.LayersModel, plan: Plan, {splitAt, balanc
   const {room} = checkSchedule(schedule, named ? promisedLive(named, sizes) : undefined);
   const samples = Math.ceil(batchSize / microBatches);
   const {graph, cuts} = cutsOf(model, splitAt, balance, ranks * chunks, samples);
-  const largest = Math.max(...cuts.map(({shape}) => shape.reduce((product, length) => product * length, 1)));
-  return {pipeline: {schedule, cuts, chunks}, splitAt: cuts.map((cut) => cutName(graph, cut)), channelBytes: room * (4 * samples * largest + CACHE_LINE)};
+  const largest = Math.max(...cuts.map(({shape}) => tf.util.sizeFromShape(shape)));
+  return {pipeline: {schedule, cuts}, splitAt: cuts.map((cut) => cutName(graph, cut)), channelBytes: room * (4 * samples * largest + CACHE_LINE)};
 }
