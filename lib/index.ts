@@ -36,6 +36,8 @@ export type {Checked} from './pipelineParallel/checkSchedule';
 export {splitModel} from './pipelineParallel/balance';
 export type {Balance, Split, SplitOptions, Stage} from './pipelineParallel/balance';
 export {registerLayout} from './tensorParallel/rules';
+export {registerPerPosition} from './tensorParallel/perPosition';
+export type {PerPosition} from './tensorParallel/perPosition';
 export type {Gives, LayoutPart, LayoutRule, ShardedLayer, ShardedWeight} from './tensorParallel/rules';
 export type {Layout, Rules} from './tensorParallel/layout';
 export {bubble, virtualTrace} from './run/bubble';

@@ -16,6 +16,8 @@ export interface DropoutMaskOptions {
   step: number;
   /** The place of the first sample of `shape` in the global batch. */
   firstSample: number;
+  /** The place of the first element of `shape` in its sample. @default 0 */
+  firstElement?: number;
   /** The mask's shape; its first dim counts samples. */
   shape: readonly number[];
   /** The share of elements that is dropped, in [0, 1). */
@@ -27,7 +29,7 @@ export interface DropoutMaskOptions {
  * 2014). Sample i draws 16 bits an element from Philox counters (block, firstSample + i, step): half the cost of 32 bits, and the
  * probability is `rate` rounded to a multiple of 2^-16. A layer that is called twice in a step has one mask.
  */
-export function dropoutMask({seed, layer, step, firstSample, shape, rate}: DropoutMaskOptions): Float32Array {
+export function dropoutMask({seed, layer, step, firstSample, firstElement = 0, shape, rate}: DropoutMaskOptions): Float32Array {
   if (!(rate >= 0 && rate < 1)) {
     throw new ManyHandsError('BAD_OPTION', `The dropout rate of layer '${layer}' is the share of elements that is dropped, at least 0 and below 1, and this is ${shown(rate)}.`);
   }
@@ -38,16 +40,19 @@ export function dropoutMask({seed, layer, step, firstSample, shape, rate}: Dropo
   if (rate === 0) return mask.fill(kept);
   const threshold = Math.round(rate * 0x10000);
   const key = streamKey(seed, 'dropout', layer);
-  const random = new Uint32Array(Math.ceil(size / 2));
+  // A block of four words has the bits of eight elements.
+  const block = Math.floor(firstElement / 8);
+  const skip = firstElement - 8 * block;
+  const random = new Uint32Array(Math.ceil((skip + size) / 2));
+  const row = new Float32Array(2 * random.length);
   for (let sample = 0; sample < samples; sample++) {
-    philoxFill(random, key, 0, firstSample + sample, step, 0);
-    const start = sample * size;
-    for (let pair = 0, at = start; pair < random.length; pair++, at += 2) {
+    philoxFill(random, key, block, firstSample + sample, step, 0);
+    for (let pair = 0, at = 0; pair < random.length; pair++, at += 2) {
       const word = random[pair];
-      mask[at] = (word & 0xffff) < threshold ? 0 : kept;
-      // An odd row ends in the middle of a word; the next row, or the array's end, takes this place over.
-      mask[at + 1] = word >>> 16 < threshold ? 0 : kept;
+      row[at] = (word & 0xffff) < threshold ? 0 : kept;
+      row[at + 1] = word >>> 16 < threshold ? 0 : kept;
     }
+    mask.set(row.subarray(skip, skip + size), sample * size);
   }
   return mask;
 }

@@ -11,6 +11,8 @@ export interface StepContext {
   step: number;
   /** The place of this batch's first sample in the global batch. */
   firstSample: number;
+  /** Which of dim 1 the layer sees, where that is not all; undefined: all of it. */
+  positions?: {start: number; end: number; of: number};
 }
 
 let current: StepContext | null = null;

@@ -2,7 +2,7 @@
  * Either side. Where a model can be cut into stages: between two layers where one tensor, and nothing else, goes on.
  */
 import {ManyHandsError, shown} from '../base/errors';
-import type {Graph, LayerCall, Slot} from '../step/graph';
+import {symbolicOutput, type Graph, type LayerCall, type Slot} from '../step/graph';
 
 /** A place between two calls: the stage after it begins with call `at`. */
 export interface Cut {
@@ -17,12 +17,6 @@ interface LayerLike {
   supportsMasking: boolean;
   maskZero?: boolean;
   returnSequences?: boolean;
-  getOutputAt(node: number): SymbolicLike | SymbolicLike[];
-  inboundNodes: unknown[];
-}
-interface SymbolicLike {
-  shape: Array<number | null>;
-  dtype: string;
 }
 
 /** Slots whose tensor has a mask beside it, which would have to travel too. */
@@ -36,14 +30,6 @@ function maskedSlots(graph: Graph): Set<Slot> {
   return masked;
 }
 
-/** What a call's output looks like; a layer that is applied several times has a node for each. */
-function symbolic(graph: Graph, call: LayerCall): SymbolicLike {
-  const nth = graph.calls.slice(0, call.index).filter(({layer}) => layer === call.layer).length;
-  const layer = call.layer as unknown as LayerLike;
-  const output = layer.getOutputAt(Math.min(nth, layer.inboundNodes.length - 1));
-  return Array.isArray(output) ? output[0] : output;
-}
-
 /** Why the graph cannot be cut before call `at`, in words, or the cut. */
 function cutAt(graph: Graph, masked: Set<Slot>, at: number): Cut | string {
   const made = new Map(graph.calls.flatMap((call) => call.outputs.map((slot): [Slot, LayerCall] => [slot, call])));
@@ -51,7 +37,7 @@ function cutAt(graph: Graph, masked: Set<Slot>, at: number): Cut | string {
   if (across.length !== 1) return `${across.length} tensors go on there (the outputs of ${across.map(([, call]) => `'${call.name}'`).join(' and ')})`;
   const [[slot, call]] = across;
   if (masked.has(slot)) return `the output of '${call.name}' has a mask beside it, which would stay behind`;
-  const {shape, dtype} = symbolic(graph, call);
+  const {shape, dtype} = symbolicOutput(graph, call);
   if (dtype !== 'float32') return `the output of '${call.name}' is ${dtype}, and has no gradient`;
   if (shape.slice(1).some((length) => length === null)) return `the shape of '${call.name}'s output, [${shape}], is open: give the model's input a fixed shape`;
   return {at, slot, shape: shape.slice(1) as number[]};

@@ -4,8 +4,8 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
-import {firstOf, sumOverRanks} from '../dataParallel/sumValues';
-import {holdArray, tagMemory} from '../memory';
+import {firstOf, sumGradient, sumOverRanks} from '../dataParallel/sumValues';
+import {holdArray} from '../memory';
 import type {ModelDescription, OptimizerState} from '../model/description';
 import {variablesOf} from '../model/weights';
 import {GradientSum} from '../step/gradientSum';
@@ -104,22 +104,10 @@ export class PipelineParallel implements RankStrategy {
   readonly hooks: StepHooks = {
     afterGradients: async () => {
       for (const {group, entries} of this.tied) {
-        this.recorder?.begin('communication', TIED);
-        for (const entry of entries) await this.sumTied(group, entry);
-        this.recorder?.end();
+        for (const entry of entries) await sumGradient(group, this.recorder, entry, TIED);
       }
     },
   };
-
-  /** Each rank of the group has added what its own stages found. */
-  private async sumTied(group: Communicator, entry: WeightGradient): Promise<void> {
-    const {gradient, variable} = entry;
-    const values = gradient ? (gradient.dataSync().slice() as Float32Array) : new Float32Array(variable.size);
-    await group.allReduce(values, {label: TIED});
-    gradient?.dispose();
-    entry.gradient = tf.tensor(values, variable.shape, 'float32');
-    tagMemory(entry.gradient, 'gradients');
-  }
 
   async walkParts(step: number, parts: BatchPart[]): Promise<Values> {
     const {comm, options: {plan: {schedule}}, local, stepper, recorder} = this;

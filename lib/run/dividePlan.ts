@@ -10,6 +10,7 @@ import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
 import {pipelineSchedule, promisedLive} from '../pipelineParallel/schedules';
 import {readGraph, type Graph} from '../step/graph';
 import {resolveLayout, type Layout, type Rules} from '../tensorParallel/layout';
+import {planSequence} from '../tensorParallel/sequence';
 import type {Plan} from './strategy';
 
 const CACHE_LINE = 64;
@@ -35,6 +36,8 @@ export interface Cutting {
 export function planTensor(model: tf.LayersModel, plan: Plan, {layout}: Cutting): Plan & {layout: Rules} {
   const graph = readGraph(model);
   const rules = resolveLayout(graph, layout, plan.mesh.tensor);
+  // Says what is wrong with it.
+  if (plan.sequenceParallel) planSequence(graph, rules, 0, plan.mesh.tensor);
   const whole = [...new Set(graph.calls.filter(({name, layer}) => !rules[name] && layer.weights.length > 0).map(({name}) => name))];
   const rest = whole.length > 0 ? ` Whole on every device: ${whole.join(', ')}.` : '';
   return {...plan, layout: rules, reason: `${plan.reason}${rest}`};

@@ -21,7 +21,7 @@ export interface Team {
   /** Null where the ranks are no pipeline. */
   pipeline: PipelinePlan | null;
   /** Null where no weight is divided. */
-  tensor: Rules | null;
+  tensor: {rules: Rules; sequence: boolean} | null;
   /** A group for what a rank does itself, and one for each lane that its helper threads may open; null where all ranks share one process. */
   groups: {main: SharedGroupHandle; lanes: SharedGroupHandle[]} | null;
 }

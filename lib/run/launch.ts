@@ -14,7 +14,6 @@ import {modelBytes, writeModel} from '../model/weights';
 import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
 import {readGraph} from '../step/graph';
 import {segmentsOf} from '../step/segments';
-import type {Rules} from '../tensorParallel/layout';
 import {WorkerGroup, type GroupHandlers} from '../workers/group';
 import {createRegion, type SharedRegion} from '../workers/sharedRegion';
 import {checkData} from './checkData';
@@ -69,7 +68,7 @@ class Groups {
   private readonly groups: SharedGroup[];
   readonly team: Team | null;
 
-  constructor(size: number, {bucketBytes, together, plan: {zero}, collectiveTimeoutMs: timeoutMs}: Launch, pipeline: PipelinePlan | null, tensor: Rules | null, channelBytes?: number) {
+  constructor(size: number, {bucketBytes, together, plan: {zero}, collectiveTimeoutMs: timeoutMs}: Launch, pipeline: PipelinePlan | null, tensor: Team['tensor'], channelBytes?: number) {
     const lanes = pipeline || tensor ? 0 : LANES;
     this.groups = size > 1 && !together ? Array.from({length: 1 + lanes}, () => createSharedGroup(size, {timeoutMs, channelBytes})) : [];
     const [main, ...others] = this.groups.map((group) => group.handle);
@@ -154,7 +153,7 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
   let run: TrainRun | null = null;
   try {
     run = new TrainRun(model, description, checked, devices, how.strategy, how.callbacks);
-    groups = new Groups(devices.length, how, pipeline, tensor?.layout ?? null, channelBytes);
+    groups = new Groups(devices.length, how, pipeline, tensor && {rules: tensor.layout, sequence: tensor.sequenceParallel ?? false}, channelBytes);
     const jobs = makeJobs(model, description, data, how, run, groups.team, regions);
     const workers = await WorkerGroup.take((how.together ? devices.slice(0, 1) : devices).map(({id, threads}) => ({entry: WORKER, device: id, threads})));
     const started = performance.now();

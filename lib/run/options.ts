@@ -88,6 +88,8 @@ export interface StrategyFields {
   balance?: Balance;
   /** Of tensor parallelism: layer-name pattern to rule. @default Dense pairs, attention heads, embeddings and convolutions */
   layout?: Layout;
+  /** Of tensor parallelism: between the divided layers each rank keeps its own positions of [samples, positions, ...] (Korthikanti et al. 2022). @default false */
+  sequenceParallel?: boolean;
 }
 
 /** Its shorthand, or the strategy object itself (-1 in a mesh: what is left over). */

@@ -23,6 +23,8 @@ export interface Plan {
   splitAt?: string[];
   /** Of tensor parallelism, the rule of each layer that is divided. */
   layout?: Rules;
+  /** Of tensor parallelism: whether a rank keeps its own positions between the divided layers. */
+  sequenceParallel?: boolean;
   reason: string;
 }
 
@@ -36,7 +38,8 @@ const KINDS: Record<string, {axis: Axis; zero: Plan['zero']}> = {
 };
 const NAMES = "'auto', 'dataParallel', 'zero1', 'zero2', 'fsdp', 'tensorParallel', 'pipelineParallel'";
 const OF_PIPELINES = ['schedule', 'chunks', 'splitAt', 'balance'];
-const FIELDS = ['kind', 'mesh', 'zero', 'microBatches', 'recompute', 'layout', ...OF_PIPELINES];
+const OF_TENSORS = ['layout', 'sequenceParallel'];
+const FIELDS = ['kind', 'mesh', 'zero', 'microBatches', 'recompute', ...OF_TENSORS, ...OF_PIPELINES];
 
 /** What a device holds at each stage of ZeRO. */
 const HOLDS = [
@@ -134,7 +137,10 @@ export function choosePlan(strategy: Strategy | undefined, devices: number, opti
   const recompute = once('recompute', object.recompute as Recompute | undefined, options.recompute) ?? 'none';
   const zero = chooseZero(object, kind, mesh);
   const layered = mesh.tensor > 1 || kind?.axis === 'tensor';
-  if (object.layout !== undefined && !layered) refuse("strategy.layout is of tensor parallelism: name kind: 'tensorParallel', or a mesh with tensor.");
+  const ofTensors = OF_TENSORS.find((name) => object[name] !== undefined);
+  if (ofTensors && !layered) refuse(`strategy.${ofTensors} is of tensor parallelism: name kind: 'tensorParallel', or a mesh with tensor.`);
+  const {sequenceParallel = false} = object as {sequenceParallel?: boolean};
+  if (typeof sequenceParallel !== 'boolean') refuse(`strategy.sequenceParallel must be true or false; it is ${shown(sequenceParallel)}.`);
   const piped = mesh.pipeline > 1 || kind?.axis === 'pipeline';
   const strange = OF_PIPELINES.find((name) => object[name] !== undefined);
   if (strange && !piped) refuse(`strategy.${strange} is of pipelines: name kind: 'pipelineParallel', or a mesh with pipeline.`);
@@ -144,7 +150,8 @@ export function choosePlan(strategy: Strategy | undefined, devices: number, opti
     return {mesh, zero, recompute, ...fields, reason: `as asked: the model is cut into ${devices * fields.chunks!} stages, and ${note} all of them.`};
   }
   if (layered && devices > 1) {
-    return {mesh, zero, microBatches: microBatches ?? 1, recompute, reason: `as asked: each of ${devices} devices has a part of the large weights and sees every sample.`};
+    const between = sequenceParallel ? ', and between the divided layers its own positions of each' : '';
+    return {mesh, zero, microBatches: microBatches ?? 1, recompute, ...(sequenceParallel ? {sequenceParallel} : {}), reason: `as asked: each of ${devices} devices has a part of the large weights and sees every sample${between}.`};
   }
   const who = devices === 1 ? 'one device has nothing to divide' : `each of ${devices} devices ${HOLDS[zero]} and sees its share of every batch`;
   const reason = asked === 'auto' ? `'auto' means dataParallel in this version: ${who}.` : `as asked: ${who}.`;

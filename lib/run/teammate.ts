@@ -47,7 +47,7 @@ export class Teammate {
     const divided = {model, description: job.model, withSource: (use: (source: ArrayBuffer | null) => Promise<void>) => withRegion(job.weights, use)};
     const make = (): RankStrategy => {
       if (pipeline) return new PipelineParallel(comm, recorder, {plan: pipeline, channelTo: this.channelTo, ...divided});
-      if (tensor) return new TensorParallel(comm, recorder, {rules: tensor, ...divided});
+      if (tensor) return new TensorParallel(comm, recorder, {...tensor, ...divided});
       if (zero > 0) return new Zero(comm, open, recorder, {stage: zero as 1 | 2 | 3, ...divided});
       return new DataParallel(comm, open, bucketBytes, recorder, {optimizer: model.optimizer, clipNorm: job.options.clipNorm});
     };

@@ -117,3 +117,22 @@ export function readGraph(model: tf.LayersModel): Graph {
   for (const call of calls) for (const slot of call.inputs) lastUse[slot] = call.index;
   return {calls, inputs, outputs, slots, lastUse};
 }
+
+interface AppliedLike {
+  getOutputAt(node: number): SymbolicOutput | SymbolicOutput[];
+  inboundNodes: unknown[];
+}
+
+/** What tfjs knows of a tensor before there is one: null in the shape is open. */
+export interface SymbolicOutput {
+  shape: Array<number | null>;
+  dtype: string;
+}
+
+/** What a call's first output looks like; a layer that is applied several times has a node for each. */
+export function symbolicOutput(graph: Graph, call: LayerCall): SymbolicOutput {
+  const nth = graph.calls.slice(0, call.index).filter(({layer}) => layer === call.layer).length;
+  const layer = call.layer as unknown as AppliedLike;
+  const output = layer.getOutputAt(Math.min(nth, layer.inboundNodes.length - 1));
+  return Array.isArray(output) ? output[0] : output;
+}

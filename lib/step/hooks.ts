@@ -3,6 +3,7 @@
  * while a tape, a scope or changed engine state is open.
  */
 import type * as tf from '@tensorflow/tfjs';
+import type {StepContext} from '../base/stepContext';
 import type {LayerCall} from './graph';
 import type {Tape} from './tape';
 
@@ -52,9 +53,18 @@ export interface StepHooks {
   afterPredict?(call: LayerCall): void | Promise<void>;
 }
 
+/** How a layer in halves is walked. */
+export interface HalvesContext extends StepContext {
+  training: boolean;
+  /** The mask beside the first input, or null. */
+  mask: tf.Tensor | null;
+  /** Is told each tape that the forward makes. */
+  taped(tape: Tape): Promise<void>;
+}
+
 /** A layer that must talk in its middle, walked in two halves. */
 export interface LayerHalves {
-  forward(call: LayerCall, inputs: tf.Tensor[]): Promise<HalfForward>;
+  forward(call: LayerCall, inputs: tf.Tensor[], context: HalvesContext): Promise<HalfForward>;
 }
 
 /** What such a layer's forward leaves: it holds what its backward needs until one of the two is called. */
@@ -67,8 +77,8 @@ export interface HalfForward {
    */
   backward(outputGradients: Array<tf.Tensor | null>): Promise<{inputs: tf.Tensor[]; weights: Map<number, tf.Tensor>}>;
   discard(): void;
-  /** After `discard`: the same forward once more, as the other ranks need not know of. */
-  again(inputs: tf.Tensor[]): Promise<HalfForward>;
+  /** After `discard`: the same forward once more, of which no rank learns that did not compute it the first time. */
+  again(inputs: tf.Tensor[], context: HalvesContext): Promise<HalfForward>;
 }
 
 /** The halves of a call, where a strategy has them. */

@@ -7,6 +7,7 @@ import {innerModel} from '../model/inner';
 import {quickLoss, type Loss} from './fastLosses';
 import type {Graph} from './graph';
 import type {GradientSum} from './gradientSum';
+import {everywhere, hasPenalties, penaltiesOf, type PenaltyCounts} from './penalties';
 import {backward, record} from './tape';
 
 /** What a compiled model keeps of its loss and metrics; tfjs's types do not show it. */
@@ -65,7 +66,7 @@ export class Objective {
 
   /** Whether a layer has a penalty on its own weights. */
   get penalizes(): boolean {
-    return this.graph.calls.some(({layer}) => (layer as unknown as {losses: unknown[]}).losses.length > 0);
+    return this.graph.calls.some(({layer}) => hasPenalties(layer));
   }
 
   /** The layers' penalties on their own weights; their gradients are added to `sum`. */
@@ -75,14 +76,18 @@ export class Objective {
     return penalty;
   }
 
-  /** One layer's, times `share`. */
-  regularizeLayer(layer: tf.layers.Layer, sum: GradientSum, share = 1): number {
+  /** One layer's, times `share`; `counts`: which weights' penalties this rank adds to the loss and to the gradient. */
+  regularizeLayer(layer: tf.layers.Layer, sum: GradientSum, share = 1, counts: PenaltyCounts = everywhere): number {
     let penalty = 0;
-    for (const loss of (layer as unknown as {losses: Array<() => tf.Scalar>}).losses) {
+    for (const {loss, variable} of penaltiesOf(layer)) {
+      const {value: shown, gradient} = counts(variable);
+      if (!shown && !gradient) continue;
       const {outputs: [value], tape} = record(sum.weightsOf(layer), () => [loss()]);
       const one = tf.scalar(share);
-      sum.add(layer, backward(tape, new Map([[value.id, one]])));
-      penalty += share * value.dataSync()[0];
+      const found = backward(tape, new Map([[value.id, one]]));
+      if (gradient) sum.add(layer, found);
+      else tf.dispose([...found.values()]);
+      if (shown) penalty += share * value.dataSync()[0];
       tf.dispose([value, one]);
     }
     return penalty;

@@ -6,14 +6,11 @@ import type {StepContext} from '../base/stepContext';
 import type {Graph, LayerCall} from './graph';
 import {runHooks, type HalvesOf, type StepHooks} from './hooks';
 import {applyLayer, maskAfter} from './layerCall';
+import {penaltiesOf} from './penalties';
 import {Slots} from './slots';
 
-interface Penalized {
-  losses: Array<() => tf.Scalar>;
-}
-
-/** The outputs, which are the caller's to dispose, and the layers' penalties on their own weights; `counts`: of these calls' layers alone. `halvesOf`: of layers that talk in their middle. */
-export async function predict(graph: Graph, inputs: tf.Tensor[], context: StepContext, hooks: readonly StepHooks[], {counts = () => true, halvesOf}: {counts?(call: LayerCall): boolean; halvesOf?: HalvesOf} = {}): Promise<{outputs: tf.Tensor[]; penalty: number}> {
+/** The outputs, which are the caller's to dispose, and the layers' penalties on their own weights; `counts`: of which calls' layers and weights this rank adds them. `halvesOf`: of layers that talk in their middle. */
+export async function predict(graph: Graph, inputs: tf.Tensor[], context: StepContext, hooks: readonly StepHooks[], {counts = () => true, halvesOf}: {counts?(call: LayerCall, variable: tf.Variable | null): boolean; halvesOf?: HalvesOf} = {}): Promise<{outputs: tf.Tensor[]; penalty: number}> {
   const slots = Slots.ofInputs(graph, inputs);
   const counted = new Set<tf.layers.Layer>();
   let penalty = 0;
@@ -22,11 +19,11 @@ export async function predict(graph: Graph, inputs: tf.Tensor[], context: StepCo
       await runHooks(hooks, 'beforePredict', call);
       const given = call.inputs.map((slot) => slots.tensors[slot]!);
       const mask = slots.masks[call.inputs[0]];
-      const half = await halvesOf?.(call)?.forward(call, given);
+      const half = await halvesOf?.(call)?.forward(call, given, {...context, layer: call.name, training: false, mask, taped: async () => {}});
       half?.discard();
       const outputs = half?.outputs ?? tf.tidy(() => applyLayer(call, given, mask, context, false));
       slots.put(call, outputs, maskAfter(call, given, mask), false);
-      if (!counted.has(call.layer) && counts(call)) for (const loss of (call.layer as unknown as Penalized).losses) penalty += tf.tidy(loss).dataSync()[0];
+      if (!counted.has(call.layer)) for (const {loss, variable} of penaltiesOf(call.layer)) if (counts(call, variable)) penalty += tf.tidy(loss).dataSync()[0];
       counted.add(call.layer);
       await runHooks(hooks, 'afterPredict', call);
       slots.freeAfter(call);

@@ -5,6 +5,7 @@ import type {HalvesOf, StepHooks} from './hooks';
 import type {Values} from './objective';
 import type {Graph, LayerCall} from './graph';
 import type {BatchPart, Stepper} from './trainStep';
+import type {PenaltyCounts} from './penalties';
 import type {OptimizerState} from '../model/description';
 
 export interface RankStrategy {
@@ -18,8 +19,8 @@ export interface RankStrategy {
   evaluate?(part: BatchPart): Promise<Values>;
   /** Loss and metrics of all ranks together, from each rank's; `penalty`: what this rank's layers add to the loss of a step, of validation it is in `values`. */
   sumValues(values: Values, penalty?: number): Promise<Values>;
-  /** Whether this rank answers for a layer's penalty; without it each does for its own layers. */
-  countsPenalty?(call: LayerCall): boolean;
+  /** Of which weights this rank counts the penalties, where other ranks have the weight too. @default all that it has */
+  countsPenalty?: PenaltyCounts;
   /** Whether ranks hold different gradients: penalties on weights then join each while it is walked, and not once all are summed. */
   readonly divides: boolean;
   /** The squares of all ranks' gradients, each weight's once, where the step's own sum has not all of them. */

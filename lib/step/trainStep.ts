@@ -158,8 +158,7 @@ export class Stepper {
       },
       afterBackward: (call) => {
         if (first.get(call.layer) !== call.index) return;
-        const penalty = this.objective.regularizeLayer(call.layer, this.gradients, share);
-        if (this.options.strategy?.countsPenalty?.(call) ?? true) this.penalty += penalty;
+        this.penalty += this.objective.regularizeLayer(call.layer, this.gradients, share, this.options.strategy?.countsPenalty);
       },
     };
   }

@@ -7,7 +7,7 @@ import {tagMemory} from '../memory';
 import {fixedWeights, remember} from './fixedWeights';
 import type {Graph, LayerCall, Slot} from './graph';
 import type {GradientSum} from './gradientSum';
-import {runHooks, type HalfForward, type HalvesOf, type StepHooks} from './hooks';
+import {runHooks, type HalfForward, type HalvesContext, type HalvesOf, type StepHooks} from './hooks';
 import {applyLayer, maskAfter} from './layerCall';
 import type {Segment} from './segments';
 import {Slots, type Kept} from './slots';
@@ -61,6 +61,10 @@ function entering({sum}: Walk, call: LayerCall, slots: Slots) {
   return {given, mask: slots.masks[call.inputs[0]], inputs, weights, wants: inputs.length > 0 || weights.length > 0};
 }
 
+function halvesContext(walk: Walk, call: LayerCall, context: StepContext, mask: tf.Tensor | null): HalvesContext {
+  return {...context, layer: call.name, training: true, mask, taped: (tape) => runHooks(walk.hooks, 'afterTape', call, tape)};
+}
+
 /** One call forward with its tape. `before`: its halves of the first time, where it is computed again. */
 async function forwardTaped(walk: Walk, call: LayerCall, slots: Slots, context: StepContext, before?: HalfForward): Promise<Taped> {
   const {given, mask, inputs, weights, wants} = entering(walk, call, slots);
@@ -68,7 +72,8 @@ async function forwardTaped(walk: Walk, call: LayerCall, slots: Slots, context: 
   let outputs: tf.Tensor[];
   let back: Tape | HalfForward;
   if (halves) {
-    back = before ? await before.again(given) : await halves.forward(call, given);
+    const how = halvesContext(walk, call, context, mask);
+    back = before ? await before.again(given, how) : await halves.forward(call, given, how);
     outputs = back.outputs;
   } else {
     const wanting = given.filter((_, i) => slots.wantGradient[call.inputs[i]]);
@@ -84,7 +89,7 @@ async function forwardTaped(walk: Walk, call: LayerCall, slots: Slots, context: 
 /** One call forward of which nothing is kept but, of a layer in halves, what `again` needs. */
 async function forwardUntaped(walk: Walk, call: LayerCall, slots: Slots, context: StepContext): Promise<HalfForward | null> {
   const {given, mask, wants} = entering(walk, call, slots);
-  const half = (await walk.halvesOf?.(call)?.forward(call, given)) ?? null;
+  const half = (await walk.halvesOf?.(call)?.forward(call, given, {...halvesContext(walk, call, context, mask), taped: async () => {}})) ?? null;
   half?.discard();
   const outputs = half ? half.outputs : tf.tidy(() => applyLayer(call, given, mask, context, true));
   slots.put(call, outputs, maskAfter(call, given, mask), wants);

@@ -69,8 +69,10 @@ async function halfBackward({back, call, inputs: wanting, outputs}: Taped, gradi
   const {inputs, weights} = await back.backward(outputs.map(({slot}) => gradients.of(slot)));
   call.inputs.forEach((slot, i) => {
     const wanted = wanting.find((input) => input.slot === slot);
-    if (wanted) weights.set(wanted.id, inputs[i]);
-    else inputs[i].dispose();
+    const before = wanted && weights.get(wanted.id);
+    if (wanted) weights.set(wanted.id, before ? tf.add(before, inputs[i]) : inputs[i]);
+    if (before || !wanted) inputs[i].dispose();
+    before?.dispose();
   });
   return weights;
 }

@@ -1,15 +1,17 @@
 /**
  * Worker side. A divided layer walked in two halves, with Megatron's f and g around them (Shoeybi et al. 2019, section 3): f is nothing forward and an
- * all-reduce backward, g an all-reduce forward and nothing backward.
+ * all-reduce backward, g an all-reduce forward and nothing backward. Where ranks hold their own positions, an all-gather and a reduce-scatter stand in
+ * their places, each backward the other (Korthikanti et al. 2022, section 4.2.2).
  */
 import * as tf from '@tensorflow/tfjs';
 import {withStepContext} from '../base/stepContext';
 import {partStart, type Communicator} from '../collectives/types';
 import {tagMemory} from '../memory';
-import type {LayerCall} from '../step/graph';
-import type {HalfForward, LayerHalves} from '../step/hooks';
+import type {LayerCall, Slot} from '../step/graph';
+import type {HalfForward, HalvesContext, LayerHalves} from '../step/hooks';
 import {backward, discard, record, type Recorded} from '../step/tape';
 import type {SpanRecorder} from '../trace/spans';
+import type {PositionExchange} from './positions';
 import type {LayoutPart, ShardedLayer} from './rules';
 
 /** What the halves of all calls have in common. */
@@ -19,7 +21,14 @@ export interface Around {
   weightsOf(layer: tf.layers.Layer): tf.Variable[];
   /** Whether a gradient flows on from the call's input. */
   wantsInput(call: LayerCall): boolean;
+  /** Of sequence parallelism; null without it. */
+  positions: PositionExchange | null;
+  /** Whether a rank holds its own positions of a slot, and not all. */
+  byPositions(slot: Slot): boolean;
 }
+
+const FORWARD = 'activations';
+const BACKWARD = 'activation gradients';
 
 /** Gradients by id, added where both halves have one. */
 function merged(first: Map<number, tf.Tensor>, second: Map<number, tf.Tensor>): Map<number, tf.Tensor> {
@@ -69,56 +78,77 @@ export class ShardedCall implements LayerHalves {
     return whole;
   }
 
-  async forward(call: LayerCall, [input]: tf.Tensor[]): Promise<HalfForward> {
-    const {sharded, part, around} = this;
+  async forward(call: LayerCall, [given]: tf.Tensor[], how: HalvesContext): Promise<HalfForward> {
+    const {sharded, part, around, around: {positions}} = this;
     const {layer, name} = call;
-    const sources = [...(input.dtype === 'float32' ? [input] : []), ...around.weightsOf(layer)];
-    const context = {seed: 0, layer: name, step: 0, firstSample: 0};
-    const first = withStepContext(context, () => record(sources, () => [sharded.partial ? sharded.partial(layer, input, part) : (layer.apply(input, {training: true}) as tf.Tensor)]));
+    const gathers = around.byPositions(call.inputs[0]);
+    const scatters = around.byPositions(call.outputs[0]);
+    const input = gathers ? await positions!.gather(given, name, FORWARD) : given;
+    const looksUp = input.dtype !== 'float32';
+    const sources = [...(looksUp ? [] : [input]), ...around.weightsOf(layer)];
+    const first = withStepContext(how, () => record(sources, () => [sharded.partial ? sharded.partial(layer, input, part) : (layer.apply(input, {training: how.training}) as tf.Tensor)]));
+    const inputShape = input.shape;
+    if (gathers) input.dispose();
     const [partial] = first.outputs;
     const gives = sharded.gives(input.rank);
-    const looksUp = input.dtype !== 'float32';
+    const label = looksUp ? 'embedding' : FORWARD;
     let second: Recorded | null = null;
     let output = partial;
     try {
+      await how.taped(first.tape);
       if (gives === 'gathered') output = await this.gather(partial, `gather ${name}`);
-      else if (gives === 'sum') output = await this.sum(partial, `all-reduce ${name}`, looksUp ? 'embedding' : 'activations');
+      else if (gives === 'sum') output = scatters ? await positions!.reduceScatter(partial, name, label) : await this.sum(partial, `all-reduce ${name}`, label);
     } catch (error) {
       discard(first.tape);
       throw error;
     }
     const sum = output;
     if (sharded.finish) {
-      second = withStepContext(context, () => record([sum, ...around.weightsOf(layer)], () => [sharded.finish!(layer, sum)]));
+      second = withStepContext(how, () => record([sum, ...around.weightsOf(layer)], () => [sharded.finish!(layer, sum)]));
       [output] = second.outputs;
       sum.dispose();
+      await how.taped(second.tape);
     }
     const shape = output.shape;
     return {
       outputs: [output],
-      backward: async ([given]) => {
-        const dy = given ? tf.clone(given) : tf.zeros(shape);
+      backward: async ([from]) => {
+        const dy = from ? tf.clone(from) : tf.zeros(shape);
         const later = second ? backward(second.tape, new Map([[output.id, dy]])) : new Map([[sum.id, tf.clone(dy)]]);
-        let dPartial = later.get(sum.id) ?? tf.zeros(sum.shape);
+        dy.dispose();
+        const dSum = later.get(sum.id) ?? tf.zeros(sum.shape);
         later.delete(sum.id);
-        if (gives === 'gathered') {
-          const whole = dPartial;
-          const at = whole.shape.map((_, i) => (i === whole.rank - 1 ? part.start : 0));
-          dPartial = tf.slice(whole, at, whole.shape.map((length, i) => (i === whole.rank - 1 ? part.end - part.start : length)));
-          whole.dispose();
-        }
+        let dPartial = dSum;
+        if (gives === 'gathered') dPartial = this.ownOf(dSum);
+        else if (scatters) dPartial = await positions!.gather(dSum, `${name}, gradient`, looksUp ? label : BACKWARD);
+        if (dPartial !== dSum) dSum.dispose();
         const found = backward(first.tape, new Map([[partial.id, dPartial]]));
-        tf.dispose([dy, dPartial]);
-        const own = found.get(input.id) ?? tf.zerosLike(input);
+        dPartial.dispose();
+        const own = found.get(input.id) ?? tf.zeros(inputShape);
         found.delete(input.id);
-        const completes = sharded.takes === 'whole' && around.wantsInput(call);
-        return {inputs: [completes ? await this.sum(own, `all-reduce ${name}, gradient`, 'activation gradients') : own], weights: merged(found, later)};
+        return {inputs: [await this.completed(call, own, gathers)], weights: merged(found, later)};
       },
       discard: () => {
         discard(first.tape);
         if (second) discard(second.tape);
       },
-      again: (inputs) => this.forward(call, inputs),
+      again: (inputs, context) => this.forward(call, inputs, context),
     };
+  }
+
+  /** This rank's part of a gathered output's gradient. */
+  private ownOf(whole: tf.Tensor): tf.Tensor {
+    const {start, end} = this.part;
+    const last = whole.rank - 1;
+    return tf.slice(whole, whole.shape.map((_, i) => (i === last ? start : 0)), whole.shape.map((length, i) => (i === last ? end - start : length)));
+  }
+
+  /** The gradient of the call's input, from this rank's part of it: f's backward. */
+  private async completed(call: LayerCall, own: tf.Tensor, gathers: boolean): Promise<tf.Tensor> {
+    const {around, sharded} = this;
+    const name = `${call.name}, gradient`;
+    const wanted = sharded.takes === 'whole' && around.wantsInput(call);
+    if (gathers) return around.positions!.reduceScatter(own, name, BACKWARD);
+    return wanted ? this.sum(own, `all-reduce ${name}`, BACKWARD) : own;
   }
 }

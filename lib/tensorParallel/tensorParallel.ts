@@ -4,24 +4,31 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
-import {firstOf, sumOverRanks} from '../dataParallel/sumValues';
+import {firstOf, sumGradient, sumOverRanks} from '../dataParallel/sumValues';
 import type {ModelDescription, OptimizerState} from '../model/description';
 import {park} from '../model/park';
-import {readGraph, type LayerCall} from '../step/graph';
+import {variablesOf} from '../model/weights';
+import {readGraph, type Slot} from '../step/graph';
 import type {HalvesOf, StepHooks} from '../step/hooks';
 import type {Values} from '../step/objective';
 import {PartsExchange} from '../step/partsExchange';
+import type {PenaltyCounts} from '../step/penalties';
 import {predict} from '../step/predict';
 import type {RankStrategy} from '../step/strategy';
 import type {BatchPart, Stepper} from '../step/trainStep';
 import {cutShape, type WeightCut} from '../step/weightCut';
 import type {SpanRecorder} from '../trace/spans';
 import {shardedOf, type Rules} from './layout';
+import {PositionExchange} from './positions';
 import {cutOf, partFor} from './rules';
+import {partialLayers, planSequence} from './sequence';
+import {SequenceCall} from './sequenceCall';
 import {ShardedCall, type Around} from './shardedCall';
 
 export interface TensorOptions {
   rules: Rules;
+  /** Whether ranks hold their own positions between the divided layers. */
+  sequence: boolean;
   model: tf.LayersModel;
   description: ModelDescription;
   /** Calls its argument with the caller's memory of the model on rank 0, with null on the others. */
@@ -45,12 +52,24 @@ export class TensorParallel implements RankStrategy {
   private readonly cuts = new Map<tf.Variable, WeightCut[]>();
   private readonly sharded = new Map<tf.layers.Layer, ShardedCall>();
   private readonly wanting = new Set<number>();
+  private readonly alike: SequenceCall | null;
+  /** The slots of which a rank holds its own positions. */
+  private readonly slots: ReadonlySet<Slot>;
+  /** Whole weights of whose gradients each rank has a summand. */
+  private readonly partialWeights = new Set<tf.Variable>();
 
   /** The model's weights have no values yet; those that are divided get this rank's shape. */
-  constructor(private readonly comm: Communicator, recorder: SpanRecorder | null, private readonly options: TensorOptions) {
+  constructor(private readonly comm: Communicator, private readonly recorder: SpanRecorder | null, private readonly options: TensorOptions) {
     const {rank, size} = comm;
-    const around: Around = {comm, recorder, weightsOf: (layer) => this.stepper.gradients.weightsOf(layer), wantsInput: (call) => this.wanting.has(call.index)};
-    for (const {name, layer} of readGraph(options.model).calls) {
+    const graph = readGraph(options.model);
+    const sequence = options.sequence ? planSequence(graph, options.rules, rank, size) : null;
+    this.slots = sequence?.slots ?? new Set();
+    const around: Around = {
+      comm, recorder, weightsOf: (layer) => this.stepper.gradients.weightsOf(layer), wantsInput: (call) => this.wanting.has(call.index),
+      positions: sequence && new PositionExchange(comm, recorder, sequence.positions), byPositions: (slot) => this.slots.has(slot),
+    };
+    this.alike = sequence && new SequenceCall(around, sequence.positions);
+    for (const {name, layer} of graph.calls) {
       const rule = options.rules[name];
       if (!rule || this.sharded.has(layer)) continue;
       const sharded = shardedOf(layer, rule);
@@ -59,6 +78,8 @@ export class TensorParallel implements RankStrategy {
       sharded.localize?.(layer, parts[rank]);
       this.sharded.set(layer, new ShardedCall(around, sharded, parts[rank]));
     }
+    if (!sequence) return;
+    for (const layer of partialLayers(graph, options.rules, sequence)) for (const variable of variablesOf(layer)) if (!this.cuts.has(variable)) this.partialWeights.add(variable);
   }
 
   private divide(weight: LayerWeight, cuts: Array<WeightCut | null>): void {
@@ -91,18 +112,24 @@ export class TensorParallel implements RankStrategy {
     await withSource((source) => this.exchange.load(source));
   }
 
-  readonly halves: HalvesOf = ({layer}) => this.sharded.get(layer) ?? null;
+  readonly halves: HalvesOf = ({layer, inputs, outputs}) => this.sharded.get(layer) ?? ([...inputs, ...outputs].some((slot) => this.slots.has(slot)) ? this.alike : null);
 
-  readonly hooks: StepHooks = {};
+  readonly hooks: StepHooks = {
+    afterGradients: async (gradients) => {
+      for (const entry of gradients) if (this.partialWeights.has(entry.variable)) await sumGradient(this.comm, this.recorder, entry, 'gradients of whole weights');
+    },
+  };
+
 
   /** Whether this rank answers for something of which all may have the same. */
   private answers(divided: boolean): boolean {
     return divided || this.comm.rank === 0;
   }
 
-  countsPenalty({layer}: LayerCall): boolean {
-    return this.answers(weightsOf(layer).some((weight) => this.cuts.has(weight.read())));
-  }
+  readonly countsPenalty: PenaltyCounts = (variable) => {
+    const divided = variable !== null && this.cuts.has(variable);
+    return {value: this.answers(divided), gradient: variable === null || !this.partialWeights.has(variable) || this.answers(divided)};
+  };
 
   async squares(): Promise<number> {
     const {sums: [squares]} = await sumOverRanks(this.comm, [this.stepper.gradients.squares(({variable}) => this.answers(this.cuts.has(variable)))]);
@@ -127,7 +154,7 @@ export class TensorParallel implements RankStrategy {
     const {graph, seed, hooks, objective} = this.stepper;
     const batch = part.make();
     try {
-      const {outputs, penalty} = await predict(graph, batch.xs, {seed, layer: '', step: 0, firstSample: 0}, hooks, {counts: (call) => this.countsPenalty(call), halvesOf: this.halves});
+      const {outputs, penalty} = await predict(graph, batch.xs, {seed, layer: '', step: 0, firstSample: 0}, hooks, {counts: (_, variable) => this.countsPenalty(variable).value, halvesOf: this.halves});
       try {
         const values = objective.evaluate(outputs, batch.ys).map((value) => (this.comm.rank === 0 ? value : 0));
         values[0] += penalty;

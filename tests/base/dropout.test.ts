@@ -14,6 +14,12 @@ describe('dropoutMask', () => {
       expect([...part]).toEqual([...whole.subarray(from * size, to * size)]);
     }
   });
+  it.each([[1, 0], [9, 3], [64, 8], [64, 13]])('of a run of each sample is that run of the whole mask (%i elements from %i)', (length, from) => {
+    const size = 80;
+    const whole = dropoutMask({...base, shape: [4, size]});
+    const run = dropoutMask({...base, firstElement: from, shape: [4, length]});
+    for (let sample = 0; sample < 4; sample++) expect([...run.subarray(sample * length, (sample + 1) * length)]).toEqual([...whole.subarray(sample * size + from, sample * size + from + length)]);
+  });
   it('has only the values 0 and 1 / (1 - rate)', () => {
     expect(new Set(dropoutMask(base))).toEqual(new Set([0, Math.fround(1 / 0.7)]));
     expect(new Set(dropoutMask({...base, rate: 0}))).toEqual(new Set([1]));

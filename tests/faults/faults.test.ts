@@ -10,7 +10,7 @@ import {closeWorkers, ManyHandsError, mlp, mnist, onRun, tf, trainParallel, type
 import {sharedNames} from './programs';
 
 interface Fault {
-  rank: number | 'all';
+  rank: number | 'all' | 'first';
   step: number | 'every';
   fault: 'throw' | 'hang' | 'kill' | 'stop' | 'slow' | 'late' | 'killSoon' | 'nan';
 }
@@ -55,15 +55,27 @@ function model(schedule: Fault[]): tf.Sequential {
   return made;
 }
 
+/** A divided pair, and after it the layer that fails. */
+function tensorModel(schedule: Fault[]): tf.Sequential {
+  const made = tf.sequential();
+  const dense = (name: string, units: number, rest: object = {}) => tf.layers.dense({name, units, kernelInitializer: tf.initializers.glorotUniform({seed: 1}), ...rest});
+  made.add(dense('first', 16, {inputShape: [784]}));
+  made.add(dense('second', 12));
+  made.add(new FaultLayer({name: 'fault', schedule, ranks: RANKS, batchSize: BATCH}));
+  made.add(dense('third', 10, {activation: 'softmax'}));
+  made.compile({optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy'});
+  return made;
+}
+
 const fired = (): Fired[] => (existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Fired) : []);
 
-const run = (schedule: Fault[], options: TrainParallelOptions = {}) =>
-  trainParallel(model(schedule), data, {batchSize: BATCH, devices: Array.from({length: RANKS}, () => 'cpu'), strategy: 'dataParallel', shuffle: false, seed: 1, verbose: 0, modules: [fixture], ...options});
+const run = (schedule: Fault[], options: TrainParallelOptions = {}, make = model) =>
+  trainParallel(make(schedule), data, {batchSize: BATCH, devices: Array.from({length: RANKS}, () => 'cpu'), strategy: 'dataParallel', shuffle: false, seed: 1, verbose: 0, modules: [fixture], ...options});
 
-async function failure(schedule: Fault[], options: TrainParallelOptions = {}): Promise<{error: ManyHandsError; seconds: number; after: number; firedOnce: Fired}> {
+async function failure(schedule: Fault[], options: TrainParallelOptions = {}, make = model): Promise<{error: ManyHandsError; seconds: number; after: number; firedOnce: Fired}> {
   const start = performance.now();
   try {
-    await run(schedule, options);
+    await run(schedule, options, make);
   } catch (error) {
     expect(error).toBeInstanceOf(ManyHandsError);
     const all = fired();
@@ -156,6 +168,24 @@ describe.runIf(process.platform === 'linux')('a fault on one rank', () => {
     const hung = await failure([{rank: 'all', step: 1, fault: 'hang'}], {...options, timeoutMs: 1500});
     expect(hung.error.code).toBe('TIMEOUT');
     expect(hung.error.message).toMatch(/waited 1\.5 s in recv '(activations|gradients)' from rank 1/);
+    await goesOn();
+  });
+
+  it('where a matrix is divided: an error and a death on one rank, all of which see every sample, end the run, and the pool goes on', async () => {
+    const options: TrainParallelOptions = {strategy: {kind: 'tensorParallel', layout: {first: 'column', second: 'row'}}};
+    const thrown = await failure([{rank: 'first', step: 2, fault: 'throw'}], options, tensorModel);
+    expect(thrown.error.message).toMatch(/rank [0-2] of 3: .*no such frame/s);
+    await goesOn();
+    rmSync(`${file}.first`);
+    const killed = await failure([{rank: 'first', step: 1, fault: 'kill'}], options, tensorModel);
+    expect(killed.error.code).toBe('WORKER');
+    expect(killed.error.message).toMatch(/rank [0-2] of 3: .*SIGKILL/s);
+    expect(killed.after).toBeLessThan(10);
+    await goesOn();
+    rmSync(`${file}.first`);
+    const hung = await failure([{rank: 'first', step: 1, fault: 'hang'}], {...options, timeoutMs: 1500}, tensorModel);
+    expect(hung.error.code).toBe('TIMEOUT');
+    expect(hung.error.message).toMatch(/waited 1\.5 s in all(Reduce|Gather) '[a-z ]+' .* for rank [0-2]/);
     await goesOn();
   });
 

@@ -25,9 +25,29 @@ const PENALTIES: ParityCase = {
     const model = tf.sequential({name: 'penalties'});
     const seed = 5;
     model.add(tf.layers.dense({name: 'up', units: 7, inputShape: [6], activation: 'elu', kernelRegularizer: 'l1l2', biasRegularizer: tf.regularizers.l2({l2: 0.1}), kernelInitializer: tf.initializers.glorotUniform({seed})}));
-    model.add(tf.layers.dense({name: 'down', units: 5, activation: 'tanh', kernelRegularizer: 'l1l2', biasRegularizer: tf.regularizers.l2({l2: 0.1}), kernelInitializer: tf.initializers.glorotUniform({seed})}));
+    model.add(tf.layers.dense({name: 'down', units: 5, activation: 'tanh', kernelRegularizer: 'l1l2', biasRegularizer: tf.regularizers.l2({l2: 0.1}), biasInitializer: tf.initializers.constant({value: 0.5}), kernelInitializer: tf.initializers.glorotUniform({seed})}));
     model.add(tf.layers.dense({name: 'out', units: 1, kernelRegularizer: 'l1l2', kernelInitializer: tf.initializers.glorotUniform({seed})}));
     model.compile({optimizer, loss: 'meanSquaredError'});
+    return model;
+  },
+};
+
+/** What every position has of its own, what needs all of them, and a tensor that is added to itself. */
+const POSITIONS: ParityCase = {
+  ...TRANSFORMER,
+  name: 'penalties on weights that see their own positions',
+  options: {validationSplit: 0.25},
+  model: (optimizer) => {
+    const l2 = () => tf.regularizers.l2({l2: 0.05});
+    const dense = (name: string, units: number, activation?: 'relu') => tf.layers.dense({name, units, activation, kernelRegularizer: l2(), biasRegularizer: l2(), biasInitializer: tf.initializers.constant({value: 0.3}), kernelInitializer: tf.initializers.glorotUniform({seed: 3})});
+    const tokens = tf.input({shape: [6], dtype: 'int32'});
+    let x = tf.layers.embedding({name: 'table', inputDim: 20, outputDim: 8, embeddingsInitializer: tf.initializers.randomUniform({minval: -1, maxval: 1, seed: 2})}).apply(tokens) as tf.SymbolicTensor;
+    x = tf.layers.layerNormalization({name: 'own', axis: -1}).apply(x) as tf.SymbolicTensor;
+    x = tf.layers.add({name: 'twice'}).apply([x, x]) as tf.SymbolicTensor;
+    x = dense('down', 8).apply(dense('up', 12, 'relu').apply(x)) as tf.SymbolicTensor;
+    x = tf.layers.layerNormalization({name: 'all', axis: [1, 2]}).apply(x) as tf.SymbolicTensor;
+    const model = tf.model({inputs: tokens, outputs: tf.layers.dense({name: 'out', units: 20, activation: 'softmax', kernelInitializer: tf.initializers.glorotUniform({seed: 4})}).apply(x) as tf.SymbolicTensor});
+    model.compile({optimizer, loss: 'sparseCategoricalCrossentropy'});
     return model;
   },
 };
@@ -71,6 +91,23 @@ describe('tensorParallel equals train', () => {
     const reference = await runTrain(one, one.model(OPTIMIZERS.adam()), 1, options as object);
     expectSameRun(await divided(one, OPTIMIZERS.adam, 2, {}, options), reference, 1e-4);
     expectSameRun(await divided(one, OPTIMIZERS.adam, 2, {recompute: 'block'}, options), reference, 1e-4);
+  });
+
+  describe('with sequenceParallel', () => {
+    const sequence = {sequenceParallel: true};
+    const runs: Array<[string, ParityCase, number, string, StrategyFields, TrainParallelOptions]> = [
+      ['a transformer', head(TRANSFORMER, FEW), 2, 'sgd', {}, {clipNorm: 0.3}],
+      ['three ranks', head(TRANSFORMER, FEW), 3, 'adam', {}, {}],
+      ['a tied head', head(caseOf('transformer with a tied'), FEW), 2, 'momentum', {}, {}],
+      ['some of it divided', head(TRANSFORMER, FEW), 2, 'sgd', {layout: {'block_1/up': 'column', 'block_1/down': 'row'}}, {}],
+      ['a layer that needs all positions', head(caseOf('a masked embedding'), FEW), 2, 'adam', {}, {}],
+      ['dropout, micro-batches, recompute', head({...TRANSFORMER, model: small({dropout: 0.3})}, FEW), 2, 'adam', {}, {shuffle: true, seed: 5, microBatches: 2, recompute: 'block'}],
+      ['penalties, one tensor twice, validation', POSITIONS, 2, 'sgd', {}, {}],
+    ];
+    it.each(runs)('%s', async (_, one, devices, optimizer, strategy, options) => {
+      const reference = await runTrain(one, one.model(OPTIMIZERS[optimizer]()), 1, options as object);
+      expectSameRun(await divided(one, OPTIMIZERS[optimizer], devices, {...sequence, ...strategy}, options), reference, weightTolerance(optimizer));
+    });
   });
 
   it("going on with the optimizer's state of the run before, from and to plain train", async () => {

@@ -35,6 +35,26 @@ describe('the all-reduces of a step', () => {
     expect(others).toEqual([]);
   });
 
+  it('with sequenceParallel a reduce-scatter and an all-gather stand in the place of each, with the same bytes', async () => {
+    const {trace: {spans}, traffic, plan} = await run(2, {strategy: {kind: 'tensorParallel', sequenceParallel: true}});
+    const names = spans.filter(({rank, step, kind}) => rank === 0 && step === 1 && kind === 'communication').map(({name}) => name);
+    const forward = (block: string) => [`all-gather ${block}/attention`, `reduce-scatter ${block}/attention`, `all-gather ${block}/up`, `reduce-scatter ${block}/down`];
+    const backward = (block: string) => [`all-gather ${block}/down, gradient`, `reduce-scatter ${block}/up, gradient`, `all-gather ${block}/attention, gradient`, `reduce-scatter ${block}/attention, gradient`];
+    const whole = 'gradients of whole weights';
+    // The head is whole on every rank, and so needs all positions.
+    expect(names.filter((name) => name !== whole)).toEqual(['reduce-scatter embedding', ...forward('block_0'), ...forward('block_1'), 'all-gather head', ...backward('block_1'), ...backward('block_0'), 'all-gather embedding, gradient']);
+    // Each rank's own positions gave a summand of these: positions, the norms' gamma and beta, the biases after the sums.
+    expect(names.filter((name) => name === whole)).toHaveLength(1 + 2 * (2 * LAYERS + 1) + LAYERS);
+    const activation = BATCH * SEQUENCE * HIDDEN * 4;
+    const sent = (operation: string) => traffic.find((line) => line.rank === 0 && line.operation === operation)?.sent;
+    // Two ranks: each call sends half of what an all-reduce does, and there are two for one; two steps.
+    expect(sent('allGather activations')).toBe(2 * (2 * LAYERS + 1) * activation / 2);
+    expect(sent('reduceScatter activations')).toBe(2 * 2 * LAYERS * activation / 2);
+    expect(sent('allGather activation gradients')).toBe(2 * 2 * LAYERS * activation / 2);
+    expect(sent('reduceScatter activation gradients')).toBe(2 * 2 * LAYERS * activation / 2);
+    expect(plan).toMatchObject({sequenceParallel: true, reason: expect.stringMatching(/between the divided layers its own positions of each\./) as string});
+  });
+
   it('of a tied head: its outputs are gathered, its input\'s gradient completed', async () => {
     const {trace: {spans}} = await run(2, {}, {tied: true});
     const names = spans.filter(({rank, step, kind}) => rank === 1 && step === 1 && kind === 'communication').map(({name}) => name);
@@ -89,6 +109,9 @@ describe('a layer of the user\'s own', () => {
 describe('what breaks', () => {
   it('an option of another strategy', async () => {
     await expect(run(2, {strategy: {kind: 'dataParallel', layout: {}}})).rejects.toThrow(/strategy\.layout is of tensor parallelism/);
+    await expect(run(3, {strategy: {kind: 'tensorParallel', sequenceParallel: true}})).rejects.toThrow(/sequenceParallel shares 8 positions out among 3 ranks, which leaves 2 over: take sequences of 6 or 9/);
+    await expect(run(2, {strategy: {kind: 'tensorParallel', sequenceParallel: 1 as unknown as boolean}})).rejects.toThrow(/sequenceParallel must be true or false; it is 1/);
+    await expect(run(2, {strategy: {kind: 'dataParallel', sequenceParallel: true}})).rejects.toThrow(/sequenceParallel is of tensor parallelism/);
     await expect(run(4, {strategy: {mesh: {data: 2, tensor: 2}}})).rejects.toThrow(/data 2 x tensor 2 x pipeline 1; this version divides one axis at a time/);
     await expect(run(2, {strategy: {mesh: {tensor: 2}, zero: 1}})).rejects.toThrow(/strategy\.zero: 1 divides the data axis/);
   });
