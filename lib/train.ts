@@ -5,6 +5,7 @@ import type * as tf from '@tensorflow/tfjs';
 import type {Data} from './base/arrays';
 import {chooseDevices} from './devices/devices';
 import {engineInfo} from './devices/engine';
+import {Mesh} from './mesh/mesh';
 import {launch} from './run/launch';
 import {checkOptions, type TrainOptions} from './run/options';
 import type {TrainResult} from './run/result';
@@ -23,7 +24,7 @@ export async function train(model: tf.LayersModel, data: Data, options: TrainOpt
     checked,
     devices: [{rank: 0, id: device.id, name: device.name, threads}],
     cutting: {},
-    plan: {mesh: {data: 1, tensor: 1, pipeline: 1}, zero: 0, microBatches: checked.microBatches, recompute: checked.recompute, reason: 'train uses one device, which holds the whole model and sees all the data.'},
+    plan: {mesh: new Mesh({data: 1, tensor: 1, pipeline: 1}), zero: 0, microBatches: checked.microBatches, recompute: checked.recompute, reason: 'train uses one device, which holds the whole model and sees all the data.'},
     strategy: 'one device',
     callbacks: options.callbacks,
     signal: options.signal,

@@ -3,7 +3,7 @@
  */
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {algorithmFor, type Step, type StepOperation} from './algorithms';
-import {counted, Ledger, SHARED_TRAFFIC, type Bytes} from './ledger';
+import {counted, Ledger, mergeLines, SHARED_TRAFFIC, type Bytes} from './ledger';
 import {bytesOf, runSteps} from './runSteps';
 import {
   partOf, partStart, type Algorithm, type CallDescriptor, type CallOptions, type Communicator, type LedgerLine, type Numbers, type NumberType, type OperationName,
@@ -224,8 +224,9 @@ class TransportCommunicator implements Communicator {
     return group;
   }
 
+  /** Its groups' lines among it, under this communicator's rank. */
   ledger(): LedgerLine[] {
-    return this.ledgerOf.all();
+    return mergeLines([...this.ledgerOf.all(), ...this.groups.flatMap((group) => group.ledger())], this.rank);
   }
 
   close(): void {

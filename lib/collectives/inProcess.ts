@@ -142,12 +142,12 @@ class InProcessTransport implements Transport {
   close(): void {}
 }
 
-/** The transports of `size` ranks in this process, by rank. `abort` of any of them frees all; `timeoutMs` is in milliseconds. Throws BAD_OPTION. */
-export function createInProcessGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS}: {timeoutMs?: number} = {}): Array<Transport & {
+/** The transports of `size` ranks in this process, by rank. `abort` of any of them frees all; `timeoutMs` is in milliseconds; `worldRanks`: the ranks as a larger team knows them, for messages. Throws BAD_OPTION. */
+export function createInProcessGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS, worldRanks = Array.from({length: size}, (_, rank) => rank)}: {timeoutMs?: number; worldRanks?: number[]} = {}): Array<Transport & {
   /** Fails every rank's waiting and later calls with ABORTED and this reason. */
   abort(reason: string): void;
 }> {
   if (!Number.isInteger(size) || size < 1) throw new ManyHandsError('BAD_OPTION', `the number of ranks must be a whole number from 1; it is ${size}.`);
-  const board = new Board(Array.from({length: size}, (_, rank) => rank), timeoutMs);
+  const board = new Board(worldRanks, timeoutMs);
   return Array.from({length: size}, (_, rank) => new InProcessTransport(board, rank));
 }

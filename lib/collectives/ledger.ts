@@ -42,6 +42,22 @@ export class Ledger {
   }
 }
 
+/** Lines of several communicators of one rank, added up by operation. */
+export function mergeLines(lines: readonly LedgerLine[], rank: number): LedgerLine[] {
+  const merged = new Map<string, LedgerLine>();
+  for (const line of lines) {
+    const own = merged.get(line.operation);
+    if (!own) merged.set(line.operation, {...line, rank, formula: {...line.formula}});
+    else {
+      for (const bytes of ['sent', 'received'] as const) {
+        own[bytes] += line[bytes];
+        own.formula[bytes] += line.formula[bytes];
+      }
+    }
+  }
+  return [...merged.values()];
+}
+
 /** A transport whose messages are counted. */
 export function counted(transport: Transport, ledger: Ledger): Transport {
   return {

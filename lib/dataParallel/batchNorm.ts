@@ -130,15 +130,11 @@ export class GlobalBatchNorm implements LayerHalves {
     };
   }
 
-  /** A rank without samples of a micro-batch: all batch norm layers forward, then backward, as the others walk them. */
-  async absent(calls: LayerCall[]): Promise<void> {
-    const widths: number[] = [];
-    for (const call of calls) {
-      const layer = call.layer as unknown as BatchNormLike;
-      const channels = layer.movingMean.read().size;
-      widths.push(channels);
-      moveAverages(layer, await statistics(this.comm, null, [], [], channels));
-    }
-    for (const channels of widths.reverse()) await total(this.comm, new Float32Array(channels), new Float32Array(channels));
+  /** A rank without samples of a micro-batch: the batch norm layers among `calls` as the others walk them. */
+  async absent(direction: 'forward' | 'backward', calls: readonly LayerCall[]): Promise<void> {
+    const norms = calls.filter(GlobalBatchNorm.is).map(({layer}) => layer as unknown as BatchNormLike);
+    const channelsOf = ({movingMean}: BatchNormLike) => movingMean.read().size;
+    if (direction === 'forward') for (const layer of norms) moveAverages(layer, await statistics(this.comm, null, [], [], channelsOf(layer)));
+    else for (const layer of norms.reverse()) await total(this.comm, new Float32Array(channelsOf(layer)), new Float32Array(channelsOf(layer)));
   }
 }

@@ -6,16 +6,13 @@ import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {ArrayTensor} from '../devices/arrayTensor';
 import {holdArray} from '../memory';
-import type {LayerCall} from '../step/graph';
 import type {HalvesOf, PartInfo, StepHooks, WeightGradient} from '../step/hooks';
-import type {Values} from '../step/objective';
-import type {RankStrategy} from '../step/strategy';
-import type {Stepper} from '../step/trainStep';
+import {keepWhole} from '../step/keeping';
+import type {DataAxis, DataContext} from '../step/strategy';
 import type {SpanRecorder} from '../trace/spans';
 import {GlobalBatchNorm} from './batchNorm';
 import type {Lane} from './lane';
 import type {LaneWork} from './laneWork';
-import {firstOf, sumOverRanks} from './sumValues';
 import {planBuckets, type BucketPlan, type Place} from './buckets';
 import {DividedUpdate, plainSgd} from './dividedUpdate';
 
@@ -28,35 +25,34 @@ export interface Updated {
   clipNorm: number | undefined;
 }
 
-export class DataParallel implements RankStrategy {
-  readonly divides = false;
-  private plan!: BucketPlan;
+export class DataParallel implements DataAxis {
+  private plan: BucketPlan = {length: 0, buckets: [], finalAt: new Map()};
   private flat!: Float32Array;
-  private lane!: Lane;
+  private lane: Lane | null = null;
   private divided: DividedUpdate | null = null;
   private readonly views = new Map<Place, ArrayTensor>();
-  private norms: LayerCall[] = [];
   private readonly norm: GlobalBatchNorm;
-  private part: PartInfo = {index: 0, count: 1, samples: 0, share: 0};
+  private part: PartInfo = {index: 0, count: 1, samples: 0, share: 0, last: true};
+  private late: DataContext['late'] = () => false;
   private missing: number[] = [];
   private left = 0;
   private step = 0;
   private release = () => {};
   private readonly filled = new Set<Place>();
-  /** The ranks whose own loss of this step is no number. */
-  private brokenRanks: number[] = [];
 
   constructor(private readonly comm: Communicator, private readonly openLane: OpenLane, private readonly bucketBytes: number, private readonly recorder: SpanRecorder | null, private readonly updated: Updated) {
     this.norm = new GlobalBatchNorm(comm);
   }
 
-  /** Once the model's graph is known, before the first step. */
-  async open({graph, gradients: sum, objective}: Stepper): Promise<void> {
+  async open({stepper: {graph, gradients: sum, objective}, runs, late, load}: DataContext): Promise<void> {
+    await load(keepWhole(sum.entries));
+    this.late = late;
+    // A stage of a pipeline may have no weights.
+    if (sum.entries.length === 0) return;
     const {optimizer, clipNorm} = this.updated;
     const wholeGradient = clipNorm !== undefined || objective.penalizes;
     sum.category = 'communication';
-    this.plan = planBuckets(graph, sum, this.bucketBytes);
-    this.norms = graph.calls.filter(GlobalBatchNorm.is);
+    this.plan = planBuckets({...graph, calls: runs.flat()}, sum, this.bucketBytes);
     const sgd = wholeGradient ? null : plainSgd(optimizer);
     if (sgd) this.divided = new DividedUpdate(this.comm, this.plan, (await this.comm.allocate(this.plan.length, 'float32')), sgd);
     // All ranks do the same, so one whose engine keeps its own copies of the weights decides for all.
@@ -83,33 +79,32 @@ export class DataParallel implements RankStrategy {
       this.filled.clear();
       this.missing = this.plan.buckets.map((bucket) => bucket.places.length);
     },
-    beforePart: async (part) => {
+    beforePart: (part) => {
       this.part = part;
-      if (part.samples === 0 && this.norms.length > 0) await this.norm.absent(this.norms);
     },
+    absent: (direction, calls) => this.norm.absent(direction, calls),
     afterBackward: (call) => {
-      if (this.part.index < this.part.count - 1) return;
-      for (const place of this.plan.finalAt.get(call.index) ?? []) this.fill(place);
+      if (!this.part.last) return;
+      for (const place of this.plan.finalAt.get(call.index) ?? []) if (!this.late(place.entry.variable)) this.fill(place);
       this.leave();
     },
     afterGradients: async (entries) => {
-      // What this rank's last micro-batch, being empty, did not pass.
+      // What this rank's last micro-batch, being empty, did not pass, and what other axes have completed.
       for (const {places} of this.plan.buckets) for (const place of places) if (!this.filled.has(place)) this.fill(place);
       this.leave();
       this.recorder?.begin('wait', 'gradients');
-      await this.lane.wait();
+      await this.lane?.wait();
       this.recorder?.end();
       if (!this.divided) this.takeBack(entries);
     },
     beforeUpdate: async () => this.divided?.update(this.flat),
   };
 
-  async broken(): Promise<{gradient: string | null; ranks: number[]}> {
-    const places = [...this.views];
-    const own = places.findIndex(([, {values}]) => values.some((value) => !Number.isFinite(value)));
-    const first = await firstOf(this.comm, own < 0 ? null : own, 'broken gradient');
-    return {gradient: first === null ? null : places[first][0].entry.name, ranks: this.brokenRanks};
+  firstBroken(): WeightGradient | undefined {
+    return [...this.views].find(([, {values}]) => values.some((value) => !Number.isFinite(value)))?.[0].entry;
   }
+
+  async absentPredict(): Promise<void> {}
 
   private fill(place: Place): void {
     const {entry} = place;
@@ -125,7 +120,7 @@ export class DataParallel implements RankStrategy {
   /** Buckets leave in one order on every rank, whichever is complete first. */
   private leave(): void {
     while (this.left < this.missing.length && this.missing[this.left] === 0) {
-      this.lane.start(this.left, this.step);
+      this.lane!.start(this.left, this.step);
       this.left += 1;
     }
   }
@@ -136,14 +131,6 @@ export class DataParallel implements RankStrategy {
     for (const entry of entries) entry.gradient = this.views.get(place.get(entry)!)!.tensor(entry.variable.shape);
   }
 
-  /** The sum over ranks of each rank's loss and metrics. */
-  readonly sumValues = async (values: Values): Promise<Values> => {
-    const {sums, brokenRanks} = await sumOverRanks(this.comm, values);
-    this.brokenRanks = brokenRanks;
-    return sums;
-  };
-
-  /** After the model's weights are gone. */
   dispose(): void {
     this.divided?.dispose();
     for (const view of this.views.values()) view.dispose();

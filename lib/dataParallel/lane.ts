@@ -51,6 +51,8 @@ export type WorkHandle =
 export interface ThreadData {
   group: SharedGroupHandle;
   rank: number;
+  /** The group's ranks as the team knows them, for messages. */
+  worldRanks: number[];
   work: WorkHandle;
   control: SharedArrayBuffer;
 }
@@ -75,8 +77,8 @@ export class ThreadLane implements Lane {
   private readonly thread: Worker;
   private readonly last: Promise<FromThread>;
 
-  constructor(group: SharedGroupHandle, rank: number, work: LaneWork) {
-    const workerData: ThreadData = {group, rank, work: handleOf(work), control: this.control.buffer as SharedArrayBuffer};
+  constructor(group: SharedGroupHandle, rank: number, worldRanks: number[], work: LaneWork) {
+    const workerData: ThreadData = {group, rank, worldRanks, work: handleOf(work), control: this.control.buffer as SharedArrayBuffer};
     this.thread = new Worker(join(__dirname, 'laneThread.js'), {workerData});
     this.last = new Promise((resolve, reject) => {
       this.thread.once('message', resolve);

@@ -18,9 +18,9 @@ function adopt(transport: Transport, handle: WorkHandle): LaneWork {
 }
 
 async function carryOutAll(): Promise<void> {
-  const {group, rank, work: handle, control: words} = workerData as ThreadData;
+  const {group, rank, worldRanks, work: handle, control: words} = workerData as ThreadData;
   const control = new Int32Array(words);
-  const transport = joinSharedGroup(group, rank);
+  const transport = joinSharedGroup(group, rank, worldRanks);
   const comm = createCommunicator(transport);
   const work = adopt(transport, handle);
   const spans: LaneSpan[] = [];

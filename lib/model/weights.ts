@@ -42,7 +42,7 @@ export function modelBytes(description: Pick<ModelDescription, 'weights'>, state
 }
 
 /** A weight's values, as its type has them, at their place in a buffer. */
-export function valuesAt(buffer: ArrayBuffer, at: number, {shape, dtype}: WeightDescription): Values {
+export function valuesAt(buffer: ArrayBuffer, at: number, {shape, dtype}: Pick<WeightDescription, 'shape' | 'dtype'>): Values {
   const length = size(shape);
   if (dtype === 'bool') return new Uint8Array(buffer, at, length);
   return dtype === 'int32' ? new Int32Array(buffer, at, length) : new Float32Array(buffer, at, length);
@@ -56,7 +56,7 @@ export function writeModel(model: tf.LayersModel, weights: WeightDescription[], 
 }
 
 /** Puts values into a variable; nothing keeps a view of them. */
-export function assignValues(variable: tf.Variable, values: Values, {shape, dtype}: WeightDescription): void {
+export function assignValues(variable: tf.Variable, values: Values, {shape, dtype}: Pick<WeightDescription, 'shape' | 'dtype'>): void {
   tf.tidy(() => variable.assign(tf.tensor(values.slice(), shape, dtype)));
 }
 

@@ -1,25 +1,24 @@
 /**
- * Worker side. Pipeline parallelism: each rank holds a run of the model's layers, and micro-batches flow through all of them (Huang et al. 2019, "GPipe"). A
+ * Worker side. The pipeline axis: each rank holds a run of the model's layers, and micro-batches flow through all of them (Huang et al. 2019, "GPipe"). A
  * step's gradients are those of the whole batch, so that it equals one device's with the same micro-batches.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
-import {firstOf, sumGradient, sumOverRanks} from '../dataParallel/sumValues';
+import {sumGradient} from '../dataParallel/sumValues';
 import {holdArray} from '../memory';
-import type {ModelDescription, OptimizerState} from '../model/description';
 import {variablesOf} from '../model/weights';
 import {GradientSum} from '../step/gradientSum';
-import type {Graph, LayerCall} from '../step/graph';
+import type {Graph, LayerCall, Slot} from '../step/graph';
 import type {HalvesOf, StepHooks, WeightGradient} from '../step/hooks';
 import type {Values} from '../step/objective';
-import {PartsExchange} from '../step/partsExchange';
+import type {PenaltyCounts} from '../step/penalties';
 import {predict} from '../step/predict';
-import type {RankStrategy} from '../step/strategy';
+import type {AxisPart, Itinerary, Predicting} from '../step/strategy';
 import type {BatchPart, Stepper} from '../step/trainStep';
 import type {SpanRecorder} from '../trace/spans';
 import type {Cut} from './cuts';
 import {receive} from './mail';
-import type {Schedule} from './schedule';
+import type {Action, Compute, Schedule} from './schedule';
 import {StageRun, type LocalStage} from './stageRun';
 import {stageGraphs, stageSegments, type StageGraph} from './stages';
 
@@ -29,61 +28,70 @@ export interface PipelinePlan {
   cuts: Cut[];
 }
 
-export interface PipelineOptions {
-  plan: PipelinePlan;
-  model: tf.LayersModel;
-  description: ModelDescription;
-  /** Calls its argument with the caller's memory of the model on rank 0, with null on the others. */
-  withSource(use: (source: ArrayBuffer | null) => Promise<void>): Promise<void>;
-  /** The memory through which this rank sends to another, where it has such. */
-  channelTo(peer: number): Uint8Array | null;
+/** What a pipeline finds beside it on a rank. */
+export interface Beside {
+  halves: HalvesOf;
+  predicting: Predicting;
+  /** A slot's shape without the samples' dim, as a rank of another axis has it. */
+  shapeOf(slot: Slot, shape: number[]): number[];
+  countsPenalty: PenaltyCounts;
 }
 
 const TIED = 'tied gradients';
+const isCompute = (action: Action): action is Compute => 'chunk' in action && !('peer' in action);
 
-export class PipelineParallel implements RankStrategy {
-  readonly divides = true;
+export class PipelineParallel implements AxisPart {
   readonly halves: HalvesOf = () => null;
   private stages!: StageGraph[];
   private local!: LocalStage[];
   private stepper!: Stepper;
-  private exchange!: PartsExchange;
+  private beside!: Beside;
+  /** By variable, the ranks that have it. */
+  private readonly ranks = new Map<tf.Variable, number[]>();
   /** Weights that ranks share, by the group in which their gradients are summed. */
   private tied: Array<{group: Communicator; entries: WeightGradient[]}> = [];
   private readonly releases: Array<() => void> = [];
 
-  constructor(private readonly comm: Communicator, private readonly recorder: SpanRecorder | null, private readonly options: PipelineOptions) {}
+  /** `channelTo`: the memory through which this rank sends to another, where it has such. */
+  constructor(private readonly comm: Communicator, private readonly recorder: SpanRecorder | null, private readonly model: tf.LayersModel, private readonly plan: PipelinePlan, private readonly channelTo: (peer: number) => Uint8Array | null) {}
 
   private stagesOf(graph: Graph): StageGraph[] {
-    return (this.stages ??= stageGraphs(graph, this.options.plan.cuts));
+    return (this.stages ??= stageGraphs(graph, this.plan.cuts));
   }
 
   private holds(rank: number, {index}: StageGraph): boolean {
     return index % this.comm.size === rank;
   }
 
-  own(graph: Graph): LayerCall[] {
-    return this.stagesOf(graph).filter((stage) => this.holds(this.comm.rank, stage)).flatMap((stage) => stage.graph.calls);
+  /** This rank's layers, a run a stage. */
+  runs(graph: Graph): LayerCall[][] {
+    return this.stagesOf(graph).filter((stage) => this.holds(this.comm.rank, stage)).map((stage) => stage.graph.calls);
   }
 
-  async open(stepper: Stepper): Promise<void> {
-    const {comm, options: {model, description, withSource, plan, channelTo}} = this;
+  /** The ranks of the axis that have a weight. */
+  ranksOf(variable: tf.Variable): number[] {
+    return this.ranks.get(variable) ?? [0];
+  }
+
+  async open(stepper: Stepper, beside: Beside): Promise<void> {
+    const {comm, plan, channelTo} = this;
     this.stepper = stepper;
-    const stages = this.stagesOf(stepper.graph);
+    this.beside = beside;
+    const stages = this.stagesOf(stepper.graph).map((stage): StageGraph => {
+      const local = <T extends StageGraph['from']>(boundary: T): T => (boundary ? {...boundary, shape: beside.shapeOf(boundary.slot, boundary.shape)} : boundary);
+      return {...stage, from: local(stage.from), to: local(stage.to)};
+    });
     this.local = stages.filter((stage) => this.holds(comm.rank, stage)).map((stage): LocalStage => ({
       stage,
-      walk: {graph: stage.graph, segments: stageSegments(stage, stepper.segments, stepper.recompute === 'stage'), hooks: stepper.hooks, sum: stepper.gradients, wanted: stage.from?.slot ?? null},
+      walk: {graph: stage.graph, segments: stageSegments(stage, stepper.segments, stepper.recompute === 'stage'), hooks: stepper.hooks, sum: stepper.gradients, halvesOf: beside.halves, wanted: stage.from?.slot ?? null},
     }));
-    const ranksOf = new Map<tf.Variable, number[]>();
     for (const stage of stages) {
       for (const variable of stage.graph.calls.flatMap(({layer}) => variablesOf(layer))) {
-        const ranks = ranksOf.get(variable) ?? [];
-        ranksOf.set(variable, [...new Set([...ranks, stage.index % comm.size])].sort((a, b) => a - b));
+        const ranks = this.ranks.get(variable) ?? [];
+        this.ranks.set(variable, [...new Set([...ranks, stage.index % comm.size])].sort((a, b) => a - b));
       }
     }
-    this.exchange = new PartsExchange(comm, model, description, (variable) => (ranksOf.get(variable) ?? [0]).map((rank) => ({rank, cut: null})), stepper.gradients.entries);
-    await withSource((source) => this.exchange.load(source));
-    await this.openTied(ranksOf);
+    await this.openTied();
     const peers = new Set(plan.schedule.actions[comm.rank].flatMap((action) => (action.do === 'send' ? [action.peer] : [])));
     for (const peer of peers) {
       const channel = channelTo(peer);
@@ -91,14 +99,19 @@ export class PipelineParallel implements RankStrategy {
     }
   }
 
-  private async openTied(ranksOf: Map<tf.Variable, number[]>): Promise<void> {
+  private async openTied(): Promise<void> {
     const {comm: {rank}, stepper: {gradients}} = this;
-    const groups = new Set(GradientSum.of(this.options.model).entries.map(({variable}) => (ranksOf.get(variable) ?? []).join(',')).filter((key) => key.includes(',')));
+    const groups = new Set(GradientSum.of(this.model).entries.map(({variable}) => this.ranksOf(variable).join(',')).filter((key) => key.includes(',')));
     for (const key of [...groups].sort()) {
       const ranks = key.split(',').map(Number);
       if (!ranks.includes(rank)) continue;
-      this.tied.push({group: await this.comm.group(ranks), entries: gradients.entries.filter(({variable}) => ranksOf.get(variable)!.join(',') === key)});
+      this.tied.push({group: await this.comm.group(ranks), entries: gradients.entries.filter(({variable}) => this.ranksOf(variable).join(',') === key)});
     }
+  }
+
+  /** Whether several stages have the weight, so that its gradient is complete after the last walk. */
+  isTied(variable: tf.Variable): boolean {
+    return this.ranksOf(variable).length > 1;
   }
 
   readonly hooks: StepHooks = {
@@ -109,50 +122,38 @@ export class PipelineParallel implements RankStrategy {
     },
   };
 
+  /** This rank's walks of a step with so many micro-batches. */
+  itinerary(parts: number): Itinerary {
+    return this.plan.schedule.actions[this.comm.rank].filter(isCompute).filter(({microBatch, do: kind}) => microBatch < parts && kind !== 'backwardWeights')
+      .map(({do: kind, chunk}) => ({direction: kind === 'forward' ? 'forward' : 'backward', segments: this.local[chunk].walk.segments}));
+  }
+
   async walkParts(step: number, parts: BatchPart[]): Promise<Values> {
-    const {comm, options: {plan: {schedule}}, local, stepper, recorder} = this;
+    const {comm, plan: {schedule}, local, stepper, recorder} = this;
     return new StageRun(comm, schedule, local, stepper, recorder, step, parts).all();
   }
 
-  /** Whether this rank answers for a weight that others have too. */
-  private answers({variable}: WeightGradient): boolean {
-    return this.tied.every(({group, entries}) => group.rank === 0 || !entries.some((entry) => entry.variable === variable));
-  }
-
-  async squares(): Promise<number> {
-    const {sums: [squares]} = await sumOverRanks(this.comm, [this.stepper.gradients.squares((entry) => this.answers(entry))]);
-    return squares;
-  }
-
-  async sumValues(values: Values, penalty = 0): Promise<Values> {
-    this.recorder?.begin('wait', 'metrics');
-    const {sums} = await sumOverRanks(this.comm, [values[0] + penalty, ...values.slice(1)]);
-    this.recorder?.end();
-    return sums;
-  }
-
-  async broken(): Promise<{gradient: string | null; ranks: number[]}> {
-    const all = GradientSum.of(this.options.model).entries;
-    const own = this.stepper.gradients.firstBroken();
-    const first = await firstOf(this.comm, own ? all.findIndex(({variable}) => variable === own.variable) : null, 'broken gradient');
-    return {gradient: first === null ? null : all[first].name, ranks: []};
+  /** Whether this rank answers for a weight that others may have too. */
+  answers(variable: tf.Variable): boolean {
+    return this.ranksOf(variable)[0] === this.comm.rank;
   }
 
   /** A batch of validation goes through all stages, one after the other. */
   async evaluate(part: BatchPart): Promise<Values> {
-    const {comm, stepper} = this;
+    const {comm, stepper, beside} = this;
     const {rank, size} = comm;
     let values: Values = stepper.objective.names.map(() => 0);
     for (const {stage} of this.local) {
       const {graph, modelInputs, from, to, index} = stage;
       const batch = modelInputs.length > 0 || !to ? part.make({xs: modelInputs.length > 0, ys: !to}) : null;
       const entered = from ? [await receive(comm, (index - 1) % size, 'activations', [part.samples, ...from.shape])] : [];
-      const counted = (call: LayerCall) => stepper.graph.calls.find(({layer}) => layer === call.layer)!.index === call.index;
+      const isFirst = (call: LayerCall) => stepper.graph.calls.find(({layer}) => layer === call.layer)!.index === call.index;
       try {
-        const {outputs, penalty} = await predict(graph, [...entered, ...modelInputs.map((i) => batch!.xs[i])], {seed: stepper.seed, layer: '', step: 0, firstSample: 0}, stepper.hooks, {counts: counted});
+        const counts = (call: LayerCall, variable: tf.Variable | null) => isFirst(call) && beside.countsPenalty(variable).value;
+        const {outputs, penalty} = await predict(graph, [...entered, ...modelInputs.map((i) => batch!.xs[i])], {seed: stepper.seed, layer: '', step: 0, firstSample: 0}, stepper.hooks, {counts, halvesOf: beside.predicting.halves});
         try {
           if (to) await comm.send(outputs[0].dataSync() as Float32Array, {to: (rank + 1) % size, label: 'activations'});
-          else values = stepper.objective.evaluate(outputs, batch!.ys).map((value, i) => values[i] + value);
+          else if (beside.predicting.countsLoss) values = stepper.objective.evaluate(outputs, batch!.ys).map((value, i) => values[i] + value);
           values[0] += penalty;
         } finally {
           tf.dispose(outputs);
@@ -162,10 +163,6 @@ export class PipelineParallel implements RankStrategy {
       }
     }
     return values;
-  }
-
-  save(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState> {
-    return this.exchange.save(make);
   }
 
   dispose(): void {

@@ -11,7 +11,7 @@ import type {Action, Compute, Schedule} from './schedule';
 export interface PipelineStep {
   step: number;
   seconds: number;
-  /** By rank: forward, backward and making the input. */
+  /** By rank: forward, backward and making the input, with what a stage's layers say to each other in their middle. */
   busy: number[];
   /** By rank: handing messages over. */
   send: number[];
@@ -20,6 +20,8 @@ export interface PipelineStep {
 }
 
 const WORK = new Set(['forward', 'backward', 'input']);
+/** What the parts of a divided layer say to each other. */
+const isOfLayer = ({kind, name}: Span) => kind === 'communication' && /^(all-reduce|all-gather|reduce-scatter) /.test(name);
 
 const computesOf = (list: readonly Action[]) => list.filter((action): action is Compute => !('peer' in action) && action.do !== 'update');
 
@@ -46,7 +48,7 @@ export function pipelineSteps(spans: readonly Span[], ranks: number): PipelineSt
     return [{
       step,
       seconds: end - start,
-      busy: byRank(({kind}) => WORK.has(kind)),
+      busy: byRank((span) => WORK.has(span.kind) || isOfLayer(span)),
       send: byRank(({kind, name}) => kind === 'communication' && name.startsWith('send')),
       // What is waited for after the last work is no bubble.
       wait: byRank(({kind, start: at}) => kind === 'wait' && at < end),
@@ -69,12 +71,16 @@ export function measuredCosts(spans: readonly Span[], {actions}: Schedule): numb
     for (const [, all] of steps) {
       // Making the input belongs to the forward that it is for.
       let before = 0;
+      let open = '';
       const own: number[] = [];
-      for (const {kind, wallSeconds, cpuSeconds} of all.filter((span) => span.rank === rank).sort((a, b) => a.start - b.start)) {
+      for (const {kind, name, wallSeconds, cpuSeconds} of all.filter((span) => span.rank === rank).sort((a, b) => a.start - b.start)) {
         const seconds = Math.min(wallSeconds, cpuSeconds);
         if (kind === 'input') before += seconds;
         else if (kind === 'forward' || kind === 'backward') {
-          own.push(seconds + before);
+          // A layer that talks in its middle divides the span of an action.
+          if (open === kind + name) own[own.length - 1] += seconds;
+          else own.push(seconds + before);
+          open = kind + name;
           before = 0;
         }
       }

@@ -55,8 +55,11 @@ export class StageRun {
     try {
       for (const action of this.schedule.actions[this.comm.rank]) {
         if (action.do === 'update' || action.microBatch >= this.parts.length) continue;
-        if ('peer' in action) await (action.do === 'send' ? this.send(action) : this.recv(action));
-        else await this.compute(action);
+        // The whole pipeline lets a micro-batch fall out of which its replica has no samples.
+        if ('peer' in action) {
+          if (this.parts[action.microBatch].samples === 0) continue;
+          await (action.do === 'send' ? this.send(action) : this.recv(action));
+        } else await this.compute(action);
       }
       this.recorder?.end();
       return this.values;
@@ -67,11 +70,23 @@ export class StageRun {
 
   private async compute(action: Compute): Promise<void> {
     const {samples, share} = this.parts[action.microBatch];
-    await runHooks(this.stepper.hooks, 'beforePart', {index: action.microBatch, count: this.parts.length, samples, share});
-    if (action.do === 'forward') await this.forward(action);
+    await runHooks(this.stepper.hooks, 'beforePart', {index: action.microBatch, count: this.parts.length, samples, share, last: this.isLast(action)});
+    if (samples === 0) await this.absent(action);
+    else if (action.do === 'forward') await this.forward(action);
     else if (action.do === 'backward') await this.backward(action);
     else if (action.do === 'backwardInput') await this.backwardInput(action);
     else await this.backwardWeights(action);
+  }
+
+  /** Whether nothing of this kind follows on the same layers in this step. */
+  private isLast(action: Compute): boolean {
+    const alike = this.schedule.actions[this.comm.rank].filter((other): other is Compute => !('peer' in other) && other.do === action.do && other.chunk === action.chunk && other.microBatch < this.parts.length);
+    return alike[alike.length - 1] === action;
+  }
+
+  private async absent({do: kind, chunk}: Compute): Promise<void> {
+    if (kind === 'backwardWeights') return;
+    await runHooks(this.stepper.hooks, 'absent', kind === 'forward' ? 'forward' : 'backward', this.stages[chunk].stage.graph.calls);
   }
 
   private begin(kind: 'forward' | 'backward', {microBatch, chunk}: Compute, part = ''): void {

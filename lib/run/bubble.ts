@@ -30,14 +30,20 @@ function scheduleOf({plan}: Pick<TrainResult, 'plan'>): Schedule {
   return typeof schedule === 'string' ? pipelineSchedule(schedule, {ranks: mesh.pipeline, microBatches, chunks}) : schedule;
 }
 
+/** The spans of the first replica's pipeline, a rank a stage: those of rank 0 and of the ranks that differ from it on that axis alone. */
+export function pipelineSpans({plan: {mesh}, trace: {spans}}: Pick<TrainResult, 'plan' | 'trace'>): Span[] {
+  const ranks = mesh.groupOf('pipeline', 0);
+  return spans.flatMap((span) => (ranks.includes(span.rank) ? [{...span, rank: ranks.indexOf(span.rank)}] : []));
+}
+
 /** Whether ranks stood in line for a core. */
 function isTimeSliced({devices}: Pick<TrainResult, 'devices'>): boolean {
   return devices.filter(({id}) => id === 'cpu').reduce((sum, {threads}) => sum + threads, 0) > physicalCores();
 }
 
-/** By rank, the processor seconds of each compute in the recorded steps, which the virtual clock takes; null where nothing was traced. */
+/** By stage, the processor seconds of each compute in the recorded steps, which the virtual clock takes; null where nothing was traced. */
 export function virtualCosts(result: Pick<TrainResult, 'plan' | 'trace'>): number[][] | null {
-  return measuredCosts(result.trace.spans, scheduleOf(result));
+  return measuredCosts(pipelineSpans(result), scheduleOf(result));
 }
 
 /** The schedule on the virtual clock, as spans for a timeline: one step in which every rank has a core. Throws BAD_OPTION where nothing was traced. */
@@ -51,14 +57,13 @@ export function virtualTrace(result: Pick<TrainResult, 'plan' | 'trace'>): {span
   };
 }
 
-/** The bubble of a run with `pipelineParallel`. Throws BAD_OPTION for a result of any other strategy. */
+/** The bubble of a run with `pipelineParallel`; of a mesh, of its first replica's pipeline. Throws BAD_OPTION for a result of any other strategy. */
 export function bubble(result: Pick<TrainResult, 'plan' | 'trace' | 'devices'>): Bubble {
   const schedule = scheduleOf(result);
-  const {trace: {spans}, devices} = result;
   const timeSliced = isTimeSliced(result);
   const costs = virtualCosts(result);
   if (!costs) return {expected: playSchedule(schedule, UNIT_COST).bubble, measured: null, virtual: null, timeSliced};
-  const steps = pipelineSteps(spans, devices.length);
+  const steps = pipelineSteps(pipelineSpans(result), result.plan.mesh.pipeline);
   return {
     expected: playSchedule(schedule, evenCosts(schedule, costs)).bubble,
     measured: median((steps.length > 1 ? steps.slice(1) : steps).map(bubbleOf)),

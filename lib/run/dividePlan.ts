@@ -45,13 +45,13 @@ export function planTensor(model: tf.LayersModel, plan: Plan, {layout}: Cutting)
 
 /** The plan for the ranks, its cuts by name, and bytes for the messages that are under way between two ranks one way. Throws BAD_OPTION and BAD_SCHEDULE. */
 export function planPipeline(model: tf.LayersModel, plan: Plan, {splitAt, balance}: Cutting, batchSize: number): {pipeline: PipelinePlan; splitAt: string[]; channelBytes: number} {
-  const {mesh: {pipeline: ranks}, microBatches} = plan;
+  const {mesh: {pipeline: ranks, data}, microBatches} = plan;
   const chunks = plan.chunks!;
   const named = typeof plan.schedule === 'string' ? plan.schedule : null;
   const sizes = {ranks, microBatches, chunks};
   const schedule = named ? pipelineSchedule(named, sizes) : (plan.schedule as PipelinePlan['schedule']);
   const {room} = checkSchedule(schedule, named ? promisedLive(named, sizes) : undefined);
-  const samples = Math.ceil(batchSize / microBatches);
+  const samples = Math.ceil(Math.ceil(batchSize / microBatches) / data);
   const {graph, cuts} = cutsOf(model, splitAt, balance, ranks * chunks, samples);
   const largest = Math.max(...cuts.map(({shape}) => tf.util.sizeFromShape(shape)));
   return {pipeline: {schedule, cuts}, splitAt: cuts.map((cut) => cutName(graph, cut)), channelBytes: room * (4 * samples * largest + CACHE_LINE)};

@@ -6,7 +6,7 @@ import {median} from '../base/median';
 import {sum} from '../base/sum';
 import {bubbleOf, pipelineSteps, type PipelineStep} from '../pipelineParallel/recorded';
 import type {Span} from '../trace/spans';
-import {bubble, virtualCosts} from './bubble';
+import {bubble, pipelineSpans, virtualCosts} from './bubble';
 import type {TrainResult} from './result';
 
 /** Why ranks of a pipeline stand idle. */
@@ -69,8 +69,8 @@ function ofSteps(steps: PipelineStep[], ranks: number): Idle['ranks'] {
 function ofResult(result: TrainResult): Idle {
   const {expected, measured, virtual, timeSliced} = bubble(result);
   if (measured === null) throw new ManyHandsError('BAD_OPTION', 'idle: the run kept no trace of its actions: train with trace: true.');
-  const ranks = result.devices.length;
-  const all = pipelineSteps(result.trace.spans, ranks);
+  const ranks = result.plan.mesh.pipeline;
+  const all = pipelineSteps(pipelineSpans(result), ranks);
   // The first step loads the engine.
   const steps = all.length > 1 ? all.slice(1) : all;
   const busy = virtualCosts(result)!.map(sum);

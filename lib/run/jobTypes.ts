@@ -3,10 +3,11 @@
  */
 import type {SharedGroupHandle} from '../collectives/sharedMemory';
 import type {LedgerLine} from '../collectives/types';
+import type {Axis, MeshSizes} from '../mesh/mesh';
 import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
 import type {ModelDescription, OptimizerState} from '../model/description';
 import type {Span} from '../trace/spans';
-import type {Rules} from '../tensorParallel/layout';
+import type {TensorPlan} from '../tensorParallel/tensorParallel';
 import type {RegionHandle} from '../workers/sharedRegion';
 import type {CheckedOptions} from './options';
 import type {PlacedData} from './placeData';
@@ -14,16 +15,26 @@ import type {MemoryUse} from './record';
 
 /** The ranks that train together. */
 export interface Team {
-  size: number;
+  mesh: MeshSizes;
   bucketBytes: number;
   /** The stage of ZeRO. */
   zero: 0 | 1 | 2 | 3;
   /** Null where the ranks are no pipeline. */
   pipeline: PipelinePlan | null;
   /** Null where no weight is divided. */
-  tensor: {rules: Rules; sequence: boolean} | null;
-  /** A group for what a rank does itself, and one for each lane that its helper threads may open; null where all ranks share one process. */
-  groups: {main: SharedGroupHandle; lanes: SharedGroupHandle[]} | null;
+  tensor: TensorPlan | null;
+  /** Null where all ranks share one process. */
+  groups: TeamGroups | null;
+}
+
+/** The groups of a team of processes. */
+export interface TeamGroups {
+  /** Of all ranks. */
+  world: SharedGroupHandle;
+  /** By axis of which there is more than one rank, and less than all, a group for each line of ranks, in the mesh's order. */
+  axes: Partial<Record<Axis, SharedGroupHandle[]>>;
+  /** For each line of the data axis, one for each lane that its ranks' helper threads may open. */
+  lanes: SharedGroupHandle[][];
 }
 
 export interface TrainJob {

@@ -7,16 +7,16 @@ import * as tf from '@tensorflow/tfjs';
 import type {Data} from '../base/arrays';
 import {ManyHandsError} from '../base/errors';
 import {emitRun, type DeviceUse} from '../base/events';
-import {createSharedGroup, type SharedGroup} from '../collectives/sharedMemory';
+import {Mesh} from '../mesh/mesh';
 import {describeModel} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import {modelBytes, writeModel} from '../model/weights';
-import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
 import {readGraph} from '../step/graph';
 import {segmentsOf} from '../step/segments';
 import {WorkerGroup, type GroupHandlers} from '../workers/group';
 import {createRegion, type SharedRegion} from '../workers/sharedRegion';
 import {checkData} from './checkData';
+import {Groups} from './groups';
 import {stopOnInterrupt, type Interrupt} from './interrupt';
 import type {Team, TogetherJob, TrainAsk, TrainDone, TrainJob, TrainTell} from './jobTypes';
 import type {CheckedOptions, TrainOptions} from './options';
@@ -26,7 +26,6 @@ import {writeRecord} from './record';
 import {makeResult, summaries, type TrainResult} from './result';
 import type {Plan} from './strategy';
 import type {Straggler} from './timing';
-import {LANES} from './teammate';
 import {TrainRun} from './trainRun';
 
 export const WORKER = join(__dirname, 'worker.js');
@@ -63,33 +62,6 @@ function numbers(weights: CheckedOptions['sampleWeight']): Float32Array | null {
   return Float32Array.from(weights instanceof tf.Tensor ? (weights.dataSync() as Float32Array) : weights);
 }
 
-/** The groups of a team of processes; none on one device, nor where all ranks share a process. */
-class Groups {
-  private readonly groups: SharedGroup[];
-  readonly team: Team | null;
-
-  constructor(size: number, {bucketBytes, together, plan: {zero}, collectiveTimeoutMs: timeoutMs}: Launch, pipeline: PipelinePlan | null, tensor: Team['tensor'], channelBytes?: number) {
-    const lanes = pipeline || tensor ? 0 : LANES;
-    this.groups = size > 1 && !together ? Array.from({length: 1 + lanes}, () => createSharedGroup(size, {timeoutMs, channelBytes})) : [];
-    const [main, ...others] = this.groups.map((group) => group.handle);
-    this.team = size > 1 ? {size, bucketBytes, zero, pipeline, tensor, groups: together ? null : {main, lanes: others}} : null;
-  }
-
-  abort(reason: string): void {
-    for (const group of this.groups) group.abort(reason);
-  }
-
-  /** Where a rank was last, in words: a call that it is still in, before one that is over. */
-  lastCall(rank: number): string | null {
-    const calls = this.groups.flatMap((group) => group.lastCall(rank) ?? []);
-    return calls.find((call) => call.endsWith('started')) ?? calls[calls.length - 1] ?? null;
-  }
-
-  close(): void {
-    for (const group of this.groups) group.close();
-  }
-}
-
 function makeJobs(model: tf.LayersModel, description: ModelDescription, data: Data, launch: Launch, run: TrainRun, team: Team | null, regions: SharedRegion[]): TrainJob[] {
   const {checked} = launch;
   const placed = place(model, data, 'data', regions);
@@ -111,15 +83,15 @@ function makeJobs(model: tf.LayersModel, description: ModelDescription, data: Da
   }));
 }
 
-async function runOn(workers: WorkerGroup, run: TrainRun, jobs: TrainJob[], groups: Groups, how: Launch, interrupt: Interrupt): Promise<TrainDone[]> {
+async function runOn(workers: WorkerGroup, run: TrainRun, jobs: TrainJob[], groups: Groups | null, how: Launch, interrupt: Interrupt): Promise<TrainDone[]> {
   const {epochs, initialEpoch, batchSize, verbose, timeoutMs} = run.options;
   await run.callbacks.begin({epochs, initialEpoch, batchSize, verbose});
   const handlers: GroupHandlers = {
     signal: interrupt.signal,
     force: interrupt.force,
-    timeoutMs: groups.team?.groups ? 0 : timeoutMs,
-    abort: (reason) => groups.abort(reason),
-    describe: (rank) => groups.lastCall(rank),
+    timeoutMs: groups ? 0 : timeoutMs,
+    abort: (reason) => groups?.abort(reason),
+    describe: (rank) => groups?.lastCall(rank) ?? null,
     onTell: (_, value) => run.hear(value as TrainTell),
     onAsk: (_, value) => run.answer(value as TrainAsk),
     onOutput: (rank, stream, text) => emitRun({type: 'output', run: run.id, rank, stream, text}),
@@ -153,8 +125,10 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
   let run: TrainRun | null = null;
   try {
     run = new TrainRun(model, description, checked, devices, how.strategy, how.callbacks);
-    groups = new Groups(devices.length, how, pipeline, tensor && {rules: tensor.layout, sequence: tensor.sequenceParallel ?? false}, channelBytes);
-    const jobs = makeJobs(model, description, data, how, run, groups.team, regions);
+    const several = devices.length > 1;
+    groups = several && !how.together ? new Groups(new Mesh(plan.mesh), how.collectiveTimeoutMs, channelBytes) : null;
+    const team: Team | null = several ? {mesh: {...plan.mesh}, bucketBytes: how.bucketBytes, zero: plan.zero, pipeline, tensor: tensor && {rules: tensor.layout, sequence: tensor.sequenceParallel ?? false}, groups: groups?.handles ?? null} : null;
+    const jobs = makeJobs(model, description, data, how, run, team, regions);
     const workers = await WorkerGroup.take((how.together ? devices.slice(0, 1) : devices).map(({id, threads}) => ({entry: WORKER, device: id, threads})));
     const started = performance.now();
     let done: TrainDone[];

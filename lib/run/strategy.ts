@@ -2,6 +2,7 @@
  * Caller side. What `strategy` asks for, as the strategy object that a result shows.
  */
 import {ManyHandsError, shown} from '../base/errors';
+import {Mesh, type Axis, type MeshSizes} from '../mesh/mesh';
 import {chunksOf, microBatchesOf, type Schedule} from '../pipelineParallel/schedule';
 import {defaultChunks, pipelineSchedule, type ScheduleName} from '../pipelineParallel/schedules';
 import type {Recompute} from '../step/segments';
@@ -10,7 +11,8 @@ import type {Strategy} from './options';
 
 /** The strategy object that a run used, and why. */
 export interface Plan {
-  mesh: {data: number; tensor: number; pipeline: number};
+  /** How many ranks each axis has; `String(mesh)` draws them. */
+  mesh: Mesh;
   zero: 0 | 1 | 2 | 3;
   /** Parts of a rank's share of a step, whose gradients are added up before they are sent; in a pipeline, of the whole step. */
   microBatches: number;
@@ -28,8 +30,6 @@ export interface Plan {
   reason: string;
 }
 
-type Axis = 'data' | 'tensor' | 'pipeline';
-type Mesh = Plan['mesh'];
 const AXES: readonly Axis[] = ['data', 'tensor', 'pipeline'];
 /** What a name stands for: the axis that all devices go to, and the stage of ZeRO. */
 const KINDS: Record<string, {axis: Axis; zero: Plan['zero']}> = {
@@ -48,16 +48,17 @@ const HOLDS = [
   "holds a copy of the model and its part of the gradients and the optimizer's state",
   "holds its part of the model, the gradients and the optimizer's state",
 ];
+const DIVIDES = ['', "the optimizer's state", "the gradients and the optimizer's state", "the model, the gradients and the optimizer's state"];
 
 function refuse(message: string): never {
   throw new ManyHandsError('BAD_OPTION', message);
 }
 
-function readMesh(mesh: Partial<Mesh>, devices: number): Mesh {
+function readMesh(mesh: Partial<MeshSizes>, devices: number): Mesh {
   const unknown = Object.keys(mesh).find((name) => !AXES.includes(name as Axis));
   if (unknown) refuse(`strategy.mesh has no axis '${unknown}'. It knows: ${AXES.join(', ')}.`);
   const {data = 1, tensor = 1, pipeline = 1} = mesh;
-  const found: Mesh = {data, tensor, pipeline};
+  const found: MeshSizes = {data, tensor, pipeline};
   for (const [name, value] of Object.entries(found)) {
     if (!Number.isInteger(value) || (value < 1 && value !== -1)) refuse(`strategy.mesh.${name} must be a whole number from 1, or -1 for what is left over; it is ${shown(value)}.`);
   }
@@ -68,8 +69,7 @@ function readMesh(mesh: Partial<Mesh>, devices: number): Mesh {
   if (AXES.some((axis) => !Number.isInteger(found[axis])) || found.data * found.tensor * found.pipeline !== devices) {
     refuse(`strategy.mesh: data(${data}) x tensor(${tensor}) x pipeline(${pipeline}) is not the number of devices, ${devices}.`);
   }
-  if (AXES.filter((axis) => found[axis] > 1).length > 1) throw new ManyHandsError('NOT_YET', `strategy.mesh asks for data ${found.data} x tensor ${found.tensor} x pipeline ${found.pipeline}; this version divides one axis at a time: {mesh: {data: ${devices}}}, {mesh: {tensor: ${devices}}} or {mesh: {pipeline: ${devices}}}.`);
-  return found;
+  return new Mesh(found);
 }
 
 interface Asked {
@@ -113,7 +113,7 @@ function choosePipeline(object: Record<string, unknown>, ranks: number, asked: n
   const schedule = (object.schedule ?? '1f1b') as ScheduleName | Schedule;
   const chunks = object.chunks as number | undefined;
   if (typeof schedule === 'object' && schedule !== null) {
-    if (!Array.isArray(schedule.actions) || schedule.actions.length !== ranks) refuse(`strategy.schedule has a list of actions for ${shown(schedule.actions?.length)} ranks; there are ${ranks} devices.`);
+    if (!Array.isArray(schedule.actions) || schedule.actions.length !== ranks) refuse(`strategy.schedule has a list of actions for ${shown(schedule.actions?.length)} ranks; the pipeline has ${ranks}.`);
     const own = {microBatches: microBatchesOf(schedule), chunks: chunksOf(schedule)};
     once('microBatches', own.microBatches, asked);
     once('chunks', own.chunks, chunks);
@@ -125,11 +125,38 @@ function choosePipeline(object: Record<string, unknown>, ranks: number, asked: n
   return {schedule, chunks: chunks ?? defaultChunks(schedule), microBatches, note: `${microBatches} micro-batches${asked === undefined ? ' (chosen)' : ''} go by the schedule '${schedule}' through`};
 }
 
-/** `options`: what fit's options say of the same things. Throws `BAD_OPTION`, or `NOT_YET` for the strategies that this version does not have. */
+/** What ZeRO asks of the schedule beside it, and what it costs there, in a sentence; empty where it costs nothing. Throws BAD_OPTION. */
+function zeroInPipeline(zero: Plan['zero'], {schedule, microBatches}: Pick<Plan, 'schedule' | 'microBatches'>): string {
+  if (zero < 2) return '';
+  const actions = typeof schedule === 'object' ? schedule.actions.flat() : [];
+  if (schedule === 'zero-bubble' || actions.some(({do: kind}) => kind === 'backwardInput')) {
+    refuse(`strategy.zero: ${zero} gives gradients away after each backward, and the schedule '${planSchedule(schedule)}' makes those of the weights later: take zero 0 or 1, or '1f1b'.`);
+  }
+  if (microBatches === 1) return '';
+  const gathers = zero === 3 ? `, and weights are gathered ${2 * microBatches} times` : '';
+  return ` Mind the extra traffic: with zero ${zero} gradients are reduced in each of ${microBatches} micro-batches, and not once a step${gathers}; zero 1 sends a ${microBatches === 2 ? 'half' : `${microBatches}th`} of them.`;
+}
+
+const planSchedule = (schedule: Plan['schedule']) => (typeof schedule === 'object' ? schedule.name : schedule);
+
+/** The schedule's and the mesh's share of the reason, a clause an axis of which there are several. */
+function clauses(mesh: Mesh, zero: Plan['zero'], note: string, chunks: number, sequenceParallel: boolean): string {
+  const {data, tensor, pipeline, size} = mesh;
+  if (size === 1) return 'one device has nothing to divide';
+  const alone = tensor === size;
+  const between = sequenceParallel ? `, and between the divided layers its own positions of ${alone ? 'each' : 'every sample'}` : '';
+  const found = [];
+  if (pipeline > 1) found.push(`the model is cut into ${pipeline * chunks} stages, and ${note} all of them`);
+  if (tensor > 1) found.push(`each of ${tensor} devices has a part of the large weights${alone ? ' and sees every sample' : ''}${between}`);
+  if (data > 1) found.push(data === size ? `each of ${data} devices ${HOLDS[zero]} and sees its share of every batch` : `each of ${data} replicas of this sees its share of every batch${zero > 0 ? `, and divides ${DIVIDES[zero]} with the others` : ''}`);
+  return found.join('; ');
+}
+
+/** `options`: what fit's options say of the same things. Throws `BAD_OPTION`. */
 export function choosePlan(strategy: Strategy | undefined, devices: number, options: {microBatches?: number; recompute?: Recompute; batchSize: number}): Plan {
   const asked = strategy ?? 'auto';
   const {object, kind} = read(asked);
-  const mesh = object.mesh !== undefined ? readMesh(object.mesh as Partial<Mesh>, devices) : {data: 1, tensor: 1, pipeline: 1, [kind?.axis ?? 'data']: devices};
+  const mesh = object.mesh !== undefined ? readMesh(object.mesh as Partial<MeshSizes>, devices) : new Mesh({data: 1, tensor: 1, pipeline: 1, [kind?.axis ?? 'data']: devices});
   if (kind && devices > 1 && mesh[kind.axis] !== devices) refuse(`strategy names '${object.kind as string}' and a mesh with ${kind.axis} ${mesh[kind.axis]}: give one of them.`);
   const own = object.microBatches as number | undefined;
   if (own !== undefined && (!Number.isInteger(own) || own < 1)) refuse(`strategy.microBatches must be a whole number from 1; it is ${shown(own)}.`);
@@ -145,22 +172,22 @@ export function choosePlan(strategy: Strategy | undefined, devices: number, opti
   const strange = OF_PIPELINES.find((name) => object[name] !== undefined);
   if (strange && !piped) refuse(`strategy.${strange} is of pipelines: name kind: 'pipelineParallel', or a mesh with pipeline.`);
   if (recompute === 'stage' && !piped) refuse("recompute: 'stage' computes a pipeline's stage again; without a pipeline take 'block', or name blocks or layers.");
-  if (piped && devices > 1) {
-    const {note, ...fields} = choosePipeline(object, devices, microBatches, options.batchSize);
-    return {mesh, zero, recompute, ...fields, reason: `as asked: the model is cut into ${devices * fields.chunks!} stages, and ${note} all of them.`};
-  }
-  if (layered && devices > 1) {
-    const between = sequenceParallel ? ', and between the divided layers its own positions of each' : '';
-    return {mesh, zero, microBatches: microBatches ?? 1, recompute, ...(sequenceParallel ? {sequenceParallel} : {}), reason: `as asked: each of ${devices} devices has a part of the large weights and sees every sample${between}.`};
-  }
-  const who = devices === 1 ? 'one device has nothing to divide' : `each of ${devices} devices ${HOLDS[zero]} and sees its share of every batch`;
-  const reason = asked === 'auto' ? `'auto' means dataParallel in this version: ${who}.` : `as asked: ${who}.`;
-  return {mesh: {data: devices, tensor: 1, pipeline: 1}, zero, microBatches: microBatches ?? 1, recompute, reason};
+  const pipeline = mesh.pipeline > 1 ? choosePipeline(object, mesh.pipeline, microBatches, Math.max(1, Math.floor(options.batchSize / mesh.data))) : null;
+  const {note = '', ...fields} = pipeline ?? {microBatches: microBatches ?? 1};
+  const extra = pipeline ? zeroInPipeline(zero, fields) : '';
+  const words = asked === 'auto' ? "'auto' means dataParallel in this version" : 'as asked';
+  return {
+    mesh, zero, recompute, ...fields, ...(sequenceParallel && mesh.tensor > 1 ? {sequenceParallel} : {}),
+    reason: `${words}: ${clauses(mesh, zero, note, pipeline?.chunks ?? 1, sequenceParallel)}.${extra}`,
+  };
 }
 
 /** What a chart calls the strategy of a run. */
 export function planName({mesh, zero, schedule}: Plan): string {
-  if (mesh.pipeline > 1) return `pipelineParallel, ${typeof schedule === 'object' ? schedule.name : schedule}`;
-  if (mesh.tensor > 1) return 'tensorParallel';
-  return mesh.data === 1 ? 'one device' : ['dataParallel', 'zero1', 'zero2', 'fsdp'][zero];
+  const several = AXES.filter((axis) => mesh[axis] > 1);
+  const data = ['dataParallel', 'zero1', 'zero2', 'fsdp'][zero];
+  if (several.length === 0) return 'one device';
+  const names = {data, tensor: 'tensorParallel', pipeline: `pipelineParallel, ${planSchedule(schedule)}`};
+  if (several.length === 1) return names[several[0]];
+  return several.map((axis) => `${axis} ${mesh[axis]}${axis === 'data' && zero > 0 ? ` (${data})` : ''}`).join(' x ') + (mesh.pipeline > 1 ? `, ${planSchedule(schedule)}` : '');
 }

@@ -4,12 +4,15 @@
 import type * as tf from '@tensorflow/tfjs';
 import {createCommunicator} from '../collectives/communicator';
 import {createInProcessGroup} from '../collectives/inProcess';
+import {mergeLines} from '../collectives/ledger';
 import {joinSharedGroup} from '../collectives/sharedMemory';
 import type {Communicator, LedgerLine} from '../collectives/types';
 import {ManyHandsError} from '../base/errors';
+import {Composed, type Parts} from '../composed/composed';
 import {DirectLane, ThreadLane, type Lane, type LaneReport} from '../dataParallel/lane';
 import type {LaneWork} from '../dataParallel/laneWork';
 import {DataParallel, type OpenLane} from '../dataParallel/dataParallel';
+import {Mesh, type Axis} from '../mesh/mesh';
 import {PipelineParallel} from '../pipelineParallel/pipelineParallel';
 import type {RankStrategy} from '../step/strategy';
 import type {Stepper} from '../step/trainStep';
@@ -23,17 +26,33 @@ import type {Team, TrainJob} from './jobTypes';
 /** `which`: a strategy's lanes by number; each has a group of its own, in which the ranks agree on their order. */
 type MakeLane = (work: LaneWork, which: number) => Lane;
 
+/** A rank's communicators: of all ranks, and along each axis of which there are several. */
+export interface RankComms {
+  world: Communicator;
+  axes: Partial<Record<Axis, Communicator>>;
+}
+
+/** Whether some rank has not the whole model. */
+export const dividesModel = ({zero, pipeline, tensor}: Team) => zero > 0 || pipeline !== null || tensor !== null;
+
 export class Teammate {
   private strategyOf: RankStrategy | null = null;
   private readonly lanes: Lane[] = [];
   private reports: LaneReport[] | null = null;
+  private readonly mesh: Mesh;
 
-  constructor(private readonly comm: Communicator, private readonly team: Team, private readonly makeLane: MakeLane, private readonly channelTo: (peer: number) => Uint8Array | null = () => null) {}
+  /** `channelTo`: the memory through which this rank sends to another of its pipeline. */
+  constructor(private readonly comms: RankComms, private readonly team: Team, private readonly makeLane: MakeLane, private readonly channelTo: (peer: number) => Uint8Array | null = () => null) {
+    this.mesh = new Mesh(team.mesh);
+  }
 
-  /** This rank's place among those that share out a batch: where the model is divided every rank sees all of it. */
+  private get world(): Communicator {
+    return this.comms.world;
+  }
+
+  /** This rank's place among those that share out a batch; those that differ on other axes see the same samples. */
   get dataAxis(): {rank: number; size: number} {
-    const {rank, size} = this.comm;
-    return this.team.pipeline || this.team.tensor ? {rank: 0, size: 1} : {rank, size};
+    return {rank: this.mesh.coordinatesOf(this.world.rank).data, size: this.mesh.data};
   }
 
   /** The job's strategy on this rank; `recorder` is null where nothing is traced. */
@@ -43,28 +62,28 @@ export class Teammate {
       this.lanes.push(lane);
       return lane;
     };
-    const {comm, team: {zero, pipeline, tensor, bucketBytes}} = this;
-    const divided = {model, description: job.model, withSource: (use: (source: ArrayBuffer | null) => Promise<void>) => withRegion(job.weights, use)};
-    const make = (): RankStrategy => {
-      if (pipeline) return new PipelineParallel(comm, recorder, {plan: pipeline, channelTo: this.channelTo, ...divided});
-      if (tensor) return new TensorParallel(comm, recorder, {...tensor, ...divided});
-      if (zero > 0) return new Zero(comm, open, recorder, {stage: zero as 1 | 2 | 3, ...divided});
-      return new DataParallel(comm, open, bucketBytes, recorder, {optimizer: model.optimizer, clipNorm: job.options.clipNorm});
+    const {comms: {axes}, team, team: {zero, pipeline, tensor, bucketBytes}} = this;
+    const {optimizer} = model;
+    const data = axes.data && (zero > 0 ? new Zero(axes.data, open, recorder, zero as 1 | 2 | 3, optimizer) : new DataParallel(axes.data, open, bucketBytes, recorder, {optimizer, clipNorm: job.options.clipNorm}));
+    const parts: Parts = {
+      data: data ?? null,
+      tensor: axes.tensor && tensor ? new TensorParallel(axes.tensor, recorder, model, tensor, zero > 0) : null,
+      pipeline: axes.pipeline && pipeline ? new PipelineParallel(axes.pipeline, recorder, model, pipeline, this.channelTo) : null,
     };
-    return (this.strategyOf = make());
+    return (this.strategyOf = new Composed(this.world, recorder, {mesh: this.mesh, parts, model, description: job.model, divides: dividesModel(team), withSource: (use) => withRegion(job.weights, use)}));
   }
 
   /** Rank 0's bytes reach every rank's `buffer`. */
   async broadcast(buffer: ArrayBuffer): Promise<void> {
-    await this.comm.broadcast(new Int32Array(buffer), {root: 0, label: 'initial weights'});
+    await this.world.broadcast(new Int32Array(buffer), {root: 0, label: 'initial weights'});
   }
 
   /** Before the first step: the ranks start their clocks together. */
   async begin(stepper: Stepper, recorder: SpanRecorder): Promise<void> {
     await this.strategyOf!.open(stepper);
-    await this.comm.barrier({label: 'start'});
+    await this.world.barrier({label: 'start'});
     const origin = new Float64Array([machineMs()]);
-    await this.comm.broadcast(new Int32Array(origin.buffer), {root: 0, label: 'clock'});
+    await this.world.broadcast(new Int32Array(origin.buffer), {root: 0, label: 'clock'});
     recorder.restart(origin[0]);
   }
 
@@ -76,39 +95,75 @@ export class Teammate {
       recorder.add({kind: 'communication', name, step, startMs, wallSeconds, cpuSeconds});
     }
     // Nobody leaves while another still reads its memory.
-    await this.comm.barrier({label: 'end'});
-    return [...this.comm.ledger(), ...this.reports.flatMap(({ledger}) => ledger)];
+    await this.world.barrier({label: 'end'});
+    const comms = new Set([this.world, ...Object.values(this.comms.axes)]);
+    return mergeLines([...[...comms].flatMap((comm) => comm.ledger()), ...this.reports.flatMap(({ledger}) => ledger)], this.world.rank);
   }
 
   async close(): Promise<void> {
     // Their threads may wait for ranks that will not come.
     if (!this.reports) await Promise.all(this.lanes.map((lane) => lane.abandon()));
     this.strategyOf?.dispose();
-    this.comm.close();
+    for (const comm of new Set([...Object.values(this.comms.axes), this.world])) comm.close();
   }
 }
+
+/** The line of ranks along an axis to which `rank` belongs, its place among the lines, and the rank's in it. */
+function lineOf(mesh: Mesh, axis: Axis, rank: number): {ranks: number[]; line: number; place: number} {
+  const ranks = mesh.groupOf(axis, rank);
+  return {ranks, line: mesh.groups(axis).findIndex(([first]) => first === ranks[0]), place: ranks.indexOf(rank)};
+}
+
+const severalOn = (mesh: Mesh) => (['tensor', 'data', 'pipeline'] as const).filter((axis) => mesh[axis] > 1);
 
 /** Joins the groups of a team of processes as `rank`. */
 export function joinTeam(rank: number, team: Team): Teammate {
   const {groups} = team;
   if (!groups) throw new ManyHandsError('INTERNAL', 'internal: ranks of one process were given jobs of their own.');
-  for (const {region} of groups.lanes) noteRegion(region);
-  const transport = joinSharedGroup(groups.main, rank);
-  return new Teammate(createCommunicator(transport), team, (work, which) => new ThreadLane(groups.lanes[which], rank, work), (peer) => transport.channelTo(peer));
+  const mesh = new Mesh(team.mesh);
+  const world = joinSharedGroup(groups.world, rank);
+  const comms: RankComms = {world: createCommunicator(world), axes: {}};
+  let channels = world;
+  for (const axis of severalOn(mesh)) {
+    const {ranks, line, place} = lineOf(mesh, axis, rank);
+    const handle = groups.axes[axis]?.[line];
+    if (!handle) {
+      comms.axes[axis] = comms.world;
+      continue;
+    }
+    const transport = joinSharedGroup(handle, place, ranks);
+    if (axis === 'pipeline') channels = transport;
+    comms.axes[axis] = createCommunicator(transport);
+  }
+  const data = lineOf(mesh, 'data', rank);
+  const lanes = groups.lanes[data.line] ?? [];
+  for (const {region} of lanes) noteRegion(region);
+  return new Teammate(comms, team, (work, which) => new ThreadLane(lanes[which], data.place, data.ranks, work), (peer) => channels.channelTo(peer));
 }
 
-/** How many lanes a strategy may open. */
+/** How many lanes the data axis may open. */
 export const LANES = 2;
 
 /** A team whose ranks all live in this process, by rank; `abort` frees those that wait. */
 export function teamOfOneProcess(team: Team, timeoutMs: number): {mates: Teammate[]; abort(reason: string): void} {
-  const {size} = team;
-  const main = createInProcessGroup(size, {timeoutMs});
-  const lanes = Array.from({length: LANES}, () => createInProcessGroup(size, {timeoutMs}));
-  return {
-    mates: main.map((transport, rank) => new Teammate(createCommunicator(transport), team, (work, which) => new DirectLane(createCommunicator(lanes[which][rank]), work))),
-    abort: (reason) => {
-      for (const group of [main, ...lanes]) group[0].abort(reason);
-    },
+  const mesh = new Mesh(team.mesh);
+  const opened: Array<{abort(reason: string): void}> = [];
+  const open = (ranks: number[]) => {
+    const group = createInProcessGroup(ranks.length, {timeoutMs, worldRanks: ranks});
+    opened.push(group[0]);
+    return group;
   };
+  const world = open(Array.from({length: mesh.size}, (_, rank) => rank)).map((transport) => createCommunicator(transport));
+  const axes = severalOn(mesh).map((axis) => ({axis, lines: mesh[axis] === mesh.size ? null : mesh.groups(axis).map((ranks) => open(ranks).map((transport) => createCommunicator(transport)))}));
+  const lanes = mesh.groups('data').map((ranks) => Array.from({length: LANES}, () => open(ranks)));
+  const mates = world.map((comm, rank) => {
+    const comms: RankComms = {world: comm, axes: {}};
+    for (const {axis, lines} of axes) {
+      const {line, place} = lineOf(mesh, axis, rank);
+      comms.axes[axis] = lines ? lines[line][place] : comm;
+    }
+    const {line, place} = lineOf(mesh, 'data', rank);
+    return new Teammate(comms, team, (work, which) => new DirectLane(createCommunicator(lanes[line][which][place]), work));
+  });
+  return {mates, abort: (reason) => opened.forEach((group) => group.abort(reason))};
 }

@@ -15,7 +15,7 @@ import {layerHooks, phaseHooks, stepHooks} from '../step/traceHooks';
 import {SpanRecorder} from '../trace/spans';
 import {createRegion, withRegion, type SharedRegion} from '../workers/sharedRegion';
 import type {JobContext} from '../workers/child';
-import {joinTeam, type Teammate} from './teammate';
+import {dividesModel, joinTeam, type Teammate} from './teammate';
 import {withAdvice} from './limitAdvice';
 import {makeBatch, sampleWeights, splitBatch, type BatchNeed, type SampleWeights} from './batches';
 import {checkData, type CheckedData} from './checkData';
@@ -239,7 +239,7 @@ function disposeModel(model: tf.LayersModel): void {
 /** Runs one rank's job; `team` is its own to close. */
 export async function trainRank(job: TrainJob, context: JobContext, meter: MemoryMeter, team: Teammate | null): Promise<TrainDone> {
   try {
-    const divided = job.team !== null && (job.team.zero > 0 || job.team.pipeline !== null || job.team.tensor !== null);
+    const divided = job.team !== null && dividesModel(job.team);
     const model = await rebuildModel(job.model, divided);
     try {
       // A strategy that divides the model loads it piece by piece.

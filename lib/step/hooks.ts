@@ -14,18 +14,23 @@ export interface WeightGradient {
   gradient: tf.Tensor | null;
 }
 
-/** A micro-batch as this rank meets it; `samples` is 0 where the rank has no share of it, and its walk then falls out. */
+/** A micro-batch as this rank meets it, before a walk of it; `samples` is 0 where the rank has no share of it, and its walk then falls out. */
 export interface PartInfo {
   index: number;
   count: number;
   samples: number;
   /** Its samples by those of the whole batch, over all ranks. */
   share: number;
+  /** Whether no walk of these layers follows in this step that adds to their gradients. */
+  last: boolean;
 }
 
 export interface StepHooks {
-  beforeStep?(step: number): void | Promise<void>;
+  /** `parts`: how many micro-batches the step has. */
+  beforeStep?(step: number, parts: number): void | Promise<void>;
   beforePart?(part: PartInfo): void | Promise<void>;
+  /** In the place of a walk through `calls` that falls out on this rank, which has no samples: what the other ranks do with it meanwhile. */
+  absent?(direction: 'forward' | 'backward', calls: readonly LayerCall[]): void | Promise<void>;
   /** After the batch's arrays have become tensors. */
   afterInput?(): void | Promise<void>;
   beforeForward?(call: LayerCall): void | Promise<void>;

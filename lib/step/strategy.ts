@@ -1,16 +1,27 @@
 /**
  * Worker side. What a strategy is to the run of one rank: hooks on the step, and what it does in the step's place.
  */
-import type {HalvesOf, StepHooks} from './hooks';
-import type {Values} from './objective';
-import type {Graph, LayerCall} from './graph';
-import type {BatchPart, Stepper} from './trainStep';
-import type {PenaltyCounts} from './penalties';
+import type * as tf from '@tensorflow/tfjs';
 import type {OptimizerState} from '../model/description';
+import type {Graph, LayerCall} from './graph';
+import type {HalvesOf, StepHooks, WeightGradient} from './hooks';
+import type {Keeping} from './keeping';
+import type {Values} from './objective';
+import type {PenaltyCounts} from './penalties';
+import type {Segment} from './segments';
+import type {BatchPart, Stepper} from './trainStep';
+
+/** How a rank takes part in what is not trained on. */
+export interface Predicting {
+  halves: HalvesOf;
+  /** Whether it counts the loss that several ranks find alike. */
+  countsLoss: boolean;
+}
 
 export interface RankStrategy {
-  readonly hooks: StepHooks;
+  readonly hooks: readonly StepHooks[];
   readonly halves: HalvesOf;
+  readonly predicting: Predicting;
   /** The calls whose weights this rank has, where it has not all. */
   own?(graph: Graph): LayerCall[];
   /** Takes the micro-batches of a step forward and backward in the step's place; returns this rank's part of loss and metrics. */
@@ -37,4 +48,38 @@ export interface RankStrategy {
   save?(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState>;
   /** After the model's weights are gone. */
   dispose(): void;
+}
+
+/** What an axis of the mesh adds to the step of a rank, whichever axes stand beside it. */
+export interface AxisPart {
+  readonly hooks: StepHooks;
+  readonly halves: HalvesOf;
+  dispose(): void;
+}
+
+/** Walks of a rank's layers in one step, in order; the same on all ranks of the data axis. */
+export type Itinerary = Array<{direction: 'forward' | 'backward'; segments: Segment[]}>;
+
+/** What the data axis finds beside it. */
+export interface DataContext {
+  stepper: Stepper;
+  /** The layers that this rank walks, in runs between which others of the model lie. */
+  runs: LayerCall[][];
+  /** Weights whose gradients other axes complete after the last walk: until then they are no whole summand. */
+  late(variable: tf.Variable): boolean;
+  itinerary(parts: number): Itinerary;
+  /** Fills the weights and the optimizer's state, kept as `keeping` says. */
+  load(keeping: Keeping): Promise<void>;
+}
+
+/** The data axis: each rank has the same weights, or parts of them, and its share of the samples. */
+export interface DataAxis extends AxisPart {
+  open(context: DataContext): Promise<void>;
+  /** The sum of the squares of the gradients that this rank holds itself, of the weights that `counts` takes; all ranks together have each once. */
+  squares?(counts: (entry: WeightGradient) => boolean): number;
+  /** Applies the gradients, each times `scale`, where this axis holds them itself. */
+  apply?(scale: number): Promise<void>;
+  /** The first weight of whose gradient this rank holds a number that is none. */
+  firstBroken(): WeightGradient | undefined;
+  absentPredict(): Promise<void>;
 }

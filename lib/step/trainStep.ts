@@ -6,7 +6,7 @@ import {ManyHandsError} from '../base/errors';
 import {withStepContext, type StepContext} from '../base/stepContext';
 import {noteStep, tagMemory} from '../memory';
 import {allFinite, GradientSum} from './gradientSum';
-import {readGraph, type Graph} from './graph';
+import {readGraph, type Graph, type LayerCall} from './graph';
 import {runHooks, type StepHooks} from './hooks';
 import {Objective, type Values} from './objective';
 import {predict} from './predict';
@@ -66,7 +66,7 @@ export class Stepper {
       throw new ManyHandsError('BAD_MODEL', 'the model has no trainable weight: set trainable on a layer before compile().');
     }
     // Penalties stand before the strategy, which takes the gradients away.
-    this.hooks = [...hooks, ...(strategy?.divides ? [this.penalties()] : []), ...(strategy ? [strategy.hooks] : [])];
+    this.hooks = [...hooks, ...(strategy?.divides ? [this.penalties()] : []), ...(strategy?.hooks ?? [])];
     this.walking = {graph: this.graph, segments: segmentsOf(this.graph, options.recompute ?? 'none'), hooks: this.hooks, sum: this.gradients, halvesOf: strategy?.halves};
   }
 
@@ -91,7 +91,7 @@ export class Stepper {
     this.penalty = 0;
     try {
       noteStep(step);
-      await runHooks(this.hooks, 'beforeStep', step);
+      await runHooks(this.hooks, 'beforeStep', step, parts.length);
       const {strategy, clipNorm} = this.options;
       let values = await (strategy?.walkParts?.(step, parts) ?? this.walkParts(step, parts));
       await runHooks(this.hooks, 'afterGradients', this.gradients.entries);
@@ -114,8 +114,12 @@ export class Stepper {
   private async walkParts(step: number, parts: BatchPart[]): Promise<Values> {
     let values: Values = this.objective.names.map(() => 0);
     for (const [index, {samples, firstSample, share, make}] of parts.entries()) {
-      await runHooks(this.hooks, 'beforePart', {index, count: parts.length, samples, share});
-      if (samples === 0) continue;
+      await runHooks(this.hooks, 'beforePart', {index, count: parts.length, samples, share, last: index === parts.length - 1});
+      if (samples === 0) {
+        await runHooks(this.hooks, 'absent', 'forward', this.graph.calls);
+        await runHooks(this.hooks, 'absent', 'backward', this.graph.calls);
+        continue;
+      }
       const found = await this.forwardBackward(step, firstSample, make(), share);
       values = found.map((value, i) => values[i] + share * value);
     }
@@ -186,14 +190,16 @@ export class Stepper {
   /** Loss and metrics on data that is not trained on. */
   async evaluate(part: BatchPart): Promise<Values> {
     const {strategy} = this.options;
+    await runHooks(this.hooks, 'beforePrediction');
     if (strategy?.evaluate) return strategy.evaluate(part);
+    const {halves: halvesOf, countsLoss} = strategy?.predicting ?? {halves: undefined, countsLoss: true};
+    const counts = (_: LayerCall, variable: tf.Variable | null) => strategy?.countsPenalty?.(variable).value ?? true;
     const batch = part.make();
     const context = {seed: this.options.seed, layer: '', step: 0, firstSample: 0};
     try {
-      await runHooks(this.hooks, 'beforePrediction');
-      const {outputs, penalty} = await predict(this.graph, batch.xs, context, this.hooks);
+      const {outputs, penalty} = await predict(this.graph, batch.xs, context, this.hooks, {counts, halvesOf});
       try {
-        const values = this.objective.evaluate(outputs, batch.ys);
+        const values = this.objective.evaluate(outputs, batch.ys).map((value) => (countsLoss ? value : 0));
         return [values[0] + penalty, ...values.slice(1)];
       } finally {
         tf.dispose(outputs);

@@ -96,7 +96,7 @@ export class ShardedCall implements LayerHalves {
     let output = partial;
     try {
       await how.taped(first.tape);
-      if (gives === 'gathered') output = await this.gather(partial, `gather ${name}`);
+      if (gives === 'gathered') output = await this.gather(partial, `all-gather ${name}`);
       else if (gives === 'sum') output = scatters ? await positions!.reduceScatter(partial, name, label) : await this.sum(partial, `all-reduce ${name}`, label);
     } catch (error) {
       discard(first.tape);

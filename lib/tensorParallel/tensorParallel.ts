@@ -1,38 +1,32 @@
 /**
- * Worker side. Tensor parallelism: every rank has a part of each large weight and sees every sample; what the parts yield is completed between the layers
- * (Shoeybi et al. 2019, "Megatron-LM").
+ * Worker side. The tensor axis: every rank has a part of each large weight and sees every sample of its replica; what the parts yield is completed between the
+ * layers (Shoeybi et al. 2019, "Megatron-LM").
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
-import {firstOf, sumGradient, sumOverRanks} from '../dataParallel/sumValues';
-import type {ModelDescription, OptimizerState} from '../model/description';
+import {sumGradient} from '../dataParallel/sumValues';
 import {park} from '../model/park';
 import {variablesOf} from '../model/weights';
-import {readGraph, type Slot} from '../step/graph';
-import type {HalvesOf, StepHooks} from '../step/hooks';
-import type {Values} from '../step/objective';
-import {PartsExchange} from '../step/partsExchange';
+import {GradientSum} from '../step/gradientSum';
+import {readGraph, type Graph, type Slot} from '../step/graph';
+import type {HalvesOf, StepHooks, WeightGradient} from '../step/hooks';
 import type {PenaltyCounts} from '../step/penalties';
-import {predict} from '../step/predict';
-import type {RankStrategy} from '../step/strategy';
-import type {BatchPart, Stepper} from '../step/trainStep';
+import type {AxisPart} from '../step/strategy';
+import type {Stepper} from '../step/trainStep';
 import {cutShape, type WeightCut} from '../step/weightCut';
 import type {SpanRecorder} from '../trace/spans';
 import {shardedOf, type Rules} from './layout';
 import {PositionExchange} from './positions';
 import {cutOf, partFor} from './rules';
-import {partialLayers, planSequence} from './sequence';
+import {partialLayers, planSequence, type SequencePlan} from './sequence';
 import {SequenceCall} from './sequenceCall';
 import {ShardedCall, type Around} from './shardedCall';
 
-export interface TensorOptions {
+/** How the weights are divided; plain data, the same on every rank. */
+export interface TensorPlan {
   rules: Rules;
   /** Whether ranks hold their own positions between the divided layers. */
   sequence: boolean;
-  model: tf.LayersModel;
-  description: ModelDescription;
-  /** Calls its argument with the caller's memory of the model on rank 0, with null on the others. */
-  withSource(use: (source: ArrayBuffer | null) => Promise<void>): Promise<void>;
 }
 
 /** tfjs's weight of a layer: its variable can be another's. */
@@ -44,33 +38,35 @@ interface LayerWeight {
 }
 const weightsOf = (layer: tf.layers.Layer) => (layer as unknown as {weights: LayerWeight[]}).weights;
 
-export class TensorParallel implements RankStrategy {
-  readonly divides = true;
+export class TensorParallel implements AxisPart {
   private stepper!: Stepper;
-  private exchange!: PartsExchange;
   /** By variable, each rank's cut of it. */
   private readonly cuts = new Map<tf.Variable, WeightCut[]>();
   private readonly sharded = new Map<tf.layers.Layer, ShardedCall>();
   private readonly wanting = new Set<number>();
+  private readonly sequence: SequencePlan | null;
   private readonly alike: SequenceCall | null;
-  /** The slots of which a rank holds its own positions. */
-  private readonly slots: ReadonlySet<Slot>;
-  /** Whole weights of whose gradients each rank has a summand. */
-  private readonly partialWeights = new Set<tf.Variable>();
+  /** Whole weights of whose gradients each rank has a summand, and those whose sums of this walk, or step, are there. */
+  private readonly partial = new Set<tf.Variable>();
+  private readonly summed = new Set<WeightGradient>();
+  private last = true;
 
-  /** The model's weights have no values yet; those that are divided get this rank's shape. */
-  constructor(private readonly comm: Communicator, private readonly recorder: SpanRecorder | null, private readonly options: TensorOptions) {
+  /**
+   * The model's weights have no values yet; those that are divided get this rank's shape. `eachPart`: whether gradients leave after each micro-batch, and not once
+   * a step.
+   */
+  constructor(private readonly comm: Communicator, private readonly recorder: SpanRecorder | null, model: tf.LayersModel, {rules, sequence}: TensorPlan, private readonly eachPart: boolean) {
     const {rank, size} = comm;
-    const graph = readGraph(options.model);
-    const sequence = options.sequence ? planSequence(graph, options.rules, rank, size) : null;
-    this.slots = sequence?.slots ?? new Set();
+    const graph = readGraph(model);
+    this.sequence = sequence ? planSequence(graph, rules, rank, size) : null;
     const around: Around = {
       comm, recorder, weightsOf: (layer) => this.stepper.gradients.weightsOf(layer), wantsInput: (call) => this.wanting.has(call.index),
-      positions: sequence && new PositionExchange(comm, recorder, sequence.positions), byPositions: (slot) => this.slots.has(slot),
+      positions: this.sequence && new PositionExchange(comm, recorder, this.sequence.positions), byPositions: (slot) => this.byPositions(slot),
     };
-    this.alike = sequence && new SequenceCall(around, sequence.positions);
+    this.alike = this.sequence && new SequenceCall(around, this.sequence.positions);
+    this.follow(graph, model);
     for (const {name, layer} of graph.calls) {
-      const rule = options.rules[name];
+      const rule = rules[name];
       if (!rule || this.sharded.has(layer)) continue;
       const sharded = shardedOf(layer, rule);
       const parts = Array.from({length: size}, (_, r) => partFor(sharded, layer, r, size));
@@ -78,8 +74,18 @@ export class TensorParallel implements RankStrategy {
       sharded.localize?.(layer, parts[rank]);
       this.sharded.set(layer, new ShardedCall(around, sharded, parts[rank]));
     }
-    if (!sequence) return;
-    for (const layer of partialLayers(graph, options.rules, sequence)) for (const variable of variablesOf(layer)) if (!this.cuts.has(variable)) this.partialWeights.add(variable);
+    if (!this.sequence) return;
+    for (const layer of partialLayers(graph, rules, this.sequence)) for (const variable of variablesOf(layer)) if (!this.cuts.has(variable)) this.partial.add(variable);
+  }
+
+  /** The calls from whose inputs a gradient flows on, to any layer of the model that is trained. */
+  private follow(graph: Graph, model: tf.LayersModel): void {
+    const all = GradientSum.of(model);
+    const flows = new Set<Slot>();
+    for (const {index, layer, inputs, outputs} of graph.calls) {
+      if (inputs.some((slot) => flows.has(slot))) this.wanting.add(index);
+      if (this.wanting.has(index) || all.of(layer).length > 0) for (const slot of outputs) flows.add(slot);
+    }
   }
 
   private divide(weight: LayerWeight, cuts: Array<WeightCut | null>): void {
@@ -97,79 +103,54 @@ export class TensorParallel implements RankStrategy {
     this.cuts.set(variable, cuts as WeightCut[]);
   }
 
-  async open(stepper: Stepper): Promise<void> {
-    const {comm: {size}, options: {model, description, withSource}} = this;
+  open(stepper: Stepper): void {
     this.stepper = stepper;
-    const flows = new Set<number>();
-    for (const {index, layer, inputs, outputs} of stepper.graph.calls) {
-      if (inputs.some((slot) => flows.has(slot))) this.wanting.add(index);
-      if (this.wanting.has(index) || stepper.gradients.weightsOf(layer).length > 0) for (const slot of outputs) flows.add(slot);
-    }
-    this.exchange = new PartsExchange(this.comm, model, description, (variable) => {
-      const cuts = this.cuts.get(variable);
-      return Array.from({length: size}, (_, rank) => ({rank, cut: cuts?.[rank] ?? null}));
-    }, stepper.gradients.entries);
-    await withSource((source) => this.exchange.load(source));
   }
 
-  readonly halves: HalvesOf = ({layer, inputs, outputs}) => this.sharded.get(layer) ?? ([...inputs, ...outputs].some((slot) => this.slots.has(slot)) ? this.alike : null);
+  /** By rank of the axis, what each has of a weight; null where it is whole on all. */
+  cutsOf(variable: tf.Variable): WeightCut[] | null {
+    return this.cuts.get(variable) ?? null;
+  }
+
+  private byPositions(slot: Slot): boolean {
+    return this.sequence?.slots.has(slot) ?? false;
+  }
+
+  /** A slot's shape without the samples' dim, as a rank has it. */
+  shapeOf(slot: Slot, [positions, ...rest]: number[]): number[] {
+    return this.byPositions(slot) ? [positions / this.comm.size, ...rest] : [positions, ...rest];
+  }
+
+  readonly halves: HalvesOf = ({layer, inputs, outputs}) => this.sharded.get(layer) ?? ([...inputs, ...outputs].some((slot) => this.byPositions(slot)) ? this.alike : null);
 
   readonly hooks: StepHooks = {
-    afterGradients: async (gradients) => {
-      for (const entry of gradients) if (this.partialWeights.has(entry.variable)) await sumGradient(this.comm, this.recorder, entry, 'gradients of whole weights');
+    beforeStep: () => this.summed.clear(),
+    beforePart: ({last}) => {
+      this.last = last;
+      if (this.eachPart) this.summed.clear();
     },
+    afterBackward: (_, gradients) => (this.eachPart || this.last ? this.complete(gradients) : undefined),
+    // What this rank's last micro-batch, being empty, did not pass.
+    afterGradients: (gradients) => this.complete(this.eachPart ? [] : gradients),
   };
 
+  private async complete(gradients: readonly WeightGradient[]): Promise<void> {
+    for (const entry of gradients) {
+      if (!this.partial.has(entry.variable) || this.summed.has(entry)) continue;
+      await sumGradient(this.comm, this.recorder, entry, 'gradients of whole weights');
+      this.summed.add(entry);
+    }
+  }
 
-  /** Whether this rank answers for something of which all may have the same. */
-  private answers(divided: boolean): boolean {
-    return divided || this.comm.rank === 0;
+  /** Whether this rank answers for a weight: for its part, or, the first, for what all have. */
+  answers(variable: tf.Variable | null): boolean {
+    return this.comm.rank === 0 || (variable !== null && this.cuts.has(variable));
   }
 
   readonly countsPenalty: PenaltyCounts = (variable) => {
-    const divided = variable !== null && this.cuts.has(variable);
-    return {value: this.answers(divided), gradient: variable === null || !this.partialWeights.has(variable) || this.answers(divided)};
+    const value = this.answers(variable);
+    return {value, gradient: value || variable === null || !this.partial.has(variable)};
   };
-
-  async squares(): Promise<number> {
-    const {sums: [squares]} = await sumOverRanks(this.comm, [this.stepper.gradients.squares(({variable}) => this.answers(this.cuts.has(variable)))]);
-    return squares;
-  }
-
-  /** Every rank has the same loss; penalties are each rank's own part. */
-  async sumValues(values: Values, penalty?: number): Promise<Values> {
-    const own = penalty === undefined || this.comm.rank === 0 ? [...values] : values.map(() => 0);
-    own[0] += penalty ?? 0;
-    return (await sumOverRanks(this.comm, own)).sums;
-  }
-
-  async broken(): Promise<{gradient: string | null; ranks: number[]}> {
-    const {entries} = this.stepper.gradients;
-    const own = this.stepper.gradients.firstBroken();
-    const first = await firstOf(this.comm, own ? entries.indexOf(own) : null, 'broken gradient');
-    return {gradient: first === null ? null : entries[first].name, ranks: []};
-  }
-
-  async evaluate(part: BatchPart): Promise<Values> {
-    const {graph, seed, hooks, objective} = this.stepper;
-    const batch = part.make();
-    try {
-      const {outputs, penalty} = await predict(graph, batch.xs, {seed, layer: '', step: 0, firstSample: 0}, hooks, {counts: (_, variable) => this.countsPenalty(variable).value, halvesOf: this.halves});
-      try {
-        const values = objective.evaluate(outputs, batch.ys).map((value) => (this.comm.rank === 0 ? value : 0));
-        values[0] += penalty;
-        return values;
-      } finally {
-        tf.dispose(outputs);
-      }
-    } finally {
-      tf.dispose([...batch.xs, ...batch.ys]);
-    }
-  }
-
-  save(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState> {
-    return this.exchange.save(make);
-  }
 
   dispose(): void {}
 }

@@ -31,7 +31,8 @@ export class Gatherer {
   private next = 0;
   private step = 0;
   private held: Run | null = null;
-  private readonly tapes = new Map<number, Tape>();
+  /** By call, the tapes of micro-batches that are under way. */
+  private readonly tapes = new Map<number, Set<Tape>>();
   private readonly stripped = new Map<Run, Stripped[]>();
 
   constructor(private readonly plan: UnitPlan, buffers: Float32Array[], private readonly lane: Lane, private readonly recorder: SpanRecorder | null) {
@@ -39,7 +40,7 @@ export class Gatherer {
     this.views = buffers.map((buffer) => plan.units.map(({places}) => places.map(({start, length}) => new ArrayTensor(buffer.subarray(start, start + length)))));
   }
 
-  /** Before a micro-batch, or a batch of validation: what will be gathered, in order. */
+  /** Before a step, or a batch of validation: what will be gathered, in order. */
   begin(gatherings: Gathering[], step: number): void {
     this.gatherings = gatherings;
     this.orders = [];
@@ -48,16 +49,15 @@ export class Gatherer {
     this.order(0);
   }
 
-  /** A rank without samples gathers with the others, and uses nothing. */
-  absent(gatherings: Gathering[], step: number): void {
-    this.gatherings = gatherings;
-    this.orders = [];
-    this.step = step;
-    gatherings.forEach((_, n) => this.order(n));
+  /** A rank without samples gathers the next `count` with the others, and uses none. */
+  skip(count: number): void {
+    this.release();
+    for (let i = 0; i < count; i++) this.order(this.next++);
+    this.order(this.next);
   }
 
   private order(n: number): void {
-    if (n >= this.gatherings.length) return;
+    if (n >= this.gatherings.length || this.orders[n] !== undefined) return;
     const {run, label} = this.gatherings[n];
     this.orders[n] = this.lane.start(gatherOrder(run.unit.index, n % 2, label), this.step);
   }
@@ -91,12 +91,16 @@ export class Gatherer {
 
   /** A tape that was made with the weights that are held. */
   keep(call: LayerCall, tape: Tape): void {
-    if (this.plan.runOf.has(call.index)) this.tapes.set(call.index, tape);
+    if (!this.plan.runOf.has(call.index)) return;
+    const own = this.tapes.get(call.index) ?? new Set();
+    this.tapes.set(call.index, own.add(tape));
   }
 
   /** The backward of `call` is over. */
   passed(call: LayerCall): void {
-    this.tapes.delete(call.index);
+    const own = this.tapes.get(call.index);
+    // A tape that was walked is used up.
+    for (const tape of own ?? []) if (tape.nodes.length === 0) own!.delete(tape);
   }
 
   /** The forward of `call` is over; its unit's weights go where it was the last that used them. */
@@ -115,9 +119,9 @@ export class Gatherer {
     this.held = null;
     const {places} = run.unit;
     const found: Stripped[] = [];
-    for (const [index, tape] of this.tapes) {
+    for (const [index, tapes] of this.tapes) {
       if (this.plan.runOf.get(index) !== run) continue;
-      for (const node of tape.nodes) {
+      for (const node of [...tapes].flatMap(({nodes}) => nodes)) {
         node.saved.forEach((saved, at) => {
           if (saved.isDisposed) return;
           const place = places.find(({entry}) => sharesBuffer(saved, entry.variable));

@@ -5,6 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {withMemoryFor} from '../memory';
 import {park} from '../model/park';
+import type {WeightGradient} from '../step/hooks';
 import {updateInTurn} from '../step/update';
 import type {Unit} from './units';
 
@@ -33,10 +34,12 @@ export class Shards {
     });
   }
 
-  /** The sum of the squares of this rank's gradients. */
-  squares(): number {
+  /** The sum of the squares of this rank's gradients of the weights that `counts` takes. */
+  squares(counts: (entry: WeightGradient) => boolean): number {
     let sum = 0;
-    for (const {gradients} of this.all) for (const value of gradients) sum += value * value;
+    for (const {unit: {places}, start, gradients} of this.all) {
+      for (const place of places) if (counts(place.entry)) for (const value of gradients.subarray(Math.max(0, place.start - start), Math.max(0, place.start + place.length - start))) sum += value * value;
+    }
     return sum;
   }
 
@@ -58,6 +61,7 @@ export class Shards {
 
   /** Applies the gradients, each times `scale`. */
   update(optimizer: tf.Optimizer, scale: number): void {
+    if (this.all.length === 0) return;
     // tfjs makes a weight's first moments before it asks for the gradient: the weight must be there by then.
     this.load(0);
     updateInTurn(optimizer, this.variables, {

@@ -3,10 +3,10 @@
  * (PyTorch's FSDP calls it a flat parameter: Zhao et al. 2023, section 3.2.1).
  */
 import {endToEnd, firstUses, type Place} from '../dataParallel/endToEnd';
-import type {Graph} from '../step/graph';
+import type {Graph, LayerCall} from '../step/graph';
 import type {GradientSum} from '../step/gradientSum';
 import type {WeightGradient} from '../step/hooks';
-import type {Segment} from '../step/segments';
+import type {Itinerary} from '../step/strategy';
 import type {GatherLabel} from '../dataParallel/laneWork';
 
 /** One weight in its unit. */
@@ -24,6 +24,8 @@ export interface Unit {
   first: number;
   /** Whether the places' gradients become final one after another, with no other unit's in between. */
   contiguous: boolean;
+  /** Whether its gradients leave after the last walk, complete by then. */
+  late: boolean;
 }
 
 /** Consecutive calls that use one unit; a tied layer's unit has several. */
@@ -42,15 +44,19 @@ export interface UnitPlan {
   runOf: Map<number, Run>;
 }
 
-export function planUnits(graph: Graph, sum: GradientSum): UnitPlan {
-  const firstUse = firstUses(graph, sum);
+/** `walks`: the layers that are walked, in runs each of which goes forward and backward as one; `late`: weights whose gradients other axes complete after the last walk. */
+export function planUnits(graph: Graph, walks: LayerCall[][], sum: GradientSum, late: (entry: WeightGradient) => boolean): UnitPlan {
+  const firstUse = firstUses({...graph, calls: walks.flat()}, sum);
   const blocks = new Map<string, WeightGradient[]>();
-  for (const [entry, call] of firstUse) blocks.set(call.block, [...(blocks.get(call.block) ?? []), entry]);
+  // A block that is walked in two runs has a unit in each.
+  const keyOf = (call: LayerCall) => `${walks.findIndex((calls) => calls.includes(call))} ${call.block}`;
+  for (const [entry, call] of firstUse) blocks.set(keyOf(call), [...(blocks.get(keyOf(call)) ?? []), entry]);
   const unitOf = new Map<WeightGradient, Unit>();
-  const units = [...blocks].map(([name, entries], index): Unit => {
+  const units = [...blocks.values()].map((entries, index): Unit => {
+    const name = firstUse.get(entries[0])!.block;
     const places = endToEnd(entries).map((place): UnitPlace => ({...place, firstUse: firstUse.get(place.entry)!.index}));
     const length = places.reduce((sum, place) => sum + place.length, 0);
-    const unit: Unit = {index, name, places, length, first: Math.min(...places.map((place) => place.firstUse)), contiguous: true};
+    const unit: Unit = {index, name, places, length, first: Math.min(...places.map((place) => place.firstUse)), contiguous: true, late: entries.some(late)};
     for (const entry of entries) unitOf.set(entry, unit);
     return unit;
   });
@@ -61,15 +67,20 @@ export function planUnits(graph: Graph, sum: GradientSum): UnitPlan {
   const runs: Run[] = [];
   const runOf = new Map<number, Run>();
   const seen = new Set<Unit>();
-  for (const call of graph.calls) {
-    const [entry] = sum.of(call.layer);
-    if (!entry) continue;
-    const unit = unitOf.get(entry)!;
-    const last = runs[runs.length - 1];
-    if (last?.unit === unit) last.to = call.index;
-    else runs.push({unit, from: call.index, to: call.index, again: seen.has(unit)});
-    seen.add(unit);
-    runOf.set(call.index, runs[runs.length - 1]);
+  for (const calls of walks) {
+    let last: Run | undefined;
+    for (const call of calls) {
+      const [entry] = sum.of(call.layer);
+      if (!entry) continue;
+      const unit = unitOf.get(entry)!;
+      if (last?.unit === unit) last.to = call.index;
+      else {
+        last = {unit, from: call.index, to: call.index, again: seen.has(unit)};
+        runs.push(last);
+      }
+      seen.add(unit);
+      runOf.set(call.index, last);
+    }
   }
   return {units, runs, runOf};
 }
@@ -82,13 +93,15 @@ export interface Gathering {
 
 const TIED: GatherLabel = 'parameters, a tied layer again';
 
-/** What a micro-batch gathers, in order: forward, then backward as the walk goes, segments that are computed again among it. */
-export function trainGatherings({runs, runOf}: UnitPlan, segments: Segment[]): Gathering[] {
-  const found = runs.map((run): Gathering => ({run, label: run.again ? TIED : 'parameters, forward'}));
+/** What a walk gathers, in order: forward as the layers stand, backward as it goes back, segments that are computed again among it. */
+export function gatheringsOf({runOf}: UnitPlan, {direction, segments}: Itinerary[number]): Gathering[] {
+  const found: Gathering[] = [];
+  const runsOf = (calls: LayerCall[]) => [...new Set(calls.flatMap((call) => runOf.get(call.index) ?? []))];
+  if (direction === 'forward') return runsOf(segments.flatMap(({calls}) => calls)).map((run) => ({run, label: run.again ? TIED : 'parameters, forward'}));
   const back = (run: Run): GatherLabel => (run.again ? TIED : 'parameters, backward');
   let held: Run | null = null;
   for (const segment of [...segments].reverse()) {
-    const needed = [...new Set(segment.calls.flatMap((call) => runOf.get(call.index) ?? []))];
+    const needed = runsOf(segment.calls);
     if (segment.again) {
       for (const run of needed) {
         if (held !== run) found.push({run, label: needed.length > 1 ? 'parameters, to compute again' : back(run)});

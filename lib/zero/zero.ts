@@ -13,85 +13,63 @@ import {aligned} from '../dataParallel/endToEnd';
 import {FlatWeights} from '../dataParallel/flatWeights';
 import type {Lane} from '../dataParallel/lane';
 import {scatterOrder} from '../dataParallel/laneWork';
-import {firstOf, sumOverRanks} from '../dataParallel/sumValues';
 import {ArrayTensor} from '../devices/arrayTensor';
 import {holdArray} from '../memory';
-import type {ModelDescription, OptimizerState} from '../model/description';
 import type {LayerCall} from '../step/graph';
 import type {HalvesOf, PartInfo, StepHooks, WeightGradient} from '../step/hooks';
-import type {Values} from '../step/objective';
-import type {RankStrategy} from '../step/strategy';
-import type {Stepper} from '../step/trainStep';
+import type {DataAxis, DataContext} from '../step/strategy';
 import type {SpanRecorder} from '../trace/spans';
-import {Exchange} from './exchange';
 import {Gatherer} from './gatherer';
+import {keepShards} from './keepShards';
 import {Shards, type Shard} from './shards';
-import {planUnits, predictGatherings, trainGatherings, type Gathering, type Unit, type UnitPlace, type UnitPlan} from './units';
+import {gatheringsOf, planUnits, predictGatherings, type Unit, type UnitPlace, type UnitPlan} from './units';
 
-export interface ZeroOptions {
-  stage: 1 | 2 | 3;
-  model: tf.LayersModel;
-  description: ModelDescription;
-  /** Calls its argument with the caller's memory of the model on rank 0, with null on the others. */
-  withSource(use: (source: ArrayBuffer | null) => Promise<void>): Promise<void>;
-}
-
-export class Zero implements RankStrategy {
-  readonly divides = true;
+export class Zero implements DataAxis {
   private plan!: UnitPlan;
   private shards!: Shards;
-  private exchange!: Exchange;
-  private entries!: WeightGradient[];
-  private scatters!: Lane;
+  private itinerary!: DataContext['itinerary'];
+  private scatters: Lane | null = null;
   private gatherer: Gatherer | null = null;
   private weights: FlatWeights | null = null;
   /** All weights, where every rank holds them, and where each unit begins in it. */
   private flat: Float32Array | null = null;
   private flatStarts: number[] = [];
-  private trainGatherings: Gathering[] = [];
-  private predictGatherings: Gathering[] = [];
   /** Views of each unit's places, in stage 1 in the whole gradient, else in each of two buckets. */
   private views: ArrayTensor[][][] = [];
   private readonly releases: Array<() => void> = [];
   private readonly norm: GlobalBatchNorm;
-  private norms: LayerCall[] = [];
-  private brokenRanks: number[] = [];
   private step = 0;
-  private part: PartInfo = {index: 0, count: 1, samples: 0, share: 0};
-  /** Orders of this micro-batch's scatters. */
+  private part: PartInfo = {index: 0, count: 1, samples: 0, share: 0, last: true};
+  /** Orders of this step's scatters, and the units that had one. */
   private scattered: number[] = [];
+  private readonly begun = new Set<Unit>();
   private missing: number[] = [];
   private readonly touched = new Set<UnitPlace>();
 
-  constructor(private readonly comm: Communicator, private readonly openLane: OpenLane, private readonly recorder: SpanRecorder | null, private readonly options: ZeroOptions) {
+  constructor(private readonly comm: Communicator, private readonly openLane: OpenLane, private readonly recorder: SpanRecorder | null, private readonly stage: 1 | 2 | 3, private readonly optimizer: tf.Optimizer) {
     this.norm = new GlobalBatchNorm(comm);
   }
 
-  private get stage(): 1 | 2 | 3 {
-    return this.options.stage;
-  }
-
-  async open(stepper: Stepper): Promise<void> {
-    const {graph, gradients: sum, segments} = stepper;
+  async open({stepper: {graph, gradients: sum}, runs, late, itinerary, load}: DataContext): Promise<void> {
     sum.category = 'communication';
-    this.entries = sum.entries;
-    this.plan = planUnits(graph, sum);
-    this.norms = graph.calls.filter(GlobalBatchNorm.is);
-    this.trainGatherings = trainGatherings(this.plan, segments);
-    this.predictGatherings = predictGatherings(this.plan);
+    this.itinerary = itinerary;
+    this.plan = planUnits(graph, runs, sum, ({variable}) => late(variable));
     let at = 0;
     this.flatStarts = this.plan.units.map(({length}) => {
       const start = at;
       at = aligned(at + length);
       return start;
     });
+    if (this.plan.units.length === 0) {
+      // A stage of a pipeline may have no weights.
+      this.shards = new Shards([]);
+      return load(keepShards(this.comm, [], this.shards, null));
+    }
     await this.openArrays(at);
-    const {model, description, withSource} = this.options;
     const {flat} = this;
     const startOf = ({index}: Unit, place: UnitPlace) => this.flatStarts[index] + place.start;
     if (flat) this.weights = new FlatWeights(this.plan.units.flatMap((unit) => unit.places.map((place) => ({...place, start: startOf(unit, place)}))), flat, true);
-    this.exchange = new Exchange(this.comm, model, description, this.plan.units, this.shards, flat && ((unit, place) => flat.subarray(startOf(unit, place), startOf(unit, place) + place.length)));
-    await withSource((source) => this.exchange.load(source));
+    await load(keepShards(this.comm, this.plan.units, this.shards, flat && ((unit, place) => flat.subarray(startOf(unit, place), startOf(unit, place) + place.length))));
     this.weights?.refresh();
   }
 
@@ -146,20 +124,19 @@ export class Zero implements RankStrategy {
   readonly halves: HalvesOf = (call) => (GlobalBatchNorm.is(call) ? this.norm : null);
 
   readonly hooks: StepHooks = {
-    beforeStep: (step) => {
+    beforeStep: (step, parts) => {
       this.step = step;
       this.touched.clear();
-    },
-    beforePart: async (part) => {
-      this.part = part;
+      this.begun.clear();
       this.scattered = [];
       this.missing = this.plan.units.map(({places}) => places.length);
-      if (part.samples > 0) {
-        this.gatherer?.begin(this.trainGatherings, this.step);
-        return;
-      }
-      await this.absentPart();
+      this.gatherer?.begin(this.itinerary(parts).flatMap((walk) => gatheringsOf(this.plan, walk)), step);
     },
+    beforePart: (part) => {
+      this.part = part;
+      if (this.stage > 1) this.missing = this.plan.units.map(({places}) => places.length);
+    },
+    absent: (direction, calls) => this.absent(direction, calls),
     beforeForward: (call) => this.gatherer?.need(call),
     afterForward: (call) => this.gatherer?.forwardOver(call),
     beforeForwardAgain: (call) => this.gatherer?.need(call),
@@ -167,21 +144,31 @@ export class Zero implements RankStrategy {
     beforeBackward: (call) => this.gatherer?.need(call),
     afterBackward: async (call) => {
       this.gatherer?.passed(call);
-      for (const unit of this.plan.units) await this.gradientsOf(unit, call);
+      for (const unit of this.plan.units) if (!unit.late) await this.gradientsOf(unit, call);
       this.gatherer?.backwardOver(call);
     },
     afterGradients: async () => {
+      for (const unit of this.plan.units) {
+        if (!unit.late) continue;
+        const bucket = await this.freeBucket();
+        for (const place of unit.places) this.fill(unit, place, bucket);
+        this.scatter(unit, bucket, false);
+      }
       this.recorder?.begin('wait', 'gradients');
-      await this.scatters.wait();
+      await this.scatters?.wait();
       this.recorder?.end();
     },
     beforePredict: (call) => this.gatherer?.need(call),
     afterPredict: (call) => this.gatherer?.forwardOver(call),
-    beforePrediction: () => this.gatherer?.begin(this.predictGatherings, this.step),
+    beforePrediction: () => this.gatherer?.begin(predictGatherings(this.plan), this.step),
   };
 
-  private get lastPart(): boolean {
-    return this.part.index === this.part.count - 1;
+  /** A bucket that is free: the one before the last must have left. */
+  private async freeBucket(): Promise<number> {
+    if (this.stage === 1) return 0;
+    const {scattered} = this;
+    if (scattered.length > 1) await this.scatters!.wait(scattered[scattered.length - 2]);
+    return scattered.length % 2;
   }
 
   /** What of a unit is final once `call` has been passed goes into its bucket, which leaves when it is full. */
@@ -189,14 +176,19 @@ export class Zero implements RankStrategy {
     if (call.index < unit.first) return;
     const ready = unit.contiguous ? unit.places.filter(({firstUse}) => firstUse === call.index) : call.index === unit.first ? unit.places : [];
     if (ready.length === 0) return;
-    const bucket = this.stage === 1 ? 0 : this.scattered.length % 2;
-    // The bucket before the last must have left.
-    if (this.stage > 1 && this.scattered.length > 1) await this.scatters.wait(this.scattered[this.scattered.length - 2]);
+    const bucket = await this.freeBucket();
     for (const place of ready) this.fill(unit, place, bucket);
+    // In stage 1 the whole gradient leaves, once no more is added.
+    if (this.stage === 1 && !this.part.last) return;
     this.missing[unit.index] -= ready.length;
-    if (this.missing[unit.index] > 0) return;
-    if (this.stage > 1) this.scattered.push(this.scatters.start(scatterOrder(unit.index, bucket, false, this.part.index > 0), this.step));
-    else if (this.lastPart) this.scattered.push(this.scatters.start(unit.index, this.step));
+    if (this.missing[unit.index] === 0) this.scatter(unit, bucket, false);
+  }
+
+  /** A unit's bucket leaves. `zero`: this rank adds nothing. */
+  private scatter(unit: Unit, bucket: number, zero: boolean): void {
+    const order = this.stage > 1 ? scatterOrder(unit.index, bucket, zero, this.begun.has(unit)) : unit.index;
+    this.scattered.push(this.scatters!.start(order, this.step));
+    this.begun.add(unit);
   }
 
   private fill(unit: Unit, place: UnitPlace, bucket: number): void {
@@ -212,51 +204,40 @@ export class Zero implements RankStrategy {
   }
 
   /** A rank without samples of a micro-batch: the same collectives as the others, in the same order. */
-  private async absentPart(): Promise<void> {
-    this.gatherer?.absent(this.trainGatherings, this.step);
-    const order = [...this.plan.units].sort((a, b) => b.first - a.first);
-    for (const [i, unit] of order.entries()) {
-      if (this.stage > 1) this.scattered.push(this.scatters.start(scatterOrder(unit.index, i % 2, true, this.part.index > 0), this.step));
-      else {
-        for (const place of unit.places) this.fill(unit, place, 0);
-        if (this.lastPart) this.scattered.push(this.scatters.start(unit.index, this.step));
-      }
+  private async absent(direction: 'forward' | 'backward', calls: readonly LayerCall[]): Promise<void> {
+    const walk = this.itinerary(1).find((one) => one.direction === direction && one.segments.some((segment) => segment.calls.includes(calls[0])))!;
+    this.gatherer?.skip(gatheringsOf(this.plan, walk).length);
+    await this.norm.absent(direction, calls);
+    if (direction === 'forward') return;
+    const indices = new Set(calls.map(({index}) => index));
+    const passed = this.plan.units.filter(({first, late}) => !late && indices.has(first)).sort((a, b) => b.first - a.first);
+    for (const unit of passed) {
+      const bucket = await this.freeBucket();
+      if (this.stage === 1) for (const place of unit.places) this.fill(unit, place, bucket);
+      if (this.stage > 1 || this.part.last) this.scatter(unit, bucket, true);
     }
-    if (this.norms.length > 0) await this.norm.absent(this.norms);
   }
 
   async absentPredict(): Promise<void> {
-    this.gatherer?.absent(this.predictGatherings, this.step);
+    const gatherings = predictGatherings(this.plan);
+    this.gatherer?.begin(gatherings, this.step);
+    this.gatherer?.skip(gatherings.length);
   }
 
-  async apply(clipNorm: number | undefined): Promise<void> {
-    let scale = 1;
-    if (clipNorm !== undefined) {
-      const {sums: [squares]} = await sumOverRanks(this.comm, [this.shards.squares()]);
-      const norm = Math.sqrt(squares);
-      if (norm > clipNorm) scale = clipNorm / norm;
-    }
-    this.shards.update(this.options.model.optimizer, scale);
+  squares(counts: (entry: WeightGradient) => boolean): number {
+    return this.shards.squares(counts);
+  }
+
+  async apply(scale: number): Promise<void> {
+    this.shards.update(this.optimizer, scale);
     if (!this.weights) return;
     for (const [i, {length}] of this.plan.units.entries()) await this.comm.allGather(this.weights.flat.subarray(this.flatStarts[i], this.flatStarts[i] + length), {label: WEIGHTS});
     this.weights.refresh();
   }
 
-  async sumValues(values: Values, penalty = 0): Promise<Values> {
-    const {sums, brokenRanks} = await sumOverRanks(this.comm, [values[0] + penalty, ...values.slice(1)]);
-    this.brokenRanks = brokenRanks;
-    return sums;
-  }
-
-  async broken(): Promise<{gradient: string | null; ranks: number[]}> {
+  firstBroken(): WeightGradient | undefined {
     const own = this.shards.broken();
-    const place = own && own.unit.places.find(({start, length}) => own.at >= start && own.at < start + length);
-    const first = await firstOf(this.comm, place ? this.entries.indexOf(place.entry) : null, 'broken gradient');
-    return {gradient: first === null ? null : this.entries[first].name, ranks: this.brokenRanks};
-  }
-
-  save(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState> {
-    return this.exchange.save(this.entries, make);
+    return own?.unit.places.find(({start, length}) => own.at >= start && own.at < start + length)?.entry;
   }
 
   dispose(): void {

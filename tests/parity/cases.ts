@@ -165,3 +165,39 @@ function oneHot({values, shape}: ShapedArray, classes: number): ShapedArray {
   values.forEach((value, i) => (out[i * classes + value] = 1));
   return {values: out, shape: [...shape, classes]};
 }
+
+/** A pair of Dense layers with penalties, of which one end of the second is odd. */
+export const PENALTIES: ParityCase = {
+  ...SHAPE_CASES.find(({name}) => name.startsWith('a model inside'))!,
+  name: 'penalties on divided and on whole weights, odd widths',
+  options: {validationSplit: 0.25},
+  model: (optimizer) => {
+    const model = tf.sequential({name: 'penalties'});
+    const seed = 5;
+    model.add(tf.layers.dense({name: 'up', units: 7, inputShape: [6], activation: 'elu', kernelRegularizer: 'l1l2', biasRegularizer: tf.regularizers.l2({l2: 0.1}), kernelInitializer: tf.initializers.glorotUniform({seed})}));
+    model.add(tf.layers.dense({name: 'down', units: 5, activation: 'tanh', kernelRegularizer: 'l1l2', biasRegularizer: tf.regularizers.l2({l2: 0.1}), biasInitializer: tf.initializers.constant({value: 0.5}), kernelInitializer: tf.initializers.glorotUniform({seed})}));
+    model.add(tf.layers.dense({name: 'out', units: 1, kernelRegularizer: 'l1l2', kernelInitializer: tf.initializers.glorotUniform({seed})}));
+    model.compile({optimizer, loss: 'meanSquaredError'});
+    return model;
+  },
+};
+
+/** What every position has of its own, what needs all of them, and a tensor that is added to itself. */
+export const POSITIONS: ParityCase = {
+  ...COURSE_CASES.find(({name}) => name === 'transformer')!,
+  name: 'penalties on weights that see their own positions',
+  options: {validationSplit: 0.25},
+  model: (optimizer) => {
+    const l2 = () => tf.regularizers.l2({l2: 0.05});
+    const dense = (name: string, units: number, activation?: 'relu') => tf.layers.dense({name, units, activation, kernelRegularizer: l2(), biasRegularizer: l2(), biasInitializer: tf.initializers.constant({value: 0.3}), kernelInitializer: tf.initializers.glorotUniform({seed: 3})});
+    const tokens = tf.input({shape: [6], dtype: 'int32'});
+    let x = tf.layers.embedding({name: 'table', inputDim: 20, outputDim: 8, embeddingsInitializer: tf.initializers.randomUniform({minval: -1, maxval: 1, seed: 2})}).apply(tokens) as tf.SymbolicTensor;
+    x = tf.layers.layerNormalization({name: 'own', axis: -1}).apply(x) as tf.SymbolicTensor;
+    x = tf.layers.add({name: 'twice'}).apply([x, x]) as tf.SymbolicTensor;
+    x = dense('down', 8).apply(dense('up', 12, 'relu').apply(x)) as tf.SymbolicTensor;
+    x = tf.layers.layerNormalization({name: 'all', axis: [1, 2]}).apply(x) as tf.SymbolicTensor;
+    const model = tf.model({inputs: tokens, outputs: tf.layers.dense({name: 'out', units: 20, activation: 'softmax', kernelInitializer: tf.initializers.glorotUniform({seed: 4})}).apply(x) as tf.SymbolicTensor});
+    model.compile({optimizer, loss: 'sparseCategoricalCrossentropy'});
+    return model;
+  },
+};

@@ -249,9 +249,9 @@ export class SharedTransport implements Transport {
   }
 }
 
-/** Joins a group as `rank`. */
-export function joinSharedGroup(handle: SharedGroupHandle, rank: number): SharedTransport {
-  return new SharedTransport(handle, rank);
+/** Joins a group as `rank`; `worldRanks`: its ranks as the whole team knows them, for messages. */
+export function joinSharedGroup(handle: SharedGroupHandle, rank: number, worldRanks?: number[]): SharedTransport {
+  return new SharedTransport(handle, rank, worldRanks);
 }
 
 /** The same memory as another thread's array, which must stay open meanwhile, for the collectives of `transport`; all ranks adopt in the same order. */

@@ -1,30 +1,34 @@
 /**
  * Worker side. A model crosses between rank 0, which has the caller's memory before it, and the ranks that hold its layers or parts of its weights: weight by
- * weight, to those that have it, and to each its part.
+ * weight, to those that have it, and to each its part. No rank holds more than one piece beside its own.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {holdArray, tagMemory} from '../memory';
 import type {ModelDescription, OptimizerState} from '../model/description';
 import {describeState, restoreState, stateTensors} from '../model/optimizerState';
-import {assignValues, layoutOf, valuesAt, variablesOf, type Piece} from '../model/weights';
-import type {WeightGradient} from './hooks';
+import {layoutOf, valuesAt, variablesOf, type Piece} from '../model/weights';
+import type {Keeping} from './keeping';
 import {cutShape, putPart, takePart, type WeightCut} from './weightCut';
 
 const suffix = (name: string) => name.slice(name.lastIndexOf('/') + 1);
 const STATE = "the optimizer's state";
 
+type Values = Float32Array | Int32Array | Uint8Array;
+
 /** A rank that has a weight, or, with `cut`, a run of it. */
 export interface Holder {
   rank: number;
   cut: WeightCut | null;
+  /** Whether it gives the weight back, for all that have the same. */
+  answers: boolean;
 }
 
-export class PartsExchange {
+export class ModelExchange {
   private readonly variables: tf.Variable[];
 
-  /** `holders`: who has each of the model's weights, of one without a cut the first answers for it; `entries`: this rank's own trainable weights. */
-  constructor(private readonly comm: Communicator, private readonly model: tf.LayersModel, private readonly description: ModelDescription, private readonly holders: (variable: tf.Variable) => Holder[], private readonly entries: WeightGradient[]) {
+  /** `holders`: who has each of the model's weights, the same on every rank; `keeping`: how this rank keeps what it has. */
+  constructor(private readonly comm: Communicator, private readonly model: tf.LayersModel, private readonly description: ModelDescription, private readonly holders: (variable: tf.Variable) => Holder[], private readonly keeping: Keeping) {
     this.variables = variablesOf(model);
   }
 
@@ -62,10 +66,7 @@ export class PartsExchange {
     try {
       for (const [i, variable] of this.variables.entries()) {
         const part = await this.deal(layout.weights[i], weights[i].shape, this.holders(variable), source, scratch, 'initial weights');
-        if (!part) continue;
-        const own = {...weights[i], shape: variable.shape};
-        assignValues(variable, valuesAt(part.buffer as ArrayBuffer, part.byteOffset, own), own);
-        tagMemory(variable, 'parameters');
+        if (part) this.keeping.take(variable, valuesAt(part.buffer as ArrayBuffer, part.byteOffset, {shape: variable.shape, dtype: weights[i].dtype}), weights[i].dtype);
       }
       await this.loadState(state, layout.state, source, scratch);
     } finally {
@@ -74,20 +75,26 @@ export class PartsExchange {
   }
 
   private async loadState(state: OptimizerState, pieces: Piece[], source: ArrayBuffer | null, scratch: ArrayBuffer): Promise<void> {
-    const {rank, size} = this.comm;
-    const {trained} = this;
+    const {comm: {size}, trained, keeping: {slots}} = this;
     const values: Float32Array[] = [];
     let next = 0;
-    const one = async (shape: number[], to: Holder[]) => {
-      const part = await this.deal(pieces[next++], shape, to, source, scratch, STATE);
-      if (part) values.push(new Float32Array(part.buffer, part.byteOffset, part.length).slice());
-    };
-    for (const {names, shapes} of state.lists) for (const k of names.keys()) await one(shapes[k], this.holders(trained[k]));
-    for (let i = 0; i < state.scalars.length; i++) await one([], Array.from({length: size}, (_, r) => ({rank: r, cut: null})));
-    const has = trained.map((variable) => this.holders(variable).some((holder) => holder.rank === rank));
-    const kept = <T>(list: T[]) => list.filter((_, k) => has[k]);
-    const shapes = kept(trained).map(({shape}) => shape);
-    const mine: OptimizerState = {...state, lists: state.lists.map(({field, names}) => ({field, names: kept(names), shapes})).filter(({names}) => names.length > 0)};
+    const one = (shape: number[], to: Holder[]) => this.deal(pieces[next++], shape, to, source, scratch, STATE);
+    for (const {names, shapes} of state.lists) {
+      const arrays = slots.map(({shape}) => new Float32Array(tf.util.sizeFromShape(shape)));
+      for (const k of names.keys()) {
+        const part = await one(shapes[k], this.holders(trained[k]));
+        if (part) this.keeping.takeState(trained[k], new Float32Array(part.buffer, part.byteOffset, part.length), arrays);
+      }
+      values.push(...arrays);
+    }
+    const all = Array.from({length: size}, (_, rank): Holder => ({rank, cut: null, answers: rank === 0}));
+    for (let i = 0; i < state.scalars.length; i++) {
+      const part = (await one([], all))!;
+      values.push(new Float32Array(part.buffer, part.byteOffset, part.length).slice());
+    }
+    const shapes = slots.map(({shape}) => shape);
+    const lists = slots.length === 0 ? [] : state.lists.map(({field, names}) => ({field, names: slots.map(({name}) => `${name}/${suffix(names[0])}`), shapes}));
+    const mine: OptimizerState = {...state, lists};
     restoreState(this.model.optimizer, mine, values);
     for (const tensor of stateTensors(this.model.optimizer, mine)) tagMemory(tensor, 'optimizer');
   }
@@ -110,13 +117,15 @@ export class PartsExchange {
     return {...own, lists};
   }
 
-  /** A tensor of `shape` on rank 0: whole from its first holder, or from each its part. `read` is called on those that give; `write` on rank 0, with the whole. */
-  private async collect(holders: Holder[], shape: number[], read: () => Float32Array | Int32Array | Uint8Array, label: string, write: (values: ReturnType<typeof read>) => void): Promise<void> {
+  /** A tensor of `shape` on rank 0, from those that answer for it. All that have it call `give`; `write` gets the whole, on rank 0. */
+  private async collect(holders: Holder[], shape: number[], give: () => Promise<Values>, label: string, write: (values: Values) => void): Promise<void> {
     const {rank} = this.comm;
-    const cut = holders[0].cut !== null;
-    const whole = cut && rank === 0 ? new Float32Array(tf.util.sizeFromShape(shape)) : null;
-    for (const holder of cut ? holders : holders.slice(0, 1)) {
-      let values: ReturnType<typeof read> | null = rank === holder.rank ? read() : null;
+    const has = holders.some((holder) => holder.rank === rank);
+    const given = has ? await give() : null;
+    const first = holders.filter(({answers}) => answers);
+    const whole = first[0].cut && rank === 0 ? new Float32Array(tf.util.sizeFromShape(shape)) : null;
+    for (const holder of first) {
+      let values = rank === holder.rank ? given : null;
       if (values && rank !== 0) await this.comm.send(values as Float32Array, {to: 0, label});
       if (rank !== 0) continue;
       if (!values) {
@@ -131,22 +140,21 @@ export class PartsExchange {
 
   /** All ranks give what they hold; rank 0 gets a buffer from `make` and fills it. */
   async save(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState> {
+    const {keeping} = this;
     const own = describeState(this.model.optimizer);
     const state = await this.wholeState(own);
     const layout = layoutOf(this.description, state);
     const buffer = make(state);
     const {weights} = this.description;
     for (const [i, variable] of this.variables.entries()) {
-      await this.collect(this.holders(variable), weights[i].shape, () => variable.dataSync() as Float32Array, 'trained weights', (values) => valuesAt(buffer!, layout.weights[i].at, weights[i]).set(values));
+      await this.collect(this.holders(variable), weights[i].shape, () => keeping.give(variable), 'trained weights', (values) => valuesAt(buffer!, layout.weights[i].at, weights[i]).set(values));
     }
     const tensors = stateTensors(this.model.optimizer, own);
-    const mine = this.entries.map(({variable}) => variable);
     for (const [l, {names, shapes}] of state.lists.entries()) {
+      const slots = tensors.slice(l * keeping.slots.length, (l + 1) * keeping.slots.length);
       for (const k of names.keys()) {
-        const variable = this.trained[k];
         const {at} = layout.state[l * names.length + k];
-        const read = () => tensors[l * mine.length + mine.indexOf(variable)].dataSync() as Float32Array;
-        await this.collect(this.holders(variable), shapes[k], read, STATE, (values) => new Float32Array(buffer!, at, values.length).set(values));
+        await this.collect(this.holders(this.trained[k]), shapes[k], () => keeping.giveState(this.trained[k], slots), STATE, (values) => new Float32Array(buffer!, at, values.length).set(values));
       }
     }
     const scalars = tensors.slice(tensors.length - own.scalars.length);
