@@ -19,15 +19,14 @@ function compare(one: readonly number[], other: readonly number[]): number {
 }
 
 /**
- * What fits comes before what does not. Of what fits the fastest, then the least memory; by state alone, the least cut up. Of what does not fit, the least
- * memory. Then the simplest, so that the order never depends on how choices were found.
+ * What fits comes before what does not. Of what fits the fastest, of equals the simplest; by state alone, the least cut up. Of what does not fit, the least
+ * memory. The order never depends on how choices were found.
  */
 function order({row, choice}: Evaluated): number[] {
   const {tensor, pipeline, zero, microBatch} = choice;
   const {total} = row.memory;
-  const simple = [tensor * pipeline, zero, tensor, ['none', 'selective', 'full'].indexOf(choice.recompute), -microBatch];
-  if (!row.fits) return [1, total, row.stepSeconds ?? 0, ...simple];
-  return row.stepSeconds === null ? [0, tensor * pipeline, zero, total, ...simple] : [0, row.stepSeconds, total, ...simple];
+  const simple = [tensor * pipeline, zero, tensor, ['none', 'selective', 'full'].indexOf(choice.recompute), total, microBatch];
+  return row.fits ? [0, row.stepSeconds ?? 0, ...simple] : [1, total, row.stepSeconds ?? 0, ...simple];
 }
 
 function sorted(all: readonly Evaluated[]): Evaluated[] {
@@ -64,11 +63,12 @@ export function planSpecCounted(value: TransformerSpec): CountedPlan {
   const spec = readSpec(value);
   const parameters = 'parameters' in spec.model ? spec.model.parameters : transformerParameters(spec.model);
   const all = sorted(choicesOf(spec).map((choice) => evaluateChoice(spec, parameters, choice)));
+  const copies = all.filter(({choice}) => choice.zero === 0 && choice.tensor * choice.pipeline === 1);
   const kept = all.length > MOST_ROWS ? bestOfEach(all) : all;
   const tried: Tried = {
     count: all.length,
     aloneSeconds: aloneSeconds(spec, parameters),
-    copyFits: all.some(({row, choice}) => row.fits && choice.zero === 0 && choice.tensor * choice.pipeline === 1),
+    copyFits: copies.length === 0 ? null : copies.some(({row}) => row.fits),
   };
   const rows = kept.map((one, rank) => ({...one.row, reason: reasonOf(one, rank, kept[0], spec, tried)}));
   return {plan: {parameters, flopsPerStep: spec.sizes && modelFlops(spec.sizes, spec.batchSize), rows}, tried: all.length};

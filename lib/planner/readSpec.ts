@@ -55,7 +55,7 @@ function checkKeys(at: string, value: object, keys: Keys): void {
       continue;
     }
     const allowed = check(given[name]);
-    if (allowed !== null) refuseSpec(`${at}${name} is ${shown(given[name])}; it must be ${allowed}.`);
+    if (allowed !== null) refuseSpec(`${at}${name} is ${typeof given[name] === 'number' ? given[name] : shown(given[name])}; it must be ${allowed}.`);
   }
 }
 

@@ -43,7 +43,7 @@ function checkFixed({batchSize, machine: {devices}, fixed}: CheckedSpec): void {
   const product = pinned.reduce((all, [, n]) => all * n, 1);
   if (pinned.length < 2 || (pinned.length === 3 ? product === devices : devices % product === 0)) return;
   const words = pinned.map(([axis, n]) => `${axis} ${n}`).join(' x ');
-  refuseSpec(`fixed ${words} is ${product}, and machine.devices is ${devices}; a mesh ${pinned.length === 3 ? 'multiplies to the devices, all of which are used' : 'divides the devices'}.`);
+  refuseSpec(`fixed ${words} is ${product}, and machine.devices is ${devices}, all of which are used. Allowed: a product of ${pinned.length === 3 ? devices : someOf(divisors(devices))}.`);
 }
 
 /** Whether a schedule takes so many micro-batches. */
@@ -51,7 +51,7 @@ const takes = ({schedule}: CheckedSpec['fixed'], pipeline: number, microBatches:
 
 /**
  * Every choice that the spec leaves. Tensor parallelism that is not fixed stays within a node; ZeRO that is not fixed wants more than one replica; with
- * parameters alone the micro-batch is one sample and nothing is computed again unless fixed. Throws BAD_OPTION where nothing is left.
+ * parameters alone nothing is computed again unless fixed, and a replica's share is one micro-batch, on several stages a micro-batch a sample. Throws BAD_OPTION where nothing is left.
  */
 export function choicesOf(spec: CheckedSpec): SpecChoice[] {
   checkFixed(spec);
@@ -59,19 +59,23 @@ export function choicesOf(spec: CheckedSpec): SpecChoice[] {
   const [datas, tensors, pipelines] = [allowed(spec, 'data'), allowed(spec, 'tensor'), allowed(spec, 'pipeline')];
   const recomputes: SpecRecompute[] = fixed.recompute ? [fixed.recompute] : sizes ? ['none', 'selective', 'full'] : ['none'];
   const choices: SpecChoice[] = [];
-  let meshes = 0;
+  const meshes: Array<{data: number; pipeline: number}> = [];
   for (const tensor of tensors) for (const pipeline of pipelines) {
     const data = devices / (tensor * pipeline);
     if (!datas.includes(data)) continue;
-    meshes++;
+    meshes.push({data, pipeline});
     const zeros = fixed.zero !== undefined ? [fixed.zero] : data > 1 ? ([0, 1, 2, 3] as const) : ([0] as const);
-    const microBatches = fixed.microBatch !== undefined ? [fixed.microBatch] : sizes ? divisors(batchSize / data) : [1];
+    const microBatches = fixed.microBatch !== undefined ? [fixed.microBatch] : sizes ? divisors(batchSize / data) : [pipeline === 1 ? batchSize / data : 1];
     for (const microBatch of microBatches.filter((b) => takes(fixed, pipeline, batchSize / (data * b)))) {
       for (const zero of zeros) for (const recompute of recomputes) choices.push({...fixed, data, tensor, pipeline, microBatch, zero, recompute});
     }
   }
   if (choices.length > 0) return choices;
-  if (meshes === 0) refuseSpec(`no mesh of ${devices} devices divides all evenly: data may be ${someOf(datas)}; tensor ${someOf(tensors)}; pipeline ${someOf(pipelines)}; their product must be machine.devices. Change devices, batchSize, or the model's layers or heads.`);
-  const samples = pipelines.map((p) => `${p} stages: batchSize a multiple of data x microBatch x ${p}`).join('; ');
-  refuseSpec(`the schedule 'interleaved-1f1b' takes micro-batches as many at a time as there are stages, and batchSize ${batchSize} does not give such a number. Allowed: ${samples}.`);
+  if (meshes.length === 0) refuseSpec(`no mesh of ${devices} devices divides all evenly: data may be ${someOf(datas)}; tensor ${someOf(tensors)}; pipeline ${someOf(pipelines)}; their product must be machine.devices. Change devices, batchSize, or the model's layers or heads.`);
+  const words = meshes.slice(0, 4).map(({data, pipeline}) => {
+    const possible = divisors(batchSize / data).filter((b) => takes(fixed, pipeline, batchSize / (data * b)));
+    return `with data ${data} and pipeline ${pipeline}, microBatch ${someOf(possible)}`;
+  });
+  const given = fixed.microBatch === undefined ? '' : ` fixed.microBatch ${fixed.microBatch} of`;
+  refuseSpec(`the schedule 'interleaved-1f1b' takes as many micro-batches at a time as there are stages, and${given} batchSize ${batchSize} gives no multiple of that. Allowed: ${words.join('; ')}.`);
 }

@@ -36,7 +36,7 @@ export function stageFlops(sizes: Sizes, {tensor, pipeline, microBatch, recomput
   return (layers / pipeline + logits(sizes, microBatch)) / tensor;
 }
 
-/** Parameters of a stage on each device: its layers', and of the tied table V h the first stage's and the last one's copy (Narayanan et al. 2021, section 2.2 and its code); all by t. */
+/** Parameters of a stage on each device: its layers', and the tied table, V h, of which the first stage and the last each hold a copy, as Megatron-LM has it; the positions, s h, are the first's. All by t. */
 export function stageParameters(sizes: Sizes, total: number, {tensor, pipeline}: SpecChoice, stage: number): number {
   const {hidden: h, vocab: V, sequence: s} = sizes;
   const tables = pipeline === 1 || stage === 0 ? (V + s) * h : stage === pipeline - 1 ? V * h : 0;
@@ -46,16 +46,17 @@ export function stageParameters(sizes: Sizes, total: number, {tensor, pipeline}:
 /**
  * Bytes of activations on a device of a stage: each of its layers as often as the schedule has it alive, at m ≥ p on the first stage of 1F1B all l layers'
  * worth, interleaved l (1 + (p-1)/(p v)) (Korthikanti et al. 2022, section 4.2.3). First stage: a mask of s b h bytes for each micro-batch on its way
- * through the p stages. Last stage: the final norm's and the logits' inputs and float32 logits, 4 s b h (1 + V/h) in 16 bits (section 4.3).
+ * through the p stages. Last stage: the final norm's and the logits' inputs and float32 logits, 4 s b h (1 + V/h) in 16 bits (section 4.3), for each
+ * micro-batch whose backward has not begun.
  */
 export function stageActivations(sizes: Sizes, choice: SpecChoice, microBatches: number, bytes: 2 | 4, stage: number): number {
   const {tensor: t, pipeline: p, microBatch: b, chunks, schedule, sequenceParallel, recompute} = choice;
   const live = promisedLive(schedule, {ranks: p, microBatches, chunks})[stage];
   const layers = activationBytes({...sizes, layers: 1}, {batch: b, bytes, recompute, tensor: t, sequenceParallel}) * (sizes.layers / (p * chunks)) * live;
   const sbh = (sizes.sequence * b * sizes.hidden) / (sequenceParallel ? t : 1);
-  const masks = stage === 0 ? sbh * Math.min(live, schedule === 'gpipe' ? microBatches : p) : 0;
-  const head = stage === p - 1 ? 2 * bytes * sbh + (4 * sizes.sequence * b * sizes.vocab) / t : 0;
-  return layers + masks + head;
+  const head = 2 * bytes * sbh + (4 * sizes.sequence * b * sizes.vocab) / t;
+  const interleaved = schedule === 'interleaved-1f1b';
+  return layers + (stage === 0 ? sbh * (interleaved ? p : live) : 0) + (stage === p - 1 ? head * (interleaved ? 1 : live) : 0);
 }
 
 /** Messages that a device sends: their bytes in all, and how many follow each other. */

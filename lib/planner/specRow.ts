@@ -25,15 +25,17 @@ function stateBytes(parameters: number, recipe: Recipe, {zero, data}: SpecChoice
   return {parameters: share(recipe.parameters, 3), gradients: share(recipe.gradients, 2), optimizer: share(recipe.optimizer, 1)};
 }
 
+/** Parameters on a device of a stage; of equal stages where the sizes are not known. */
+const parametersOf = (sizes: CheckedSpec['sizes'], total: number, choice: SpecChoice, stage: number) => (sizes ? stageParameters(sizes, total, choice, stage) : total / (choice.tensor * choice.pipeline));
+
 /** The fullest device: of the first stage, which has the most micro-batches alive, or of the last, which has the logits. */
 function fullest(spec: CheckedSpec, total: number, choice: SpecChoice, microBatches: number) {
   const {sizes, recipe, precision} = spec;
   const stages = sizes && choice.pipeline > 1 ? [0, choice.pipeline - 1] : [0];
   const found = stages.map((stage) => {
-    const parameters = sizes ? stageParameters(sizes, total, choice, stage) : total / (choice.tensor * choice.pipeline);
-    const state = stateBytes(parameters, recipe, choice);
+    const state = stateBytes(parametersOf(sizes, total, choice, stage), recipe, choice);
     const activations = sizes ? Math.round(stageActivations(sizes, choice, microBatches, precision === 'mixed' ? 2 : 4, stage)) : null;
-    return {stage, parameters, memory: {...state, activations, total: state.parameters + state.gradients + state.optimizer + (activations ?? 0)}};
+    return {stage, memory: {...state, activations, total: state.parameters + state.gradients + state.optimizer + (activations ?? 0)}};
   });
   return found.reduce((most, one) => (one.memory.total > most.memory.total ? one : most));
 }
@@ -55,13 +57,13 @@ export function evaluateChoice(spec: CheckedSpec, total: number, choice: SpecCho
   const {machine, batchSize, sizes, recipe, precision} = spec;
   const {data, tensor, pipeline, microBatch, zero, recompute, sequenceParallel, chunks, schedule} = choice;
   const microBatches = batchSize / (data * microBatch);
-  const {stage, parameters, memory} = fullest(spec, total, choice, microBatches);
+  const {stage, memory} = fullest(spec, total, choice, microBatches);
   const bubble = bubbleFormula(schedule, {ranks: pipeline, microBatches, chunks});
   const bytes = precision === 'mixed' ? 2 : 4;
   const messages = {
     tensor: sizes ? tensorMessages(sizes, choice, bytes) : null,
     pipeline: sizes ? pipelineMessages(sizes, choice, bytes) : null,
-    data: dataMessages(parameters, choice, microBatches, recipe, sizes ? sizes.layers / pipeline : 1),
+    data: dataMessages(parametersOf(sizes, total, choice, 0), choice, microBatches, recipe, sizes ? sizes.layers / pipeline : 1),
   };
 
   let parts: Evaluated['parts'] = null;

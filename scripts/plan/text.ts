@@ -34,6 +34,6 @@ export function planText({plan: {parameters, flopsPerStep, rows}, tried}: Counte
   return [
     model, '', ...lines, '',
     `${tried} tried, ${rows.filter(({fits}) => fits).length} of ${rows.length} rows fit; shown: the best of each mesh${meshes.size > MOST_MESHES ? `, ${MOST_MESHES} of ${meshes.size}` : ''}.`,
-    `Best: ${rows[0].reason}`, '',
+    `Verdict: ${rows[0].reason}`, '',
   ].join('\n');
 }
