@@ -54,6 +54,8 @@ export type {Account, AccountOptions, AccountRow, ActivationOptions, Recipe, Sta
 export type {ByCategory, Category, NamedBuffer} from './memory';
 export type {Recompute} from './step/segments';
 export type {ModuleReference} from './model/describe';
+export {planSpec} from './planner/planSpec';
+export type {SpecChoice, SpecMachine, SpecPlan, SpecRecompute, SpecRow, TransformerSpec} from './planner/spec';
 export {closeWorkers} from './workers/pool';
 export * from './notebook';
 export {answer} from './quiz/answer';

@@ -72,12 +72,17 @@ export interface TransformerSizes {
   vocab: number;
   /** Tokens a sample, s. */
   sequence: number;
+  /** The width between a block's two feed-forward layers, f. @default 4 × hidden */
+  ffn?: number;
 }
 
-/** P = 12 l h² (1 + 13/(12 h) + (V + s)/(12 l h)) (Narayanan et al. 2021, "Efficient large-scale language model training", equation 2). Throws BAD_OPTION. */
-export function transformerParameters({layers: l, hidden: h, vocab: v, sequence: s}: Omit<TransformerSizes, 'heads'>): number {
-  for (const [name, value] of Object.entries({layers: l, hidden: h, vocab: v, sequence: s})) number('transformerParameters', name, value, 1);
-  return Math.round(12 * l * h * h * (1 + 13 / (12 * h) + (v + s) / (12 * l * h)));
+/**
+ * P = 12 l h² (1 + 13/(12 h) + (V + s)/(12 l h)) (Narayanan et al. 2021, "Efficient large-scale language model training", equation 2). With a width f of
+ * the feed-forward layers' own, a block has 4 h² + 2 h f weights, and 9 h + f biases and scales: the same at f = 4 h. Throws BAD_OPTION.
+ */
+export function transformerParameters({layers: l, hidden: h, vocab: v, sequence: s, ffn: f = 4 * h}: Omit<TransformerSizes, 'heads'>): number {
+  for (const [name, value] of Object.entries({layers: l, hidden: h, vocab: v, sequence: s, ffn: f})) number('transformerParameters', name, value, 1);
+  return l * (4 * h * h + 2 * h * f + 9 * h + f) + (v + s) * h;
 }
 
 /** How activations are kept. */
@@ -97,19 +102,21 @@ export interface ActivationOptions {
 /**
  * Bytes of the activations that the layers of a transformer keep for their backward on each device: a layer takes s b h (10 + 24/t + 5 a s/(h t)) in 16 bits,
  * and with sequence parallelism all of it by t; selective recompute leaves the term with a away, full recompute leaves 2 s b h (Korthikanti et al. 2022,
- * "Reducing activation recomputation in large transformer models", table 2). Embedding and logits are not in it. Throws BAD_OPTION.
+ * "Reducing activation recomputation in large transformer models", table 2). Of the 24, 16 are 4 f/h of two tensors between the feed-forward layers. In
+ * float32 numbers double and dropout's masks do not: s b h (66 + 9 a s/h) at t = 1. Embedding and logits are not in it. Throws BAD_OPTION.
  */
-export function activationBytes({layers, hidden: h, heads: a, sequence: s}: Omit<TransformerSizes, 'vocab'>, options: ActivationOptions): number {
+export function activationBytes({layers, hidden: h, heads: a, sequence: s, ffn: f = 4 * h}: Omit<TransformerSizes, 'vocab'>, options: ActivationOptions): number {
   const call = 'activationBytes';
-  for (const [name, value] of Object.entries({layers, hidden: h, heads: a, sequence: s})) number(call, name, value, 1);
+  for (const [name, value] of Object.entries({layers, hidden: h, heads: a, sequence: s, ffn: f})) number(call, name, value, 1);
   const {bytes: e = 2, recompute = 'none', tensor: t = 1, sequenceParallel = false} = options;
   const b = number(call, 'batch', options.batch, 1);
   number(call, 'tensor', t, 1);
   if (e !== 2 && e !== 4) throw new ManyHandsError('BAD_OPTION', `${call}: bytes must be 2 or 4; it is ${shown(e)}.`);
   if (!['none', 'selective', 'full'].includes(recompute)) throw new ManyHandsError('BAD_OPTION', `${call}: recompute must be ${oneOf(['none', 'selective', 'full'])}; it is ${shown(recompute)}.`);
-  if (recompute === 'full') return layers * e * s * b * h;
-  // Of 16-bit numbers, 4 tensors of the layer's width and 2 masks are whole on every device; 12 are divided, and the scores.
-  const whole = (4 * e + 2) / (sequenceParallel ? t : 1);
+  const undivided = sequenceParallel ? t : 1;
+  if (recompute === 'full') return (layers * e * s * b * h) / undivided;
+  // Of 16-bit numbers, 4 tensors of the layer's width and 2 masks are whole on every device; 4 of that width are divided, 2 of f, and the scores.
+  const whole = (4 * e + 2) / undivided;
   const scores = recompute === 'selective' ? 0 : ((2 * e + 1) * a * s) / (h * t);
-  return layers * s * b * h * (whole + (12 * e) / t + scores);
+  return layers * s * b * h * (whole + ((4 + (2 * f) / h) * e) / t + scores);
 }

@@ -2,11 +2,11 @@
  * Caller side. `answer('which-split', 'A')`, `answer('adam-bytes', 12, 'GB')`: the cell that a learner completes.
  */
 import {messageOf, shown} from '../base/errors';
+import {nearest} from '../base/nearest';
 import {showHtml} from '../notebook/display';
 import {courseBank, type Bank, type Question} from './bank';
 import {answerCard, card, type Card} from './card';
 import {judge} from './judge';
-import {nearest} from './nearest';
 import {keep} from './store';
 
 /**

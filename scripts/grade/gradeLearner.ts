@@ -3,7 +3,7 @@
  */
 import {messageOf} from '../../lib/base/errors';
 import {inReadingOrder, type Bank, type AnsweredQuestion, type Question} from '../../lib/quiz/bank';
-import {nearest} from '../../lib/quiz/nearest';
+import {nearest} from '../../lib/base/nearest';
 import {gradeQuestion, type Outcome, type ReadFile} from './gradeQuestion';
 import {identify, readCells} from './identify';
 import {readNotebook} from './notebookFile';

@@ -2,7 +2,7 @@
  * Caller side. Holds the stored notebooks to the banks: which cells say something else, are missing, or are too many.
  */
 import type {Bank, Question} from '../../lib/quiz/bank';
-import {nearest} from '../../lib/quiz/nearest';
+import {nearest} from '../../lib/base/nearest';
 import {answerCalls} from '../grade/answerCalls';
 import type {StoredCell, StoredNotebook} from './notebookText';
 import {questionCell} from './questionCell';

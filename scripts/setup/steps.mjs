@@ -36,10 +36,10 @@ const ALL = Object.values(STEPS);
 const COMPILED = [packages, compile];
 
 /**
- * The steps that a command needs. Grading reads notebooks and runs nothing, and the doctor looks at a clone as it is.
+ * The steps that a command needs. Grading reads notebooks and planning numbers, both run nothing, and the doctor looks at a clone as it is.
  * @type {Record<string, Step[]>}
  */
-const NEEDS = {start: ALL, setup: ALL, test: ALL, 'test:full': ALL, notebooks: ALL, bench: ALL, doctor: [], quizzes: COMPILED, grade: COMPILED, docs: COMPILED};
+const NEEDS = {start: ALL, setup: ALL, test: ALL, 'test:full': ALL, notebooks: ALL, bench: ALL, doctor: [], quizzes: COMPILED, grade: COMPILED, plan: COMPILED, docs: COMPILED};
 
 /**
  * The same for an installed package: npm has brought the packages, the library is in it compiled, and it runs no notebooks.

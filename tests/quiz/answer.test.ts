@@ -5,7 +5,7 @@ import {afterEach, beforeEach, describe, expect, it} from 'vitest';
 import {outcome} from '#lib/quiz/answer.js';
 import {courseBank, type ChoiceQuestion} from '#lib/quiz/bank.js';
 import {judgeChoice} from '#lib/quiz/judge.js';
-import {nearest} from '#lib/quiz/nearest.js';
+import {nearest} from '#lib/base/nearest.js';
 import {courseRoot} from '#lib/quiz/store.js';
 import {enterCourse} from './course.js';
 
