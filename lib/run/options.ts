@@ -92,8 +92,16 @@ export interface StrategyFields {
   sequenceParallel?: boolean;
 }
 
+/** What a row of `plan` says beside its strategy. */
+export interface RowFields {
+  /** How many of the devices it uses, the first ones. @default all */
+  devices?: number;
+  reason?: string;
+  prediction?: object;
+}
+
 /** Its shorthand, or the strategy object itself (-1 in a mesh: what is left over). */
-export type Strategy = StrategyName | ({kind: Exclude<StrategyName, 'auto'>} & StrategyFields) | ({mesh: {data?: number; tensor?: number; pipeline?: number}; zero?: 0 | 1 | 2 | 3} & StrategyFields);
+export type Strategy = StrategyName | ({kind: Exclude<StrategyName, 'auto'>} & StrategyFields) | ({mesh: {data?: number; tensor?: number; pipeline?: number}; zero?: 0 | 1 | 2 | 3} & StrategyFields & RowFields);
 
 /** `train`'s options for several devices: how many, and how the work is divided among them. */
 export interface TrainParallelOptions extends Omit<TrainOptions, 'devices' | 'threads' | 'timeoutMs'> {

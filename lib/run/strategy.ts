@@ -39,6 +39,8 @@ const KINDS: Record<string, {axis: Axis; zero: Plan['zero']}> = {
 const NAMES = "'auto', 'dataParallel', 'zero1', 'zero2', 'fsdp', 'tensorParallel', 'pipelineParallel'";
 const OF_PIPELINES = ['schedule', 'chunks', 'splitAt', 'balance'];
 const OF_TENSORS = ['layout', 'sequenceParallel'];
+/** What a row of `plan` says beside its strategy. */
+const OF_ROWS = ['reason', 'devices', 'prediction'];
 const FIELDS = ['kind', 'mesh', 'zero', 'microBatches', 'recompute', ...OF_TENSORS, ...OF_PIPELINES];
 
 /** What a device holds at each stage of ZeRO. */
@@ -80,7 +82,7 @@ interface Asked {
 function read(asked: Strategy): Asked {
   if (asked === null || (typeof asked !== 'string' && typeof asked !== 'object')) refuse(`strategy must be ${NAMES} or a strategy object; it is ${shown(asked)}.`);
   const object: Record<string, unknown> = typeof asked === 'string' ? {} : {...asked};
-  const unknown = Object.keys(object).find((name) => !FIELDS.includes(name) && name !== 'reason');
+  const unknown = Object.keys(object).find((name) => !FIELDS.includes(name) && !OF_ROWS.includes(name));
   if (unknown) refuse(`the strategy object has no field '${unknown}' in this version. It knows: ${FIELDS.join(', ')}.`);
   if (typeof asked !== 'string' && !('kind' in asked)) return {object, kind: null};
   const name = typeof asked === 'string' ? asked : (asked as {kind: string}).kind;
@@ -175,10 +177,11 @@ export function choosePlan(strategy: Strategy | undefined, devices: number, opti
   const pipeline = mesh.pipeline > 1 ? choosePipeline(object, mesh.pipeline, microBatches, Math.max(1, Math.floor(options.batchSize / mesh.data))) : null;
   const {note = '', ...fields} = pipeline ?? {microBatches: microBatches ?? 1};
   const extra = pipeline ? zeroInPipeline(zero, fields) : '';
-  const words = asked === 'auto' ? "'auto' means dataParallel in this version" : 'as asked';
+  const words = asked === 'auto' ? "'auto', with nothing to choose between" : 'as asked';
+  const planned = typeof object.reason === 'string' ? ` The plan says: ${object.reason}` : '';
   return {
     mesh, zero, recompute, ...fields, ...(sequenceParallel && mesh.tensor > 1 ? {sequenceParallel} : {}),
-    reason: `${words}: ${clauses(mesh, zero, note, pipeline?.chunks ?? 1, sequenceParallel)}.${extra}`,
+    reason: `${words}: ${clauses(mesh, zero, note, pipeline?.chunks ?? 1, sequenceParallel)}.${extra}${planned}`,
   };
 }
 

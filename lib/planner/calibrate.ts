@@ -1,0 +1,58 @@
+/**
+ * Caller side. This machine measured for the planner: what each operation between workers takes.
+ */
+import {join} from 'node:path';
+import {pathToFileURL} from 'node:url';
+import {ManyHandsError, shown} from '../base/errors';
+import {fitAlphaBeta} from '../collectives/alphaBeta';
+import {chooseDevices, type Device} from '../devices/devices';
+import {engineInfo} from '../devices/engine';
+import {spmd} from '../spmd';
+import {LINK_OPERATIONS, type LinkArgs, type LinkTime} from './linkProgram';
+import {keep, recall, type Link, type Machine} from './machine';
+
+/** How `calibrate` measures. */
+export interface CalibrateOptions {
+  /** How many devices, or their ids, as `trainParallel` takes them. @default 2 */
+  devices?: number | string[];
+  /** Measure again, whatever was kept. @default false */
+  fresh?: boolean;
+}
+
+const PROGRAM = pathToFileURL(join(__dirname, 'linkProgram.js')).href;
+/** Elements: from what costs little but the call to what costs little but the bytes. */
+const LENGTHS = [256, 4096, 65_536, 1_048_576];
+const ROUNDS = 15;
+
+async function linksOf(ids: string[]): Promise<Link[]> {
+  const [times] = await spmd<LinkTime[], LinkArgs>(PROGRAM, {devices: ids, threads: 1, args: {lengths: LENGTHS, rounds: ROUNDS}});
+  return LINK_OPERATIONS.map((operation) => {
+    const {alpha, beta} = fitAlphaBeta(times.filter((time) => time.operation === operation));
+    return {operation, ranks: ids.length, alpha, beta};
+  });
+}
+
+/** Group sizes that are measured: pairs, and as many as may talk at once. */
+function groupSizes(chosen: readonly Device[]): number[] {
+  return [...new Set([2, chosen.length])].filter((size) => size > 1 && size <= chosen.length);
+}
+
+/**
+ * Measures this machine: α (seconds) and β (seconds a byte) of every operation between workers, as the strategies make it, among two and among all of `devices`.
+ * Takes a few seconds, and is kept per machine and engine in the user's cache folder; what a model's own layers take, `plan` measures and keeps by itself.
+ * Throws BAD_OPTION and DEVICE.
+ */
+export async function calibrate({devices = 2, fresh = false}: CalibrateOptions = {}): Promise<Machine> {
+  if (typeof fresh !== 'boolean') throw new ManyHandsError('BAD_OPTION', `calibrate: fresh must be true or false; it is ${shown(fresh)}.`);
+  const chosen = chooseDevices(devices);
+  const ids = chosen.map(({id}) => id);
+  const what = `links ${ids.join(' ')}`;
+  const known = fresh ? null : recall<Machine>(what);
+  if (known) return known;
+  const links: Link[] = [];
+  for (const size of groupSizes(chosen)) links.push(...(await linksOf(ids.slice(0, size))));
+  const {name, libtensorflow} = engineInfo();
+  const own = new Map(chosen.map((device) => [device.id, device.memoryBytes]));
+  const memoryBytes = [...own.values()].reduce((sum, bytes) => sum + bytes, 0);
+  return keep(what, {device: chosen[0].name, cores: chosen[0].threads, memoryBytes, engine: [name, libtensorflow].filter(Boolean).join(' '), links});
+}

@@ -1,0 +1,219 @@
+/**
+ * Caller side. The step time of one choice for a model: its layers' measured times along the mesh, and the messages between ranks by α and β.
+ */
+import type * as tf from '@tensorflow/tfjs';
+import {plainSgd} from '../dataParallel/dividedUpdate';
+import type {Mesh} from '../mesh/mesh';
+import type {Cut} from '../pipelineParallel/cuts';
+import {playSchedule} from '../pipelineParallel/playSchedule';
+import type {Schedule} from '../pipelineParallel/schedule';
+import {symbolicOutput, type Graph, type LayerCall} from '../step/graph';
+import {segmentsOf, type Recompute} from '../step/segments';
+import {shardedOf, type Rules} from '../tensorParallel/layout';
+import {cutOf, partFor} from '../tensorParallel/rules';
+import type {LinkOperation} from './linkProgram';
+import type {Machine} from './machine';
+import {timesAt, type StepTimes} from './profile';
+
+/** One way to train a model, as the run would take it. */
+export interface ModelChoice {
+  mesh: Mesh;
+  zero: 0 | 1 | 2 | 3;
+  microBatches: number;
+  recompute: Recompute;
+  /** Of a pipeline, with the cuts between its stages; null without one. */
+  pipeline: {schedule: Schedule; cuts: Cut[]} | null;
+  /** Of tensor parallelism; empty without it. */
+  rules: Rules;
+}
+
+/** What a step's time is made of, in seconds. */
+export interface StepParts {
+  /** Forward, backward and loss on the busiest device. */
+  compute: number;
+  /** What the pipeline waits beyond that. */
+  bubble: number;
+  tensor: number;
+  pipeline: number;
+  data: number;
+  update: number;
+  /** Making the input, and what a step takes beside all that. */
+  rest: number;
+}
+
+/** A step of a choice. */
+export interface StepCost {
+  seconds: number;
+  parts: StepParts;
+  /** Of the pipeline's ranks' time, the share in which they wait, from 0 to 1; 0 without one. */
+  bubble: number;
+  /** Bytes that each device sends in a step, on the axis where it sends most. */
+  traffic: {tensor: number; pipeline: number; data: number};
+}
+
+const FLOAT = 4;
+const sum = (values: readonly number[]) => values.reduce((all, one) => all + one, 0);
+
+/** Elements of a call's output, a sample. */
+const outputElements = (graph: Graph, call: LayerCall) => symbolicOutput(graph, call).shape.slice(1).reduce<number>((product, length) => product * (length ?? 1), 1);
+
+/** Elements of what enters a call, a sample; of a model's input, which has no gradient, none. */
+function inputElements(graph: Graph, call: LayerCall): number {
+  const maker = graph.calls.find(({outputs}) => outputs.includes(call.inputs[0]));
+  return maker ? outputElements(graph, maker) : 0;
+}
+
+/** How a step of a choice is costed on one machine. */
+export class ModelCost {
+  private readonly trained: Set<tf.Variable>;
+
+  constructor(private readonly model: tf.LayersModel, private readonly graph: Graph, private readonly machine: Machine, private readonly times: readonly StepTimes[]) {
+    this.trained = new Set((model as unknown as {trainableWeights: Array<{read(): tf.Variable}>}).trainableWeights.map((weight) => weight.read()));
+  }
+
+  private link(operation: LinkOperation, ranks: number, bytes: number): number {
+    const own = this.machine.links.filter((link) => link.operation === operation);
+    // Of a size that was not measured, the nearest.
+    const {alpha, beta} = own.reduce((best, link) => (Math.abs(link.ranks - ranks) < Math.abs(best.ranks - ranks) ? link : best));
+    return alpha + bytes * beta;
+  }
+
+  /** Elements of the weights of `calls` that a rank trains, the fullest of the tensor axis. */
+  parameters(calls: readonly LayerCall[], {rules, mesh: {tensor}}: ModelChoice): number {
+    const seen = new Set<tf.Variable>();
+    let elements = 0;
+    for (const {name, layer} of calls) {
+      const sharded = rules[name] ? shardedOf(layer, rules[name]) : null;
+      const weights = (layer as unknown as {weights: Array<{originalName: string; read(): tf.Variable}>}).weights;
+      for (const weight of weights) {
+        const variable = weight.read();
+        if (seen.has(variable) || !this.trained.has(variable)) continue;
+        seen.add(variable);
+        const cut = sharded && cutOf(sharded, layer, weight.originalName, partFor(sharded, layer, tensor - 1, tensor));
+        elements += cut ? (variable.size / variable.shape[cut.axis]) * (cut.end - cut.start) : variable.size;
+      }
+    }
+    return elements;
+  }
+
+  /** Seconds of a divided layer of which a rank has its share: what a call takes whatever its size stays. */
+  private divided(call: LayerCall, kind: 'forward' | 'backward', samples: number, workers: number, share: number): number {
+    const at = (count: number) => timesAt(this.times, count, workers)[kind][call.index];
+    const whole = at(samples);
+    if (share === 1) return whole;
+    const fixed = Math.min(whole, Math.max(0, 2 * at(samples / 2) - whole));
+    return fixed + (whole - fixed) * share;
+  }
+
+  /** Messages of a call's two halves: bytes forward, and backward. */
+  private completed(call: LayerCall, {rules}: ModelChoice, samples: number): {forward: number; backward: number} {
+    if (!rules[call.name]) return {forward: 0, backward: 0};
+    const sharded = shardedOf(call.layer, rules[call.name]);
+    const gives = sharded.gives(symbolicOutput(this.graph, call).shape.length);
+    return {
+      forward: gives === 'part' ? 0 : FLOAT * samples * outputElements(this.graph, call),
+      backward: sharded.takes === 'whole' ? FLOAT * samples * inputElements(this.graph, call) : 0,
+    };
+  }
+
+  /** One micro-batch on a run of layers: seconds of forward and backward, and of what its divided layers say. */
+  private walk(calls: readonly LayerCall[], choice: ModelChoice, samples: number, workers: number) {
+    const {mesh: {tensor}, rules, recompute} = choice;
+    const again = new Set(recompute === 'stage' ? calls : segmentsOf(this.graph, recompute).filter((segment) => segment.again).flatMap((segment) => segment.calls));
+    const found = {forward: 0, backward: 0, forwardSent: 0, backwardSent: 0, bytes: 0};
+    const said = (bytes: number) => (bytes > 0 ? this.link('sumTensor', tensor, bytes) : 0);
+    for (const call of calls) {
+      const share = rules[call.name] ? 1 / tensor : 1;
+      const forward = this.divided(call, 'forward', samples, workers, share);
+      const bytes = this.completed(call, choice, samples);
+      found.forward += forward;
+      found.backward += this.divided(call, 'backward', samples, workers, share) + (again.has(call) ? forward : 0);
+      found.forwardSent += said(bytes.forward);
+      found.backwardSent += said(bytes.backward) + (again.has(call) ? said(bytes.forward) : 0);
+      found.bytes += bytes.forward * (again.has(call) ? 2 : 1) + bytes.backward;
+    }
+    return found;
+  }
+
+  /** The gradients' way over the data axis and the update after it, for `elements` of weights on a rank. */
+  private dataAxis(elements: number, {mesh: {data}, zero, microBatches}: ModelChoice, update: number, whole: number) {
+    const bytes = FLOAT * elements;
+    const own = (update * elements) / whole;
+    const once = (data - 1) / data;
+    if (data === 1) return {seconds: 0, update: own, bytes: 0};
+    const read = this.link('read', data, bytes);
+    const [scatter, gather] = [this.link('reduceScatter', data, bytes), this.link('allGather', data, bytes)];
+    if (zero === 0 && !plainSgd(this.model.optimizer)) return {seconds: read + this.link('allReduce', data, bytes), update: own, bytes: 2 * once * bytes};
+    if (zero <= 1) return {seconds: read + scatter + gather, update: own / data, bytes: 2 * once * bytes};
+    const gathers = zero === 3 ? 2 * microBatches : 1;
+    return {seconds: microBatches * (read + scatter) + gathers * gather, update: own / data, bytes: (microBatches + gathers) * once * bytes};
+  }
+
+  /** The cost of a step over `batchSize` samples of all devices together. */
+  at(choice: ModelChoice, batchSize: number): StepCost {
+    const {mesh, microBatches: m, pipeline} = choice;
+    const measured = Math.max(...this.times.map(({workers}) => workers));
+    const workers = mesh.size === 1 ? 1 : Math.min(mesh.size, measured);
+    const slices = this.machine.cores > 0 ? Math.max(1, mesh.size / this.machine.cores) : 1;
+    const samples = Math.ceil(batchSize / mesh.data / m);
+    const times = timesAt(this.times, samples, workers);
+    const whole = timesAt(this.times, Math.ceil(batchSize / mesh.data), workers);
+    const all = sum([...this.trained].map(({size}) => size));
+    const rest = m * times.input + whole.rest;
+    // The ranks meet for the loss and its metrics.
+    const meeting = mesh.size > 1 ? 3 * this.link('allReduce', mesh.size, 0) : 0;
+    const parts: StepParts = {compute: 0, bubble: 0, tensor: 0, pipeline: 0, data: 0, update: 0, rest: (rest + meeting) * slices};
+    const traffic = {tensor: 0, pipeline: 0, data: 0};
+    let bubble = 0;
+    if (!pipeline) {
+      const one = this.walk(this.graph.calls, choice, samples, workers);
+      const data = this.dataAxis(this.parameters(this.graph.calls, choice), choice, times.update, all);
+      parts.compute = m * (one.forward + one.backward + times.loss) * slices;
+      parts.tensor = m * (one.forwardSent + one.backwardSent) * slices;
+      Object.assign(parts, {data: data.seconds * slices, update: data.update * slices});
+      Object.assign(traffic, {tensor: (m * one.bytes * 2 * (mesh.tensor - 1)) / mesh.tensor, data: data.bytes});
+    } else bubble = this.pipelined({...choice, pipeline}, samples, times, all, slices, workers, parts, traffic);
+    return {seconds: sum(Object.values(parts)), parts, bubble, traffic};
+  }
+
+  /** Fills the parts and the traffic of a pipeline; returns its bubble. */
+  private pipelined(choice: ModelChoice & {pipeline: NonNullable<ModelChoice['pipeline']>}, samples: number, times: StepTimes, all: number, slices: number, workers: number, parts: StepParts, traffic: StepCost['traffic']): number {
+    const {mesh, microBatches: m, pipeline: {schedule, cuts}} = choice;
+    const bounds = [0, ...cuts.map(({at}) => at), this.graph.calls.length];
+    const stages = bounds.slice(1).map((end, i) => this.graph.calls.slice(bounds[i], end));
+    const walked = stages.map((calls) => this.walk(calls, choice, samples, workers));
+    const sent = cuts.map(({shape}) => FLOAT * samples * shape.reduce((product, length) => product * length, 1));
+    // Who sends reads the tensor, who receives makes one: half each.
+    const half = (at: number) => (at < 0 || at >= sent.length ? 0 : this.link('send', 2, sent[at]) / 2);
+    const last = stages.length - 1;
+    const stageOf = (rank: number, chunk: number) => chunk * mesh.pipeline + rank;
+    const costs = stages.map((_, stage) => {
+      const {forward, backward, forwardSent, backwardSent} = walked[stage];
+      const link = half(stage - 1) + half(stage);
+      return {forward: forward + forwardSent + link + (stage === last ? times.loss : 0), backward: backward + backwardSent + link};
+    });
+    const {total, bubble, played} = playSchedule(schedule, ({do: kind, chunk}, rank) => {
+      const {forward, backward} = costs[stageOf(rank, chunk)];
+      return kind === 'forward' ? forward : kind === 'backward' ? backward : backward / 2;
+    });
+    const busy = Array.from({length: mesh.pipeline}, (_, rank) => sum(played.filter((one) => one.rank === rank).map(({start, end}) => end - start)));
+    // Where ranks stand in line for cores, the work of all of them bounds the step.
+    const seconds = slices > 1 ? Math.max(total, (sum(busy) * mesh.size) / mesh.pipeline / this.machine.cores) : total;
+    const rankCalls = Array.from({length: mesh.pipeline}, (_, rank) => stages.filter((_, stage) => stage % mesh.pipeline === rank).flat());
+    const data = rankCalls.map((calls) => this.dataAxis(this.parameters(calls, choice), choice, times.update, all));
+    const slowest = Math.max(...data.map(({seconds: own, update}) => own + update));
+    const at = data.findIndex(({seconds: own, update}) => own + update === slowest);
+    parts.pipeline = m * Math.max(...stages.map((_, stage) => 2 * (half(stage - 1) + half(stage))));
+    parts.tensor = m * Math.max(...walked.map(({forwardSent, backwardSent}) => forwardSent + backwardSent)) * slices;
+    parts.compute = Math.max(...busy) - m * Math.max(...walked.map(({forwardSent, backwardSent}) => forwardSent + backwardSent)) - parts.pipeline;
+    parts.bubble = Math.max(0, seconds - parts.compute - parts.pipeline - parts.tensor);
+    Object.assign(parts, {data: data[at].seconds * slices, update: data[at].update * slices});
+    const tensorBytes = rankCalls.map((_, rank) => m * sum(walked.filter((_, stage) => stage % mesh.pipeline === rank).map(({bytes}) => bytes)));
+    Object.assign(traffic, {
+      tensor: (Math.max(...tensorBytes) * 2 * (mesh.tensor - 1)) / mesh.tensor,
+      pipeline: m * Math.max(...Array.from({length: mesh.pipeline}, (_, rank) => sum(stages.flatMap((_, stage) => (stage % mesh.pipeline === rank ? [(sent[stage] ?? 0) + (stage > 0 ? sent[stage - 1] : 0)] : []))))),
+      data: Math.max(...data.map(({bytes}) => bytes)),
+    });
+    return bubble;
+  }
+}

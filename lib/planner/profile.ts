@@ -1,0 +1,134 @@
+/**
+ * Caller side. What a model's layers take on this machine: seconds of each one's forward and backward in real steps of one-thread workers, over several sizes of a
+ * micro-batch, alone and with the other cores at work.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type {ShapedArray} from '../base/arrays';
+import {median} from '../base/median';
+import {describeModel, type ModuleReference} from '../model/describe';
+import {innerModel} from '../model/inner';
+import {rebuildModel} from '../model/rebuild';
+import {topologyHash} from '../run/record';
+import type {TrainResult} from '../run/result';
+import {readGraph} from '../step/graph';
+import {train} from '../train';
+import {keep, recall} from './machine';
+
+/** A step of one worker over so many samples, in seconds. */
+export interface StepTimes {
+  samples: number;
+  /** How many workers took such steps at the same time. */
+  workers: number;
+  /** By layer call. */
+  forward: number[];
+  /** By layer call. */
+  backward: number[];
+  /** The loss, its gradient and the metrics. */
+  loss: number;
+  input: number;
+  update: number;
+  /** What a step takes beside all that. */
+  rest: number;
+}
+
+const WARM = 2;
+const STEPS = 5;
+
+interface SymbolicLike {
+  shape: Array<number | null>;
+  dtype: string;
+}
+
+const sizeOf = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1);
+
+/** Zeros in the shapes that the model takes: what a layer computes does not decide how long it takes. */
+function dataFor(model: tf.LayersModel, samples: number): {xs: ShapedArray[]; ys: ShapedArray[]} {
+  const {loss, outputNames} = innerModel(model) as unknown as {loss: unknown; outputNames: string[]};
+  const zeros = (shape: number[], whole: boolean): ShapedArray => ({values: whole ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape)).fill(0.1), shape});
+  const xs = (model.inputs as unknown as SymbolicLike[]).map(({shape, dtype}) => zeros([samples, ...shape.slice(1).map((length) => length ?? 1)], dtype === 'int32'));
+  const ys = (model.outputs as unknown as SymbolicLike[]).map(({shape}, i) => {
+    const named = typeof loss === 'string' ? loss : (loss as Record<string | number, unknown>)[Array.isArray(loss) ? i : outputNames[i]];
+    const sparse = String(named).startsWith('sparse');
+    const own = [samples, ...shape.slice(1).map((length) => length ?? 1)];
+    return zeros(sparse ? [...own.slice(0, -1), 1] : own, sparse);
+  });
+  return {xs, ys};
+}
+
+/** The medians over a run's steps, but for the first ones. */
+function timesOf({trace: {spans}, record}: TrainResult, names: readonly string[], samples: number, workers: number): StepTimes {
+  const steps = record.steps.map((_, step) => step).slice(WARM);
+  const secondsOf = (kind: string, name: string | null, nth = 0) => median(steps.map((step) => {
+    const own = spans.filter((span) => span.step === step && span.kind === kind && (name === null || span.name === name));
+    return name === null ? own.reduce((sum, {wallSeconds}) => sum + wallSeconds, 0) : own[nth]?.wallSeconds ?? 0;
+  }));
+  const nth = (i: number) => names.slice(0, i).filter((name) => name === names[i]).length;
+  const uses = (i: number) => names.filter((name) => name === names[i]).length;
+  const forward = names.map((name, i) => secondsOf('forward', name, nth(i)));
+  // Backward comes to a layer's last use first.
+  const backward = names.map((name, i) => secondsOf('backward', name, uses(i) - 1 - nth(i)));
+  const [loss, input, update] = [secondsOf('forward', 'loss'), secondsOf('input', null), secondsOf('update', null)];
+  const whole = median(record.steps.slice(WARM).map(({seconds}) => seconds));
+  const known = [...forward, ...backward].reduce((sum, one) => sum + one, loss + input + update);
+  return {samples, workers, forward, backward, loss, input, update, rest: Math.max(0, whole - known)};
+}
+
+async function measure(model: tf.LayersModel, names: readonly string[], samples: number, ids: string[], modules: ModuleReference[]): Promise<StepTimes> {
+  const description = await describeModel(model, modules);
+  const copies = await Promise.all(ids.map(() => rebuildModel(description)));
+  try {
+    const data = dataFor(model, samples * (WARM + STEPS));
+    const results = await Promise.all(copies.map((copy, i) => train(copy, data, {batchSize: samples, devices: [ids[i]], threads: 1, shuffle: false, seed: 1, verbose: 0, trace: 'layers', modules})));
+    const all = results.map((result) => timesOf(result, names, samples, ids.length));
+    const mean = (of: (times: StepTimes) => number) => all.reduce((sum, times) => sum + of(times), 0) / all.length;
+    return {
+      samples, workers: ids.length, forward: names.map((_, i) => mean(({forward}) => forward[i])), backward: names.map((_, i) => mean(({backward}) => backward[i])),
+      loss: mean(({loss}) => loss), input: mean(({input}) => input), update: mean(({update}) => update), rest: mean(({rest}) => rest),
+    };
+  } finally {
+    for (const copy of copies) {
+      copy.optimizer.dispose();
+      copy.dispose();
+    }
+  }
+}
+
+/** What is to be measured: steps over `samples` by the devices `ids` at once. */
+export interface Sizing {
+  samples: number;
+  ids: string[];
+}
+
+/** The times of each size, measured or remembered; a size is measured once per machine, engine and model. */
+export async function profileModel(model: tf.LayersModel, sizes: readonly Sizing[], modules: ModuleReference[] = []): Promise<StepTimes[]> {
+  const description = await describeModel(model, modules);
+  const names = readGraph(model).calls.map(({name}) => name);
+  const found: StepTimes[] = [];
+  for (const {samples, ids} of sizes) {
+    const what = `steps ${topologyHash({topology: description.topology, optimizer: description.optimizer, loss: description.loss})} ${samples} ${ids.join(' ')}`;
+    found.push(recall<StepTimes>(what) ?? keep(what, await measure(model, names, samples, ids, modules)));
+  }
+  return found;
+}
+
+/** The times at any number of samples, from those measured with so many workers: along straight lines between the sizes, and beyond them. */
+export function timesAt(times: readonly StepTimes[], samples: number, workers: number): StepTimes {
+  const own = times.filter((one) => one.workers === workers).sort((a, b) => a.samples - b.samples);
+  const exact = own.find((one) => one.samples === samples);
+  if (exact) return exact;
+  if (own.length === 1) return scaled(own[0], samples);
+  const at = Math.min(own.length - 2, Math.max(0, own.findIndex((one) => one.samples > samples) - 1));
+  const [low, high] = [own[own[own.length - 1].samples < samples ? own.length - 2 : at], own[own[own.length - 1].samples < samples ? own.length - 1 : at + 1]];
+  const share = (samples - low.samples) / (high.samples - low.samples);
+  const between = (a: number, b: number) => Math.max(0, a + share * (b - a));
+  return {
+    samples, workers, forward: low.forward.map((one, i) => between(one, high.forward[i])), backward: low.backward.map((one, i) => between(one, high.backward[i])),
+    loss: between(low.loss, high.loss), input: between(low.input, high.input), update: between(low.update, high.update), rest: between(low.rest, high.rest),
+  };
+}
+
+/** From one size alone: in proportion. */
+function scaled(times: StepTimes, samples: number): StepTimes {
+  const by = samples / times.samples;
+  return {...times, samples, forward: times.forward.map((one) => one * by), backward: times.backward.map((one) => one * by), loss: times.loss * by, input: times.input * by};
+}
