@@ -3,13 +3,15 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import {optimizerSizes, type OptimizerSizes} from '../account/optimizerSizes';
-import {probeModel, type Probed} from '../account/probe';
+import {probeModel, type CallSizes, type Probed} from '../account/probe';
 import {simulate, sizesAt} from '../account/simulate';
+import {channelBytesFor} from '../collectives/sharedMemory/layout';
+import {GlobalBatchNorm} from '../dataParallel/batchNorm';
 import {plainSgd} from '../dataParallel/dividedUpdate';
 import {variablesOf} from '../model/weights';
 import {checkSchedule} from '../pipelineParallel/checkSchedule';
 import type {LayerCall} from '../step/graph';
-import {segmentsOf} from '../step/segments';
+import {segmentsOf, type Segment} from '../step/segments';
 import {shardedOf} from '../tensorParallel/layout';
 import {cutOf, partFor} from '../tensorParallel/rules';
 import type {ModelChoice} from './modelCost';
@@ -27,31 +29,48 @@ export interface DeviceMemory {
 }
 
 const FLOAT = 4;
+const CACHE_LINE = 64;
 const sum = (values: readonly number[]) => values.reduce((all, one) => all + one, 0);
+
+/** A probe with batch norm as it is over several ranks: it keeps one tensor of its output's size, and makes four on the way there, five on the way back. */
+function acrossRanks({graph, ...probes}: Probed, at: 'two' | 'three'): Probed['two'] {
+  const calls = probes[at].calls.map((own, i): CallSizes => {
+    if (!GlobalBatchNorm.is(graph.calls[i])) return own;
+    const output = sum(own.outputs.map((lies) => ('own' in lies ? lies.own : 0)));
+    return {...own, inside: output, keepsInputs: own.keepsInputs.map(() => false), keepsOutputs: own.keepsOutputs.map(() => false), forward: 4 * output, backward: 5 * output};
+  });
+  return {...probes[at], calls};
+}
 
 /** At the peak: bytes of activations, and the share of the gradients that is there. */
 interface Walked {
   activations: number;
   gradients: number;
+  /** Bytes for messages that are under way. */
+  channels?: number;
 }
 
 export class ModelMemory {
-  private readonly probed: Probed;
+  private readonly alone: Probed;
+  private readonly replicated: Probed;
+  /** The sizes of the choice that is looked at. */
+  private probed!: Probed;
   private readonly optimizer: OptimizerSizes;
   private readonly sgd: boolean;
 
   constructor(model: tf.LayersModel) {
-    this.probed = probeModel(model);
+    this.alone = probeModel(model);
+    this.replicated = {...this.alone, two: acrossRanks(this.alone, 'two'), three: acrossRanks(this.alone, 'three')};
     this.optimizer = optimizerSizes(model.optimizer);
     this.sgd = plainSgd(model.optimizer) !== null;
   }
 
   /** Elements of the weights of `calls` on the fullest rank of the tensor axis, block by block; trained ones, and the others. */
-  private weights(calls: readonly LayerCall[], {rules, mesh: {tensor}}: ModelChoice): {trained: number; fixed: number; largestUnit: number; largest: number} {
+  private weights(calls: readonly LayerCall[], {rules, mesh: {tensor}}: ModelChoice): {trained: number; fixed: number; units: number[]; largest: number} {
     const trainable = new Set(this.probed.sum.entries.map(({variable}) => variable));
     const seen = new Set<tf.Variable>();
     const units = new Map<string, number>();
-    const found = {trained: 0, fixed: 0, largestUnit: 0, largest: 0};
+    const found = {trained: 0, fixed: 0, largest: 0};
     for (const {name, layer, block} of calls) {
       const sharded = rules[name] ? shardedOf(layer, rules[name]) : null;
       const weights = (layer as unknown as {weights: Array<{originalName: string}>}).weights;
@@ -69,23 +88,24 @@ export class ModelMemory {
         units.set(block, (units.get(block) ?? 0) + size);
       });
     }
-    found.largestUnit = Math.max(0, ...units.values());
-    return found;
+    return {...found, units: [...units.values()]};
   }
 
-  /** Bytes that the tensor axis takes off what the layers of `calls` hold: their parts, and what stands between a column and its row. */
-  private sparedByTensor(calls: readonly LayerCall[], {rules, mesh: {tensor}}: ModelChoice, samples: number): number {
-    if (tensor === 1) return 0;
+  /** Of what a layer's tape holds, what a rank is spared: the other ranks' parts of a divided layer. */
+  private sparedOf(call: LayerCall, {rules, mesh: {tensor}}: ModelChoice, sizes: readonly CallSizes[]): number {
+    const own = sizes[call.index];
+    const output = sum(own.outputs.map((lies) => ('own' in lies ? lies.own : 0)));
+    if (tensor === 1 || !rules[call.name]) return 0;
+    return (1 - 1 / tensor) * (own.inside + (shardedOf(call.layer, rules[call.name]).gives(3) === 'part' ? output : 0));
+  }
+
+  /** The same of `calls` when most is held: of segments that are computed again, one is there at a time. */
+  private spared(calls: readonly LayerCall[], choice: ModelChoice, samples: number): number {
     const {calls: sizes} = sizesAt(this.probed, samples);
-    let spared = 0;
-    for (const call of calls) {
-      if (!rules[call.name]) continue;
-      const gives = shardedOf(call.layer, rules[call.name]).gives(3);
-      const own = sizes[call.index];
-      const output = gives === 'part' ? sum(own.outputs.map((lies) => ('own' in lies ? lies.own : 0))) : 0;
-      spared += (1 - 1 / tensor) * (own.inside + output);
-    }
-    return spared;
+    const inside = new Set(calls);
+    const of = (segment: Segment) => sum(segment.calls.filter((call) => inside.has(call)).map((call) => this.sparedOf(call, choice, sizes)));
+    const segments = segmentsOf(this.probed.graph, choice.recompute);
+    return sum(segments.filter(({again}) => !again).map(of)) + Math.max(0, ...segments.filter(({again}) => again).map(of));
   }
 
   /** A rank without a pipeline at its peak. Gradients are there from the start where there are several replicas or micro-batches, else they come as the walk goes back. */
@@ -94,55 +114,73 @@ export class ModelMemory {
     const there = choice.mesh.data > 1 || choice.microBatches > 1;
     const {gradients, activations} = simulate(this.probed, segmentsOf(graph, choice.recompute), samples, there);
     const trained = FLOAT * sum(own.entries.map(({variable}) => variable.size));
-    return {activations: Math.max(0, activations - this.sparedByTensor(graph.calls, choice, samples)), gradients: gradients / trained};
+    return {activations: Math.max(0, activations - this.spared(graph.calls, choice, samples)), gradients: gradients / trained};
   }
 
-  /** Activations of a stage: what its layers hold, as often as the schedule has a micro-batch alive, and what the layer at work needs. */
-  private staged(calls: readonly LayerCall[], live: number, choice: ModelChoice, samples: number, ends: boolean): number {
+  /** A stage: what its layers hold of one micro-batch, and what the layers at work need beside that. */
+  private staged(calls: readonly LayerCall[], choice: ModelChoice, samples: number, ends: boolean): {held: number; working: number} {
     const {graph} = this.probed;
-    const again = choice.recompute === 'stage';
-    const simulated = simulate(this.probed, segmentsOf(graph, again ? 'none' : choice.recompute), samples, true);
-    const held = sum(calls.map(({index}) => simulated.held[index])) - this.sparedByTensor(calls, choice, samples);
+    const {held, activations, batch} = simulate(this.probed, segmentsOf(graph, choice.recompute), samples, true);
+    const own = sum(calls.map(({index}) => held[index]));
+    const spared = this.spared(calls, choice, samples);
     const {calls: sizes, loss} = sizesAt(this.probed, samples);
-    const working = Math.max(0, ...calls.map(({index}) => Math.max(sizes[index].forward, sizes[index].backward)), ends ? loss.extra : 0);
-    const entered = sum(sizes[calls[0].index].outputs.map((lies) => ('own' in lies ? lies.own : 0)));
-    return (again ? live * entered + held : live * held) + working;
+    if (choice.recompute === 'none') return {held: own - spared, working: Math.max(0, ...calls.map(({index}) => Math.max(sizes[index].forward, sizes[index].backward)), ends ? loss.extra : 0)};
+    // A segment that is computed again has all of its tapes while it goes back: what the whole model's walk needs beyond what it holds.
+    return {held: own, working: Math.max(0, activations - sum(held) - batch - spared)};
   }
 
   /** The fullest device of a choice, over `batchSize` samples of all devices together. */
   at(choice: ModelChoice, batchSize: number): DeviceMemory {
     const {mesh, microBatches, pipeline} = choice;
+    this.probed = mesh.data > 1 ? this.replicated : this.alone;
     const samples = Math.ceil(batchSize / mesh.data / microBatches);
     const {graph} = this.probed;
     if (!pipeline) return this.device(graph.calls, choice, this.walked(choice, samples));
     const bounds = [0, ...pipeline.cuts.map(({at}) => at), graph.calls.length];
     const stages = bounds.slice(1).map((end, i) => graph.calls.slice(bounds[i], end));
-    const {live} = checkSchedule(pipeline.schedule);
+    const {live, room} = checkSchedule(pipeline.schedule);
+    const message = FLOAT * samples * Math.max(...pipeline.cuts.map(({shape}) => shape.reduce((product, length) => product * length, 1)));
     const chunks = stages.length / mesh.pipeline;
+    const channel = channelBytesFor(room * (message + CACHE_LINE));
+    const peers = (rank: number) => new Set(pipeline.schedule.actions[rank].flatMap((action) => (action.do === 'send' ? [action.peer] : []))).size;
     const all = Array.from({length: mesh.pipeline}, (_, rank) => {
       const own = stages.filter((_, stage) => stage % mesh.pipeline === rank);
-      const activations = sum(own.map((calls, chunk) => this.staged(calls, live[rank] / chunks, choice, samples, rank === mesh.pipeline - 1 && chunk === own.length - 1)));
-      return this.device(own.flat(), choice, {activations, gradients: 1});
+      const walked = own.map((calls, chunk) => this.staged(calls, choice, samples, rank === mesh.pipeline - 1 && chunk === own.length - 1));
+      const held = sum(walked.map((one) => one.held)) / chunks;
+      const working = Math.max(...walked.map((one) => one.working));
+      const channels = channel * peers(rank);
+      const full = {activations: live[rank] * held + working, gradients: microBatches > live[rank] ? 1 : 0, channels};
+      // Where all micro-batches are alive before the first goes back, gradients come when the first's activations are gone.
+      const later = {activations: (live[rank] - 1) * held + working, gradients: 1, channels};
+      return [full, later].map((peak) => this.device(own.flat(), choice, peak)).reduce((most, one) => (one.total > most.total ? one : most));
     });
     return all.reduce((most, one) => (one.total > most.total ? one : most));
   }
 
-  private device(calls: readonly LayerCall[], choice: ModelChoice, {activations, gradients}: Walked): DeviceMemory {
-    const {mesh: {data}, zero} = choice;
-    const {trained, fixed, largestUnit, largest} = this.weights(calls, choice);
+  /** Room for the update of one unit after the other: beside what the optimizer needs, a copy of weights and gradients, and the next unit's weights. */
+  private updatingShards(units: readonly number[]): number {
+    return Math.max(0, ...units.map((size, i) => (this.optimizer.update + 2 * FLOAT) * size + FLOAT * (units[i + 1] ?? 0)));
+  }
+
+  private device(calls: readonly LayerCall[], choice: ModelChoice, {activations, gradients, channels = 0}: Walked): DeviceMemory {
+    const {mesh: {data}, zero, microBatches} = choice;
+    const {trained, fixed, units, largest} = this.weights(calls, choice);
+    const largestUnit = Math.max(0, ...units);
     const share = (from: number) => (zero >= from ? 1 / data : 1);
+    // A replica's gradients are summed over micro-batches before they leave.
+    const summed = data > 1 && zero === 0 && microBatches > 1 ? FLOAT * (trained + largest) : 0;
     const state = {
       parameters: FLOAT * (trained * share(3) + fixed),
       optimizer: this.optimizer.state * trained * share(1) + this.optimizer.fixed,
-      buffers: FLOAT * largestUnit * ((zero >= 2 ? 2 : 0) + (zero === 3 ? 2 : 0)),
+      buffers: FLOAT * (largestUnit * ((zero >= 2 ? 2 : 0) + (zero === 3 ? 2 : 0))) + channels,
     };
     const whole = FLOAT * trained * share(2);
     // The update has all gradients, and room of its own, when activations are gone.
     // Plain sgd's ranks update their parts of the weights in place.
     const inPlace = zero === 0 && data > 1 && this.sgd;
-    const updating = inPlace ? 0 : this.optimizer.update * largest * share(1);
-    const walk = {gradients: whole * gradients, activations};
-    const found = {...state, ...(whole + updating > walk.gradients + walk.activations ? {gradients: whole, activations: updating} : walk)};
+    const updating = inPlace ? 0 : zero > 0 && data > 1 ? this.updatingShards(units) / data : this.optimizer.update * largest;
+    const walk = {gradients: whole * gradients, activations, buffers: state.buffers + summed};
+    const found = {...state, ...(whole + updating > walk.gradients + activations + summed ? {gradients: whole, activations: updating} : walk)};
     return {...found, total: sum(Object.values(found))};
   }
 }

@@ -95,12 +95,24 @@ function checkCounts(graph: Graph, rules: Rules, size: number): void {
   }
 }
 
+/** By slot of which each rank has a part, the call that made the parts: a column layer, followed through layers that work element by element. `visit` sees each call with the one whose part it is given. */
+export function partSlots(graph: Graph, rules: Rules, visit?: (call: LayerCall, from: LayerCall | undefined) => void): Map<Slot, LayerCall> {
+  const parts = new Map<Slot, LayerCall>();
+  for (const call of graph.calls) {
+    const {name, layer, inputs, outputs} = call;
+    const from = inputs.map((slot) => parts.get(slot)).find((one) => one !== undefined);
+    visit?.(call, from);
+    const sharded = rules[name] && shardedOf(layer, rules[name]);
+    if (sharded && sharded.takes === 'whole' && sharded.gives(0) === 'part') parts.set(outputs[0], call);
+    else if (from !== undefined && !sharded) parts.set(outputs[0], from);
+  }
+  return parts;
+}
+
 /** Follows what is whole and what is a part from layer to layer. */
 function checkFlow(graph: Graph, rules: Rules): void {
-  /** By slot, the column layer whose part it is. */
-  const parts = new Map<Slot, string>();
-  for (const {name, layer, inputs, outputs} of graph.calls) {
-    const from = inputs.map((slot) => parts.get(slot)).find((one) => one !== undefined);
+  const parts = partSlots(graph, rules, ({name, layer}, maker) => {
+    const from = maker?.name;
     const rule = rules[name];
     const sharded = rule && shardedOf(layer, rule);
     if (sharded?.takes === 'part' && from === undefined) refuse(`layout: '${name}' is '${rule}', which takes a part of its input, and what comes before it is whole: make the layer before it 'column', or '${name}' 'column' or 'replicated'.`);
@@ -108,11 +120,9 @@ function checkFlow(graph: Graph, rules: Rules): void {
       const fits = rulesFor(layer).has('row') ? `give '${name}' the rule 'row'` : `make '${from}' 'replicated'`;
       refuse(`layout: '${from}' is 'column', so each device has a part of its output, and '${name}' takes all of it: ${fits}.`);
     }
-    if (sharded && sharded.takes === 'whole' && sharded.gives(0) === 'part') parts.set(outputs[0], name);
-    else if (from !== undefined && !sharded) parts.set(outputs[0], from);
-  }
+  });
   const open = graph.outputs.map((slot) => parts.get(slot)).find((one) => one !== undefined);
-  if (open !== undefined) refuse(`layout: '${open}' is 'column' and ends the model, so no device would have the whole output: make it 'replicated'.`);
+  if (open !== undefined) refuse(`layout: '${open.name}' is 'column' and ends the model, so no device would have the whole output: make it 'replicated'.`);
 }
 
 /** The rules of a model's layers on `size` devices, by `layout` or, without it, by default. Throws BAD_OPTION with the rule that fits. */

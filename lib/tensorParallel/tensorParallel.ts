@@ -15,9 +15,9 @@ import type {AxisPart} from '../step/strategy';
 import type {Stepper} from '../step/trainStep';
 import {cutShape, type WeightCut} from '../step/weightCut';
 import type {SpanRecorder} from '../trace/spans';
-import {shardedOf, type Rules} from './layout';
+import {partSlots, shardedOf, type Rules} from './layout';
 import {PositionExchange} from './positions';
-import {cutOf, partFor} from './rules';
+import {cutOf, partFor, type LayoutPart} from './rules';
 import {partialLayers, planSequence, type SequencePlan} from './sequence';
 import {SequenceCall} from './sequenceCall';
 import {ShardedCall, type Around} from './shardedCall';
@@ -44,6 +44,8 @@ export class TensorParallel implements AxisPart {
   private readonly cuts = new Map<tf.Variable, WeightCut[]>();
   private readonly sharded = new Map<tf.layers.Layer, ShardedCall>();
   private readonly wanting = new Set<number>();
+  /** What this rank has of each slot between a column layer and its row. */
+  private readonly parts = new Map<Slot, LayoutPart>();
   private readonly sequence: SequencePlan | null;
   private readonly alike: SequenceCall | null;
   /** Whole weights of whose gradients each rank has a summand, and those whose sums of this walk, or step, are there. */
@@ -65,6 +67,8 @@ export class TensorParallel implements AxisPart {
     };
     this.alike = this.sequence && new SequenceCall(around, this.sequence.positions);
     this.follow(graph, model);
+    // Before layers are told that they have a part.
+    for (const [slot, {name, layer}] of partSlots(graph, rules)) this.parts.set(slot, partFor(shardedOf(layer, rules[name]), layer, rank, size));
     for (const {name, layer} of graph.calls) {
       const rule = rules[name];
       if (!rule || this.sharded.has(layer)) continue;
@@ -116,9 +120,11 @@ export class TensorParallel implements AxisPart {
     return this.sequence?.slots.has(slot) ?? false;
   }
 
-  /** A slot's shape without the samples' dim, as a rank has it. */
-  shapeOf(slot: Slot, [positions, ...rest]: number[]): number[] {
-    return this.byPositions(slot) ? [positions / this.comm.size, ...rest] : [positions, ...rest];
+  /** A slot's shape without the samples' dim, as this rank has it: its own positions, or its part of the last dim. */
+  shapeOf(slot: Slot, shape: number[]): number[] {
+    if (this.byPositions(slot)) return [shape[0] / this.comm.size, ...shape.slice(1)];
+    const part = this.parts.get(slot);
+    return part ? [...shape.slice(0, -1), (shape[shape.length - 1] * (part.end - part.start)) / part.of] : shape;
   }
 
   readonly halves: HalvesOf = ({layer, inputs, outputs}) => this.sharded.get(layer) ?? ([...inputs, ...outputs].some((slot) => this.byPositions(slot)) ? this.alike : null);

@@ -6,7 +6,7 @@ import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {parseArgs} from 'node:util';
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 import {physicalCores} from '../../lib/base/cgroup';
 import {drivingFrames} from '../../lib/data/driving';
 import {mnist} from '../../lib/data/mnist';
@@ -38,7 +38,7 @@ const CASES: Case[] = [
   ...of('mlp 784-1024-1024-10, sgd', [64, 256], () => mlp({seed: 1}), digits(true)),
   ...of('mlp 784-1024-1024-10, adam', [64, 256], () => mlp({seed: 1, optimizer: 'adam'}), digits(true)),
   ...of('mlp 784-2048-2048-10, sgd', [32, 128], () => mlp({units: [2048, 2048], seed: 1}), digits(true)),
-  ...of('mlp of 8 layers of 512, momentum', [64, 256], () => mlp({units: Array.from({length: 8}, () => 512), seed: 1, optimizer: 'momentum'}), digits(true)),
+  ...of('mlp of 8 layers of 512, momentum', [64, 256], () => mlp({units: Array.from({length: 8}, () => 512), seed: 1, optimizer: tf.train.momentum(0.01, 0.9)}), digits(true)),
   ...of('mlp of 16 layers of 128, adam', [64, 256], () => mlp({units: Array.from({length: 16}, () => 128), seed: 1, optimizer: 'adam'}), digits(true)),
   ...of('convnet', [16, 64], () => convnet({seed: 1}), digits(false)),
   ...of('driving net', [16, 64], () => drivingNet({seed: 1}), road),

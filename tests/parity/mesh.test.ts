@@ -37,6 +37,7 @@ const RUNS: Array<[string, ParityCase, string, Fields, TrainParallelOptions?]> =
   ['data x pipeline, batch norm', head(caseOf('batch norm'), FEW), 'sgd', {mesh: {data: 2, pipeline: 2}, schedule: '1f1b', microBatches: 4}],
   ['data x pipeline, penalties and validation', PENALTIES, 'sgd', {mesh: {data: 2, pipeline: 2}, schedule: 'gpipe', microBatches: 2, zero: 3}, {clipNorm: 0.3}],
   ['tensor x pipeline, sequenceParallel, a tied head', text({...TIED, dropout: 0.2}), 'adam', {mesh: {tensor: 2, pipeline: 2}, microBatches: 4, sequenceParallel: true}],
+  ['tensor x pipeline, cut between a column layer and its row, uneven parts', head(caseOf('mlp'), FEW), 'momentum', {mesh: {tensor: 3, pipeline: 2}, splitAt: ['hidden_1'], layout: {hidden_0: 'column', hidden_1: 'row'}, microBatches: 2}],
   ['tensor x pipeline, zero-bubble', text(), 'sgd', {mesh: {tensor: 2, pipeline: 2}, schedule: 'zero-bubble', microBatches: 4}],
   ['tensor x pipeline, penalties and validation', PENALTIES, 'sgd', {mesh: {tensor: 2, pipeline: 2}, splitAt: ['out'], microBatches: 2, layout: {up: 'column', down: 'row'}}, {clipNorm: 0.3}],
   ['all three', text(), 'sgd', {mesh: {data: 2, tensor: 2, pipeline: 2}, microBatches: 2}],

@@ -43,9 +43,12 @@ export interface Layout {
   inlineAt(rank: number, parity: number): number;
 }
 
+/** The bytes that a channel gets where so many are asked for: a power of two. */
+export const channelBytesFor = (asked: number): number => 2 ** Math.ceil(Math.log2(Math.max(4096, asked)));
+
 /** A group of 8 takes less than 10 MiB; nothing of it is touched before it is used. `asked`: bytes of a channel, of which the next power of two is taken. */
 export function layoutOf(size: number, asked?: number): Layout {
-  const channelBytes = asked ? 2 ** Math.ceil(Math.log2(Math.max(4096, asked))) : Math.max(4096, Math.min(256 * 1024, 2 ** Math.floor(Math.log2((4 * 2 ** 20) / (size * size)))));
+  const channelBytes = asked ? channelBytesFor(asked) : Math.max(4096, Math.min(256 * 1024, 2 ** Math.floor(Math.log2((4 * 2 ** 20) / (size * size)))));
   const records = HEADER_BYTES + size * RANK_BYTES;
   const channels = records + size * RECORDS * RECORD_BYTES;
   const staging = channels + size * size * (CHANNEL_HEADER_BYTES + channelBytes);
