@@ -11,8 +11,11 @@ export const AXES_OUTSIDE_IN = ['pipeline', 'data', 'tensor'] as const satisfies
 
 /** How many ranks each axis has. */
 export interface MeshSizes {
+  /** Replicas, each with its share of the samples. */
   data: number;
+  /** Parts of each large weight. */
   tensor: number;
+  /** Ranks that have the model's stages. */
   pipeline: number;
 }
 
