@@ -185,6 +185,11 @@ describe('a schedule that plays itself', () => {
     expect(svg.replace('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:|<script/);
   });
 
+  it('looks the same whatever the unit of its costs', () => {
+    const drawn = (unit: number) => imageOf(String(scheduleDrawing(gpipe, {costOf: ({do: kind}) => unit * (kind === 'forward' ? 1 : 2), animated: false}).outputs[0]!['text/html'])).svg;
+    expect(drawn(2 ** -10)).toBe(drawn(1));
+  });
+
   it('says its bubble and what is alive', () => expect(alt).toBe('gpipe: the ranks stand idle 25.0 % of their time; alive at once are at most 3, 3 micro-batches on ranks 0 to 1.'));
 
   it('is refused where it would wait for ever', () => expect(() => scheduleDrawing(schedule('mine', ['F1 B1 F2 B2', 'F2 B2 F1 B1']))).toThrow(/'mine' comes to a deadlock/));
