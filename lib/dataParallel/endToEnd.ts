@@ -25,12 +25,16 @@ export interface Place {
   length: number;
 }
 
+/** How many elements of a weight a rank has. */
+export type SizeOf = (entry: WeightGradient) => number;
+export const ownSize: SizeOf = ({variable}) => variable.size;
+
 /** The places of `entries` from `at` on, without gaps, so that no padding travels: weights of odd lengths stand last, the others begin where an engine needs no copy. */
-export function endToEnd(entries: readonly WeightGradient[], at = 0): Place[] {
-  const isOdd = (entry: WeightGradient) => Number(entry.variable.size % ALIGN > 0);
+export function endToEnd(entries: readonly WeightGradient[], at = 0, sizeOf = ownSize): Place[] {
+  const isOdd = (entry: WeightGradient) => Number(sizeOf(entry) % ALIGN > 0);
   let next = at;
   return [...entries].sort((a, b) => isOdd(a) - isOdd(b)).map((entry) => {
-    const place = {entry, start: next, length: entry.variable.size};
+    const place = {entry, start: next, length: sizeOf(entry)};
     next += place.length;
     return place;
   });

@@ -11,13 +11,19 @@ export const AXES_OUTSIDE_IN = ['pipeline', 'data', 'tensor'] as const satisfies
 
 /** How many ranks each axis has. */
 export interface MeshSizes {
+  /** Replicas, each with its share of the samples. */
   data: number;
+  /** Parts of each large weight. */
   tensor: number;
+  /** Ranks that have the model's stages. */
   pipeline: number;
 }
 
 /** A rank's place on each axis, from 0. */
 export type Coordinates = MeshSizes;
+
+/** Rows of a grid that is written out whole. */
+const MOST_ROWS = 24;
 
 /** The grid; as JSON its three sizes. `String(mesh)` draws it. */
 export class Mesh implements MeshSizes {
@@ -59,18 +65,23 @@ export class Mesh implements MeshSizes {
     return Array.from({length: this.size}, (_, rank) => this.groupOf(axis, rank)).filter(([first], rank) => first === rank);
   }
 
-  /** The grid in letters: a row a stage and replica, a column a tensor part. */
+  /** The grid in letters: a row a stage and replica, a column a tensor part; of many rows the first and the last. */
   toString(): string {
-    const width = Math.max(8, String(this.size - 1).length + 2);
-    const cell = (text: string | number) => String(text).padStart(width);
-    const label = (text: string) => text.padEnd(20);
-    const head = label('') + Array.from({length: this.tensor}, (_, t) => cell(this.tensor > 1 ? `tensor ${t}` : 'rank')).join('  ');
-    const rows = Array.from({length: this.pipeline * this.data}, (_, row) => {
-      const [pipeline, data] = [Math.floor(row / this.data), row % this.data];
-      const names = [...(this.pipeline > 1 ? [`pipeline ${pipeline}`] : []), ...(this.data > 1 ? [`data ${data}`] : [])];
-      return label(names.join(', ')) + Array.from({length: this.tensor}, (_, tensor) => cell(this.rankAt({pipeline, data, tensor}))).join('  ');
-    });
+    const {data, tensor, pipeline, size} = this;
+    const width = Math.max(tensor > 1 ? 'tensor 0'.length : 'rank'.length, String(size - 1).length) + 2;
+    const cells = (texts: Array<string | number>) => texts.map((text) => String(text).padStart(width)).join('');
+    const parts = Array.from({length: tensor}, (_, part) => part);
+    const column = (axis: Axis) => `${axis} ${this[axis] - 1}`.length + 2;
+    const row = (stage: number, replica: number, first: boolean) => {
+      const labels = (pipeline > 1 ? (first ? `pipeline ${stage}` : '').padEnd(column('pipeline')) : '') + (data > 1 ? `data ${replica}`.padEnd(column('data')) : '');
+      return labels + cells(parts.map((part) => this.rankAt({pipeline: stage, data: replica, tensor: part})));
+    };
+    const rows = pipeline * data;
+    const shown = rows <= MOST_ROWS ? Array.from({length: rows}, (_, i) => i) : [...Array.from({length: MOST_ROWS - 2}, (_, i) => i), rows - 1];
+    const lines = shown.map((at, i) => row(Math.floor(at / data), at % data, at % data === 0 || at !== shown[i - 1] + 1));
+    if (rows > MOST_ROWS) lines.splice(-1, 0, '...');
+    const head = ' '.repeat((pipeline > 1 ? column('pipeline') : 0) + (data > 1 ? column('data') : 0)) + cells(tensor > 1 ? parts.map((part) => `tensor ${part}`) : ['rank']);
     const sizes = AXES_OUTSIDE_IN.map((axis) => `${axis} ${this[axis]}`).join(' x ');
-    return [`${sizes}: ${this.size} rank${this.size === 1 ? '' : 's'}, tensor innermost`, head, ...rows].join('\n');
+    return [`${sizes}: ${size} rank${size === 1 ? '' : 's'}, tensor innermost`, head, ...lines].join('\n');
   }
 }

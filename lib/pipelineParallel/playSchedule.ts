@@ -4,8 +4,11 @@
  */
 import type {Action, Compute, StageMessage, Schedule} from './schedule';
 
-/** What an action takes, in whatever unit of time; messages take none. */
+/** What an action takes, in whatever unit of time. */
 export type CostOf = (action: Compute, rank: number) => number;
+
+/** What a message takes its sender, which does nothing else meanwhile; it is there when that is over. */
+export type SendCostOf = (message: StageMessage, rank: number) => number;
 
 /** When an action of compute ran, on the virtual clock. */
 export interface Played {
@@ -17,11 +20,18 @@ export interface Played {
   end: number;
 }
 
+/** When a rank sent a message, or stood waiting for one, on the virtual clock. */
+export interface PlayedMessage extends Omit<Played, 'action'> {
+  action: StageMessage;
+}
+
 /** What a schedule came to on the virtual clock. */
 export interface Playing {
   /** Every compute, in each rank's order. */
   played: Played[];
-  /** From the first start to the last end. */
+  /** Every message at both its ends, in each rank's order. */
+  messages: PlayedMessage[];
+  /** From the first start of a compute to the last end. */
   total: number;
   /** Of the ranks' time together, the share in which they did not compute. */
   bubble: number;
@@ -51,14 +61,17 @@ interface Sent {
   at: number;
 }
 
-/** Plays to the end, or until no rank can go on. `room`: messages that may be under way between two ranks one way. */
-export function playSchedule({actions}: Schedule, costOf: CostOf = UNIT_COST, room = Infinity): Playing {
+/** Plays to the end, or until no rank can go on. `room`: messages that may be under way between two ranks one way; `sendOf`: what they take, without it nothing. */
+export function playSchedule({actions}: Schedule, costOf: CostOf = UNIT_COST, room = Infinity, sendOf: SendCostOf = () => 0): Playing {
   const ranks = actions.length;
   const next = actions.map(() => 0);
   const clock = actions.map(() => 0);
   const live = actions.map(() => 0);
   const most = actions.map(() => 0);
+  /** Ranks for which something changed since they stood: a message came, or there is room again. */
+  const woken = actions.map(() => true);
   const played: Played[] = [];
+  const messages: PlayedMessage[] = [];
   const lines = new Map<string, Sent[]>();
   /** Messages that a rank took from a line while it looked for another. */
   const taken = actions.map(() => new Map<string, number>());
@@ -74,17 +87,24 @@ export function playSchedule({actions}: Schedule, costOf: CostOf = UNIT_COST, ro
     while (!taken[rank].has(name)) {
       const first = from.shift();
       if (!first) return false;
+      woken[message.peer] = true;
       taken[rank].set(first.name, first.at);
     }
-    clock[rank] = Math.max(clock[rank], taken[rank].get(name)!);
+    const start = clock[rank];
+    clock[rank] = Math.max(start, taken[rank].get(name)!);
+    messages.push({rank, action: message, start, end: clock[rank]});
     taken[rank].delete(name);
     return true;
   };
   const send = (message: StageMessage, rank: number): boolean => {
     const to = line(rank, message.peer);
     if (to.length >= room) return false;
+    const start = clock[rank];
+    clock[rank] += sendOf(message, rank);
+    messages.push({rank, action: message, start, end: clock[rank]});
     to.push({name: messageName(message, rank, ranks), at: clock[rank]});
     underWay = Math.max(underWay, to.length);
+    woken[message.peer] = true;
     return true;
   };
   const compute = (action: Compute, rank: number): void => {
@@ -103,16 +123,20 @@ export function playSchedule({actions}: Schedule, costOf: CostOf = UNIT_COST, ro
   for (let moved = true; moved; ) {
     moved = false;
     for (let rank = 0; rank < ranks; rank++) {
+      if (!woken[rank]) continue;
+      woken[rank] = false;
       while (next[rank] < actions[rank].length && take(actions[rank][next[rank]], rank)) {
         next[rank] += 1;
         moved = true;
       }
     }
   }
-  const total = Math.max(0, ...played.map(({end}) => end)) - Math.min(...played.map(({start}) => start), Infinity);
+  // There may be more than a call takes arguments.
+  const first = played.reduce((least, {start}) => Math.min(least, start), Infinity);
+  const total = played.reduce((latest, {end}) => Math.max(latest, end), 0) - first;
   const busy = played.reduce((sum, {start, end}) => sum + end - start, 0);
   return {
-    played, total, live: most, underWay,
+    played, messages, total, live: most, underWay,
     bubble: total > 0 ? 1 - busy / (ranks * total) : 0,
     stuck: next.map((place, rank) => (place < actions[rank].length ? place : null)),
   };

@@ -38,15 +38,16 @@ export interface Schedule {
   actions: Action[][];
 }
 
-/** Stages that each rank has: stage s = chunk × ranks + rank. */
-export function chunksOf({actions}: Schedule): number {
-  return 1 + Math.max(0, ...actions.flat().map((action) => ('chunk' in action ? action.chunk : 0)));
+/** The highest number of an action's chunk or micro-batch; of a large schedule there are more actions than a call takes arguments. */
+function highest(actions: readonly (readonly Action[])[], field: 'chunk' | 'microBatch'): number {
+  return actions.reduce((most, list) => list.reduce((own, action) => (action.do === 'update' ? own : Math.max(own, action[field])), most), 0);
 }
 
+/** Stages that each rank has: stage s = chunk × ranks + rank. */
+export const chunksOf = ({actions}: Pick<Schedule, 'actions'>): number => 1 + highest(actions, 'chunk');
+
 /** How many micro-batches a schedule is for. */
-export function microBatchesOf({actions}: Schedule): number {
-  return 1 + Math.max(0, ...actions.flat().map((action) => ('microBatch' in action ? action.microBatch : 0)));
-}
+export const microBatchesOf = ({actions}: Schedule): number => 1 + highest(actions, 'microBatch');
 
 const LETTERS: Record<string, Compute['do']> = {F: 'forward', B: 'backward', I: 'backwardInput', W: 'backwardWeights'};
 export const LETTER: Record<Compute['do'], string> = {forward: 'F', backward: 'B', backwardInput: 'I', backwardWeights: 'W'};
@@ -76,7 +77,7 @@ function readAction(text: string, rank: number): Compute {
  */
 export function withMessages(compute: Compute[][]): Action[][] {
   const ranks = compute.length;
-  const last = ranks * (1 + Math.max(0, ...compute.flat().map(({chunk}) => chunk))) - 1;
+  const last = ranks * chunksOf({actions: compute}) - 1;
   return compute.map((list, rank) => {
     const actions: Action[] = [];
     const message = (kind: StageMessage['do'], what: StageMessage['what'], {microBatch, chunk}: Compute, stage: number) => {

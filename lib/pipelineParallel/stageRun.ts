@@ -10,8 +10,9 @@ import type {BatchPart, Stepper} from '../step/trainStep';
 import {discardForward, walkForward, type Forward, type Walk} from '../step/walk';
 import {discardLater, walkBackward, walkBackwardInput, walkWeights, type Later} from '../step/walkBackward';
 import type {SpanRecorder} from '../trace/spans';
+import {actionSpan} from './actionSpan';
 import {Mail} from './mail';
-import type {Compute, StageMessage, Schedule} from './schedule';
+import type {Action, Compute, StageMessage, Schedule} from './schedule';
 import type {StageGraph} from './stages';
 
 /** One of the rank's stages, ready to be walked. */
@@ -89,9 +90,9 @@ export class StageRun {
     await runHooks(this.stepper.hooks, 'absent', kind === 'forward' ? 'forward' : 'backward', this.stages[chunk].stage.graph.calls);
   }
 
-  private begin(kind: 'forward' | 'backward', {microBatch, chunk}: Compute, part = ''): void {
-    const where = this.stages.length > 1 ? `, chunk ${chunk + 1}` : '';
-    this.recorder?.begin(kind, `micro-batch ${microBatch + 1}${where}${part}`);
+  private begin(action: Action): void {
+    const {kind, name} = actionSpan(action, this.stages.length);
+    this.recorder?.begin(kind, name);
   }
 
   private async forward(action: Compute): Promise<void> {
@@ -100,7 +101,7 @@ export class StageRun {
     const ends = stage.to === null;
     const batch = stage.modelInputs.length > 0 || ends ? part.make({xs: stage.modelInputs.length > 0, ys: ends}) : null;
     const entered = stage.from ? [this.take(this.inbox, 'activations', action)] : [];
-    this.begin('forward', action);
+    this.begin(action);
     const context: StepContext = {seed: this.stepper.seed, layer: '', step: this.step, firstSample: part.firstSample};
     const live: Live = {context, forward: null, lossGradients: null, later: null};
     this.live.set(keyOf(action), live);
@@ -134,7 +135,7 @@ export class StageRun {
   private async backward(action: Compute): Promise<void> {
     const {stage, walk} = this.stages[action.chunk];
     const {live, forward, gradients} = this.enter(action);
-    this.begin('backward', action);
+    this.begin(action);
     const input = await walkBackward(walk, forward, gradients, live.context);
     this.live.delete(keyOf(action));
     this.giveBack(stage, action, input);
@@ -143,7 +144,7 @@ export class StageRun {
   private async backwardInput(action: Compute): Promise<void> {
     const {stage, walk} = this.stages[action.chunk];
     const {live, forward, gradients} = this.enter(action);
-    this.begin('backward', action, ', input');
+    this.begin(action);
     const {input, later} = await walkBackwardInput(walk, forward, gradients, live.context);
     live.later = later;
     this.giveBack(stage, action, input);
@@ -152,7 +153,7 @@ export class StageRun {
   private async backwardWeights(action: Compute): Promise<void> {
     const {walk} = this.stages[action.chunk];
     const live = this.live.get(keyOf(action))!;
-    this.begin('backward', action, ', weights');
+    this.begin(action);
     await walkWeights(walk, live.later!, live.context);
     this.live.delete(keyOf(action));
   }
@@ -177,7 +178,7 @@ export class StageRun {
   }
 
   private async send(action: StageMessage): Promise<void> {
-    this.recorder?.begin('communication', `send micro-batch ${action.microBatch + 1}'s ${action.what}`);
+    this.begin(action);
     const tensor = this.take(this.outbox, action.what, action);
     try {
       await this.mail.send(action, tensor);
@@ -187,7 +188,7 @@ export class StageRun {
   }
 
   private async recv(action: StageMessage): Promise<void> {
-    this.recorder?.begin('wait', `micro-batch ${action.microBatch + 1}'s ${action.what}`);
+    this.begin(action);
     this.inbox.set(`${action.what} ${keyOf(action)}`, await this.mail.recv(action));
   }
 

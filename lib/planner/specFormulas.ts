@@ -36,6 +36,18 @@ export function stageFlops(sizes: Sizes, {tensor, pipeline, microBatch, recomput
   return (layers / pipeline + logits(sizes, microBatch)) / tensor;
 }
 
+/**
+ * Operations of a micro-batch on each device of one of the p v stages, forward and backward: twice the forward's and what is computed again. The last stage has the
+ * logits, so that the stages of the last device come to `stageFlops`.
+ */
+export function passFlops(sizes: Sizes, {tensor, pipeline, chunks, microBatch, recompute}: SpecChoice, stage: number): {forward: number; backward: number} {
+  const stages = pipeline * chunks;
+  const forward = layersForward(sizes, microBatch) / stages;
+  const again = recomputeFlops(sizes, microBatch, recompute) / stages;
+  const last = stage === stages - 1 ? logits(sizes, microBatch) / 3 : 0;
+  return {forward: (forward + last) / tensor, backward: (2 * (forward + last) + again) / tensor};
+}
+
 /** Parameters of a stage on each device: its layers', and the tied table, V h, of which the first stage and the last each hold a copy, as Megatron-LM has it; the positions, s h, are the first's. All by t. */
 export function stageParameters(sizes: Sizes, total: number, {tensor, pipeline}: SpecChoice, stage: number): number {
   const {hidden: h, vocab: V, sequence: s} = sizes;

@@ -25,6 +25,14 @@ function stateBytes(parameters: number, recipe: Recipe, {zero, data}: SpecChoice
   return {parameters: share(recipe.parameters, 3), gradients: share(recipe.gradients, 2), optimizer: share(recipe.optimizer, 1)};
 }
 
+/** Seconds of messages that follow each other, each α and its bytes. */
+export const messageSeconds = ({bytes, count}: Messages, bandwidth: number, {machine: {latency}}: CheckedSpec): number => bytes / bandwidth + count * latency;
+
+/** What a device of a stage says over the data axis in a step. */
+export function dataMessagesOf({sizes, recipe}: CheckedSpec, total: number, choice: SpecChoice, microBatches: number, stage: number): Messages {
+  return dataMessages(parametersOf(sizes, total, choice, stage), choice, microBatches, recipe, sizes ? sizes.layers / choice.pipeline : 1);
+}
+
 /** Parameters on a device of a stage; of equal stages where the sizes are not known. */
 const parametersOf = (sizes: CheckedSpec['sizes'], total: number, choice: SpecChoice, stage: number) => (sizes ? stageParameters(sizes, total, choice, stage) : total / (choice.tensor * choice.pipeline));
 
@@ -44,7 +52,7 @@ function fullest(spec: CheckedSpec, total: number, choice: SpecChoice, microBatc
  * Bytes a second along each axis. Ranks are numbered with tensor innermost, then data, then pipeline (as Megatron-LM does): an axis whose groups each lie in
  * one node has the node's bandwidth, any other the network's.
  */
-function bandwidths({machine: {devices, devicesPerNode, nodeBandwidth, networkBandwidth}}: CheckedSpec, {data, tensor}: SpecChoice) {
+export function bandwidths({machine: {devices, devicesPerNode, nodeBandwidth, networkBandwidth}}: CheckedSpec, {data, tensor}: SpecChoice) {
   const within = (span: number) => (devicesPerNode % span === 0 ? nodeBandwidth : networkBandwidth);
   return {tensor: within(tensor), data: within(tensor * data), pipeline: within(devices)};
 }
@@ -54,7 +62,7 @@ function bandwidths({machine: {devices, devicesPerNode, nodeBandwidth, networkBa
  * pipeline's time; then the data axis talks, once.
  */
 export function evaluateChoice(spec: CheckedSpec, total: number, choice: SpecChoice): Evaluated {
-  const {machine, batchSize, sizes, recipe, precision} = spec;
+  const {machine, batchSize, sizes, precision} = spec;
   const {data, tensor, pipeline, microBatch, zero, recompute, sequenceParallel, chunks, schedule} = choice;
   const microBatches = batchSize / (data * microBatch);
   const {stage, memory} = fullest(spec, total, choice, microBatches);
@@ -63,13 +71,13 @@ export function evaluateChoice(spec: CheckedSpec, total: number, choice: SpecCho
   const messages = {
     tensor: sizes ? tensorMessages(sizes, choice, bytes) : null,
     pipeline: sizes ? pipelineMessages(sizes, choice, bytes) : null,
-    data: dataMessages(parametersOf(sizes, total, choice, 0), choice, microBatches, recipe, sizes ? sizes.layers / pipeline : 1),
+    data: dataMessagesOf(spec, total, choice, microBatches, 0),
   };
 
   let parts: Evaluated['parts'] = null;
   if (sizes && messages.tensor && messages.pipeline) {
     const speed = bandwidths(spec, choice);
-    const seconds = ({bytes: sent, count}: Messages, bandwidth: number) => sent / bandwidth + count * machine.latency;
+    const seconds = (one: Messages, bandwidth: number) => messageSeconds(one, bandwidth, spec);
     const busy = {
       compute: (microBatches * stageFlops(sizes, choice)) / (machine.flopsPerSecond * machine.efficiency),
       tensor: microBatches * seconds(messages.tensor, speed.tensor),

@@ -5,8 +5,11 @@ import * as tf from '@tensorflow/tfjs';
 
 /** From `start` up to, not including, `end` along `axis`. */
 export interface WeightCut {
+  /** Of the weight's dims, from 0. */
   axis: number;
+  /** The first place that it has. */
   start: number;
+  /** The first that it has no more. */
   end: number;
 }
 

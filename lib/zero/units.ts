@@ -2,7 +2,7 @@
  * Worker side. A unit is the trainable weights of one block, laid end to end: the piece of a model that is divided, gathered and freed as one
  * (PyTorch's FSDP calls it a flat parameter: Zhao et al. 2023, section 3.2.1).
  */
-import {endToEnd, firstUses, type Place} from '../dataParallel/endToEnd';
+import {endToEnd, firstUses, ownSize, type Place} from '../dataParallel/endToEnd';
 import type {Graph, LayerCall} from '../step/graph';
 import type {GradientSum} from '../step/gradientSum';
 import type {WeightGradient} from '../step/hooks';
@@ -44,8 +44,8 @@ export interface UnitPlan {
   runOf: Map<number, Run>;
 }
 
-/** `walks`: the layers that are walked, in runs each of which goes forward and backward as one; `late`: weights whose gradients other axes complete after the last walk. */
-export function planUnits(graph: Graph, walks: LayerCall[][], sum: GradientSum, late: (entry: WeightGradient) => boolean): UnitPlan {
+/** `walks`: the layers that are walked, in runs each of which goes forward and backward as one; `late`: weights whose gradients other axes complete after the last walk; `sizeOf`: of a model that is yet to be divided, what this rank will have. */
+export function planUnits(graph: Graph, walks: LayerCall[][], sum: GradientSum, late: (entry: WeightGradient) => boolean, sizeOf = ownSize): UnitPlan {
   const firstUse = firstUses({...graph, calls: walks.flat()}, sum);
   const blocks = new Map<string, WeightGradient[]>();
   // A block that is walked in two runs has a unit in each.
@@ -54,7 +54,7 @@ export function planUnits(graph: Graph, walks: LayerCall[][], sum: GradientSum, 
   const unitOf = new Map<WeightGradient, Unit>();
   const units = [...blocks.values()].map((entries, index): Unit => {
     const name = firstUse.get(entries[0])!.block;
-    const places = endToEnd(entries).map((place): UnitPlace => ({...place, firstUse: firstUse.get(place.entry)!.index}));
+    const places = endToEnd(entries, 0, sizeOf).map((place): UnitPlace => ({...place, firstUse: firstUse.get(place.entry)!.index}));
     const length = places.reduce((sum, place) => sum + place.length, 0);
     const unit: Unit = {index, name, places, length, first: Math.min(...places.map((place) => place.firstUse)), contiguous: true, late: entries.some(late)};
     for (const entry of entries) unitOf.set(entry, unit);

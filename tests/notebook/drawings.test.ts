@@ -1,3 +1,4 @@
+import * as tf from '@tensorflow/tfjs';
 import {describe, expect, it} from 'vitest';
 import {algorithmDrawing} from '#lib/notebook/drawings/algorithm.js';
 import {shardDrawing} from '#lib/notebook/drawings/shards.js';
@@ -6,6 +7,9 @@ import {Drawing} from '#lib/notebook/drawing.js';
 import {courseMapDrawing} from '#lib/notebook/drawings/courseMap.js';
 import {oneMachineDrawing} from '#lib/notebook/drawings/oneMachine.js';
 import {dataParallelDrawing, modelParallelDrawing} from '#lib/notebook/drawings/parallelism.js';
+import '#lib/devices/index.js';
+import {mlp, transformer} from '#lib/models/index.js';
+import {meshDrawing} from '#lib/notebook/drawings/mesh.js';
 import {matrixDrawing} from '#lib/notebook/drawings/matrix.js';
 import {scheduleDrawing} from '#lib/notebook/drawings/schedule.js';
 import {playSchedule} from '#lib/pipelineParallel/playSchedule.js';
@@ -22,6 +26,8 @@ const drawings: Record<string, View> = {
   puzzle: puzzleDrawing(), 'puzzle with eight hands': puzzleDrawing(8), dataParallel: dataParallelDrawing(), modelParallel: modelParallelDrawing(), oneMachine: oneMachineDrawing(), map,
   'a matrix by columns': matrixDrawing('columns'), 'a matrix by rows': matrixDrawing('rows'), 'a pair': matrixDrawing('pair'),
   '1F1B': scheduleDrawing(pipelineSchedule('1f1b', {ranks: 3, microBatches: 4}), {animated: false}), 'interleaved': scheduleDrawing(pipelineSchedule('interleaved-1f1b', {ranks: 2, microBatches: 4}), {animated: false}),
+  'a mesh of 2 x 2': meshDrawing(transformer({layers: 4}), {mesh: {data: 2, tensor: 2}}), 'a mesh of 2 x 2 x 2': meshDrawing(transformer({layers: 4}), {mesh: {data: 2, tensor: 2, pipeline: 2}, zero: 1}),
+  'a mesh of tensor parts': meshDrawing(mlp(), {mesh: {tensor: 8}}), 'shards on a mesh': meshDrawing(transformer(), 'fsdp'),
   'all-gather': collectiveDrawing('allGather'), 'all-to-all': collectiveDrawing('allToAll'), 'shards of stage 2': shardDrawing(2), ring: algorithmDrawing('allReduce', 'ring'), 'a tree of five': algorithmDrawing('broadcast', 'tree', 5),
 };
 
@@ -110,6 +116,45 @@ describe('axes', () => {
   });
 });
 
+describe('meshDrawing', () => {
+  const words = (view: View) => [...imageOf(view.outputs[0]!['text/html']).svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, one]) => one!);
+  const model = transformer({layers: 4});
+
+  it("says each rank's pieces by block, and its bytes", () => {
+    const all = words(meshDrawing(model, {mesh: {data: 2, tensor: 2, pipeline: 2}, zero: 1}));
+    const first = all.slice(all.indexOf('rank 1, tensor 1'), all.indexOf('rank 2, tensor 0'));
+    expect(first.slice(0, 11)).toEqual([
+      'rank 1, tensor 1', 'embedding: tokens 48–95 of 96', 'positions: whole', 'block_0, block_1', 'attention: heads 2, 3 of 4', 'up: columns 128–255 of 256', 'down: rows 128–255 of 256', 'norm_1, norm_2: whole',
+      'parameters 229 kB', 'gradients 229 kB', 'optimizer 229 kB, part 1 of 2',
+    ]);
+    expect(all.filter((one) => /^(pipeline|data) \d$/.test(one))).toEqual(['pipeline 0', 'data 0', 'data 1', 'pipeline 1']);
+  });
+
+  it('puts blocks together only where they follow each other, and calls them whole only where all of them is there', () => {
+    expect(meshDrawing(model, {mesh: {pipeline: 2}, schedule: 'interleaved-1f1b', splitAt: ['block_0', 'block_2', 'block_3']}).text).toContain('Rank 0: embedding, positions, block_2: whole');
+    expect(meshDrawing(model, {mesh: {pipeline: 2}, splitAt: ['block_1/norm_2']}).text).toContain('Rank 0: embedding to block_0: whole; block_1 with norm_1, attention: whole');
+  });
+
+  it('has no line that is longer than its box, whatever the names', () => {
+    const long = tf.sequential({layers: ['up', 'down'].map((name, i) => tf.layers.dense({name: `a_layer_with_a_name_that_no_box_could_ever_hold/${name}`, units: 8, ...(i === 0 ? {inputShape: [8]} : {})}))});
+    long.compile({optimizer: 'sgd', loss: 'meanSquaredError'});
+    expect(words(meshDrawing(long, {mesh: {tensor: 2}})).filter((one) => one.endsWith('…')).length).toBeGreaterThan(0);
+  });
+
+  it('keeps every box on the card', () => {
+    for (const view of [drawings['a mesh of 2 x 2 x 2']!, drawings['a mesh of tensor parts']!]) {
+      const {svg} = imageOf(view.outputs[0]!['text/html']);
+      const [, width, height] = /viewBox="0 0 (\d+) (\d+)"/.exec(svg)!.map(Number);
+      for (const [, x, y, w, h] of svg.matchAll(/<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"/g)) {
+        expect(Number(x) + Number(w)).toBeLessThanOrEqual(width!);
+        expect(Number(y) + Number(h)).toBeLessThanOrEqual(height!);
+      }
+    }
+  });
+
+  it('refuses more than can be read', () => expect(() => meshDrawing(model, {mesh: {data: 5, tensor: 4}})).toThrow(/the mesh has 20 ranks, and 16 at most can be read/));
+});
+
 describe('algorithmDrawing', () => {
   it('says how much is whole after each step, from the messages that run', () => {
     expect(algorithmDrawing('allReduce', 'ring', 4).text).toContain(
@@ -138,6 +183,11 @@ describe('a schedule that plays itself', () => {
     expect(delays).toEqual(played.map(({start}) => Number(((5 * start) / total).toFixed(2))));
     expect(svg).toContain('@media (prefers-reduced-motion:reduce){.b{opacity:1;animation:none}}');
     expect(svg.replace('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:|<script/);
+  });
+
+  it('looks the same whatever the unit of its costs', () => {
+    const drawn = (unit: number) => imageOf(String(scheduleDrawing(gpipe, {costOf: ({do: kind}) => unit * (kind === 'forward' ? 1 : 2), animated: false}).outputs[0]!['text/html'])).svg;
+    expect(drawn(2 ** -10)).toBe(drawn(1));
   });
 
   it('says its bubble and what is alive', () => expect(alt).toBe('gpipe: the ranks stand idle 25.0 % of their time; alive at once are at most 3, 3 micro-batches on ranks 0 to 1.'));

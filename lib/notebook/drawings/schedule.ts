@@ -38,10 +38,12 @@ const STYLE = (animated: boolean) =>
 
 function draw(playing: Playing, ranks: number, title: string, alt: string, animated: boolean): {svg: string; width: number; height: number} {
   const {played, total} = playing;
-  const scale = Math.min(UNIT, (MOST_WIDTH - LEFT) / total);
+  // Costs may be in seconds: the shortest piece of work is the unit.
+  const unit = played.reduce((least, {start, end}) => (end > start ? Math.min(least, end - start) : least), Infinity);
+  const scale = Math.min(UNIT / unit, (MOST_WIDTH - LEFT) / total);
   const width = Math.max(460, Math.ceil(LEFT + total * scale + 20));
   const height = 78 + ranks * ROW + 34;
-  const zero = Math.min(...played.map(({start}) => start));
+  const zero = played.reduce((first, {start}) => Math.min(first, start), Infinity);
   const parts: string[] = [STYLE(animated), text(16, 28, title, {'font-size': 16, 'font-weight': 'bold', fill: paper.ink})];
   for (let rank = 0; rank < ranks; rank++) {
     const y = 48 + rank * ROW;

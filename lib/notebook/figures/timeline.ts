@@ -13,8 +13,10 @@ export function timelineFigure(trace: {spans: readonly Span[]}, {title = 'What e
   const spans = trace.spans.filter(({step}) => !steps || (step >= steps.from && step < steps.to));
   if (spans.length === 0) throw new ManyHandsError('BAD_DATA', `timelineFigure: the trace has no spans${steps ? ` of the steps ${steps.from} to ${steps.to - 1}` : '; train with trace: true'}.`);
   const ranks = [...new Set(spans.map(({rank}) => rank))].sort((a, b) => a - b);
-  const zero = Math.min(...spans.map(({start}) => start));
-  const length = Math.max(...spans.map(({start, wallSeconds}) => start + wallSeconds)) - zero;
+  // Ranks of a large mesh may be far apart; their rows are not.
+  const rowOf = new Map(ranks.map((rank, row) => [rank, row]));
+  const zero = spans.reduce((first, {start}) => Math.min(first, start), Infinity);
+  const length = spans.reduce((last, {start, wallSeconds}) => Math.max(last, start + wallSeconds), 0) - zero;
   const kinds = (Object.keys(kindStyles) as SpanKind[]).filter((kind) => spans.some((span) => span.kind === kind));
   const total = (rank: number, kind: SpanKind): number =>
     spans.filter((span) => span.rank === rank && span.kind === kind).reduce((sum, span) => sum + span.wallSeconds, 0);
@@ -25,14 +27,14 @@ export function timelineFigure(trace: {spans: readonly Span[]}, {title = 'What e
   return new Figure({
     title,
     alt: `Timeline of ${ranks.length === 1 ? 'one rank' : `${ranks.length} ranks`} over ${formatSeconds(length)}. Of all its spans' time: ${shares.join(', ')}.`,
-    data: kinds.map((kind) => bars(kind, spans.filter((span) => span.kind === kind), zero, length, lanes(kind, kinds.includes('communication')), numbered)),
+    data: kinds.map((kind) => bars(kind, spans.filter((span) => span.kind === kind), rowOf, zero, length, lanes(kind, kinds.includes('communication')), numbered)),
     layout: {
       height: 170 + 48 * ranks.length,
       barmode: 'overlay',
       bargap: 0.3,
       xaxis: {title: {text: 'milliseconds'}, range: [-0.02 * length * 1000, length * 1010], zeroline: false},
-      yaxis: {autorange: 'reversed', tickvals: ranks, ticktext: ranks.map((rank) => `rank ${rank}  `), showgrid: false},
-      shapes: ranks.flatMap((rank) => rankMark(rank)),
+      yaxis: {autorange: 'reversed', tickvals: ranks.map((_, row) => row), ticktext: ranks.map((rank) => `rank ${rank}  `), showgrid: false},
+      shapes: ranks.flatMap(rankMark),
     },
     table: {
       rows: ranks.map((rank) => ({rank, ...Object.fromEntries(kinds.map((kind) => [kindStyles[kind].label, total(rank, kind)]))})),
@@ -47,14 +49,14 @@ function lanes(kind: SpanKind, two: boolean): {width: number; offset: number} {
   return kind === 'communication' ? {width: 0.24, offset: 0.16} : {width: 0.5, offset: -0.36};
 }
 
-function bars(kind: SpanKind, spans: readonly Span[], zero: number, length: number, lane: {width: number; offset: number}, numbered: boolean): Partial<Data> {
+function bars(kind: SpanKind, spans: readonly Span[], rowOf: ReadonlyMap<number, number>, zero: number, length: number, lane: {width: number; offset: number}, numbered: boolean): Partial<Data> {
   const look = kindStyles[kind];
   return {
     type: 'bar',
     orientation: 'h',
     ...lane,
     name: `${look.letter} ${look.label}`,
-    y: spans.map(({rank}) => rank),
+    y: spans.map(({rank}) => rowOf.get(rank)!),
     base: spans.map(({start}) => (start - zero) * 1000),
     x: spans.map(({wallSeconds}) => wallSeconds * 1000),
     // A letter where there is room for one; the legend gives its word.
@@ -71,6 +73,6 @@ function bars(kind: SpanKind, spans: readonly Span[], zero: number, length: numb
 }
 
 /** Left of its row, the rank in its colour: the same rank in another figure is known again. */
-function rankMark(rank: number): Partial<Layout>['shapes'] & object {
-  return [{type: 'rect', xref: 'paper', yref: 'y', x0: -0.008, x1: -0.001, y0: rank - 0.35, y1: rank + 0.35, fillcolor: rankStyle(rank).color, line: {width: 0}}];
+function rankMark(rank: number, row: number): Partial<Layout>['shapes'] & object {
+  return [{type: 'rect', xref: 'paper', yref: 'y', x0: -0.008, x1: -0.001, y0: row - 0.35, y1: row + 0.35, fillcolor: rankStyle(rank).color, line: {width: 0}}];
 }
