@@ -24,6 +24,8 @@ export {spmd} from './spmd';
 export type {SpmdOptions} from './spmd';
 export type {SpmdContext, SpmdProgram} from './run/spmdJob';
 export * from './collectives';
+export {Mesh} from './mesh/mesh';
+export type {Axis, Coordinates, MeshSizes} from './mesh/mesh';
 export {explain} from './run/explain';
 export {schedule, scheduleText} from './pipelineParallel/schedule';
 export type {Action, Compute, Schedule, StageMessage, Update} from './pipelineParallel/schedule';

@@ -26,6 +26,8 @@ export {dataParallelDrawing, modelParallelDrawing} from './drawings/parallelism'
 export {collectiveDrawing} from './drawings/collective';
 export type {CollectiveName} from './drawings/collective';
 export {shardDrawing} from './drawings/shards';
+export {ranksDrawing} from './drawings/ranks';
+export type {RanksDrawingOptions} from './drawings/ranks';
 export {matrixDrawing} from './drawings/matrix';
 export type {MatrixSplit} from './drawings/matrix';
 export {scheduleDrawing} from './drawings/schedule';
