@@ -11,8 +11,11 @@ export const AXES_OUTSIDE_IN = ['pipeline', 'data', 'tensor'] as const satisfies
 
 /** How many ranks each axis has. */
 export interface MeshSizes {
+  /** Ranks that each hold other samples. */
   data: number;
+  /** Ranks that share each layer. */
   tensor: number;
+  /** Ranks that each hold other layers. */
   pipeline: number;
 }
 
