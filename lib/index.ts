@@ -37,8 +37,6 @@ export type {SpmdOptions} from './spmd';
 export type {SpmdContext, SpmdProgram} from './run/spmdJob';
 export * from './collectives';
 export {explain} from './run/explain';
-export {Mesh} from './mesh/mesh';
-export type {Axis, Coordinates, MeshSizes} from './mesh/mesh';
 export {schedule, scheduleText} from './pipelineParallel/schedule';
 export type {Action, Compute, Schedule, StageMessage, Update} from './pipelineParallel/schedule';
 export {bubbleFormula, pipelineSchedule} from './pipelineParallel/schedules';

@@ -28,6 +28,8 @@ export type {CollectiveName} from './drawings/collective';
 export {shardDrawing} from './drawings/shards';
 export {meshDrawing} from './drawings/mesh';
 export type {MeshDrawingOptions} from './drawings/mesh';
+export {ranksDrawing} from './drawings/ranks';
+export type {RanksDrawingOptions} from './drawings/ranks';
 export {matrixDrawing} from './drawings/matrix';
 export type {MatrixSplit} from './drawings/matrix';
 export {scheduleDrawing} from './drawings/schedule';

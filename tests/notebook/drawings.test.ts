@@ -15,6 +15,7 @@ import {scheduleDrawing} from '#lib/notebook/drawings/schedule.js';
 import {playSchedule} from '#lib/pipelineParallel/playSchedule.js';
 import {schedule} from '#lib/pipelineParallel/schedule.js';
 import {pipelineSchedule} from '#lib/pipelineParallel/schedules.js';
+import {ranksDrawing} from '#lib/notebook/drawings/ranks.js';
 import {puzzleDrawing} from '#lib/notebook/drawings/puzzle.js';
 import {lossChartSvg} from '#lib/notebook/lossChart.js';
 import {linear, thinned, ticks} from '#lib/notebook/scale.js';
@@ -28,7 +29,7 @@ const drawings: Record<string, View> = {
   '1F1B': scheduleDrawing(pipelineSchedule('1f1b', {ranks: 3, microBatches: 4}), {animated: false}), 'interleaved': scheduleDrawing(pipelineSchedule('interleaved-1f1b', {ranks: 2, microBatches: 4}), {animated: false}),
   'a mesh of 2 x 2': meshDrawing(transformer({layers: 4}), {mesh: {data: 2, tensor: 2}}), 'a mesh of 2 x 2 x 2': meshDrawing(transformer({layers: 4}), {mesh: {data: 2, tensor: 2, pipeline: 2}, zero: 1}),
   'a mesh of tensor parts': meshDrawing(mlp(), {mesh: {tensor: 8}}), 'shards on a mesh': meshDrawing(transformer(), 'fsdp'),
-  'all-gather': collectiveDrawing('allGather'), 'all-to-all': collectiveDrawing('allToAll'), 'shards of stage 2': shardDrawing(2), ring: algorithmDrawing('allReduce', 'ring'), 'a tree of five': algorithmDrawing('broadcast', 'tree', 5),
+  'all-gather': collectiveDrawing('allGather'), 'all-to-all': collectiveDrawing('allToAll'), 'shards of stage 2': shardDrawing(2), ring: algorithmDrawing('allReduce', 'ring'), 'ranks of a mesh': ranksDrawing({data: 2, tensor: 4, pipeline: 2}, {rank: 5, devicesPerNode: 4}), 'a tree of five': algorithmDrawing('broadcast', 'tree', 5),
 };
 
 describe.each(Object.entries(drawings))('%s', (_, view) => {
@@ -65,6 +66,20 @@ describe('the map', () => {
     expect(map.text).toContain('00 Many & hands (you are here)');
     expect(map.text).toContain('01 One machine (to come)');
     expect(imageOf(map.outputs[0]!['text/html']).svg).toContain('Many &#38; hands');
+  });
+});
+
+describe('the ranks of a mesh', () => {
+  const sizes = {data: 2, tensor: 4, pipeline: 2};
+
+  it('names the groups of a rank, and the machines in which they lie', () => {
+    expect(ranksDrawing(sizes, {rank: 5, devicesPerNode: 4}).text).toContain('tensor 4, 5, 6, 7 (in its own machine); data 1, 5 (in 2 machines); pipeline 5, 13 (in 2 machines)');
+    expect(ranksDrawing(sizes, {rank: 5, devicesPerNode: 4, innermost: 'data'}).text).toContain('tensor 1, 3, 5, 7 (in 2 machines); data 4, 5 (in its own machine); pipeline 5, 13');
+  });
+
+  it('refuses a rank that is not there, and machines that are not filled', () => {
+    expect(() => ranksDrawing(sizes, {rank: 16, devicesPerNode: 4})).toThrow('the mesh has ranks 0 to 15');
+    expect(() => ranksDrawing(sizes, {rank: 0, devicesPerNode: 3})).toThrow('does not divide');
   });
 });
 
