@@ -9,7 +9,7 @@ import {chooseDevices, type Device} from '../devices/devices';
 import {engineInfo} from '../devices/engine';
 import {spmd} from '../spmd';
 import {TIMED_OPERATIONS, type LinkArgs, type LinkTime} from './linkProgram';
-import {orderSeconds} from './laneTime';
+import {laneTimes} from './laneTime';
 import {keep, recall, type Link, type Machine} from './machine';
 
 /** How `calibrate` measures. */
@@ -31,7 +31,8 @@ async function linksOf(ids: string[]): Promise<Link[]> {
     const {alpha, beta} = fitAlphaBeta(times.filter((time) => time.operation === operation));
     return {operation, ranks: ids.length, alpha, beta};
   });
-  return [...links, {operation: 'order', ranks: ids.length, alpha: await orderSeconds(ids), beta: 0}];
+  const {order, meeting} = await laneTimes(ids);
+  return [...links, {operation: 'order', ranks: ids.length, alpha: order, beta: 0}, {operation: 'meeting', ranks: ids.length, alpha: meeting, beta: 0}];
 }
 
 /** Group sizes that are measured: pairs, and as many as may talk at once. */

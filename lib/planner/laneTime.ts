@@ -1,5 +1,6 @@
 /**
- * Caller side. What an order to a rank's helper thread takes beside its bytes: from real steps of a small model in shards, whose many units make many orders.
+ * Caller side. What ranks take to wait for each other, beside any bytes: from real steps of a small model, as plain copies and in shards, whose many units make many
+ * orders to the ranks' helper threads.
  */
 import * as tf from '@tensorflow/tfjs';
 import {median} from '../base/median';
@@ -23,22 +24,26 @@ function reference(): tf.LayersModel {
   return model;
 }
 
-/** Seconds of an order among the workers on `ids`; its bytes are so few that they do not count. */
-export async function orderSeconds(ids: string[]): Promise<number> {
+/** Seconds of the median step of `model` on the workers, divided by the stage of ZeRO. */
+async function stepSeconds(model: tf.LayersModel, ids: string[], zero: 0 | 3): Promise<number> {
+  const data = dataFor(model, SAMPLES * ids.length * STEPS);
+  const {record} = await launch(model, data, {
+    checked: checkOptions({batchSize: SAMPLES * ids.length, shuffle: false, seed: 1, verbose: 0, trace: false, threads: 1, devices: ids}, true), devices: teamDevices(ids, 1), cutting: {}, strategy: 'calibration', callbacks: undefined, signal: undefined,
+    plan: {mesh: new Mesh({data: ids.length, tensor: 1, pipeline: 1}), zero, microBatches: 1, recompute: 'none', reason: 'a measurement'}, bucketBytes: BUCKET_BYTES, collectiveTimeoutMs: TIMEOUT_MS, together: false,
+  });
+  return median(record.steps.slice(STEPS / 2).map(({seconds}) => seconds));
+}
+
+/** Seconds of an order to a helper thread among the workers on `ids`, and of the meeting at a step's end; the bytes of both are so few that they do not count. */
+export async function laneTimes(ids: string[]): Promise<{order: number; meeting: number}> {
   const model = reference();
   try {
     const [alone] = await profileModel(model, [{samples: SAMPLES, ids}]);
     const sum = (values: readonly number[]) => values.reduce((all, one) => all + one, 0);
     const computed = sum(alone.forward) + sum(alone.backward) + alone.loss + alone.input + alone.update + alone.rest;
-    const devices = teamDevices(ids, 1);
-    const data = dataFor(model, SAMPLES * ids.length * STEPS);
-    const {record} = await launch(model, data, {
-      checked: checkOptions({batchSize: SAMPLES * ids.length, shuffle: false, seed: 1, verbose: 0, trace: false, threads: 1, devices: ids}, true), devices, cutting: {}, strategy: 'fsdp', callbacks: undefined, signal: undefined,
-      plan: {mesh: new Mesh({data: ids.length, tensor: 1, pipeline: 1}), zero: 3, microBatches: 1, recompute: 'none', reason: 'a measurement'}, bucketBytes: BUCKET_BYTES, collectiveTimeoutMs: TIMEOUT_MS, together: false,
-    });
-    const step = median(record.steps.slice(STEPS / 2).map(({seconds}) => seconds));
-    // Each unit is gathered forward and backward, and its gradients are scattered.
-    return Math.max(0, (step - computed) / (3 * LAYERS));
+    const [plain, shards] = [await stepSeconds(model, ids, 0), await stepSeconds(model, ids, 3)];
+    // In shards each unit is gathered forward and backward, and its gradients are scattered; plain copies have one order a step, which the meeting takes in.
+    return {order: Math.max(0, (shards - plain) / (3 * LAYERS - 1)), meeting: Math.max(0, plain - computed)};
   } finally {
     model.optimizer.dispose();
     model.dispose();

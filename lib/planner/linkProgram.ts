@@ -4,8 +4,8 @@
 import type {Communicator} from '../collectives/types';
 import type {SpmdContext} from '../run/spmdJob';
 
-/** An operation between ranks, as the planner counts it; 'order': what a helper thread takes to be told of one and to say that it is done, whatever its bytes. */
-export type LinkOperation = TimedOperation | 'order';
+/** An operation between ranks, as the planner counts it; 'order': what a helper thread takes to be told of one and to say that it is done; 'meeting': what a step takes because ranks wait for each other at its end. */
+export type LinkOperation = TimedOperation | 'order' | 'meeting';
 export type TimedOperation = 'sumTensor' | 'allReduce' | 'reduceScatter' | 'allGather' | 'send' | 'read';
 export const TIMED_OPERATIONS: readonly TimedOperation[] = ['sumTensor', 'allReduce', 'reduceScatter', 'allGather', 'send', 'read'];
 
@@ -46,7 +46,9 @@ export default async function timeLinks({comm, tf, args: {lengths, rounds}}: Spm
   const found: LinkTime[] = [];
   for (const length of lengths) {
     const shared = await comm.allocate(length, 'float32');
-    const tensor = tf.ones([length]);
+    const ones = tf.ones([length]);
+    // As a step finds them: fresh out of an operation.
+    let tensor = tf.clone(ones);
     const operations: Record<TimedOperation, () => Promise<void>> = {
       sumTensor: async () => {
         const values = tensor.dataSync().slice() as Float32Array;
@@ -62,6 +64,8 @@ export default async function timeLinks({comm, tf, args: {lengths, rounds}}: Spm
     for (const [operation, run] of Object.entries(operations) as Array<[TimedOperation, () => Promise<void>]>) {
       const seconds: number[] = [];
       for (let round = -2; round < rounds; round++) {
+        tensor.dispose();
+        tensor = tf.add(ones, round);
         await comm.barrier();
         const start = performance.now();
         await run();
@@ -71,7 +75,7 @@ export default async function timeLinks({comm, tf, args: {lengths, rounds}}: Spm
       }
       found.push({operation, bytes: 4 * length, seconds: middle(seconds)});
     }
-    tensor.dispose();
+    tf.dispose([tensor, ones]);
   }
   return found;
 }

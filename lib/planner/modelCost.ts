@@ -169,7 +169,7 @@ export class ModelCost {
     if (zero === 0) {
       const buckets = Math.max(1, Math.ceil(bytes / BUCKET_BYTES));
       const reduced = sgd ? of('reduceScatter', 1) + of('allGather', 1) + direct('allGather', buckets) : of('allReduce', 1);
-      return {seconds: read + buckets * order + reduced, update: sgd ? (FLOAT * elements * this.beta('read', data)) / data : this.updateOf(elements, weights, update), bytes: 2 * once * bytes};
+      return {seconds: read + (buckets - 1) * order + reduced, update: sgd ? (FLOAT * elements * this.beta('read', data)) / data : this.updateOf(elements, weights, update), bytes: 2 * once * bytes};
     }
     const scatters = zero === 1 ? 1 : m;
     const gathers = zero === 3 ? 2 * m : 0;
@@ -191,8 +191,7 @@ export class ModelCost {
     const times = timesAt(this.times, samples, workers);
     const whole = timesAt(this.times, Math.ceil(batchSize / mesh.data), workers);
     const rest = m * times.input + whole.rest;
-    // The ranks meet for the loss and its metrics.
-    const meeting = mesh.size > 1 ? 3 * this.link('allReduce', mesh.size, 0) : 0;
+    const meeting = mesh.size > 1 ? this.link('meeting', mesh.size, 0) : 0;
     const parts: StepParts = {compute: 0, bubble: 0, tensor: 0, pipeline: 0, data: 0, update: 0, rest: (rest + meeting) * slices};
     const traffic = {tensor: 0, pipeline: 0, data: 0};
     let bubble = 0;

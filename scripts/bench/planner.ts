@@ -78,6 +78,7 @@ async function main(): Promise<void> {
         made.dispose();
         const found = rowsOf(one, workers, proved);
         rows.push(...found);
+        // Of a run that is stopped, the rows so far are on stderr.
         process.stderr.write(`${found[0].case}: ${found.map((row) => `${row.strategy} ${((row.predictedSeconds as number) / (row.measuredSeconds as number)).toFixed(2)}`).join(', ')} of the measured time; regret ${proved.regret.toFixed(3)}${proved.right ? '' : ', wrong'}\n`);
       }
     }
