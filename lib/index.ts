@@ -23,7 +23,7 @@ export {trainParallel} from './trainParallel';
 export {calibrate} from './planner/calibrate';
 export type {CalibrateOptions} from './planner/calibrate';
 export type {Link, Machine} from './planner/machine';
-export type {LinkOperation} from './planner/linkProgram';
+export type {LinkOperation, TimedOperation} from './planner/linkProgram';
 export {plan, rowName} from './planner/plan';
 export type {PlanOptions, PlanRow, Prediction} from './planner/plan';
 export type {StepCost, StepParts} from './planner/modelCost';

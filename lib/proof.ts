@@ -45,6 +45,7 @@ export interface ProvedRow {
 export interface Proof {
   /** The plan's first three that fit, and of the others that fit the one that it calls worst. */
   rows: ProvedRow[];
+  /** How often each row was run. */
   rounds: number;
   /** Spearman's, of predicted and measured times, from -1 to 1; null where it cannot be told. */
   rankCorrelation: number | null;

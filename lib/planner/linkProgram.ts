@@ -6,6 +6,7 @@ import type {SpmdContext} from '../run/spmdJob';
 
 /** An operation between ranks, as the planner counts it; 'order': what a helper thread takes to be told of one and to say that it is done; 'meeting': what a step takes because ranks wait for each other at its end. */
 export type LinkOperation = TimedOperation | 'order' | 'meeting';
+/** Those that are timed by themselves: a layer's sum with the engine's copies, three collectives over shared arrays, a pipeline's message, and reading a tensor. */
 export type TimedOperation = 'sumTensor' | 'allReduce' | 'reduceScatter' | 'allGather' | 'send' | 'read';
 export const TIMED_OPERATIONS: readonly TimedOperation[] = ['sumTensor', 'allReduce', 'reduceScatter', 'allGather', 'send', 'read'];
 

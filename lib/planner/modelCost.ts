@@ -29,20 +29,25 @@ export interface ModelChoice {
 
 /** What a step's time is made of, in seconds. */
 export interface StepParts {
-  /** Forward, backward and loss on the busiest device. */
+  /** Forward, backward and loss on the busiest device, in seconds. */
   compute: number;
-  /** What the pipeline waits beyond that. */
+  /** What the pipeline waits beyond that, in seconds. */
   bubble: number;
+  /** Sums between the parts of divided layers, in seconds. */
   tensor: number;
+  /** Messages between stages, in seconds. */
   pipeline: number;
+  /** Gradients and weights between replicas, in seconds. */
   data: number;
+  /** Seconds of the optimizer. */
   update: number;
-  /** Making the input, and what a step takes beside all that. */
+  /** Making the input, waiting for each other, and what a step takes beside all that, in seconds. */
   rest: number;
 }
 
 /** A step of a choice. */
 export interface StepCost {
+  /** Of the whole step. */
   seconds: number;
   parts: StepParts;
   /** Of the pipeline's ranks' time, the share in which they wait, from 0 to 1; 0 without one. */
@@ -186,9 +191,11 @@ export class ModelCost {
     const {mesh, microBatches: m, pipeline} = choice;
     const measured = Math.max(...this.times.map(({workers}) => workers));
     const workers = mesh.size === 1 ? 1 : Math.min(mesh.size, measured);
-    const slices = this.machine.cores > 0 ? Math.max(1, mesh.size / this.machine.cores) : 1;
     const samples = Math.ceil(batchSize / mesh.data / m);
     const times = timesAt(this.times, samples, workers);
+    // Ranks take turns where there are more than cores, and each step lasts as long as its slowest rank.
+    const turns = this.machine.cores > 0 ? Math.max(1, mesh.size / this.machine.cores) : 1;
+    const slices = turns * (mesh.size > 1 ? Math.max(1, times.slowest) : 1);
     const whole = timesAt(this.times, Math.ceil(batchSize / mesh.data), workers);
     const rest = m * times.input + whole.rest;
     const meeting = mesh.size > 1 ? this.link('meeting', mesh.size, 0) : 0;
@@ -228,7 +235,7 @@ export class ModelCost {
     });
     const busy = Array.from({length: mesh.pipeline}, (_, rank) => sum(played.filter((one) => one.rank === rank).map(({start, end}) => end - start)));
     // Where ranks stand in line for cores, the work of all of them bounds the step.
-    const seconds = slices > 1 ? Math.max(total, (sum(busy) * mesh.size) / mesh.pipeline / this.machine.cores) : total;
+    const seconds = this.machine.cores > 0 && mesh.size > this.machine.cores ? Math.max(total, (sum(busy) * mesh.size) / mesh.pipeline / this.machine.cores) : total;
     const rankCalls = Array.from({length: mesh.pipeline}, (_, rank) => stages.filter((_, stage) => stage % mesh.pipeline === rank).flat());
     const data = rankCalls.map((calls) => this.dataAxis(calls, choice, times.update));
     const slowest = Math.max(...data.map(({seconds: own, update}) => own + update));

@@ -18,13 +18,17 @@ import type {ModelChoice} from './modelCost';
 
 /** Bytes of the fullest device, by what they are for. */
 export interface DeviceMemory {
+  /** Bytes of weights. */
   parameters: number;
+  /** Bytes of their gradients. */
   gradients: number;
+  /** Bytes of the optimizer's state. */
   optimizer: number;
-  /** With what a layer needs while it runs. */
+  /** Bytes of activations, with what a layer needs while it runs. */
   activations: number;
-  /** Buffers of weights that are gathered and gradients that leave. */
+  /** Bytes of weights that are gathered, gradients that leave and messages under way. */
   buffers: number;
+  /** Bytes of all that. */
   total: number;
 }
 

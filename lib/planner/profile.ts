@@ -31,6 +31,8 @@ export interface StepTimes {
   update: number;
   /** What a step takes beside all that. */
   rest: number;
+  /** The slower worker's step by the mean of both, step by step: what ranks that wait for each other lose. 1 of one worker. */
+  slowest: number;
 }
 
 const STEPS = 6;
@@ -75,7 +77,7 @@ function timesOf({trace: {spans}, record}: TrainResult, names: readonly string[]
   const [loss, input, update] = [secondsOf('forward', 'loss'), secondsOf('input', null), secondsOf('update', null)];
   const whole = median(record.steps.slice(warm).map(({seconds}) => seconds));
   const known = [...forward, ...backward].reduce((sum, one) => sum + one, loss + input + update);
-  return {samples, workers, forward, backward, loss, input, update, rest: Math.max(0, whole - known)};
+  return {samples, workers, forward, backward, loss, input, update, rest: Math.max(0, whole - known), slowest: 1};
 }
 
 async function measure(model: tf.LayersModel, names: readonly string[], samples: number, ids: string[], modules: ModuleReference[]): Promise<StepTimes> {
@@ -89,8 +91,10 @@ async function measure(model: tf.LayersModel, names: readonly string[], samples:
     if (epochs > 1) results = await run(epochs);
     const all = results.map((result) => timesOf(result, names, samples, ids.length));
     const mean = (of: (times: StepTimes) => number) => all.reduce((sum, times) => sum + of(times), 0) / all.length;
+    const seconds = results.map(({record}) => record.steps.slice(Math.ceil(record.steps.length / 3)).map((step) => step.seconds));
+    const slowest = median(seconds[0].map((_, step) => Math.max(...seconds.map((own) => own[step])) / (seconds.reduce((sum, own) => sum + own[step], 0) / seconds.length)));
     return {
-      samples, workers: ids.length, forward: names.map((_, i) => mean(({forward}) => forward[i])), backward: names.map((_, i) => mean(({backward}) => backward[i])),
+      slowest, samples, workers: ids.length, forward: names.map((_, i) => mean(({forward}) => forward[i])), backward: names.map((_, i) => mean(({backward}) => backward[i])),
       loss: mean(({loss}) => loss), input: mean(({input}) => input), update: mean(({update}) => update), rest: mean(({rest}) => rest),
     };
   } finally {
@@ -152,7 +156,7 @@ export function timesAt(times: readonly StepTimes[], samples: number, workers: n
   const between = (a: number, b: number) => Math.max(0, a + share * (b - a));
   return {
     samples, workers, forward: low.forward.map((one, i) => between(one, high.forward[i])), backward: low.backward.map((one, i) => between(one, high.backward[i])),
-    loss: between(low.loss, high.loss), input: between(low.input, high.input), update: between(low.update, high.update), rest: between(low.rest, high.rest),
+    slowest: between(low.slowest, high.slowest), loss: between(low.loss, high.loss), input: between(low.input, high.input), update: between(low.update, high.update), rest: between(low.rest, high.rest),
   };
 }
 
