@@ -55,7 +55,10 @@ export interface Proof {
 }
 
 const STEPS = 8;
-const WARM = 2;
+/** The first steps of a run find threads and code that are not warm yet: so many seconds of each run do not count. */
+const WARM_SECONDS = 0.2;
+const RUN_SECONDS = 0.6;
+const MOST_EPOCHS = 50;
 const LEAST_ROUNDS = 3;
 const GOOD = 0.05;
 
@@ -64,6 +67,14 @@ function chosen(rows: readonly PlanRow[]): PlanRow[] {
   const fitting = rows.filter(({prediction: {fits}}) => fits);
   const worst = fitting.slice(3).reduce<PlanRow | null>((most, row) => (!most || row.prediction.stepSeconds > most.prediction.stepSeconds ? row : most), null);
   return [...fitting.slice(0, 3), ...(worst ? [worst] : [])];
+}
+
+/** The median of the steps after the warm-up, which is a quarter of them at least and three quarters at most. */
+function settled(steps: readonly number[]): number {
+  let [first, spent] = [0, 0];
+  while (first < steps.length && spent < WARM_SECONDS) spent += steps[first++];
+  const from = Math.min(Math.floor((3 * steps.length) / 4), Math.max(Math.ceil(steps.length / 4), first));
+  return median(steps.slice(from));
 }
 
 /** The data of a few steps; a described data set stays as it is. */
@@ -94,7 +105,8 @@ export async function proof(model: tf.LayersModel, data: Data, rows: readonly Pl
 
   const run = async (row: PlanRow): Promise<TrainResult> => {
     const copy = await rebuildModel(description);
-    const common = {batchSize, threads: 1, shuffle: false, seed: 1, verbose: 0 as const, trace: false, modules};
+    const epochs = Math.min(MOST_EPOCHS, Math.max(1, Math.ceil(RUN_SECONDS / (STEPS * row.prediction.stepSeconds))));
+    const common = {batchSize, epochs, threads: 1, shuffle: false, seed: 1, verbose: 0 as const, trace: false, modules};
     try {
       const {microBatches, recompute} = row;
       const one = Array.isArray(devices) ? devices.slice(0, 1) : 1;
@@ -113,8 +125,7 @@ export async function proof(model: tf.LayersModel, data: Data, rows: readonly Pl
     const begun = performance.now();
     for (const [i, row] of running.entries()) {
       const {record, memory} = await run(row);
-      const steps = record.steps.map((step) => step.seconds);
-      times[i].push(median(steps.length > WARM ? steps.slice(WARM) : steps));
+      times[i].push(settled(record.steps.map((step) => step.seconds)));
       bytes[i] = Math.max(...memory.map(({peakBytes}) => peakBytes));
     }
     last = performance.now() - begun;

@@ -18,7 +18,7 @@ export interface OptimizerSizes {
 const ELEMENTS = 4096;
 
 /** A fresh optimizer of the same class and configuration. */
-function sibling(optimizer: tf.Optimizer): tf.Optimizer {
+export function siblingOf(optimizer: tf.Optimizer): tf.Optimizer {
   const [optimizerClass, fromConfig] = tf.serialization.SerializationMap.getMap().classNameMap[optimizer.getClassName()];
   return fromConfig(optimizerClass, optimizer.getConfig()) as unknown as tf.Optimizer;
 }
@@ -28,7 +28,7 @@ export function optimizerSizes(optimizer: tf.Optimizer): OptimizerSizes {
 }
 
 function sizesOf(optimizer: tf.Optimizer, meter: MemoryMeter): OptimizerSizes {
-  const own = sibling(optimizer);
+  const own = siblingOf(optimizer);
   const variable = tf.tidy(() => tf.variable(tf.ones([ELEMENTS])));
   const gradient = tf.ones([ELEMENTS]);
   try {

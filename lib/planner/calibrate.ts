@@ -8,7 +8,8 @@ import {fitAlphaBeta} from '../collectives/alphaBeta';
 import {chooseDevices, type Device} from '../devices/devices';
 import {engineInfo} from '../devices/engine';
 import {spmd} from '../spmd';
-import {LINK_OPERATIONS, type LinkArgs, type LinkTime} from './linkProgram';
+import {TIMED_OPERATIONS, type LinkArgs, type LinkTime} from './linkProgram';
+import {orderSeconds} from './laneTime';
 import {keep, recall, type Link, type Machine} from './machine';
 
 /** How `calibrate` measures. */
@@ -20,16 +21,17 @@ export interface CalibrateOptions {
 }
 
 const PROGRAM = pathToFileURL(join(__dirname, 'linkProgram.js')).href;
-/** Elements: from what costs little but the call to what costs little but the bytes. */
-const LENGTHS = [256, 4096, 65_536, 1_048_576];
-const ROUNDS = 15;
+/** Elements: from what costs little but the call to what is far larger than a cache. */
+const LENGTHS = [256, 16_384, 1_048_576, 4_194_304];
+const ROUNDS = 11;
 
 async function linksOf(ids: string[]): Promise<Link[]> {
   const [times] = await spmd<LinkTime[], LinkArgs>(PROGRAM, {devices: ids, threads: 1, args: {lengths: LENGTHS, rounds: ROUNDS}});
-  return LINK_OPERATIONS.map((operation) => {
+  const links = TIMED_OPERATIONS.map((operation): Link => {
     const {alpha, beta} = fitAlphaBeta(times.filter((time) => time.operation === operation));
     return {operation, ranks: ids.length, alpha, beta};
   });
+  return [...links, {operation: 'order', ranks: ids.length, alpha: await orderSeconds(ids), beta: 0}];
 }
 
 /** Group sizes that are measured: pairs, and as many as may talk at once. */

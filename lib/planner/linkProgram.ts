@@ -4,9 +4,10 @@
 import type {Communicator} from '../collectives/types';
 import type {SpmdContext} from '../run/spmdJob';
 
-/** An operation between ranks, as the planner counts it. */
-export type LinkOperation = 'sumTensor' | 'allReduce' | 'reduceScatter' | 'allGather' | 'send' | 'read';
-export const LINK_OPERATIONS: readonly LinkOperation[] = ['sumTensor', 'allReduce', 'reduceScatter', 'allGather', 'send', 'read'];
+/** An operation between ranks, as the planner counts it; 'order': what a helper thread takes to be told of one and to say that it is done, whatever its bytes. */
+export type LinkOperation = TimedOperation | 'order';
+export type TimedOperation = 'sumTensor' | 'allReduce' | 'reduceScatter' | 'allGather' | 'send' | 'read';
+export const TIMED_OPERATIONS: readonly TimedOperation[] = ['sumTensor', 'allReduce', 'reduceScatter', 'allGather', 'send', 'read'];
 
 export interface LinkArgs {
   /** Elements of each array that is timed. */
@@ -16,7 +17,7 @@ export interface LinkArgs {
 
 /** Seconds of one operation over one array, the median over the rounds. */
 export interface LinkTime {
-  operation: LinkOperation;
+  operation: TimedOperation;
   /** Bytes of the whole array. */
   bytes: number;
   seconds: number;
@@ -46,7 +47,7 @@ export default async function timeLinks({comm, tf, args: {lengths, rounds}}: Spm
   for (const length of lengths) {
     const shared = await comm.allocate(length, 'float32');
     const tensor = tf.ones([length]);
-    const operations: Record<LinkOperation, () => Promise<void>> = {
+    const operations: Record<TimedOperation, () => Promise<void>> = {
       sumTensor: async () => {
         const values = tensor.dataSync().slice() as Float32Array;
         await comm.allReduce(values);
@@ -58,7 +59,7 @@ export default async function timeLinks({comm, tf, args: {lengths, rounds}}: Spm
       send: () => sendOne(comm, tf, tensor),
       read: async () => shared.set(tensor.dataSync() as Float32Array),
     };
-    for (const [operation, run] of Object.entries(operations) as Array<[LinkOperation, () => Promise<void>]>) {
+    for (const [operation, run] of Object.entries(operations) as Array<[TimedOperation, () => Promise<void>]>) {
       const seconds: number[] = [];
       for (let round = -2; round < rounds; round++) {
         await comm.barrier();

@@ -52,6 +52,10 @@ export interface StepCost {
 }
 
 const FLOAT = 4;
+/** What `trainParallel` sends at a time where it is not asked otherwise. */
+const BUCKET_BYTES = 4 * 2 ** 20;
+/** Times that a shard's bytes are copied in an update. */
+const COPIES = 5;
 const sum = (values: readonly number[]) => values.reduce((all, one) => all + one, 0);
 
 /** Elements of a call's output, a sample. */
@@ -66,9 +70,12 @@ function inputElements(graph: Graph, call: LayerCall): number {
 /** How a step of a choice is costed on one machine. */
 export class ModelCost {
   private readonly trained: Set<tf.Variable>;
+  private readonly elements: number;
 
-  constructor(private readonly model: tf.LayersModel, private readonly graph: Graph, private readonly machine: Machine, private readonly times: readonly StepTimes[]) {
+  /** `perWeight`: seconds of the optimizer's update of a weight of no size. */
+  constructor(private readonly model: tf.LayersModel, private readonly graph: Graph, private readonly machine: Machine, private readonly times: readonly StepTimes[], private readonly perWeight: number) {
     this.trained = new Set((model as unknown as {trainableWeights: Array<{read(): tf.Variable}>}).trainableWeights.map((weight) => weight.read()));
+    this.elements = sum([...this.trained].map(({size}) => size));
   }
 
   private link(operation: LinkOperation, ranks: number, bytes: number): number {
@@ -78,22 +85,28 @@ export class ModelCost {
     return alpha + bytes * beta;
   }
 
-  /** Elements of the weights of `calls` that a rank trains, the fullest of the tensor axis. */
-  parameters(calls: readonly LayerCall[], {rules, mesh: {tensor}}: ModelChoice): number {
+  private beta(operation: LinkOperation, ranks: number): number {
+    return this.link(operation, ranks, 1) - this.link(operation, ranks, 0);
+  }
+
+  /** The weights of `calls` that a rank trains, the fullest of the tensor axis: their elements, and how many weights and blocks they are. */
+  private parameters(calls: readonly LayerCall[], {rules, mesh: {tensor}}: ModelChoice): {elements: number; weights: number; units: number} {
     const seen = new Set<tf.Variable>();
+    const blocks = new Set<string>();
     let elements = 0;
-    for (const {name, layer} of calls) {
+    for (const {name, layer, block} of calls) {
       const sharded = rules[name] ? shardedOf(layer, rules[name]) : null;
       const weights = (layer as unknown as {weights: Array<{originalName: string; read(): tf.Variable}>}).weights;
       for (const weight of weights) {
         const variable = weight.read();
         if (seen.has(variable) || !this.trained.has(variable)) continue;
         seen.add(variable);
+        blocks.add(block);
         const cut = sharded && cutOf(sharded, layer, weight.originalName, partFor(sharded, layer, tensor - 1, tensor));
         elements += cut ? (variable.size / variable.shape[cut.axis]) * (cut.end - cut.start) : variable.size;
       }
     }
-    return elements;
+    return {elements, weights: seen.size, units: blocks.size};
   }
 
   /** Seconds of a divided layer of which a rank has its share: what a call takes whatever its size stays. */
@@ -135,18 +148,37 @@ export class ModelCost {
     return found;
   }
 
-  /** The gradients' way over the data axis and the update after it, for `elements` of weights on a rank. */
-  private dataAxis(elements: number, {mesh: {data}, zero, microBatches}: ModelChoice, update: number, whole: number) {
+  /** Seconds of the update of so many elements in so many weights, of which `update` takes the model whole. */
+  private updateOf(elements: number, weights: number, update: number): number {
+    const fixed = Math.min(update, this.perWeight * this.trained.size);
+    return (fixed * weights) / this.trained.size + ((update - fixed) * elements) / this.elements;
+  }
+
+  /** The gradients' way over the data axis and the update after it, for the weights of `calls` on a rank. */
+  private dataAxis(calls: readonly LayerCall[], choice: ModelChoice, update: number): {seconds: number; update: number; bytes: number} {
+    const {mesh: {data}, zero, microBatches: m} = choice;
+    const {elements, weights, units} = this.parameters(calls, choice);
     const bytes = FLOAT * elements;
-    const own = (update * elements) / whole;
     const once = (data - 1) / data;
-    if (data === 1) return {seconds: 0, update: own, bytes: 0};
-    const read = this.link('read', data, bytes);
-    const [scatter, gather] = [this.link('reduceScatter', data, bytes), this.link('allGather', data, bytes)];
-    if (zero === 0 && !plainSgd(this.model.optimizer)) return {seconds: read + this.link('allReduce', data, bytes), update: own, bytes: 2 * once * bytes};
-    if (zero <= 1) return {seconds: read + scatter + gather, update: own / data, bytes: 2 * once * bytes};
-    const gathers = zero === 3 ? 2 * microBatches : 1;
-    return {seconds: microBatches * (read + scatter) + gathers * gather, update: own / data, bytes: (microBatches + gathers) * once * bytes};
+    if (data === 1 || weights === 0) return {seconds: 0, update: this.updateOf(elements, weights, update), bytes: 0};
+    const sgd = plainSgd(this.model.optimizer) !== null;
+    const order = this.link('order', data, 0);
+    const of = (operation: LinkOperation, count: number) => count * this.beta(operation, data) * bytes;
+    const direct = (operation: LinkOperation, times: number) => times * this.link(operation, data, 0);
+    const read = weights * this.link('read', data, 0) + of('read', 1);
+    if (zero === 0) {
+      const buckets = Math.max(1, Math.ceil(bytes / BUCKET_BYTES));
+      const reduced = sgd ? of('reduceScatter', 1) + of('allGather', 1) + direct('allGather', buckets) : of('allReduce', 1);
+      return {seconds: read + buckets * order + reduced, update: sgd ? (FLOAT * elements * this.beta('read', data)) / data : this.updateOf(elements, weights, update), bytes: 2 * once * bytes};
+    }
+    const scatters = zero === 1 ? 1 : m;
+    const gathers = zero === 3 ? 2 * m : 0;
+    const whole = zero === 3 ? 0 : of('allGather', 1) + direct('allGather', units);
+    return {
+      seconds: m * read + scatters * (units * order + of('reduceScatter', 1)) + gathers * (units * order + of('allGather', 1)) + whole,
+      // A shard's weights and gradients are copied into the engine, and the weights back.
+      update: this.updateOf(elements / data, units, update) + of('read', COPIES) / data, bytes: (scatters + Math.max(1, gathers)) * once * bytes,
+    };
   }
 
   /** The cost of a step over `batchSize` samples of all devices together. */
@@ -158,7 +190,6 @@ export class ModelCost {
     const samples = Math.ceil(batchSize / mesh.data / m);
     const times = timesAt(this.times, samples, workers);
     const whole = timesAt(this.times, Math.ceil(batchSize / mesh.data), workers);
-    const all = sum([...this.trained].map(({size}) => size));
     const rest = m * times.input + whole.rest;
     // The ranks meet for the loss and its metrics.
     const meeting = mesh.size > 1 ? 3 * this.link('allReduce', mesh.size, 0) : 0;
@@ -167,17 +198,17 @@ export class ModelCost {
     let bubble = 0;
     if (!pipeline) {
       const one = this.walk(this.graph.calls, choice, samples, workers);
-      const data = this.dataAxis(this.parameters(this.graph.calls, choice), choice, times.update, all);
+      const data = this.dataAxis(this.graph.calls, choice, times.update);
       parts.compute = m * (one.forward + one.backward + times.loss) * slices;
       parts.tensor = m * (one.forwardSent + one.backwardSent) * slices;
       Object.assign(parts, {data: data.seconds * slices, update: data.update * slices});
       Object.assign(traffic, {tensor: (m * one.bytes * 2 * (mesh.tensor - 1)) / mesh.tensor, data: data.bytes});
-    } else bubble = this.pipelined({...choice, pipeline}, samples, times, all, slices, workers, parts, traffic);
+    } else bubble = this.pipelined({...choice, pipeline}, samples, times, slices, workers, parts, traffic);
     return {seconds: sum(Object.values(parts)), parts, bubble, traffic};
   }
 
   /** Fills the parts and the traffic of a pipeline; returns its bubble. */
-  private pipelined(choice: ModelChoice & {pipeline: NonNullable<ModelChoice['pipeline']>}, samples: number, times: StepTimes, all: number, slices: number, workers: number, parts: StepParts, traffic: StepCost['traffic']): number {
+  private pipelined(choice: ModelChoice & {pipeline: NonNullable<ModelChoice['pipeline']>}, samples: number, times: StepTimes, slices: number, workers: number, parts: StepParts, traffic: StepCost['traffic']): number {
     const {mesh, microBatches: m, pipeline: {schedule, cuts}} = choice;
     const bounds = [0, ...cuts.map(({at}) => at), this.graph.calls.length];
     const stages = bounds.slice(1).map((end, i) => this.graph.calls.slice(bounds[i], end));
@@ -200,7 +231,7 @@ export class ModelCost {
     // Where ranks stand in line for cores, the work of all of them bounds the step.
     const seconds = slices > 1 ? Math.max(total, (sum(busy) * mesh.size) / mesh.pipeline / this.machine.cores) : total;
     const rankCalls = Array.from({length: mesh.pipeline}, (_, rank) => stages.filter((_, stage) => stage % mesh.pipeline === rank).flat());
-    const data = rankCalls.map((calls) => this.dataAxis(this.parameters(calls, choice), choice, times.update, all));
+    const data = rankCalls.map((calls) => this.dataAxis(calls, choice, times.update));
     const slowest = Math.max(...data.map(({seconds: own, update}) => own + update));
     const at = data.findIndex(({seconds: own, update}) => own + update === slowest);
     parts.pipeline = m * Math.max(...stages.map((_, stage) => 2 * (half(stage - 1) + half(stage))));

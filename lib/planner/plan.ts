@@ -14,7 +14,7 @@ import type {Machine} from './machine';
 import {modelChoices} from './modelChoices';
 import {ModelCost, type ModelChoice, type StepCost, type StepParts} from './modelCost';
 import {ModelMemory, type DeviceMemory} from './modelMemory';
-import {profileModel, type Sizing} from './profile';
+import {profileModel, updateSeconds, type Sizing} from './profile';
 
 /** What `plan` is asked. */
 export interface PlanOptions {
@@ -153,7 +153,7 @@ export async function plan(model: tf.LayersModel, options: PlanOptions = {}): Pr
   const machine = options.machine ?? (await calibrate({devices: ids}));
   const times = await profileModel(model, sizings(batchSize, ids, machine.cores), modules);
   const graph = readGraph(model);
-  const cost = new ModelCost(model, graph, machine, times);
+  const cost = new ModelCost(model, graph, machine, times, updateSeconds(model.optimizer));
   const memory = new ModelMemory(model);
   const limit = memoryLimit === undefined ? machine.memoryBytes / ids.length : parseBytes(memoryLimit, 'memoryLimit');
   const tried = modelChoices(model, batchSize, ids.length).map((choice): Tried => {

@@ -5,12 +5,14 @@
 import * as tf from '@tensorflow/tfjs';
 import type {ShapedArray} from '../base/arrays';
 import {median} from '../base/median';
+import {siblingOf} from '../account/optimizerSizes';
 import {describeModel, type ModuleReference} from '../model/describe';
 import {innerModel} from '../model/inner';
 import {rebuildModel} from '../model/rebuild';
 import {topologyHash} from '../run/record';
 import type {TrainResult} from '../run/result';
 import {readGraph} from '../step/graph';
+import {updateInTurn} from '../step/update';
 import {train} from '../train';
 import {keep, recall} from './machine';
 
@@ -31,8 +33,10 @@ export interface StepTimes {
   rest: number;
 }
 
-const WARM = 2;
-const STEPS = 5;
+const STEPS = 6;
+/** Seconds of steps that a measurement takes; of the first of them, code that is not warm yet makes more. */
+const SECONDS = 0.5;
+const MOST_EPOCHS = 40;
 
 interface SymbolicLike {
   shape: Array<number | null>;
@@ -42,7 +46,7 @@ interface SymbolicLike {
 const sizeOf = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1);
 
 /** Zeros in the shapes that the model takes: what a layer computes does not decide how long it takes. */
-function dataFor(model: tf.LayersModel, samples: number): {xs: ShapedArray[]; ys: ShapedArray[]} {
+export function dataFor(model: tf.LayersModel, samples: number): {xs: ShapedArray[]; ys: ShapedArray[]} {
   const {loss, outputNames} = innerModel(model) as unknown as {loss: unknown; outputNames: string[]};
   const zeros = (shape: number[], whole: boolean): ShapedArray => ({values: whole ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape)).fill(0.1), shape});
   const xs = (model.inputs as unknown as SymbolicLike[]).map(({shape, dtype}) => zeros([samples, ...shape.slice(1).map((length) => length ?? 1)], dtype === 'int32'));
@@ -57,7 +61,8 @@ function dataFor(model: tf.LayersModel, samples: number): {xs: ShapedArray[]; ys
 
 /** The medians over a run's steps, but for the first ones. */
 function timesOf({trace: {spans}, record}: TrainResult, names: readonly string[], samples: number, workers: number): StepTimes {
-  const steps = record.steps.map((_, step) => step).slice(WARM);
+  const warm = Math.ceil(record.steps.length / 3);
+  const steps = record.steps.map((_, step) => step).slice(warm);
   const secondsOf = (kind: string, name: string | null, nth = 0) => median(steps.map((step) => {
     const own = spans.filter((span) => span.step === step && span.kind === kind && (name === null || span.name === name));
     return name === null ? own.reduce((sum, {wallSeconds}) => sum + wallSeconds, 0) : own[nth]?.wallSeconds ?? 0;
@@ -68,7 +73,7 @@ function timesOf({trace: {spans}, record}: TrainResult, names: readonly string[]
   // Backward comes to a layer's last use first.
   const backward = names.map((name, i) => secondsOf('backward', name, uses(i) - 1 - nth(i)));
   const [loss, input, update] = [secondsOf('forward', 'loss'), secondsOf('input', null), secondsOf('update', null)];
-  const whole = median(record.steps.slice(WARM).map(({seconds}) => seconds));
+  const whole = median(record.steps.slice(warm).map(({seconds}) => seconds));
   const known = [...forward, ...backward].reduce((sum, one) => sum + one, loss + input + update);
   return {samples, workers, forward, backward, loss, input, update, rest: Math.max(0, whole - known)};
 }
@@ -77,8 +82,11 @@ async function measure(model: tf.LayersModel, names: readonly string[], samples:
   const description = await describeModel(model, modules);
   const copies = await Promise.all(ids.map(() => rebuildModel(description)));
   try {
-    const data = dataFor(model, samples * (WARM + STEPS));
-    const results = await Promise.all(copies.map((copy, i) => train(copy, data, {batchSize: samples, devices: [ids[i]], threads: 1, shuffle: false, seed: 1, verbose: 0, trace: 'layers', modules})));
+    const data = dataFor(model, samples * STEPS);
+    const run = (epochs: number) => Promise.all(copies.map((copy, i) => train(copy, data, {batchSize: samples, epochs, devices: [ids[i]], threads: 1, shuffle: false, seed: 1, verbose: 0, trace: 'layers', modules})));
+    let results = await run(1);
+    const epochs = Math.min(MOST_EPOCHS, Math.ceil(SECONDS / (STEPS * results[0].stepSeconds)));
+    if (epochs > 1) results = await run(epochs);
     const all = results.map((result) => timesOf(result, names, samples, ids.length));
     const mean = (of: (times: StepTimes) => number) => all.reduce((sum, times) => sum + of(times), 0) / all.length;
     return {
@@ -90,6 +98,27 @@ async function measure(model: tf.LayersModel, names: readonly string[], samples:
       copy.optimizer.dispose();
       copy.dispose();
     }
+  }
+}
+
+const TINY = 16;
+const ROUNDS = 40;
+
+/** Seconds of the update of a weight of hardly any size by this kind of optimizer: what each weight costs, however small. */
+export function updateSeconds(optimizer: tf.Optimizer): number {
+  const own = siblingOf(optimizer);
+  const variable = tf.tidy(() => tf.variable(tf.ones([TINY])));
+  const gradient = tf.ones([TINY]);
+  try {
+    const times = Array.from({length: ROUNDS}, () => {
+      const start = performance.now();
+      updateInTurn(own, [variable], {gradient: () => gradient});
+      return (performance.now() - start) / 1000;
+    });
+    return median(times.slice(ROUNDS / 2));
+  } finally {
+    tf.dispose([variable, gradient]);
+    own.dispose();
   }
 }
 
