@@ -80,6 +80,8 @@ export * from './notebook';
 export {answer} from './quiz/answer';
 export {predict, predicted, reconcile} from './quiz/predict';
 export {check, whichRan} from './quiz/check';
+export {earlierAnswers} from './quiz/earlier';
+export type {EarlierQuestion} from './quiz/earlier';
 
 import {listenToRuns} from './notebook';
 

@@ -1,10 +1,9 @@
 /**
- * Either side. Drawings of ideas in one hand: boxes, arrows, words, puzzle pieces, on the course's card.
+ * Caller side. Drawings of ideas in one hand: boxes, arrows, words, puzzle pieces, on the course's card.
  */
-import {escapeHtml, imageHtml} from './html';
+import {Drawn} from './drawn';
 import {paper, rankStyle, type Pattern} from './palette';
 import {card, element, line, text, type Attributes} from './svg';
-import {View} from './view';
 
 export interface Place {
   x: number;
@@ -78,9 +77,9 @@ export class Drawing {
   }
 
   /** The drawing as a view, with its caption. */
-  view(caption: string): View {
-    const image = imageHtml({mime: 'image/svg+xml', bytes: this.svg(), alt: this.alt, width: this.width, height: this.height});
-    return new View([{'text/html': `<figure style="margin: 0">${image}<figcaption>${escapeHtml(caption)}</figcaption></figure>`, 'text/plain': `${caption}\n${this.alt}`}]);
+  view(caption: string): Drawn {
+    const {alt, width, height} = this;
+    return new Drawn(this.svg(), {alt, width, height, caption, text: `${caption}\n${alt}`});
   }
 }
 

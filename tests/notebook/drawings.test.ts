@@ -1,3 +1,6 @@
+import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import {describe, expect, it} from 'vitest';
 import {algorithmDrawing} from '#lib/notebook/drawings/algorithm.js';
@@ -5,6 +8,8 @@ import {shardDrawing} from '#lib/notebook/drawings/shards.js';
 import {collectiveDrawing} from '#lib/notebook/drawings/collective.js';
 import {Drawing} from '#lib/notebook/drawing.js';
 import {courseMapDrawing} from '#lib/notebook/drawings/courseMap.js';
+import {decisionCard, wrapped} from '#lib/notebook/drawings/decisionCard.js';
+import {saveDrawing} from '#lib/notebook/drawn.js';
 import {oneMachineDrawing} from '#lib/notebook/drawings/oneMachine.js';
 import {dataParallelDrawing, modelParallelDrawing} from '#lib/notebook/drawings/parallelism.js';
 import '#lib/devices/index.js';
@@ -19,12 +24,13 @@ import {ranksDrawing} from '#lib/notebook/drawings/ranks.js';
 import {puzzleDrawing} from '#lib/notebook/drawings/puzzle.js';
 import {lossChartSvg} from '#lib/notebook/lossChart.js';
 import {linear, thinned, ticks} from '#lib/notebook/scale.js';
+import {table} from '#lib/notebook/table.js';
 import type {View} from '#lib/notebook/view.js';
 import {elements, imageOf} from './xml';
 
 const map = courseMapDrawing([{name: 'Start', stops: [{id: '00', title: 'Many & hands'}, {id: '01', title: 'One machine', ready: false}]}], '00');
 const drawings: Record<string, View> = {
-  puzzle: puzzleDrawing(), 'puzzle with eight hands': puzzleDrawing(8), dataParallel: dataParallelDrawing(), modelParallel: modelParallelDrawing(), oneMachine: oneMachineDrawing(), map,
+  puzzle: puzzleDrawing(), 'puzzle with eight hands': puzzleDrawing(8), dataParallel: dataParallelDrawing(), modelParallel: modelParallelDrawing(), oneMachine: oneMachineDrawing(), map, 'a blank decision card': decisionCard(),
   'a matrix by columns': matrixDrawing('columns'), 'a matrix by rows': matrixDrawing('rows'), 'a pair': matrixDrawing('pair'),
   '1F1B': scheduleDrawing(pipelineSchedule('1f1b', {ranks: 3, microBatches: 4}), {animated: false}), 'interleaved': scheduleDrawing(pipelineSchedule('interleaved-1f1b', {ranks: 2, microBatches: 4}), {animated: false}),
   'a mesh of 2 x 2': meshDrawing(transformer({layers: 4}), {mesh: {data: 2, tensor: 2}}), 'a mesh of 2 x 2 x 2': meshDrawing(transformer({layers: 4}), {mesh: {data: 2, tensor: 2, pipeline: 2}, zero: 1}),
@@ -208,4 +214,46 @@ describe('a schedule that plays itself', () => {
   it('says its bubble and what is alive', () => expect(alt).toBe('gpipe: the ranks stand idle 25.0 % of their time; alive at once are at most 3, 3 micro-batches on ranks 0 to 1.'));
 
   it('is refused where it would wait for ever', () => expect(() => scheduleDrawing(schedule('mine', ['F1 B1 F2 B2', 'F2 B2 F1 B1']))).toThrow(/'mine' comes to a deadlock/));
+});
+
+describe('the decision card', () => {
+  const machine = {
+    device: 'A processor with a name that is longer than any field of the card could hold', cores: 2, memoryBytes: 8e9, engine: 'tensorflow',
+    links: (['allReduce', 'sumTensor', 'send'] as const).map((operation) => ({operation, ranks: 2, alpha: 12e-6, beta: 0.25e-9})),
+  };
+  const filled = {fits: '17 MB ≤ 4.00 GB', data: 'a very long sentence '.repeat(12)};
+  const verdicts = [{model: 'small', best: 'one device', predictedSeconds: 0.001, reason: 'do not parallelise: '.repeat(9)}, {model: 'wide', best: 'tensorParallel', predictedSeconds: 0.02, measuredSeconds: 0.021, reason: 'a step takes 20 ms.'}];
+
+  it('is blank at first, and says so', () => {
+    expect(decisionCard().text).toContain('one worker computes: blank');
+    expect(decisionCard().text).toContain('1  Does it fit? bytes of a step ≤ memory of a device; mine: blank.');
+  });
+
+  it('holds the numbers, the inequalities and the verdicts, in words too', () => {
+    const {text} = decisionCard({machine, flopsPerSecond: 5e10, memoryBytes: 4e9, filled, verdicts});
+    expect(text).toContain('one worker computes: 50 GFLOP/s; a device may hold: 4.00 GB; all-reduce, α + bytes β: 12 µs + 0.250 ns a byte');
+    expect(text).toContain('mine: 17 MB ≤ 4.00 GB.');
+    expect(text).toContain('wide: tensorParallel, 20 ms foretold; a step takes 20 ms.');
+  });
+
+  it('is as high as what stands on it, and breaks lines where they would leave their column', () => {
+    const height = (view: View) => Number(/viewBox="0 0 \d+ (\d+)"/.exec(imageOf(view.outputs[0]!['text/html']).svg)![1]);
+    expect(height(decisionCard({filled}))).toBeGreaterThan(height(decisionCard()));
+    expect(wrapped('one two three', 60, 13)).toEqual(['one two', 'three']);
+    expect(wrapped('immeasurablylong', 60, 13)).toEqual(['immeasu…']);
+  });
+});
+
+describe('saveDrawing', () => {
+  it('keeps a drawing as an SVG file, in a folder that need not be there', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'drawing-'));
+    const path = join(folder, 'answers', 'card.svg');
+    expect(saveDrawing(decisionCard(), path)).toBe(path);
+    expect(readFileSync(path, 'utf8')).toBe(imageOf(decisionCard().outputs[0]!['text/html']).svg);
+    saveDrawing(scheduleDrawing(pipelineSchedule('gpipe', {ranks: 2, microBatches: 2})), path);
+    expect(readFileSync(path, 'utf8')).toContain('animation');
+    rmSync(folder, {recursive: true});
+  });
+
+  it('refuses what is no drawing', () => expect(() => saveDrawing(table([{a: 1}], {caption: 'a table'}), 'x.svg')).toThrow(/saveDrawing writes a drawing/));
 });

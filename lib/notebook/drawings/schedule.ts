@@ -5,10 +5,10 @@
 import {ManyHandsError} from '../../base/errors';
 import {playSchedule, UNIT_COST, type CostOf, type Playing} from '../../pipelineParallel/playSchedule';
 import {LETTER, type Compute, type Schedule} from '../../pipelineParallel/schedule';
-import {escapeHtml, imageHtml} from '../html';
+import {Drawn} from '../drawn';
 import {kindStyle, paper} from '../palette';
 import {card, element, line, text} from '../svg';
-import {View} from '../view';
+import type {View} from '../view';
 
 const LEFT = 76;
 const ROW = 40;
@@ -80,6 +80,5 @@ export function scheduleDrawing(schedule: Schedule, {title = schedule.name, cost
   const ranks = schedule.actions.length;
   const caption = `${title}: the ranks stand idle ${(100 * playing.bubble).toFixed(1)} % of their time; alive at once are at most ${playing.live.join(', ')} micro-batches on ranks 0 to ${ranks - 1}.`;
   const {svg, width, height} = draw(playing, ranks, title, caption, animated);
-  const image = imageHtml({mime: 'image/svg+xml', bytes: svg, alt: caption, width, height});
-  return new View([{'text/html': `<figure style="margin: 0">${image}<figcaption>${escapeHtml(caption)}</figcaption></figure>`, 'text/plain': caption}]);
+  return new Drawn(svg, {alt: caption, width, height, caption});
 }
