@@ -31,8 +31,10 @@ async function linksOf(ids: string[]): Promise<Link[]> {
     const {alpha, beta} = fitAlphaBeta(times.filter((time) => time.operation === operation));
     return {operation, ranks: ids.length, alpha, beta};
   });
-  const {order, meeting} = await laneTimes(ids);
-  return [...links, {operation: 'order', ranks: ids.length, alpha: order, beta: 0}, {operation: 'meeting', ranks: ids.length, alpha: meeting, beta: 0}];
+  const {order, meeting, sum} = await laneTimes(ids);
+  // Between layers ranks also wait for each other, which a sum by itself does not show.
+  const inSteps = links.map((link) => (link.operation === 'sumTensor' ? {...link, alpha: Math.max(link.alpha, sum)} : link));
+  return [...inSteps, {operation: 'order', ranks: ids.length, alpha: order, beta: 0}, {operation: 'meeting', ranks: ids.length, alpha: meeting, beta: 0}];
 }
 
 /** Group sizes that are measured: pairs, and as many as may talk at once. */

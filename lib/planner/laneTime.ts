@@ -24,26 +24,30 @@ function reference(): tf.LayersModel {
   return model;
 }
 
-/** Seconds of the median step of `model` on the workers, divided by the stage of ZeRO. */
-async function stepSeconds(model: tf.LayersModel, ids: string[], zero: 0 | 3): Promise<number> {
-  const data = dataFor(model, SAMPLES * ids.length * STEPS);
+/** Seconds of the median step of `model` on the workers, along an axis of the mesh; each walks as many samples. */
+async function stepSeconds(model: tf.LayersModel, ids: string[], axis: 'data' | 'tensor', zero: 0 | 3 = 0): Promise<number> {
+  const batchSize = axis === 'data' ? SAMPLES * ids.length : SAMPLES;
+  const data = dataFor(model, batchSize * STEPS);
   const {record} = await launch(model, data, {
-    checked: checkOptions({batchSize: SAMPLES * ids.length, shuffle: false, seed: 1, verbose: 0, trace: false, threads: 1, devices: ids}, true), devices: teamDevices(ids, 1), cutting: {}, strategy: 'calibration', callbacks: undefined, signal: undefined,
-    plan: {mesh: new Mesh({data: ids.length, tensor: 1, pipeline: 1}), zero, microBatches: 1, recompute: 'none', reason: 'a measurement'}, bucketBytes: BUCKET_BYTES, collectiveTimeoutMs: TIMEOUT_MS, together: false,
+    checked: checkOptions({batchSize, shuffle: false, seed: 1, verbose: 0, trace: false, threads: 1, devices: ids}, true), devices: teamDevices(ids, 1), cutting: {}, strategy: 'calibration', callbacks: undefined, signal: undefined,
+    plan: {mesh: new Mesh({data: 1, tensor: 1, pipeline: 1, [axis]: ids.length}), zero, microBatches: 1, recompute: 'none', reason: 'a measurement'}, bucketBytes: BUCKET_BYTES, collectiveTimeoutMs: TIMEOUT_MS, together: false,
   });
   return median(record.steps.slice(STEPS / 2).map(({seconds}) => seconds));
 }
 
-/** Seconds of an order to a helper thread among the workers on `ids`, and of the meeting at a step's end; the bytes of both are so few that they do not count. */
-export async function laneTimes(ids: string[]): Promise<{order: number; meeting: number}> {
+/** Seconds of an order to a helper thread among the workers on `ids`, of the meeting at a step's end, and of a sum between two layers; their bytes are so few that they do not count. */
+export async function laneTimes(ids: string[]): Promise<{order: number; meeting: number; sum: number}> {
   const model = reference();
   try {
     const [alone] = await profileModel(model, [{samples: SAMPLES, ids}]);
     const sum = (values: readonly number[]) => values.reduce((all, one) => all + one, 0);
     const computed = sum(alone.forward) + sum(alone.backward) + alone.loss + alone.input + alone.update + alone.rest;
-    const [plain, shards] = [await stepSeconds(model, ids, 0), await stepSeconds(model, ids, 3)];
+    const plain = await stepSeconds(model, ids, 'data');
+    const shards = await stepSeconds(model, ids, 'data', 3);
+    const parts = await stepSeconds(model, ids, 'tensor');
     // In shards each unit is gathered forward and backward, and its gradients are scattered; plain copies have one order a step, which the meeting takes in.
-    return {order: Math.max(0, (shards - plain) / (3 * LAYERS - 1)), meeting: Math.max(0, plain - computed)};
+    // A pair of layers has a sum forward and one backward, but for the first, whose input wants no gradient.
+    return {order: Math.max(0, (shards - plain) / (3 * LAYERS - 1)), meeting: Math.max(0, plain - computed), sum: Math.max(0, (parts - plain) / (LAYERS - 1))};
   } finally {
     model.optimizer.dispose();
     model.dispose();
