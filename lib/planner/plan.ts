@@ -5,7 +5,7 @@ import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
 import {formatBytes, parseBytes} from '../base/units';
 import {chooseDevices} from '../devices/devices';
-import type {ModuleReference} from '../model/describe';
+import {describeModel, type ModuleReference} from '../model/describe';
 import {cutName} from '../pipelineParallel/cuts';
 import {planName, type Plan} from '../run/strategy';
 import {readGraph, type Graph} from '../step/graph';
@@ -150,6 +150,8 @@ export async function plan(model: tf.LayersModel, options: PlanOptions = {}): Pr
   const batchSize = wholeFrom1('batchSize', options.batchSize ?? 32);
   const samples = options.samples === undefined ? undefined : wholeFrom1('samples', options.samples);
   const ids = chooseDevices(devices).map(({id}) => id);
+  // A model that cannot cross is told before a worker starts.
+  await describeModel(model, modules);
   const machine = options.machine ?? (await calibrate({devices: ids}));
   const times = await profileModel(model, sizings(batchSize, ids, machine.cores), modules);
   const graph = readGraph(model);
