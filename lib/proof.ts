@@ -6,7 +6,7 @@ import type {Data, ShapedArray} from './base/arrays';
 import {ManyHandsError, shown} from './base/errors';
 import {median} from './base/median';
 import {describeModel, type ModuleReference} from './model/describe';
-import {rebuildModel} from './model/rebuild';
+import {disposeModel, rebuildModel} from './model/rebuild';
 import {rowName, type PlanRow} from './planner/plan';
 import {rankCorrelation, ratioInterval} from './planner/statistics';
 import {readArrays} from './run/placeData';
@@ -113,8 +113,7 @@ export async function proof(model: tf.LayersModel, data: Data, rows: readonly Pl
       const one = Array.isArray(devices) ? devices.slice(0, 1) : 1;
       return row.devices === 1 ? await train(copy, part, {...common, microBatches, recompute, devices: one}) : await trainParallel(copy, part, {...common, devices, strategy: row});
     } finally {
-      copy.optimizer.dispose();
-      copy.dispose();
+      disposeModel(copy);
     }
   };
 

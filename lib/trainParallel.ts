@@ -6,16 +6,14 @@ import type {Data} from './base/arrays';
 import {ManyHandsError, shown} from './base/errors';
 import type {DeviceUse} from './base/events';
 import {parseBytes} from './base/units';
-import {sharedMemoryAvailable} from './collectives/sharedMemory';
+import {DEFAULT_TIMEOUT_MS, sharedMemoryAvailable} from './collectives/sharedMemory';
 import {plan} from './planner/plan';
-import {launch} from './run/launch';
+import {BUCKET_BYTES, launch} from './run/launch';
 import {checkOptions, type Strategy, type StrategyFields, type TrainParallelOptions} from './run/options';
 import type {TrainResult} from './run/result';
 import {choosePlan, planName} from './run/strategy';
 import {teamDevices} from './run/teamDevices';
 
-const BUCKET_BYTES = 4 * 2 ** 20;
-const TIMEOUT_MS = 30_000;
 const TOGETHER = 'Processes cannot share memory here (the package koffi does not load: see `npm run doctor`, outside the clone `npx many-hands doctor`), so all ranks take turns in one process: the numbers are the same, nothing is faster, no trace is kept, and memory counts all ranks at once.';
 
 function requireOneDevice(devices: DeviceUse[]): void {
@@ -71,6 +69,6 @@ export async function trainParallel(model: tf.LayersModel, data: Data, options: 
     callbacks: rest.callbacks,
     signal: rest.signal,
     bucketBytes: bytes,
-    collectiveTimeoutMs: timeoutMs ?? TIMEOUT_MS,
+    collectiveTimeoutMs: timeoutMs ?? DEFAULT_TIMEOUT_MS,
   });
 }

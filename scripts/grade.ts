@@ -1,10 +1,10 @@
 /**
  * Caller side. `npm run grade -- SUBMISSIONS --out report/`: grades what learners handed in.
  */
-import {resolve} from 'node:path';
 import {parseArgs} from 'node:util';
 import {ManyHandsError, messageOf} from '../lib/base/errors';
 import {loadBank, type Bank} from '../lib/quiz/bank';
+import {print, typedPath, type Streams} from './commandLine';
 import {gradesCsv} from './grade/csv';
 import {gradeLearner, questionsIn} from './grade/gradeLearner';
 import {feedbackPage} from './grade/page';
@@ -53,12 +53,6 @@ function reportOf({results, ids}: Graded, bank: Bank): Report {
   ]);
 }
 
-/** Where the command writes. */
-export interface Streams {
-  stdout: NodeJS.WritableStream;
-  stderr: NodeJS.WritableStream;
-}
-
 /** Runs the command; resolves to its exit code. */
 export async function main(argv: readonly string[], {stdout, stderr}: Streams = process): Promise<number> {
   let graded: Graded;
@@ -76,10 +70,10 @@ export async function main(argv: readonly string[], {stdout, stderr}: Streams = 
       const wrong = positionals.length === 0 ? 'name the submissions' : `one folder of submissions at a time, not ${positionals.length}`;
       throw new ManyHandsError('BAD_OPTION', `grade: ${wrong}.`);
     }
-    const path = here(positionals[0]!);
-    const out = values.out === undefined ? null : here(values.out);
+    const path = typedPath(positionals[0]!, 'grade');
+    const out = values.out === undefined ? null : typedPath(values.out, 'grade');
     if (out !== null) checkOut(out, path);
-    const bank = values.bank === undefined ? loadBank() : loadBank(here(values.bank), values.bank.replace(/[\\/]+$/, ''));
+    const bank = values.bank === undefined ? loadBank() : loadBank(typedPath(values.bank, 'grade'), values.bank.replace(/[\\/]+$/, ''));
     graded = grade(path, bank);
     if (out !== null) writeReport(out, reportOf(graded, bank));
     await print(stdout, values.json ? `${JSON.stringify(graded.results)}\n` : gradesTable(graded.results.learners, graded.ids));
@@ -90,17 +84,6 @@ export async function main(argv: readonly string[], {stdout, stderr}: Streams = 
     return wrongUse ? 2 : 1;
   }
   return graded.results.learners.some(({problems}) => problems.some(isFailure)) ? 1 : 0;
-}
-
-/** A path as the person typed it: npm runs scripts in the package's folder and keeps theirs in INIT_CWD. */
-function here(path: string): string {
-  const typedIn = process.env.npm_lifecycle_event === 'grade' ? process.env.INIT_CWD : undefined;
-  return resolve(typedIn ?? process.cwd(), path);
-}
-
-/** Resolves when all is written: a pipe may take less than the whole at once. */
-function print(stream: NodeJS.WritableStream, text: string): Promise<void> {
-  return new Promise((done, fail) => stream.write(text, (error) => (error ? fail(error) : done())));
 }
 
 if (require.main === module) {

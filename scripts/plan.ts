@@ -1,11 +1,11 @@
 /**
  * Caller side. `npm run plan -- --spec spec.json [--json]`: plans a transformer's training from a spec, without a model or an engine.
  */
-import {resolve} from 'node:path';
 import {parseArgs} from 'node:util';
 import {ManyHandsError, messageOf} from '../lib/base/errors';
 import {planSpecCounted} from '../lib/planner/planSpec';
 import type {TransformerSpec} from '../lib/planner/spec';
+import {print, typedPath, type Streams} from './commandLine';
 import {readJson} from './plan/readJson';
 import {planText} from './plan/text';
 
@@ -28,12 +28,6 @@ the innermost axis of the mesh, and within a node unless fixed. Messages overlap
 Exit code: 0 planned, also where nothing fits (the rows say so); 1 it failed; 2 wrong use, or a spec that cannot be.
 `;
 
-/** Where the command writes. */
-export interface Streams {
-  stdout: NodeJS.WritableStream;
-  stderr: NodeJS.WritableStream;
-}
-
 /** Runs the command; resolves to its exit code. */
 export async function main(argv: readonly string[], {stdout, stderr}: Streams = process): Promise<number> {
   try {
@@ -44,7 +38,7 @@ export async function main(argv: readonly string[], {stdout, stderr}: Streams = 
     }
     if (!values.spec) throw new ManyHandsError('BAD_OPTION', 'plan: name the spec, --spec FILE.');
     // What the file holds is checked by the planner.
-    const counted = planSpecCounted(readJson(here(values.spec), values.spec) as TransformerSpec);
+    const counted = planSpecCounted(readJson(typedPath(values.spec, 'plan'), values.spec) as TransformerSpec);
     await print(stdout, values.json ? `${JSON.stringify(counted.plan)}\n` : planText(counted));
     return 0;
   } catch (error) {
@@ -52,17 +46,6 @@ export async function main(argv: readonly string[], {stdout, stderr}: Streams = 
     stderr.write(`${messageOf(error)}\nnpm run plan -- --help says how to use it.\n`);
     return wrongUse ? 2 : 1;
   }
-}
-
-/** A path as the person typed it: npm runs scripts in the package's folder and keeps theirs in INIT_CWD. */
-function here(path: string): string {
-  const typedIn = process.env.npm_lifecycle_event === 'plan' ? process.env.INIT_CWD : undefined;
-  return resolve(typedIn ?? process.cwd(), path);
-}
-
-/** Resolves when all is written: a pipe may take less than the whole at once. */
-function print(stream: NodeJS.WritableStream, text: string): Promise<void> {
-  return new Promise((done, fail) => stream.write(text, (error) => (error ? fail(error) : done())));
 }
 
 if (require.main === module) {

@@ -10,7 +10,7 @@ import {fixedWeights, remember} from '../step/fixedWeights';
 import {GradientSum} from '../step/gradientSum';
 import {readGraph, type Graph, type LayerCall} from '../step/graph';
 import {applyLayer, maskAfter} from '../step/layerCall';
-import {Objective, type CompiledModel} from '../step/objective';
+import {Objective, targetShape, type CompiledModel} from '../step/objective';
 import {Slots} from '../step/slots';
 import {backward, discard, record} from '../step/tape';
 import {tensorBytes, typeNumber} from '../memory/elementTypes';
@@ -60,13 +60,9 @@ function inputsOf(model: tf.LayersModel, batch: number): tf.Tensor[] {
   return (model.inputs as unknown as SymbolicLike[]).map(({shape, dtype}) => tf.zeros([batch, ...(shape.slice(1) as number[])], dtype === 'int32' ? 'int32' : 'float32'));
 }
 
-/** Targets as the losses want them; the sparse ones take a class number in place of a row of shares. */
 function targetsOf(model: tf.LayersModel, outputs: tf.Tensor[]): tf.Tensor[] {
-  const {loss, outputNames} = innerModel(model) as unknown as CompiledModel;
-  return outputs.map((output, i) => {
-    const named = typeof loss === 'string' ? loss : (loss as Record<string | number, unknown>)[Array.isArray(loss) ? i : outputNames[i]];
-    return tf.zeros(String(named).startsWith('sparse') ? [...output.shape.slice(0, -1), 1] : output.shape);
-  });
+  const compiled = innerModel(model) as unknown as CompiledModel;
+  return outputs.map((output, i) => tf.zeros(targetShape(compiled, i, output.shape).shape));
 }
 
 const distinct = (tensors: tf.Tensor[]): tf.Tensor[] => tensors.filter((tensor, i) => !tensors.slice(0, i).some((other) => sharesBuffer(tensor, other)));

@@ -58,8 +58,8 @@ export class Composed implements RankStrategy {
     if (pipeline) {
       this.own = (graph) => pipeline.runs(graph).flat();
       this.walkParts = (step, batchParts) => pipeline.walkParts(step, batchParts);
+      this.evaluate = (part) => pipeline.evaluate(part);
     }
-    if (pipeline) this.evaluate = (part) => pipeline.evaluate(part);
     this.predicting = {halves: (call) => tensor?.halves(call) ?? null, countsLoss: tensor?.answers(null) ?? true};
     if (data?.apply) this.apply = (clipNorm) => this.applyDivided(clipNorm);
     if (divides) this.save = (make) => this.exchange.save(make);

@@ -74,3 +74,9 @@ export async function rebuildModel(description: ModelDescription, parked = false
   inner.collectedTrainableWeights = description.trainable.map((place) => weights[place]);
   return model;
 }
+
+/** A compiled model, with what its optimizer keeps. */
+export function disposeModel(model: tf.LayersModel): void {
+  model.optimizer.dispose();
+  model.dispose();
+}

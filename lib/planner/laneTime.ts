@@ -4,8 +4,11 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {median} from '../base/median';
+import {sum} from '../base/sum';
+import {DEFAULT_TIMEOUT_MS} from '../collectives/sharedMemory';
 import {Mesh} from '../mesh/mesh';
-import {launch} from '../run/launch';
+import {disposeModel} from '../model/rebuild';
+import {BUCKET_BYTES, launch} from '../run/launch';
 import {checkOptions} from '../run/options';
 import {teamDevices} from '../run/teamDevices';
 import {dataFor, profileModel} from './profile';
@@ -14,8 +17,6 @@ const LAYERS = 8;
 const WIDTH = 64;
 const SAMPLES = 16;
 const STEPS = 60;
-const BUCKET_BYTES = 4 * 2 ** 20;
-const TIMEOUT_MS = 30_000;
 
 function reference(): tf.LayersModel {
   const model = tf.sequential({name: 'calibration'});
@@ -30,7 +31,7 @@ async function stepSeconds(model: tf.LayersModel, ids: string[], axis: 'data' | 
   const data = dataFor(model, batchSize * STEPS);
   const {record} = await launch(model, data, {
     checked: checkOptions({batchSize, shuffle: false, seed: 1, verbose: 0, trace: false, threads: 1, devices: ids}, true), devices: teamDevices(ids, 1), cutting: {}, strategy: 'calibration', callbacks: undefined, signal: undefined,
-    plan: {mesh: new Mesh({data: 1, tensor: 1, pipeline: 1, [axis]: ids.length}), zero, microBatches: 1, recompute: 'none', reason: 'a measurement'}, bucketBytes: BUCKET_BYTES, collectiveTimeoutMs: TIMEOUT_MS, together: false,
+    plan: {mesh: new Mesh({data: 1, tensor: 1, pipeline: 1, [axis]: ids.length}), zero, microBatches: 1, recompute: 'none', reason: 'a measurement'}, bucketBytes: BUCKET_BYTES, collectiveTimeoutMs: DEFAULT_TIMEOUT_MS, together: false,
   });
   return median(record.steps.slice(STEPS / 2).map(({seconds}) => seconds));
 }
@@ -40,7 +41,6 @@ export async function laneTimes(ids: string[]): Promise<{order: number; meeting:
   const model = reference();
   try {
     const [alone] = await profileModel(model, [{samples: SAMPLES, ids}]);
-    const sum = (values: readonly number[]) => values.reduce((all, one) => all + one, 0);
     const computed = sum(alone.forward) + sum(alone.backward) + alone.loss + alone.input + alone.update + alone.rest;
     const plain = await stepSeconds(model, ids, 'data');
     const shards = await stepSeconds(model, ids, 'data', 3);
@@ -49,7 +49,6 @@ export async function laneTimes(ids: string[]): Promise<{order: number; meeting:
     // A pair of layers has a sum forward and one backward, but for the first, whose input wants no gradient.
     return {order: Math.max(0, (shards - plain) / (3 * LAYERS - 1)), meeting: Math.max(0, plain - computed), sum: Math.max(0, (parts - plain) / (LAYERS - 1))};
   } finally {
-    model.optimizer.dispose();
-    model.dispose();
+    disposeModel(model);
   }
 }

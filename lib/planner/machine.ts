@@ -2,9 +2,10 @@
  * Caller side. A machine in the planner's numbers, and where they are kept between runs.
  */
 import {createHash} from 'node:crypto';
-import {mkdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {mkdirSync, readFileSync} from 'node:fs';
 import {cpus, homedir} from 'node:os';
 import {join} from 'node:path';
+import {writeWhole} from '../base/wholeFile';
 import {engineInfo} from '../devices/engine';
 import type {LinkOperation} from './linkProgram';
 
@@ -58,9 +59,7 @@ export function keep<T>(what: string, value: T): T {
   const file = fileOf(what);
   try {
     mkdirSync(folder(), {recursive: true});
-    // Whole or not at all, also where two processes write at once.
-    writeFileSync(`${file}.${process.pid}`, JSON.stringify(value));
-    renameSync(`${file}.${process.pid}`, file);
+    writeWhole(file, JSON.stringify(value));
   } catch {
     return value;
   }

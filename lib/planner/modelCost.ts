@@ -3,14 +3,17 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import {plainSgd} from '../dataParallel/dividedUpdate';
+import {sum} from '../base/sum';
 import type {Mesh} from '../mesh/mesh';
 import type {Cut} from '../pipelineParallel/cuts';
 import {playSchedule} from '../pipelineParallel/playSchedule';
 import type {Schedule} from '../pipelineParallel/schedule';
+import {stageGraphs} from '../pipelineParallel/stages';
+import {heldBy, heldSize} from '../run/holdings';
+import {BUCKET_BYTES} from '../run/launch';
 import {symbolicOutput, type Graph, type LayerCall} from '../step/graph';
 import {segmentsOf, type Recompute} from '../step/segments';
 import {shardedOf, type Rules} from '../tensorParallel/layout';
-import {cutOf, partFor} from '../tensorParallel/rules';
 import type {LinkOperation} from './linkProgram';
 import type {Machine} from './machine';
 import {timesAt, type StepTimes} from './profile';
@@ -57,11 +60,8 @@ export interface StepCost {
 }
 
 const FLOAT = 4;
-/** What `trainParallel` sends at a time where it is not asked otherwise. */
-const BUCKET_BYTES = 4 * 2 ** 20;
 /** Times that a shard's bytes are copied in an update. */
 const COPIES = 5;
-const sum = (values: readonly number[]) => values.reduce((all, one) => all + one, 0);
 
 /** Elements of a call's output, a sample. */
 const outputElements = (graph: Graph, call: LayerCall) => symbolicOutput(graph, call).shape.slice(1).reduce<number>((product, length) => product * (length ?? 1), 1);
@@ -96,30 +96,14 @@ export class ModelCost {
 
   /** The weights of `calls` that a rank trains, the fullest of the tensor axis: their elements, and how many weights and blocks they are. */
   private parameters(calls: readonly LayerCall[], {rules, mesh: {tensor}}: ModelChoice): {elements: number; weights: number; units: number} {
-    const seen = new Set<tf.Variable>();
-    const blocks = new Set<string>();
-    let elements = 0;
-    for (const {name, layer, block} of calls) {
-      const sharded = rules[name] ? shardedOf(layer, rules[name]) : null;
-      const weights = (layer as unknown as {weights: Array<{originalName: string; read(): tf.Variable}>}).weights;
-      for (const weight of weights) {
-        const variable = weight.read();
-        if (seen.has(variable) || !this.trained.has(variable)) continue;
-        seen.add(variable);
-        blocks.add(block);
-        const cut = sharded && cutOf(sharded, layer, weight.originalName, partFor(sharded, layer, tensor - 1, tensor));
-        elements += cut ? (variable.size / variable.shape[cut.axis]) * (cut.end - cut.start) : variable.size;
-      }
-    }
-    return {elements, weights: seen.size, units: blocks.size};
+    const own = [...heldBy(calls, rules, tensor - 1, tensor)].flatMap(([variable, held]) => (this.trained.has(variable) ? [held] : []));
+    return {elements: sum(own.map(heldSize)), weights: own.length, units: new Set(own.map(({block}) => block)).size};
   }
 
-  /** Seconds of a divided layer of which a rank has its share: what a call takes whatever its size stays. */
-  private divided(call: LayerCall, kind: 'forward' | 'backward', samples: number, workers: number, share: number): number {
-    const at = (count: number) => timesAt(this.times, count, workers)[kind][call.index];
-    const whole = at(samples);
+  /** Seconds of a divided layer of which a rank has its share, from those over all samples and over half of them: what a call takes whatever its size stays. */
+  private divided(whole: number, half: number, share: number): number {
     if (share === 1) return whole;
-    const fixed = Math.min(whole, Math.max(0, 2 * at(samples / 2) - whole));
+    const fixed = Math.min(whole, Math.max(0, 2 * half - whole));
     return fixed + (whole - fixed) * share;
   }
 
@@ -138,14 +122,16 @@ export class ModelCost {
   private walk(calls: readonly LayerCall[], choice: ModelChoice, samples: number, workers: number) {
     const {mesh: {tensor}, rules, recompute} = choice;
     const again = new Set(recompute === 'stage' ? calls : segmentsOf(this.graph, recompute).filter((segment) => segment.again).flatMap((segment) => segment.calls));
+    const [whole, half] = [samples, samples / 2].map((count) => timesAt(this.times, count, workers));
+    const seconds = ({index}: LayerCall, kind: 'forward' | 'backward', share: number) => this.divided(whole[kind][index], half[kind][index], share);
     const found = {forward: 0, backward: 0, forwardSent: 0, backwardSent: 0, bytes: 0};
     const said = (bytes: number) => (bytes > 0 ? this.link('sumTensor', tensor, bytes) : 0);
     for (const call of calls) {
       const share = rules[call.name] ? 1 / tensor : 1;
-      const forward = this.divided(call, 'forward', samples, workers, share);
+      const forward = seconds(call, 'forward', share);
       const bytes = this.completed(call, choice, samples);
       found.forward += forward;
-      found.backward += this.divided(call, 'backward', samples, workers, share) + (again.has(call) ? forward : 0);
+      found.backward += seconds(call, 'backward', share) + (again.has(call) ? forward : 0);
       found.forwardSent += said(bytes.forward);
       found.backwardSent += said(bytes.backward) + (again.has(call) ? said(bytes.forward) : 0);
       found.bytes += bytes.forward * (again.has(call) ? 2 : 1) + bytes.backward;
@@ -216,8 +202,7 @@ export class ModelCost {
   /** Fills the parts and the traffic of a pipeline; returns its bubble. */
   private pipelined(choice: ModelChoice & {pipeline: NonNullable<ModelChoice['pipeline']>}, samples: number, times: StepTimes, slices: number, workers: number, parts: StepParts, traffic: StepCost['traffic']): number {
     const {mesh, microBatches: m, pipeline: {schedule, cuts}} = choice;
-    const bounds = [0, ...cuts.map(({at}) => at), this.graph.calls.length];
-    const stages = bounds.slice(1).map((end, i) => this.graph.calls.slice(bounds[i], end));
+    const stages = stageGraphs(this.graph, cuts).map((stage) => stage.graph.calls);
     const walked = stages.map((calls) => this.walk(calls, choice, samples, workers));
     const sent = cuts.map(({shape}) => FLOAT * samples * shape.reduce((product, length) => product * length, 1));
     // Who sends reads the tensor, who receives makes one: half each.

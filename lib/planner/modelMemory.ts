@@ -1,19 +1,20 @@
 /**
  * Either side. The memory of the fullest device of a choice for a model, by what it is for: the account of one device, divided as the strategies divide it.
  */
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
+import {sum} from '../base/sum';
 import {optimizerSizes, type OptimizerSizes} from '../account/optimizerSizes';
 import {probeModel, type CallSizes, type Probed} from '../account/probe';
 import {simulate, sizesAt} from '../account/simulate';
 import {channelBytesFor} from '../collectives/sharedMemory/layout';
 import {GlobalBatchNorm} from '../dataParallel/batchNorm';
 import {plainSgd} from '../dataParallel/dividedUpdate';
-import {variablesOf} from '../model/weights';
 import {checkSchedule} from '../pipelineParallel/checkSchedule';
+import {stageGraphs} from '../pipelineParallel/stages';
+import {heldBy, heldSize} from '../run/holdings';
 import type {LayerCall} from '../step/graph';
 import {segmentsOf, type Segment} from '../step/segments';
 import {shardedOf} from '../tensorParallel/layout';
-import {cutOf, partFor} from '../tensorParallel/rules';
 import type {ModelChoice} from './modelCost';
 
 /** Bytes of the fullest device, by what they are for. */
@@ -34,7 +35,6 @@ export interface DeviceMemory {
 
 const FLOAT = 4;
 const CACHE_LINE = 64;
-const sum = (values: readonly number[]) => values.reduce((all, one) => all + one, 0);
 
 /** A probe with batch norm as it is over several ranks: it keeps one tensor of its output's size, and makes four on the way there, five on the way back. */
 function acrossRanks({graph, ...probes}: Probed, at: 'two' | 'three'): Probed['two'] {
@@ -54,43 +54,43 @@ interface Walked {
   channels?: number;
 }
 
+/** The memory of a model's choices, its layers probed once. */
 export class ModelMemory {
-  private readonly alone: Probed;
-  private readonly replicated: Probed;
-  /** The sizes of the choice that is looked at. */
-  private probed!: Probed;
-  private readonly optimizer: OptimizerSizes;
-  private readonly sgd: boolean;
+  private readonly alone: ProbedMemory;
+  private readonly replicated: ProbedMemory;
 
   constructor(model: tf.LayersModel) {
-    this.alone = probeModel(model);
-    this.replicated = {...this.alone, two: acrossRanks(this.alone, 'two'), three: acrossRanks(this.alone, 'three')};
-    this.optimizer = optimizerSizes(model.optimizer);
-    this.sgd = plainSgd(model.optimizer) !== null;
+    const probed = probeModel(model);
+    const sizes = optimizerSizes(model.optimizer);
+    const sgd = plainSgd(model.optimizer) !== null;
+    this.alone = new ProbedMemory(probed, sizes, sgd);
+    this.replicated = new ProbedMemory({...probed, two: acrossRanks(probed, 'two'), three: acrossRanks(probed, 'three')}, sizes, sgd);
   }
+
+  /** The fullest device of a choice, over `batchSize` samples of all devices together. */
+  at(choice: ModelChoice, batchSize: number): DeviceMemory {
+    return (choice.mesh.data > 1 ? this.replicated : this.alone).at(choice, batchSize);
+  }
+}
+
+class ProbedMemory {
+  /** `sgd`: whether the optimizer is plain SGD. */
+  constructor(private readonly probed: Probed, private readonly optimizer: OptimizerSizes, private readonly sgd: boolean) {}
 
   /** Elements of the weights of `calls` on the fullest rank of the tensor axis, block by block; trained ones, and the others. */
   private weights(calls: readonly LayerCall[], {rules, mesh: {tensor}}: ModelChoice): {trained: number; fixed: number; units: number[]; largest: number} {
     const trainable = new Set(this.probed.sum.entries.map(({variable}) => variable));
-    const seen = new Set<tf.Variable>();
     const units = new Map<string, number>();
     const found = {trained: 0, fixed: 0, largest: 0};
-    for (const {name, layer, block} of calls) {
-      const sharded = rules[name] ? shardedOf(layer, rules[name]) : null;
-      const weights = (layer as unknown as {weights: Array<{originalName: string}>}).weights;
-      variablesOf(layer).forEach((variable, i) => {
-        if (seen.has(variable)) return;
-        seen.add(variable);
-        const cut = sharded && cutOf(sharded, layer, weights[i].originalName, partFor(sharded, layer, tensor - 1, tensor));
-        const size = cut ? (variable.size / variable.shape[cut.axis]) * (cut.end - cut.start) : variable.size;
-        if (!trainable.has(variable)) {
-          found.fixed += size;
-          return;
-        }
-        found.trained += size;
-        found.largest = Math.max(found.largest, size);
-        units.set(block, (units.get(block) ?? 0) + size);
-      });
+    for (const [variable, held] of heldBy(calls, rules, tensor - 1, tensor)) {
+      const size = heldSize(held);
+      if (!trainable.has(variable)) {
+        found.fixed += size;
+        continue;
+      }
+      found.trained += size;
+      found.largest = Math.max(found.largest, size);
+      units.set(held.block, (units.get(held.block) ?? 0) + size);
     }
     return {...found, units: [...units.values()]};
   }
@@ -136,14 +136,12 @@ export class ModelMemory {
   /** The fullest device of a choice, over `batchSize` samples of all devices together. */
   at(choice: ModelChoice, batchSize: number): DeviceMemory {
     const {mesh, microBatches, pipeline} = choice;
-    this.probed = mesh.data > 1 ? this.replicated : this.alone;
     const samples = Math.ceil(batchSize / mesh.data / microBatches);
     const {graph} = this.probed;
     if (!pipeline) return this.device(graph.calls, choice, this.walked(choice, samples));
-    const bounds = [0, ...pipeline.cuts.map(({at}) => at), graph.calls.length];
-    const stages = bounds.slice(1).map((end, i) => graph.calls.slice(bounds[i], end));
+    const stages = stageGraphs(graph, pipeline.cuts).map((stage) => stage.graph.calls);
     const {live, room} = checkSchedule(pipeline.schedule);
-    const message = FLOAT * samples * Math.max(...pipeline.cuts.map(({shape}) => shape.reduce((product, length) => product * length, 1)));
+    const message = FLOAT * samples * Math.max(...pipeline.cuts.map(({shape}) => tf.util.sizeFromShape(shape)));
     const chunks = stages.length / mesh.pipeline;
     const channel = channelBytesFor(room * (message + CACHE_LINE));
     const peers = (rank: number) => new Set(pipeline.schedule.actions[rank].flatMap((action) => (action.do === 'send' ? [action.peer] : []))).size;

@@ -5,13 +5,16 @@
 import * as tf from '@tensorflow/tfjs';
 import type {ShapedArray} from '../base/arrays';
 import {median} from '../base/median';
+import {sum} from '../base/sum';
 import {siblingOf} from '../account/optimizerSizes';
 import {describeModel, type ModuleReference} from '../model/describe';
+import type {ModelDescription} from '../model/description';
 import {innerModel} from '../model/inner';
-import {rebuildModel} from '../model/rebuild';
+import {disposeModel, rebuildModel} from '../model/rebuild';
 import {topologyHash} from '../run/record';
 import type {TrainResult} from '../run/result';
 import {readGraph} from '../step/graph';
+import {targetShape, type CompiledModel} from '../step/objective';
 import {updateInTurn} from '../step/update';
 import {train} from '../train';
 import {keep, recall} from './machine';
@@ -45,29 +48,31 @@ interface SymbolicLike {
   dtype: string;
 }
 
-const sizeOf = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1);
-
-/** Zeros in the shapes that the model takes: what a layer computes does not decide how long it takes. */
+/** Numbers in the shapes that the model takes: what a layer computes does not decide how long it takes. */
 export function dataFor(model: tf.LayersModel, samples: number): {xs: ShapedArray[]; ys: ShapedArray[]} {
-  const {loss, outputNames} = innerModel(model) as unknown as {loss: unknown; outputNames: string[]};
-  const zeros = (shape: number[], whole: boolean): ShapedArray => ({values: whole ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape)).fill(0.1), shape});
-  const xs = (model.inputs as unknown as SymbolicLike[]).map(({shape, dtype}) => zeros([samples, ...shape.slice(1).map((length) => length ?? 1)], dtype === 'int32'));
-  const ys = (model.outputs as unknown as SymbolicLike[]).map(({shape}, i) => {
-    const named = typeof loss === 'string' ? loss : (loss as Record<string | number, unknown>)[Array.isArray(loss) ? i : outputNames[i]];
-    const sparse = String(named).startsWith('sparse');
-    const own = [samples, ...shape.slice(1).map((length) => length ?? 1)];
-    return zeros(sparse ? [...own.slice(0, -1), 1] : own, sparse);
+  const compiled = innerModel(model) as unknown as CompiledModel;
+  const shapeOf = ({shape}: SymbolicLike) => [samples, ...shape.slice(1).map((length) => length ?? 1)];
+  const filled = (shape: number[], whole: boolean): ShapedArray => {
+    const size = tf.util.sizeFromShape(shape);
+    return {values: whole ? new Int32Array(size) : new Float32Array(size).fill(0.1), shape};
+  };
+  const xs = (model.inputs as unknown as SymbolicLike[]).map((input) => filled(shapeOf(input), input.dtype === 'int32'));
+  const ys = (model.outputs as unknown as SymbolicLike[]).map((output, i) => {
+    const {shape, sparse} = targetShape(compiled, i, shapeOf(output));
+    return filled(shape, sparse);
   });
   return {xs, ys};
 }
 
+/** A run's steps but for the first third, in which code is not warm yet. */
+const settled = <T>(steps: readonly T[]): T[] => steps.slice(Math.ceil(steps.length / 3));
+
 /** The medians over a run's steps, but for the first ones. */
 function timesOf({trace: {spans}, record}: TrainResult, names: readonly string[], samples: number, workers: number): StepTimes {
-  const warm = Math.ceil(record.steps.length / 3);
-  const steps = record.steps.map((_, step) => step).slice(warm);
+  const steps = settled(record.steps.map((_, step) => step));
   const secondsOf = (kind: string, name: string | null, nth = 0) => median(steps.map((step) => {
     const own = spans.filter((span) => span.step === step && span.kind === kind && (name === null || span.name === name));
-    return name === null ? own.reduce((sum, {wallSeconds}) => sum + wallSeconds, 0) : own[nth]?.wallSeconds ?? 0;
+    return name === null ? sum(own.map(({wallSeconds}) => wallSeconds)) : own[nth]?.wallSeconds ?? 0;
   }));
   const nth = (i: number) => names.slice(0, i).filter((name) => name === names[i]).length;
   const uses = (i: number) => names.filter((name) => name === names[i]).length;
@@ -75,13 +80,12 @@ function timesOf({trace: {spans}, record}: TrainResult, names: readonly string[]
   // Backward comes to a layer's last use first.
   const backward = names.map((name, i) => secondsOf('backward', name, uses(i) - 1 - nth(i)));
   const [loss, input, update] = [secondsOf('forward', 'loss'), secondsOf('input', null), secondsOf('update', null)];
-  const whole = median(record.steps.slice(warm).map(({seconds}) => seconds));
-  const known = [...forward, ...backward].reduce((sum, one) => sum + one, loss + input + update);
+  const whole = median(settled(record.steps).map(({seconds}) => seconds));
+  const known = sum([loss, input, update, ...forward, ...backward]);
   return {samples, workers, forward, backward, loss, input, update, rest: Math.max(0, whole - known), slowest: 1};
 }
 
-async function measure(model: tf.LayersModel, names: readonly string[], samples: number, ids: string[], modules: ModuleReference[]): Promise<StepTimes> {
-  const description = await describeModel(model, modules);
+async function measure(model: tf.LayersModel, description: ModelDescription, names: readonly string[], samples: number, ids: string[], modules: ModuleReference[]): Promise<StepTimes> {
   const copies = await Promise.all(ids.map(() => rebuildModel(description)));
   try {
     const data = dataFor(model, samples * STEPS);
@@ -90,18 +94,15 @@ async function measure(model: tf.LayersModel, names: readonly string[], samples:
     const epochs = Math.min(MOST_EPOCHS, Math.ceil(SECONDS / (STEPS * results[0].stepSeconds)));
     if (epochs > 1) results = await run(epochs);
     const all = results.map((result) => timesOf(result, names, samples, ids.length));
-    const mean = (of: (times: StepTimes) => number) => all.reduce((sum, times) => sum + of(times), 0) / all.length;
-    const seconds = results.map(({record}) => record.steps.slice(Math.ceil(record.steps.length / 3)).map((step) => step.seconds));
-    const slowest = median(seconds[0].map((_, step) => Math.max(...seconds.map((own) => own[step])) / (seconds.reduce((sum, own) => sum + own[step], 0) / seconds.length)));
+    const mean = (of: (times: StepTimes) => number) => sum(all.map(of)) / all.length;
+    const seconds = results.map(({record}) => settled(record.steps).map((step) => step.seconds));
+    const slowest = median(seconds[0].map((_, step) => Math.max(...seconds.map((own) => own[step])) / (sum(seconds.map((own) => own[step])) / seconds.length)));
     return {
       slowest, samples, workers: ids.length, forward: names.map((_, i) => mean(({forward}) => forward[i])), backward: names.map((_, i) => mean(({backward}) => backward[i])),
       loss: mean(({loss}) => loss), input: mean(({input}) => input), update: mean(({update}) => update), rest: mean(({rest}) => rest),
     };
   } finally {
-    for (const copy of copies) {
-      copy.optimizer.dispose();
-      copy.dispose();
-    }
+    copies.forEach(disposeModel);
   }
 }
 
@@ -139,7 +140,7 @@ export async function profileModel(model: tf.LayersModel, sizes: readonly Sizing
   const found: StepTimes[] = [];
   for (const {samples, ids} of sizes) {
     const what = `steps ${topologyHash({topology: description.topology, optimizer: description.optimizer, loss: description.loss})} ${samples} ${ids.join(' ')}`;
-    found.push(recall<StepTimes>(what) ?? keep(what, await measure(model, names, samples, ids, modules)));
+    found.push(recall<StepTimes>(what) ?? keep(what, await measure(model, description, names, samples, ids, modules)));
   }
   return found;
 }

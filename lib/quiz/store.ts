@@ -3,8 +3,9 @@
  *
  * A folder that cannot be written is no error: then the kernel's own memory is all there is.
  */
-import {mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {mkdirSync, readFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
+import {writeWhole} from '../base/wholeFile';
 import {idPattern} from './parse';
 
 /** A number with its unit. */
@@ -59,22 +60,11 @@ export function recall(id: string): Kept {
 export function keep(id: string, more: Partial<Omit<Kept, 'id'>>): boolean {
   const file = fileOf(id);
   if (file === null) return false;
-  const half = `${file}.${process.pid}.part`;
   try {
     mkdirSync(dirname(file), {recursive: true});
-    writeFileSync(half, `${JSON.stringify({...recall(id), ...more}, null, 1)}\n`);
-    renameSync(half, file);
+    writeWhole(file, `${JSON.stringify({...recall(id), ...more}, null, 1)}\n`);
     return true;
   } catch {
-    discard(half);
     return false;
-  }
-}
-
-function discard(file: string): void {
-  try {
-    rmSync(file, {force: true});
-  } catch {
-    // Where nothing could be written there is nothing to remove.
   }
 }

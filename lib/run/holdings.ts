@@ -81,8 +81,8 @@ interface LayerWeight {
 const weightsOf = (layer: tf.layers.Layer) => (layer as unknown as {weights: LayerWeight[]}).weights;
 
 const BYTES = 4;
-const size = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1);
-const heldSize = ({shape, cut}: Pick<HeldWeight, 'shape' | 'cut'>) => size(cut ? cutShape(shape, cut) : shape);
+/** Elements that a rank has of a weight. */
+export const heldSize = ({shape, cut}: Pick<HeldWeight, 'shape' | 'cut'>) => tf.util.sizeFromShape(cut ? cutShape(shape, cut) : shape);
 /** The words of a matrix, where a rule has another for its layer's. */
 const WORDS: Partial<Record<string, string>> = {column: 'columns', row: 'rows'};
 
@@ -93,7 +93,7 @@ function devicesOf(strategy: Strategy | Plan): number {
 }
 
 /** The weights of these calls, each variable once, as part `t` of the tensor axis has them. */
-function heldBy(calls: readonly LayerCall[], rules: Rules, t: number, parts: number): Map<tf.Variable, HeldWeight> {
+export function heldBy(calls: readonly LayerCall[], rules: Rules, t: number, parts: number): Map<tf.Variable, HeldWeight> {
   const found = new Map<tf.Variable, HeldWeight>();
   for (const {layer, name, block} of calls) {
     const rule = rules[name];

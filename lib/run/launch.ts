@@ -30,6 +30,9 @@ import {TrainRun} from './trainRun';
 
 export const WORKER = join(__dirname, 'worker.js');
 
+/** Bytes of gradients that leave together, where nothing else is asked for. */
+export const BUCKET_BYTES = 4 * 2 ** 20;
+
 export interface Launch {
   checked: CheckedOptions;
   devices: DeviceUse[];

@@ -2,10 +2,11 @@
  * Caller side. What a run leaves to be read by others: format `many-hands-run/1`, without user, host or path.
  */
 import {createHash} from 'node:crypto';
-import {readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {readFileSync} from 'node:fs';
 import {basename, join} from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
+import {writeWhole} from '../base/wholeFile';
 import type {ByCategory, NamedBuffer} from '../memory';
 import {engineInfo} from '../devices/engine';
 
@@ -85,12 +86,9 @@ export function makeRecord(parts: Omit<RunRecord, 'format' | 'course' | 'library
 
 /** Writes whole or not at all. */
 export function writeRecord(file: string, record: RunRecord): void {
-  const half = `${file}.${process.pid}.part`;
   try {
-    writeFileSync(half, `${JSON.stringify(record, null, 1)}\n`);
-    renameSync(half, file);
+    writeWhole(file, `${JSON.stringify(record, null, 1)}\n`);
   } catch (error) {
-    rmSync(half, {force: true});
     throw new ManyHandsError('BAD_OPTION', `the record could not be written to ${file}: ${messageOf(error)} The model holds the trained weights.`, {cause: error});
   }
 }

@@ -7,7 +7,7 @@ import {shareOut} from '../dataParallel/sampler';
 import {processMemory, startMeter, tagMemory, type MemoryMeter} from '../memory';
 import {describeState, stateTensors} from '../model/optimizerState';
 import type {OptimizerState} from '../model/description';
-import {rebuildModel} from '../model/rebuild';
+import {disposeModel, rebuildModel} from '../model/rebuild';
 import {modelBytes, readModel, variablesOf, writeModel} from '../model/weights';
 import {Stepper, type BatchPart, type MicroBatch} from '../step/trainStep';
 import type {RankStrategy} from '../step/strategy';
@@ -229,11 +229,6 @@ async function firstWeights(job: TrainJob, model: tf.LayersModel, team: Teammate
 function tagModel(model: tf.LayersModel): void {
   for (const variable of variablesOf(model)) tagMemory(variable, 'parameters');
   for (const tensor of stateTensors(model.optimizer, describeState(model.optimizer))) tagMemory(tensor, 'optimizer');
-}
-
-function disposeModel(model: tf.LayersModel): void {
-  model.optimizer.dispose();
-  model.dispose();
 }
 
 /** Runs one rank's job; `team` is its own to close. */

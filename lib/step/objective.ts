@@ -20,6 +20,17 @@ export interface CompiledModel {
   getDedupedMetricsNames(): string[];
 }
 
+/** What the model was compiled with for an output: a name, or a function. */
+export function lossOf({loss, outputNames}: Pick<CompiledModel, 'loss' | 'outputNames'>, output: number): unknown {
+  return typeof loss === 'string' ? loss : (loss as Record<string | number, unknown>)[Array.isArray(loss) ? output : outputNames[output]];
+}
+
+/** The shape of an output's targets: the sparse losses take a class number in place of a row of shares. */
+export function targetShape(compiled: Pick<CompiledModel, 'loss' | 'outputNames'>, output: number, shape: readonly number[]): {shape: number[]; sparse: boolean} {
+  const sparse = String(lossOf(compiled, output)).startsWith('sparse');
+  return {shape: sparse ? [...shape.slice(0, -1), 1] : [...shape], sparse};
+}
+
 /** Loss first, then the metrics, in the order of the model's metric names. */
 export type Values = number[];
 
@@ -31,9 +42,8 @@ export class Objective {
   constructor(model: tf.LayersModel, private readonly graph: Graph) {
     this.compiled = innerModel(model) as unknown as CompiledModel;
     this.names = this.compiled.getDedupedMetricsNames();
-    const {loss, lossFunctions, outputNames} = this.compiled;
-    const named = (output: number) => (typeof loss === 'string' ? loss : (loss as Record<string | number, unknown>)[Array.isArray(loss) ? output : outputNames[output]]);
-    this.lossFunctions = lossFunctions.map((own, output) => quickLoss(named(output), own));
+    const {lossFunctions} = this.compiled;
+    this.lossFunctions = lossFunctions.map((own, output) => quickLoss(lossOf(this.compiled, output), own));
   }
 
   /**

@@ -1,6 +1,7 @@
 /** The caller's side, scripts only. A notebook file (nbformat 4): its parts, how it is read, how it is written. */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import {writeWhole} from '../../lib/base/wholeFile';
 
 export interface StreamOutput {
   output_type: 'stream';
@@ -66,11 +67,5 @@ export function readNotebook(file: string): Notebook {
 /** Writes a notebook as Jupyter does (one space a level, a line break at the end), whole or not at all. */
 export function writeNotebook(file: string, notebook: Notebook): void {
   fs.mkdirSync(path.dirname(file), {recursive: true});
-  const half = `${file}.${process.pid}.part`;
-  try {
-    fs.writeFileSync(half, `${JSON.stringify(notebook, null, 1)}\n`);
-    fs.renameSync(half, file);
-  } finally {
-    fs.rmSync(half, {force: true});
-  }
+  writeWhole(file, `${JSON.stringify(notebook, null, 1)}\n`);
 }
