@@ -12,15 +12,21 @@ function backend(): TensorFlowBackend {
   return tf.backend() as unknown as TensorFlowBackend;
 }
 
+let first: tf.Tensor | null = null;
+
+/** The index of the one row that is overwritten. */
+function firstRow(): tf.Tensor {
+  first ??= tf.keep(tf.tensor1d([0], 'int32'));
+  return first;
+}
+
 export class ArrayTensor {
   private readonly row: tf.Tensor | null;
-  private readonly first: tf.Tensor | null;
 
   /** Its values may be overwritten in the trial. */
   constructor(readonly values: Float32Array) {
-    const mayAlias = engineInfo().name === 'tensorflow' && !engineInfo().gpu && values.length > 0 && values.byteOffset % ALIGN_BYTES === 0;
+    const mayAlias = engineInfo().name === 'tensorflow' && !engineInfo().gpu && values.length > 0;
     this.row = mayAlias ? tf.tensor(values, [1, values.length]) : null;
-    this.first = mayAlias ? tf.tensor1d([0], 'int32') : null;
     if (this.row && !this.aliases()) {
       this.dispose();
       this.row = null;
@@ -46,7 +52,7 @@ export class ArrayTensor {
   private write(tensor: tf.Tensor): void {
     const {binding} = backend();
     const type = {name: 'T', type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT};
-    tf.dispose(backend().executeSingleOutput('InplaceUpdate', [type], [this.row!, this.first!, tensor]) as tf.Tensor);
+    tf.dispose(backend().executeSingleOutput('InplaceUpdate', [type], [this.row!, firstRow(), tensor]) as tf.Tensor);
   }
 
   /** Copies `tensor`, of as many elements, into the array. */
@@ -66,6 +72,18 @@ export class ArrayTensor {
   }
 
   dispose(): void {
-    tf.dispose([this.row, this.first].filter((tensor) => tensor !== null));
+    this.row?.dispose();
   }
+}
+
+/** Memory that a rank's threads share, from an address at which the engine takes it as it is, where there is such a one: a buffer itself begins at any multiple of 16. */
+export function sharedArray(length: number): Float32Array {
+  const buffer = new SharedArrayBuffer(4 * length + ALIGN_BYTES);
+  for (let start = 0; start < ALIGN_BYTES; start += 16) {
+    const trial = new ArrayTensor(new Float32Array(buffer, start, ALIGN_BYTES / 4 - start / 4));
+    trial.values.fill(0);
+    trial.dispose();
+    if (trial.shared) return new Float32Array(buffer, start, length);
+  }
+  return new Float32Array(buffer, 0, length);
 }

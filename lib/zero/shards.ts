@@ -3,6 +3,7 @@
  * of it (Rajbhandari et al. 2020, "ZeRO", section 5). Every tfjs optimizer works element by element, so a part is updated as the whole would be.
  */
 import * as tf from '@tensorflow/tfjs';
+import {ArrayTensor} from '../devices/arrayTensor';
 import {withMemoryFor} from '../memory';
 import {park} from '../model/park';
 import type {WeightGradient} from '../step/hooks';
@@ -19,19 +20,27 @@ export interface Shard {
   gradients: Float32Array;
 }
 
+/** What is in the array, which the engine takes where it lies, if it can; one number for a part that is empty. */
+const tensorOf = (view: ArrayTensor): tf.Tensor => (view.values.length > 0 ? view.tensor([view.values.length]) : tf.zeros([1]));
+
 export class Shards {
   /**
    * One a unit, always in this order, since tfjs keeps its moments by position. A rank that owns nothing of a small unit has one number there, which nobody
    * reads, so that positions agree.
    */
   readonly variables: tf.Variable[];
+  private readonly weights: ArrayTensor[];
+  private readonly gradients: ArrayTensor[];
 
+  /** The values of all are overwritten. */
   constructor(readonly all: Shard[]) {
     this.variables = all.map(({weights}) => {
       const variable = tf.tidy(() => tf.variable(tf.zeros([Math.max(1, weights.length)])));
       park(variable);
       return variable;
     });
+    this.weights = withMemoryFor('parameters', () => all.map(({weights}) => new ArrayTensor(weights)));
+    this.gradients = all.map(({gradients}) => new ArrayTensor(gradients));
   }
 
   /** The sum of the squares of this rank's gradients of the weights that `counts` takes. */
@@ -52,29 +61,24 @@ export class Shards {
     return null;
   }
 
+  /** A unit's part of the weights, in the engine. */
   private load(index: number): void {
-    const shard = this.all[index];
-    if (!shard) return;
-    const values = shard.weights.length > 0 ? shard.weights.slice() : new Float32Array(1);
-    withMemoryFor('temporary', () => tf.tidy(() => this.variables[index].assign(tf.tensor1d(values))));
+    if (index < this.all.length) tf.tidy(() => this.variables[index].assign(tensorOf(this.weights[index])));
   }
 
   /** Applies the gradients, each times `scale`. */
   update(optimizer: tf.Optimizer, scale: number): void {
     if (this.all.length === 0) return;
     // tfjs makes a weight's first moments before it asks for the gradient: the weight must be there by then.
-    this.load(0);
+    withMemoryFor('temporary', () => this.load(0));
     updateInTurn(optimizer, this.variables, {
       gradient: (i) => {
         this.load(i + 1);
-        const {gradients} = this.all[i];
-        const values = gradients.length > 0 ? gradients.slice() : new Float32Array(1);
-        if (scale !== 1) for (let j = 0; j < values.length; j++) values[j] *= scale;
-        return tf.tensor1d(values);
+        const gradient = tensorOf(this.gradients[i]);
+        return scale === 1 ? gradient : tf.mul(gradient, scale);
       },
       done: (i) => {
-        const {weights} = this.all[i];
-        if (weights.length > 0) weights.set(this.variables[i].dataSync() as Float32Array);
+        if (this.all[i].weights.length > 0) this.weights[i].fill(this.variables[i]);
         park(this.variables[i]);
       },
     });
@@ -82,5 +86,6 @@ export class Shards {
 
   dispose(): void {
     tf.dispose(this.variables);
+    for (const view of [...this.weights, ...this.gradients]) view.dispose();
   }
 }

@@ -13,7 +13,7 @@ import {aligned} from '../dataParallel/endToEnd';
 import {FlatWeights} from '../dataParallel/flatWeights';
 import type {Lane} from '../dataParallel/lane';
 import {scatterOrder} from '../dataParallel/laneWork';
-import {ArrayTensor} from '../devices/arrayTensor';
+import {ArrayTensor, sharedArray} from '../devices/arrayTensor';
 import {holdArray} from '../memory';
 import type {LayerCall} from '../step/graph';
 import type {HalvesOf, PartInfo, StepHooks, WeightGradient} from '../step/hooks';
@@ -78,25 +78,30 @@ export class Zero implements DataAxis {
     const {comm, stage, plan: {units}} = this;
     const {rank, size} = comm;
     const bounds = units.map((unit) => ({unit, start: partStart(rank, unit.length, size), end: partStart(rank + 1, unit.length, size)}));
-    const own = bounds.reduce((sum, {start, end}) => sum + end - start, 0);
     const largest = Math.max(...units.map((unit) => unit.length));
-    const offsets = bounds.map((_, i) => bounds.slice(0, i).reduce((sum, {start, end}) => sum + end - start, 0));
+    let own = 0;
+    const offsets = bounds.map(({start, end}) => {
+      const offset = aligned(own);
+      own = offset + end - start;
+      return offset;
+    });
+    const laneUnits = units.map(({name, length: count}, i) => ({name, length: count, shard: offsets[i]}));
     // Both threads of a rank see what it owns.
     const ownArray = (category: 'parameters' | 'gradients') => {
-      const array = new Float32Array(new SharedArrayBuffer(4 * own));
-      this.releases.push(holdArray(array, category));
-      return array;
+      const all = sharedArray(own);
+      const parts = bounds.map(({start, end}, i) => all.subarray(offsets[i], offsets[i] + end - start));
+      // Without the gaps between them, as what malloc rounds up is not counted.
+      this.releases.push(...parts.map((part) => holdArray(part, category)));
+      return {all, parts};
     };
-    const laneUnits = units.map(({name, length: count}, i) => ({name, length: count, shard: offsets[i]}));
-    const partsOf = (array: Float32Array) => bounds.map(({start, end}, i) => array.subarray(offsets[i], offsets[i] + end - start));
     const inFlat = (array: Float32Array) => bounds.map(({start, end}, i) => array.subarray(this.flatStarts[i] + start, this.flatStarts[i] + end));
 
     let weights: Float32Array[];
     if (stage === 3) {
       const owned = ownArray('parameters');
-      weights = partsOf(owned);
+      weights = owned.parts;
       const buffers = [await comm.allocate(largest, 'float32'), await comm.allocate(largest, 'float32')];
-      const lane = this.openLane({kind: 'gather', buffers, shards: owned, units: laneUnits}, 1);
+      const lane = this.openLane({kind: 'gather', buffers, shards: owned.all, units: laneUnits}, 1);
       this.gatherer = new Gatherer(this.plan, buffers, lane, this.recorder);
     } else {
       this.flat = await comm.allocate(length, 'float32');
@@ -112,11 +117,11 @@ export class Zero implements DataAxis {
       this.scatters = this.openLane({kind: 'reduce', flat: whole, operation: 'reduceScatter', buckets: units.map((unit, i) => ({start: this.flatStarts[i], end: this.flatStarts[i] + unit.length}))}, 0);
     } else {
       const owned = ownArray('gradients');
-      gradients = partsOf(owned);
+      gradients = owned.parts;
       const buckets = [await comm.allocate(largest, 'float32'), await comm.allocate(largest, 'float32')];
       for (const bucket of buckets) this.releases.push(holdArray(bucket, 'communication'));
       this.views = buckets.map((bucket) => viewsOver(bucket, () => 0));
-      this.scatters = this.openLane({kind: 'scatter', buffers: buckets, shards: owned, units: laneUnits}, 0);
+      this.scatters = this.openLane({kind: 'scatter', buffers: buckets, shards: owned.all, units: laneUnits}, 0);
     }
     this.shards = new Shards(bounds.map(({unit, start, end}, i): Shard => ({unit, start, end, weights: weights[i], gradients: gradients[i]})));
   }
