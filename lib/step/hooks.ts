@@ -77,10 +77,10 @@ export interface HalfForward {
   /** The walk's to dispose. */
   outputs: tf.Tensor[];
   /**
-   * From the gradient of each output (null: none flowed back) those of the inputs and, by variable id, of the weights, the
-   * walk's to dispose.
+   * From the gradient of each output (null: none flowed back) those of the inputs (null: nobody wants it) and, by variable id, of the
+   * weights, the walk's to dispose.
    */
-  backward(outputGradients: Array<tf.Tensor | null>): Promise<{inputs: tf.Tensor[]; weights: Map<number, tf.Tensor>}>;
+  backward(outputGradients: Array<tf.Tensor | null>): Promise<{inputs: Array<tf.Tensor | null>; weights: Map<number, tf.Tensor>}>;
   discard(): void;
   /** After `discard`: the same forward once more, of which no rank learns that did not compute it the first time. */
   again(inputs: tf.Tensor[], context: HalvesContext): Promise<HalfForward>;

@@ -68,10 +68,12 @@ async function halfBackward({back, call, inputs: wanting, outputs}: Taped, gradi
   if (!('backward' in back)) return new Map();
   const {inputs, weights} = await back.backward(outputs.map(({slot}) => gradients.of(slot)));
   call.inputs.forEach((slot, i) => {
+    const own = inputs[i];
+    if (!own) return;
     const wanted = wanting.find((input) => input.slot === slot);
     const before = wanted && weights.get(wanted.id);
-    if (wanted) weights.set(wanted.id, before ? tf.add(before, inputs[i]) : inputs[i]);
-    if (before || !wanted) inputs[i].dispose();
+    if (wanted) weights.set(wanted.id, before ? tf.add(before, own) : own);
+    if (before || !wanted) own.dispose();
     before?.dispose();
   });
   return weights;

@@ -85,7 +85,8 @@ export class ShardedCall implements LayerHalves {
     const scatters = around.byPositions(call.outputs[0]);
     const input = gathers ? await positions!.gather(given, name, FORWARD) : given;
     const looksUp = input.dtype !== 'float32';
-    const sources = [...(looksUp ? [] : [input]), ...around.weightsOf(layer)];
+    const wants = !looksUp && around.wantsInput(call);
+    const sources = [...(wants ? [input] : []), ...around.weightsOf(layer)];
     const first = withStepContext(how, () => record(sources, () => [sharded.partial ? sharded.partial(layer, input, part) : (layer.apply(input, {training: how.training}) as tf.Tensor)]));
     const inputShape = input.shape;
     if (gathers) input.dispose();
@@ -124,9 +125,9 @@ export class ShardedCall implements LayerHalves {
         if (dPartial !== dSum) dSum.dispose();
         const found = backward(first.tape, new Map([[partial.id, dPartial]]));
         dPartial.dispose();
-        const own = found.get(input.id) ?? tf.zeros(inputShape);
+        const own = wants ? (found.get(input.id) ?? tf.zeros(inputShape)) : null;
         found.delete(input.id);
-        return {inputs: [await this.completed(call, own, gathers)], weights: merged(found, later)};
+        return {inputs: [own && (await this.completed(call, own, gathers))], weights: merged(found, later)};
       },
       discard: () => {
         discard(first.tape);
@@ -147,8 +148,7 @@ export class ShardedCall implements LayerHalves {
   private async completed(call: LayerCall, own: tf.Tensor, gathers: boolean): Promise<tf.Tensor> {
     const {around, sharded} = this;
     const name = `${call.name}, gradient`;
-    const wanted = sharded.takes === 'whole' && around.wantsInput(call);
     if (gathers) return around.positions!.reduceScatter(own, name, BACKWARD);
-    return wanted ? this.sum(own, `all-reduce ${name}`, BACKWARD) : own;
+    return sharded.takes === 'whole' ? this.sum(own, `all-reduce ${name}`, BACKWARD) : own;
   }
 }
