@@ -56,7 +56,7 @@ export const weightTolerance = (optimizer: string) => (['sgd', 'momentum', 'nest
 
 export function tensorOf({values, shape, scale = 1}: ShapedArray): tf.Tensor {
   if (values instanceof Int32Array) return tf.tensor(values, shape, 'int32');
-  // Scaled as a worker does, by the engine: a product rounded otherwise would grow over 20 steps.
+  // By the engine: a worker's products have the same bits.
   return tf.tidy(() => tf.mul(tf.tensor(Float32Array.from(values), shape), scale));
 }
 
