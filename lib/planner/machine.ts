@@ -34,7 +34,7 @@ export interface Machine {
 }
 
 /** Changes whenever what is measured, or how, does. */
-const FORMAT = 'many-hands-calibration/6';
+const FORMAT = 'many-hands-calibration/7';
 
 const folder = () => join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'many-hands');
 

@@ -60,9 +60,6 @@ export interface StepCost {
 }
 
 const FLOAT = 4;
-/** Times that a shard's bytes are copied in an update. */
-const COPIES = 5;
-
 /** Elements of a call's output, a sample. */
 const outputElements = (graph: Graph, call: LayerCall) => symbolicOutput(graph, call).shape.slice(1).reduce<number>((product, length) => product * (length ?? 1), 1);
 
@@ -124,8 +121,12 @@ export class ModelCost {
     const again = new Set(recompute === 'stage' ? calls : segmentsOf(this.graph, recompute).filter((segment) => segment.again).flatMap((segment) => segment.calls));
     const [whole, half] = [samples, samples / 2].map((count) => timesAt(this.times, count, workers));
     const seconds = ({index}: LayerCall, kind: 'forward' | 'backward', share: number) => this.divided(whole[kind][index], half[kind][index], share);
-    const found = {forward: 0, backward: 0, forwardSent: 0, backwardSent: 0, bytes: 0};
-    const said = (bytes: number) => (bytes > 0 ? this.link('sumTensor', tensor, bytes) : 0);
+    const found = {forward: 0, backward: 0, forwardSent: 0, backwardSent: 0, sums: 0, bytes: 0};
+    const said = (bytes: number) => {
+      if (bytes === 0) return 0;
+      found.sums += 1;
+      return this.link('sumTensor', tensor, bytes);
+    };
     for (const call of calls) {
       const share = rules[call.name] ? 1 / tensor : 1;
       const forward = seconds(call, 'forward', share);
@@ -167,8 +168,8 @@ export class ModelCost {
     const whole = zero === 3 ? 0 : of('allGather', 1) + direct('allGather', units);
     return {
       seconds: m * read + scatters * (units * order + of('reduceScatter', 1)) + gathers * (units * order + of('allGather', 1)) + whole,
-      // A shard's weights and gradients are copied into the engine, and the weights back.
-      update: this.updateOf(elements / data, units, update) + of('read', COPIES) / data, bytes: (scatters + Math.max(1, gathers)) * once * bytes,
+      // The new weights are copied to where the others find them.
+      update: this.updateOf(elements / data, units, update) + of('read', 1) / data, bytes: (scatters + Math.max(1, gathers)) * once * bytes,
     };
   }
 
@@ -179,9 +180,10 @@ export class ModelCost {
     const workers = mesh.size === 1 ? 1 : Math.min(mesh.size, measured);
     const samples = Math.ceil(batchSize / mesh.data / m);
     const times = timesAt(this.times, samples, workers);
-    // Ranks take turns where there are more than cores, and each step lasts as long as its slowest rank.
+    // Ranks take turns where there are more than cores, and whatever ends in a wait for each other lasts as long as its slowest rank.
     const turns = this.machine.cores > 0 ? Math.max(1, mesh.size / this.machine.cores) : 1;
-    const slices = turns * (mesh.size > 1 ? Math.max(1, times.slowest) : 1);
+    const late = mesh.size > 1 ? Math.max(0, times.slowest - 1) : 0;
+    const slices = turns * (1 + late);
     const whole = timesAt(this.times, Math.ceil(batchSize / mesh.data), workers);
     const rest = m * times.input + whole.rest;
     const meeting = mesh.size > 1 ? this.link('meeting', mesh.size, 0) : 0;
@@ -191,17 +193,20 @@ export class ModelCost {
     if (!pipeline) {
       const one = this.walk(this.graph.calls, choice, samples, workers);
       const data = this.dataAxis(this.graph.calls, choice, times.update);
-      parts.compute = m * (one.forward + one.backward + times.loss) * slices;
+      // Of n waits in a micro-batch each has an nth of its time before it, which varies √n times as much, measured by its length.
+      const between = turns * (1 + late * Math.sqrt(one.sums + 1));
+      parts.compute = m * (one.forward + one.backward + times.loss) * between;
       parts.tensor = m * (one.forwardSent + one.backwardSent) * slices;
       Object.assign(parts, {data: data.seconds * slices, update: data.update * slices});
       Object.assign(traffic, {tensor: (m * one.bytes * 2 * (mesh.tensor - 1)) / mesh.tensor, data: data.bytes});
-    } else bubble = this.pipelined({...choice, pipeline}, samples, times, slices, workers, parts, traffic);
+    } else bubble = this.pipelined({...choice, pipeline}, samples, times, {turns, late}, workers, parts, traffic);
     return {seconds: sum(Object.values(parts)), parts, bubble, traffic};
   }
 
   /** Fills the parts and the traffic of a pipeline; returns its bubble. */
-  private pipelined(choice: ModelChoice & {pipeline: NonNullable<ModelChoice['pipeline']>}, samples: number, times: StepTimes, slices: number, workers: number, parts: StepParts, traffic: StepCost['traffic']): number {
+  private pipelined(choice: ModelChoice & {pipeline: NonNullable<ModelChoice['pipeline']>}, samples: number, times: StepTimes, {turns, late}: {turns: number; late: number}, workers: number, parts: StepParts, traffic: StepCost['traffic']): number {
     const {mesh, microBatches: m, pipeline: {schedule, cuts}} = choice;
+    const slices = turns * (1 + late);
     const stages = stageGraphs(this.graph, cuts).map((stage) => stage.graph.calls);
     const walked = stages.map((calls) => this.walk(calls, choice, samples, workers));
     const sent = cuts.map(({shape}) => FLOAT * samples * shape.reduce((product, length) => product * length, 1));
@@ -220,7 +225,8 @@ export class ModelCost {
     });
     const busy = Array.from({length: mesh.pipeline}, (_, rank) => sum(played.filter((one) => one.rank === rank).map(({start, end}) => end - start)));
     // Where ranks stand in line for cores, the work of all of them bounds the step.
-    const seconds = this.machine.cores > 0 && mesh.size > this.machine.cores ? Math.max(total, (sum(busy) * mesh.size) / mesh.pipeline / this.machine.cores) : total;
+    const bound = this.machine.cores > 0 && mesh.size > this.machine.cores ? Math.max(total, (sum(busy) * mesh.size) / mesh.pipeline / this.machine.cores) : total;
+    const seconds = bound * (1 + late);
     const rankCalls = Array.from({length: mesh.pipeline}, (_, rank) => stages.filter((_, stage) => stage % mesh.pipeline === rank).flat());
     const data = rankCalls.map((calls) => this.dataAxis(calls, choice, times.update));
     const slowest = Math.max(...data.map(({seconds: own, update}) => own + update));

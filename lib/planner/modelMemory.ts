@@ -159,11 +159,6 @@ class ProbedMemory {
     return all.reduce((most, one) => (one.total > most.total ? one : most));
   }
 
-  /** Room for the update of one unit after the other: beside what the optimizer needs, a copy of weights and gradients, and the next unit's weights. */
-  private updatingShards(units: readonly number[]): number {
-    return Math.max(0, ...units.map((size, i) => (this.optimizer.update + 2 * FLOAT) * size + FLOAT * (units[i + 1] ?? 0)));
-  }
-
   private device(calls: readonly LayerCall[], choice: ModelChoice, {activations, gradients, channels = 0}: Walked): DeviceMemory {
     const {mesh: {data}, zero, microBatches} = choice;
     const {trained, fixed, units, largest} = this.weights(calls, choice);
@@ -180,7 +175,7 @@ class ProbedMemory {
     // The update has all gradients, and room of its own, when activations are gone.
     // Plain sgd's ranks update their parts of the weights in place.
     const inPlace = zero === 0 && data > 1 && this.sgd;
-    const updating = inPlace ? 0 : zero > 0 && data > 1 ? this.updatingShards(units) / data : this.optimizer.update * largest;
+    const updating = inPlace ? 0 : this.optimizer.update * (zero > 0 && data > 1 ? largestUnit / data : largest);
     const walk = {gradients: whole * gradients, activations, buffers: state.buffers + summed};
     const found = {...state, ...(whole + updating > walk.gradients + activations + summed ? {gradients: whole, activations: updating} : walk)};
     return {...found, total: sum(Object.values(found))};

@@ -39,8 +39,9 @@ export interface StepTimes {
 }
 
 const STEPS = 6;
-/** Seconds of steps that a measurement takes; of the first of them, code that is not warm yet makes more. */
-const SECONDS = 0.5;
+/** Seconds of steps that a measurement takes. */
+const SECONDS = 0.3;
+const ROUNDS = 2;
 const MOST_EPOCHS = 40;
 
 interface SymbolicLike {
@@ -85,29 +86,43 @@ function timesOf({trace: {spans}, record}: TrainResult, names: readonly string[]
   return {samples, workers, forward, backward, loss, input, update, rest: Math.max(0, whole - known), slowest: 1};
 }
 
-async function measure(model: tf.LayersModel, description: ModelDescription, names: readonly string[], samples: number, ids: string[], modules: ModuleReference[]): Promise<StepTimes> {
-  const copies = await Promise.all(ids.map(() => rebuildModel(description)));
-  try {
-    const data = dataFor(model, samples * STEPS);
-    const run = (epochs: number) => Promise.all(copies.map((copy, i) => train(copy, data, {batchSize: samples, epochs, devices: [ids[i]], threads: 1, shuffle: false, seed: 1, verbose: 0, trace: 'layers', modules})));
-    let results = await run(1);
-    const epochs = Math.min(MOST_EPOCHS, Math.ceil(SECONDS / (STEPS * results[0].stepSeconds)));
-    if (epochs > 1) results = await run(epochs);
-    const all = results.map((result) => timesOf(result, names, samples, ids.length));
-    const mean = (of: (times: StepTimes) => number) => sum(all.map(of)) / all.length;
-    const seconds = results.map(({record}) => settled(record.steps).map((step) => step.seconds));
-    const slowest = median(seconds[0].map((_, step) => Math.max(...seconds.map((own) => own[step])) / (sum(seconds.map((own) => own[step])) / seconds.length)));
-    return {
-      slowest, samples, workers: ids.length, forward: names.map((_, i) => mean(({forward}) => forward[i])), backward: names.map((_, i) => mean(({backward}) => backward[i])),
-      loss: mean(({loss}) => loss), input: mean(({input}) => input), update: mean(({update}) => update), rest: mean(({rest}) => rest),
-    };
-  } finally {
-    copies.forEach(disposeModel);
+/** The mean of several measurements of one size. */
+function meanOf(all: readonly StepTimes[]): StepTimes {
+  const mean = (of: (times: StepTimes) => number) => sum(all.map(of)) / all.length;
+  const layers = (kind: 'forward' | 'backward') => all[0][kind].map((_, i) => mean((times) => times[kind][i]));
+  return {
+    ...all[0], forward: layers('forward'), backward: layers('backward'), loss: mean(({loss}) => loss), input: mean(({input}) => input), update: mean(({update}) => update),
+    rest: mean(({rest}) => rest), slowest: mean(({slowest}) => slowest),
+  };
+}
+
+/** Steps of one size, measured as often as it is called. */
+class Measurement {
+  private readonly data: ReturnType<typeof dataFor>;
+  private epochs = 1;
+
+  constructor(model: tf.LayersModel, private readonly description: ModelDescription, private readonly names: readonly string[], private readonly size: Sizing, private readonly modules: ModuleReference[]) {
+    this.data = dataFor(model, size.samples * STEPS);
+  }
+
+  /** One measurement of about so many seconds. */
+  async take(seconds: number): Promise<StepTimes> {
+    const {size: {samples, ids}, names} = this;
+    const copies = await Promise.all(ids.map(() => rebuildModel(this.description)));
+    try {
+      const results = await Promise.all(copies.map((copy, i) => train(copy, this.data, {batchSize: samples, epochs: this.epochs, devices: [ids[i]], threads: 1, shuffle: false, seed: 1, verbose: 0, trace: 'layers', modules: this.modules})));
+      this.epochs = Math.max(1, Math.min(MOST_EPOCHS, Math.ceil(seconds / (STEPS * results[0].stepSeconds))));
+      const steps = results.map(({record}) => settled(record.steps).map((step) => step.seconds));
+      const slowest = median(steps[0].map((_, step) => Math.max(...steps.map((own) => own[step])) / (sum(steps.map((own) => own[step])) / steps.length)));
+      return {...meanOf(results.map((result) => timesOf(result, names, samples, ids.length))), slowest};
+    } finally {
+      copies.forEach(disposeModel);
+    }
   }
 }
 
 const TINY = 16;
-const ROUNDS = 40;
+const UPDATES = 40;
 
 /** Seconds of the update of a weight of hardly any size by this kind of optimizer: what each weight costs, however small. */
 export function updateSeconds(optimizer: tf.Optimizer): number {
@@ -115,12 +130,12 @@ export function updateSeconds(optimizer: tf.Optimizer): number {
   const variable = tf.tidy(() => tf.variable(tf.ones([TINY])));
   const gradient = tf.ones([TINY]);
   try {
-    const times = Array.from({length: ROUNDS}, () => {
+    const times = Array.from({length: UPDATES}, () => {
       const start = performance.now();
       updateInTurn(own, [variable], {gradient: () => gradient});
       return (performance.now() - start) / 1000;
     });
-    return median(times.slice(ROUNDS / 2));
+    return median(times.slice(UPDATES / 2));
   } finally {
     tf.dispose([variable, gradient]);
     own.dispose();
@@ -137,12 +152,18 @@ export interface Sizing {
 export async function profileModel(model: tf.LayersModel, sizes: readonly Sizing[], modules: ModuleReference[] = []): Promise<StepTimes[]> {
   const description = await describeModel(model, modules);
   const names = readGraph(model).calls.map(({name}) => name);
-  const found: StepTimes[] = [];
-  for (const {samples, ids} of sizes) {
-    const what = `steps ${topologyHash({topology: description.topology, optimizer: description.optimizer, loss: description.loss})} ${samples} ${ids.join(' ')}`;
-    found.push(recall<StepTimes>(what) ?? keep(what, await measure(model, description, names, samples, ids, modules)));
+  const nameOf = ({samples, ids}: Sizing) => `steps ${topologyHash({topology: description.topology, optimizer: description.optimizer, loss: description.loss})} ${samples} ${ids.join(' ')}`;
+  const known = sizes.map((size) => recall<StepTimes>(nameOf(size)));
+  const missing = sizes.filter((_, i) => known[i] === null).map((size) => ({size, measurement: new Measurement(model, description, names, size, modules), taken: [] as StepTimes[]}));
+  // Round after round over all sizes: a machine that is slow for a while is slow for each of them.
+  for (let round = -1; round < ROUNDS; round++) {
+    for (const {measurement, taken} of missing) {
+      const times = await measurement.take(SECONDS);
+      // In the first, code is not warm yet.
+      if (round >= 0) taken.push(times);
+    }
   }
-  return found;
+  return sizes.map((size, i) => known[i] ?? keep(nameOf(size), meanOf(missing.find((one) => one.size === size)!.taken)));
 }
 
 /** The times at any number of samples, from those measured with so many workers: along straight lines between the sizes, and beyond them. */
