@@ -7,9 +7,11 @@ import {ManyHandsError, shown} from './base/errors';
 import type {DeviceUse} from './base/events';
 import {parseBytes} from './base/units';
 import {DEFAULT_TIMEOUT_MS, sharedMemoryAvailable} from './collectives/sharedMemory';
+import {describeModel} from './model/describe';
 import {plan} from './planner/plan';
-import {BUCKET_BYTES, launch} from './run/launch';
+import {BUCKET_BYTES, checkArrays, launch} from './run/launch';
 import {checkOptions, type Strategy, type StrategyFields, type TrainParallelOptions} from './run/options';
+import {isModule} from './run/placeData';
 import type {TrainResult} from './run/result';
 import {choosePlan, planName} from './run/strategy';
 import {teamDevices} from './run/teamDevices';
@@ -27,8 +29,11 @@ function checkUsed(used: number, all: number): number {
 }
 
 /** What the planner takes, of the rows that have what the options ask for; where ranks cannot be timed, plain copies. */
-async function automatic(model: tf.LayersModel, devices: DeviceUse[], {microBatches, recompute, modules}: TrainParallelOptions, {batchSize, memoryLimit}: {batchSize: number; memoryLimit: number | undefined}): Promise<Strategy> {
+async function automatic(model: tf.LayersModel, data: Data, devices: DeviceUse[], {microBatches, recompute, modules}: TrainParallelOptions, {batchSize, memoryLimit}: {batchSize: number; memoryLimit: number | undefined}): Promise<Strategy> {
   if (devices.length === 1 || !sharedMemoryAvailable()) return 'auto';
+  // What is wrong is told before seconds go into measuring.
+  await describeModel(model, modules);
+  if (!isModule(data)) checkArrays(model, data, 'data');
   const rows = await plan(model, {batchSize, devices: devices.map(({id}) => id), memoryLimit, modules});
   const same = <T>(own: T, given: T | undefined) => given === undefined || JSON.stringify(own) === JSON.stringify(given);
   const row = rows.find((one) => same(one.microBatches, microBatches) && same(one.recompute, recompute));
@@ -50,7 +55,7 @@ export async function trainParallel(model: tf.LayersModel, data: Data, options: 
   const {strategy, bucketBytes, timeoutMs, ...rest} = options;
   const checked = checkOptions({...options, timeoutMs} as Parameters<typeof checkOptions>[0], true);
   const asked = teamDevices(options.devices ?? 2, checked.threads);
-  const chosen = strategy === undefined || strategy === 'auto' ? await automatic(model, asked, options, checked) : strategy;
+  const chosen = strategy === undefined || strategy === 'auto' ? await automatic(model, data, asked, options, checked) : strategy;
   const used = typeof chosen === 'object' && chosen !== null && 'devices' in chosen && chosen.devices !== undefined ? chosen.devices : asked.length;
   const devices = asked.slice(0, checkUsed(used, asked.length));
   const chosenPlan = choosePlan(chosen, devices.length, {microBatches: options.microBatches, recompute: options.recompute, batchSize: checked.batchSize});

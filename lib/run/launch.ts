@@ -15,7 +15,7 @@ import {readGraph} from '../step/graph';
 import {segmentsOf} from '../step/segments';
 import {WorkerGroup, type GroupHandlers} from '../workers/group';
 import {createRegion, type SharedRegion} from '../workers/sharedRegion';
-import {checkData} from './checkData';
+import {checkData, type CheckedData} from './checkData';
 import {Groups} from './groups';
 import {stopOnInterrupt, type Interrupt} from './interrupt';
 import type {Team, TogetherJob, TrainAsk, TrainDone, TrainJob, TrainTell} from './jobTypes';
@@ -51,11 +51,16 @@ export interface Launch {
   together: boolean;
 }
 
-/** Checks data that is given as arrays against the model and copies it into shared memory. */
+/** Data that is given as arrays, checked against the model. Throws BAD_DATA. */
+export function checkArrays(model: tf.LayersModel, data: Data, what: string): CheckedData {
+  const {xs, ys} = readArrays(data, what);
+  return checkData(model, xs, ys, what);
+}
+
+/** Copies such data into shared memory. */
 function place(model: tf.LayersModel, data: Data, what: string, regions: SharedRegion[]): PlacedData {
-  if (data !== null && typeof data === 'object' && isModule(data)) return {module: data};
-  const arrays = readArrays(data, what);
-  const {placed, region} = placeArrays(checkData(model, arrays.xs, arrays.ys, what), what);
+  if (isModule(data)) return {module: data};
+  const {placed, region} = placeArrays(checkArrays(model, data, what), what);
   regions.push(region);
   return placed;
 }
@@ -127,7 +132,7 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
   let groups: Groups | null = null;
   let run: TrainRun | null = null;
   try {
-    run = new TrainRun(model, description, checked, devices, how.strategy, how.callbacks);
+    run = new TrainRun(model, description, checked, devices, {name: how.strategy, warning: plan.warning}, how.callbacks);
     const several = devices.length > 1;
     groups = several && !how.together ? new Groups(new Mesh(plan.mesh), how.collectiveTimeoutMs, channelBytes) : null;
     const team: Team | null = several ? {mesh: {...plan.mesh}, bucketBytes: how.bucketBytes, zero: plan.zero, pipeline, tensor: tensor && {rules: tensor.layout, sequence: tensor.sequenceParallel ?? false}, groups: groups?.handles ?? null} : null;

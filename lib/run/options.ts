@@ -96,6 +96,7 @@ export interface StrategyFields {
 export interface RowFields {
   /** How many of the devices it uses, the first ones. @default all */
   devices?: number;
+  warning?: string;
   reason?: string;
   prediction?: object;
 }

@@ -27,6 +27,8 @@ export interface Plan {
   layout?: Rules;
   /** Of tensor parallelism: whether a rank keeps its own positions between the divided layers. */
   sequenceParallel?: boolean;
+  /** What this costs that is easily overlooked; the run says it on stderr. */
+  warning?: string;
   reason: string;
 }
 
@@ -40,7 +42,7 @@ const NAMES = "'auto', 'dataParallel', 'zero1', 'zero2', 'fsdp', 'tensorParallel
 const OF_PIPELINES = ['schedule', 'chunks', 'splitAt', 'balance'];
 const OF_TENSORS = ['layout', 'sequenceParallel'];
 /** What a row of `plan` says beside its strategy. */
-const OF_ROWS = ['reason', 'devices', 'prediction'];
+const OF_ROWS = ['warning', 'reason', 'devices', 'prediction'];
 const FIELDS = ['kind', 'mesh', 'zero', 'microBatches', 'recompute', ...OF_TENSORS, ...OF_PIPELINES];
 
 /** What a device holds at each stage of ZeRO. */
@@ -127,16 +129,16 @@ function choosePipeline(object: Record<string, unknown>, ranks: number, asked: n
   return {schedule, chunks: chunks ?? defaultChunks(schedule), microBatches, note: `${microBatches} micro-batches${asked === undefined ? ' (chosen)' : ''} go by the schedule '${schedule}' through`};
 }
 
-/** What ZeRO asks of the schedule beside it, and what it costs there, in a sentence; empty where it costs nothing. Throws BAD_OPTION. */
-function zeroInPipeline(zero: Plan['zero'], {schedule, microBatches}: Pick<Plan, 'schedule' | 'microBatches'>): string {
-  if (zero < 2) return '';
+/** What ZeRO asks of the schedule beside it, and what it costs there, in a sentence; null where it costs nothing. Throws BAD_OPTION. */
+function zeroInPipeline(zero: Plan['zero'], {schedule, microBatches}: Pick<Plan, 'schedule' | 'microBatches'>): string | null {
+  if (zero < 2) return null;
   const actions = typeof schedule === 'object' ? schedule.actions.flat() : [];
   if (schedule === 'zero-bubble' || actions.some(({do: kind}) => kind === 'backwardInput')) {
     refuse(`strategy.zero: ${zero} gives gradients away after each backward, and the schedule '${planSchedule(schedule)}' makes those of the weights later: take zero 0 or 1, or '1f1b'.`);
   }
-  if (microBatches === 1) return '';
+  if (microBatches === 1) return null;
   const gathers = zero === 3 ? `, and weights are gathered ${2 * microBatches} times` : '';
-  return ` Mind the extra traffic: with zero ${zero} gradients are reduced in each of ${microBatches} micro-batches, and not once a step${gathers}; zero 1 sends a ${microBatches === 2 ? 'half' : `${microBatches}th`} of them.`;
+  return `Mind the extra traffic: with zero ${zero} gradients are reduced in each of ${microBatches} micro-batches, and not once a step${gathers}; zero 1 sends a ${microBatches === 2 ? 'half' : `${microBatches}th`} of them.`;
 }
 
 const planSchedule = (schedule: Plan['schedule']) => (typeof schedule === 'object' ? schedule.name : schedule);
@@ -176,12 +178,12 @@ export function choosePlan(strategy: Strategy | undefined, devices: number, opti
   if (recompute === 'stage' && !piped) refuse("recompute: 'stage' computes a pipeline's stage again; without a pipeline take 'block', or name blocks or layers.");
   const pipeline = mesh.pipeline > 1 ? choosePipeline(object, mesh.pipeline, microBatches, Math.max(1, Math.floor(options.batchSize / mesh.data))) : null;
   const {note = '', ...fields} = pipeline ?? {microBatches: microBatches ?? 1};
-  const extra = pipeline ? zeroInPipeline(zero, fields) : '';
+  const warning = pipeline && zeroInPipeline(zero, fields);
   const words = asked === 'auto' ? "'auto', with nothing to choose between" : 'as asked';
   const planned = typeof object.reason === 'string' ? ` The plan says: ${object.reason}` : '';
   return {
     mesh, zero, recompute, ...fields, ...(sequenceParallel && mesh.tensor > 1 ? {sequenceParallel} : {}),
-    reason: `${words}: ${clauses(mesh, zero, note, pipeline?.chunks ?? 1, sequenceParallel)}.${extra}${planned}`,
+    ...(warning ? {warning} : {}), reason: `${words}: ${clauses(mesh, zero, note, pipeline?.chunks ?? 1, sequenceParallel)}.${warning ? ` ${warning}` : ''}${planned}`,
   };
 }
 

@@ -36,7 +36,7 @@ export class TrainRun {
     private readonly description: ModelDescription,
     readonly options: CheckedOptions,
     readonly devices: DeviceUse[],
-    private readonly strategy: string,
+    private readonly strategy: {name: string; warning?: string},
     callbacks: TrainOptions['callbacks'],
   ) {
     this.callbacks = new CallbackList(callbacks, model);
@@ -50,7 +50,8 @@ export class TrainRun {
     if (tell.type === 'begin') {
       const {samples, stepsPerEpoch, metrics} = tell;
       this.begun = true;
-      emitRun({type: 'start', run: this.id, devices: this.devices, strategy: this.strategy, epochs, initialEpoch, stepsPerEpoch, batchSize, samples, metrics, verbose});
+      emitRun({type: 'start', run: this.id, devices: this.devices, strategy: this.strategy.name, epochs, initialEpoch, stepsPerEpoch, batchSize, samples, metrics, verbose});
+      if (this.strategy.warning && verbose > 0) emitRun({type: 'output', run: this.id, rank: 0, stream: 'stderr', text: `warning: ${this.strategy.warning}`});
     } else if (tell.type === 'step') {
       const {epoch, step, samples, seconds, logs} = tell;
       this.samples += samples;

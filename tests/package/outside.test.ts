@@ -18,7 +18,7 @@ async function main()${types ? ': Promise<TrainResult>' : ''} {
   const model = mlp({units: [32], seed: 1});
   const {train, test} = mnist({train: 2_000, test: 500, flat: true});
   return trainParallel(model, train, {
-    devices: 2, epochs: 2, batchSize: 50, seed: 1, verbose: 0, validationData: test,
+    devices: 2, strategy: 'dataParallel', epochs: 2, batchSize: 50, seed: 1, verbose: 0, validationData: test,
   });
 }
 

@@ -79,9 +79,9 @@ describe('zero', () => {
 describe('a real run', () => {
   it.each([
     ['data x tensor', {mesh: {data: 2, tensor: 2}}], ['tensor x pipeline', {mesh: {tensor: 2, pipeline: 2}, microBatches: 2}], ['data x tensor, zero 3', {mesh: {data: 2, tensor: 2}, zero: 3}],
-    ['data x pipeline, zero 1', {mesh: {data: 2, pipeline: 2}, zero: 1, microBatches: 2}],
+    ['data x pipeline, zero 1', {mesh: {data: 2, pipeline: 2}, zero: 1, microBatches: 2}], ['all three, zero 1', {mesh: {data: 2, tensor: 2, pipeline: 2}, zero: 1, microBatches: 2}],
   ] as Array<[string, Strategy]>)('has these bytes of state on each rank: %s', async (_, strategy) => {
-    const {memory, plan} = await trainParallel(model(), textCorpus({sequence: SEQUENCE, samples: 2 * BATCH, seed: 1}), {batchSize: BATCH, devices: ['cpu', 'cpu', 'cpu', 'cpu'], seed: 1, verbose: 0, strategy});
+    const {memory, plan} = await trainParallel(model(), textCorpus({sequence: SEQUENCE, samples: 2 * BATCH, seed: 1}), {batchSize: BATCH, devices: Array.from({length: sizeOf(Object.values((strategy as {mesh: Record<string, number>}).mesh))}, () => 'cpu'), seed: 1, verbose: 0, strategy});
     const foretold = holdings(model(), strategy, {batchSize: BATCH});
     expect(memory.map(({stateBytes}) => stateBytes)).toEqual(foretold.ranks.map(({parameters, gradients, optimizer}) => parameters + gradients + optimizer));
     expect(holdings(model(), plan)).toEqual(foretold);
