@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import {engineInfo, type TensorFlowBackend} from './engine';
 
 /** TensorFlow takes an array as it is where it begins on a multiple of this (its EIGEN_MAX_ALIGN_BYTES). */
-export const ALIGN_BYTES = 64;
+const ALIGN_BYTES = 64;
 
 function backend(): TensorFlowBackend {
   return tf.backend() as unknown as TensorFlowBackend;
@@ -80,7 +80,7 @@ export class ArrayTensor {
 export function sharedArray(length: number): Float32Array {
   const buffer = new SharedArrayBuffer(4 * length + ALIGN_BYTES);
   for (let start = 0; start < ALIGN_BYTES; start += 16) {
-    const trial = new ArrayTensor(new Float32Array(buffer, start, ALIGN_BYTES / 4 - start / 4));
+    const trial = new ArrayTensor(new Float32Array(buffer, start, 4));
     trial.values.fill(0);
     trial.dispose();
     if (trial.shared) return new Float32Array(buffer, start, length);

@@ -96,28 +96,20 @@ function meanOf(all: readonly StepTimes[]): StepTimes {
   };
 }
 
-/** Steps of one size, measured as often as it is called. */
-class Measurement {
-  private readonly data: ReturnType<typeof dataFor>;
-  private epochs = 1;
-
-  constructor(model: tf.LayersModel, private readonly description: ModelDescription, private readonly names: readonly string[], private readonly size: Sizing, private readonly modules: ModuleReference[]) {
-    this.data = dataFor(model, size.samples * STEPS);
-  }
-
-  /** One measurement of about so many seconds. */
-  async take(seconds: number): Promise<StepTimes> {
-    const {size: {samples, ids}, names} = this;
-    const copies = await Promise.all(ids.map(() => rebuildModel(this.description)));
-    try {
-      const results = await Promise.all(copies.map((copy, i) => train(copy, this.data, {batchSize: samples, epochs: this.epochs, devices: [ids[i]], threads: 1, shuffle: false, seed: 1, verbose: 0, trace: 'layers', modules: this.modules})));
-      this.epochs = Math.max(1, Math.min(MOST_EPOCHS, Math.ceil(seconds / (STEPS * results[0].stepSeconds))));
-      const steps = results.map(({record}) => settled(record.steps).map((step) => step.seconds));
-      const slowest = median(steps[0].map((_, step) => Math.max(...steps.map((own) => own[step])) / (sum(steps.map((own) => own[step])) / steps.length)));
-      return {...meanOf(results.map((result) => timesOf(result, names, samples, ids.length))), slowest};
-    } finally {
-      copies.forEach(disposeModel);
-    }
+/** Steps of one size, over so many epochs of a few; and how many epochs make the seconds that are wanted. */
+async function measure(model: tf.LayersModel, description: ModelDescription, names: readonly string[], {samples, ids}: Sizing, epochs: number, modules: ModuleReference[]): Promise<{times: StepTimes; epochs: number}> {
+  const copies = await Promise.all(ids.map(() => rebuildModel(description)));
+  try {
+    const data = dataFor(model, samples * STEPS);
+    const results = await Promise.all(copies.map((copy, i) => train(copy, data, {batchSize: samples, epochs, devices: [ids[i]], threads: 1, shuffle: false, seed: 1, verbose: 0, trace: 'layers', modules})));
+    const steps = results.map(({record}) => settled(record.steps).map((step) => step.seconds));
+    const slowest = median(steps[0].map((_, step) => Math.max(...steps.map((own) => own[step])) / (sum(steps.map((own) => own[step])) / steps.length)));
+    return {
+      times: {...meanOf(results.map((result) => timesOf(result, names, samples, ids.length))), slowest},
+      epochs: Math.max(1, Math.min(MOST_EPOCHS, Math.ceil(SECONDS / (STEPS * results[0].stepSeconds)))),
+    };
+  } finally {
+    copies.forEach(disposeModel);
   }
 }
 
@@ -152,18 +144,22 @@ export interface Sizing {
 export async function profileModel(model: tf.LayersModel, sizes: readonly Sizing[], modules: ModuleReference[] = []): Promise<StepTimes[]> {
   const description = await describeModel(model, modules);
   const names = readGraph(model).calls.map(({name}) => name);
-  const nameOf = ({samples, ids}: Sizing) => `steps ${topologyHash({topology: description.topology, optimizer: description.optimizer, loss: description.loss})} ${samples} ${ids.join(' ')}`;
-  const known = sizes.map((size) => recall<StepTimes>(nameOf(size)));
-  const missing = sizes.filter((_, i) => known[i] === null).map((size) => ({size, measurement: new Measurement(model, description, names, size, modules), taken: [] as StepTimes[]}));
+  const hash = topologyHash({topology: description.topology, optimizer: description.optimizer, loss: description.loss});
+  const all = sizes.map((size) => {
+    const what = `steps ${hash} ${size.samples} ${size.ids.join(' ')}`;
+    return {size, what, known: recall<StepTimes>(what), epochs: 1, taken: [] as StepTimes[]};
+  });
   // Round after round over all sizes: a machine that is slow for a while is slow for each of them.
   for (let round = -1; round < ROUNDS; round++) {
-    for (const {measurement, taken} of missing) {
-      const times = await measurement.take(SECONDS);
+    for (const one of all) {
+      if (one.known) continue;
+      const {times, epochs} = await measure(model, description, names, one.size, one.epochs, modules);
+      one.epochs = epochs;
       // In the first, code is not warm yet.
-      if (round >= 0) taken.push(times);
+      if (round >= 0) one.taken.push(times);
     }
   }
-  return sizes.map((size, i) => known[i] ?? keep(nameOf(size), meanOf(missing.find((one) => one.size === size)!.taken)));
+  return all.map(({what, known, taken}) => known ?? keep(what, meanOf(taken)));
 }
 
 /** The times at any number of samples, from those measured with so many workers: along straight lines between the sizes, and beyond them. */
