@@ -1,5 +1,6 @@
 /** The public list of `many-hands`, and nothing else. */
-// Its types too (`x as tf.Tensor`), which a constant would not carry; the engine below gives this one tfjs its backend.
+// Its types too (`x as tf.Tensor`), which a constant would not carry; the engine below gives this
+// one tfjs its backend.
 import * as tf from '@tensorflow/tfjs';
 export {tf};
 export {engineInfo} from './devices/engine';
@@ -8,9 +9,26 @@ export {devices} from './devices/devices';
 export type {Device} from './devices/devices';
 export {ManyHandsError} from './base/errors';
 export type {ErrorCode} from './base/errors';
-export type {ArrayValues, Data, DataArray, DataArrays, DataModule, ShapedArray} from './base/arrays';
+export type {
+  ArrayValues,
+  Data,
+  DataArray,
+  DataArrays,
+  DataModule,
+  ShapedArray,
+} from './base/arrays';
 export {onRun} from './base/events';
-export type {DeviceUse, RankSummary, RunEnd, RunEpoch, RunEvent, RunListener, RunOutput, RunStart, RunStep} from './base/events';
+export type {
+  DeviceUse,
+  RankSummary,
+  RunEnd,
+  RunEpoch,
+  RunEvent,
+  RunListener,
+  RunOutput,
+  RunStart,
+  RunStep,
+} from './base/events';
 export {courseScale} from './base/scale';
 export type {CourseScale} from './base/scale';
 export {formatBytes, parseBytes} from './base/units';
@@ -42,7 +60,13 @@ export type {Action, Compute, Schedule, StageMessage, Update} from './pipelinePa
 export {bubbleFormula, pipelineSchedule} from './pipelineParallel/schedules';
 export type {ScheduleName, ScheduleSizes} from './pipelineParallel/schedules';
 export {playSchedule} from './pipelineParallel/playSchedule';
-export type {CostOf, Played, PlayedMessage, Playing, SendCostOf} from './pipelineParallel/playSchedule';
+export type {
+  CostOf,
+  Played,
+  PlayedMessage,
+  Playing,
+  SendCostOf,
+} from './pipelineParallel/playSchedule';
 export {checkSchedule} from './pipelineParallel/checkSchedule';
 export type {Checked} from './pipelineParallel/checkSchedule';
 export {splitModel} from './pipelineParallel/balance';
@@ -50,7 +74,13 @@ export type {Balance, Split, SplitOptions, Stage} from './pipelineParallel/balan
 export {registerLayout} from './tensorParallel/rules';
 export {registerPerPosition} from './tensorParallel/perPosition';
 export type {PerPosition} from './tensorParallel/perPosition';
-export type {Gives, LayoutPart, LayoutRule, ShardedLayer, ShardedWeight} from './tensorParallel/rules';
+export type {
+  Gives,
+  LayoutPart,
+  LayoutRule,
+  ShardedLayer,
+  ShardedWeight,
+} from './tensorParallel/rules';
 export type {Layout, Rules} from './tensorParallel/layout';
 export {holdings} from './run/holdings';
 export type {WeightCut} from './step/weightCut';
@@ -62,15 +92,46 @@ export type {Idle, IdleCause} from './run/idle';
 export type {TrainResult} from './run/result';
 export type {RankTiming, Straggler} from './run/timing';
 export type {Plan} from './run/strategy';
-export type {Callbacks, ClassWeight, RowFields, Strategy, StrategyFields, StrategyName, TrainOptions, TrainParallelOptions} from './run/options';
+export type {
+  Callbacks,
+  ClassWeight,
+  RowFields,
+  Strategy,
+  StrategyFields,
+  StrategyName,
+  TrainOptions,
+  TrainParallelOptions,
+} from './run/options';
 export type {MemoryUse, RunRecord, TrafficLine} from './run/record';
-export {account, activationBytes, ModelAccount, modelStateBytes, RECIPES, transformerParameters} from './account';
-export type {Account, AccountOptions, AccountRow, ActivationOptions, Recipe, StateOptions, TransformerSizes} from './account';
+export {
+  account,
+  activationBytes,
+  ModelAccount,
+  modelStateBytes,
+  RECIPES,
+  transformerParameters,
+} from './account';
+export type {
+  Account,
+  AccountOptions,
+  AccountRow,
+  ActivationOptions,
+  Recipe,
+  StateOptions,
+  TransformerSizes,
+} from './account';
 export type {ByCategory, Category, NamedBuffer} from './memory';
 export type {Recompute} from './step/segments';
 export type {ModuleReference} from './model/describe';
 export {planSpec} from './planner/planSpec';
-export type {SpecChoice, SpecMachine, SpecPlan, SpecRecompute, SpecRow, TransformerSpec} from './planner/spec';
+export type {
+  SpecChoice,
+  SpecMachine,
+  SpecPlan,
+  SpecRecompute,
+  SpecRow,
+  TransformerSpec,
+} from './planner/spec';
 export {simulate} from './planner/simulate';
 export type {SimulatedRank, Simulation, SimulationOptions} from './planner/simulate';
 export type {SimulationCosts, StageCost} from './planner/simulateCosts';

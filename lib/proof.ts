@@ -18,7 +18,10 @@ import {trainParallel} from './trainParallel';
 export interface ProofOptions {
   /** About how long all runs may take, in seconds; there are three rounds at least. @default 30 */
   seconds?: number;
-  /** The devices that the plan was made for: how many, or their ids. @default as many as the largest row takes */
+  /**
+   * The devices that the plan was made for: how many, or their ids. @default as many as the largest
+   * row takes
+   */
   devices?: number | string[];
   /** As the option of `train`. */
   modules?: ModuleReference[];
@@ -49,14 +52,20 @@ export interface Proof {
   rounds: number;
   /** Spearman's, of predicted and measured times, from -1 to 1; null where it cannot be told. */
   rankCorrelation: number | null;
-  /** What the plan's first row takes beyond the best that was run, as a share of that one's time; 0 where it is the best. */
+  /**
+   * What the plan's first row takes beyond the best that was run, as a share of that one's time; 0
+   * where it is the best.
+   */
   regret: number;
   /** Whether the regret is at most 5 %, or the best's interval by the first row reaches 1. */
   right: boolean;
 }
 
 const STEPS = 8;
-/** The first steps of a run find threads and code that are not warm yet: so many seconds of each run do not count. */
+/**
+ * The first steps of a run find threads and code that are not warm yet: so many seconds of each run
+ * do not count.
+ */
 const WARM_SECONDS = 0.2;
 const RUN_SECONDS = 0.6;
 const MOST_EPOCHS = 50;
@@ -66,15 +75,27 @@ const GOOD = 0.05;
 /** The first three, and a deliberate loser: of the rest the one that is foretold to be worst. */
 function chosen(rows: readonly PlanRow[]): PlanRow[] {
   const fitting = rows.filter(({prediction: {fits}}) => fits);
-  const worst = fitting.slice(3).reduce<PlanRow | null>((most, row) => (!most || row.prediction.stepSeconds > most.prediction.stepSeconds ? row : most), null);
+  const worst = fitting
+    .slice(3)
+    .reduce<PlanRow | null>(
+      (most, row) =>
+        !most || row.prediction.stepSeconds > most.prediction.stepSeconds ? row : most,
+      null,
+    );
   return [...fitting.slice(0, 3), ...(worst ? [worst] : [])];
 }
 
-/** The median of the steps after the warm-up, which is a quarter of them at least and three quarters at most. */
+/**
+ * The median of the steps after the warm-up, which is a quarter of them at least and three quarters
+ * at most.
+ */
 function settled(steps: readonly number[]): number {
   let [first, spent] = [0, 0];
   while (first < steps.length && spent < WARM_SECONDS) spent += steps[first++];
-  const from = Math.min(Math.floor((3 * steps.length) / 4), Math.max(Math.ceil(steps.length / 4), first));
+  const from = Math.min(
+    Math.floor((3 * steps.length) / 4),
+    Math.max(Math.ceil(steps.length / 4), first),
+  );
   return median(steps.slice(from));
 }
 
@@ -82,23 +103,46 @@ function settled(steps: readonly number[]): number {
 function few(data: Data, samples: number): Data {
   if (data !== null && typeof data === 'object' && 'module' in data) return data;
   const {xs, ys} = readArrays(data, 'data');
-  const cut = (arrays: ShapedArray[]) => arrays.map(({values, shape, scale}) => {
-    const kept = Math.min(samples, shape[0]);
-    return {values: values.slice(0, (values.length / shape[0]) * kept), shape: [kept, ...shape.slice(1)], scale};
-  });
+  const cut = (arrays: ShapedArray[]) =>
+    arrays.map(({values, shape, scale}) => {
+      const kept = Math.min(samples, shape[0]);
+      return {
+        values: values.slice(0, (values.length / shape[0]) * kept),
+        shape: [kept, ...shape.slice(1)],
+        scale,
+      };
+    });
   return {xs: cut(xs), ys: cut(ys)};
 }
 
 /**
- * Runs the plan's first three rows and a deliberate loser in turn, round after round, on copies of `model`, for about `seconds`, and sets what was
- * measured beside what was foretold. `model` is not trained. `data` should have eight batches. Throws BAD_OPTION, and what the runs throw.
+ * Runs the plan's first three rows and a deliberate loser in turn, round after round, on copies of
+ * `model`, for about `seconds`, and sets what was measured beside what was foretold. `model` is not
+ * trained. `data` should have eight batches. Throws BAD_OPTION, and what the runs throw.
  */
-export async function proof(model: tf.LayersModel, data: Data, rows: readonly PlanRow[], options: ProofOptions = {}): Promise<Proof> {
+export async function proof(
+  model: tf.LayersModel,
+  data: Data,
+  rows: readonly PlanRow[],
+  options: ProofOptions = {},
+): Promise<Proof> {
   const {seconds = 30, modules = []} = options;
-  if (!(seconds > 0)) throw new ManyHandsError('BAD_OPTION', `proof: seconds must be above 0; it is ${shown(seconds)}.`);
-  if (!Array.isArray(rows) || rows.length === 0 || !rows.every((row) => row?.prediction)) throw new ManyHandsError('BAD_OPTION', `proof wants the rows of a plan; it got ${shown(rows)}.`);
+  if (!(seconds > 0))
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `proof: seconds must be above 0; it is ${shown(seconds)}.`,
+    );
+  if (!Array.isArray(rows) || rows.length === 0 || !rows.every((row) => row?.prediction))
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `proof wants the rows of a plan; it got ${shown(rows)}.`,
+    );
   const running = chosen(rows as PlanRow[]);
-  if (running.length === 0) throw new ManyHandsError('BAD_OPTION', 'proof: no row of the plan fits, so there is nothing to run: give plan a larger memoryLimit, or a smaller batchSize.');
+  if (running.length === 0)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      'proof: no row of the plan fits, so there is nothing to run: give plan a larger memoryLimit, or a smaller batchSize.',
+    );
   const {batchSize} = running[0].prediction;
   const devices = options.devices ?? Math.max(...rows.map((row) => row.devices));
   const description = await describeModel(model, modules);
@@ -106,12 +150,26 @@ export async function proof(model: tf.LayersModel, data: Data, rows: readonly Pl
 
   const run = async (row: PlanRow): Promise<TrainResult> => {
     const copy = await rebuildModel(description);
-    const epochs = Math.min(MOST_EPOCHS, Math.max(1, Math.ceil(RUN_SECONDS / (STEPS * row.prediction.stepSeconds))));
-    const common = {batchSize, epochs, threads: 1, shuffle: false, seed: 1, verbose: 0 as const, trace: false, modules};
+    const epochs = Math.min(
+      MOST_EPOCHS,
+      Math.max(1, Math.ceil(RUN_SECONDS / (STEPS * row.prediction.stepSeconds))),
+    );
+    const common = {
+      batchSize,
+      epochs,
+      threads: 1,
+      shuffle: false,
+      seed: 1,
+      verbose: 0 as const,
+      trace: false,
+      modules,
+    };
     try {
       const {microBatches, recompute} = row;
       const one = Array.isArray(devices) ? devices.slice(0, 1) : 1;
-      return row.devices === 1 ? await train(copy, part, {...common, microBatches, recompute, devices: one}) : await trainParallel(copy, part, {...common, devices, strategy: row});
+      return row.devices === 1
+        ? await train(copy, part, {...common, microBatches, recompute, devices: one})
+        : await trainParallel(copy, part, {...common, devices, strategy: row});
     } finally {
       disposeModel(copy);
     }
@@ -121,7 +179,11 @@ export async function proof(model: tf.LayersModel, data: Data, rows: readonly Pl
   const bytes = running.map(() => 0);
   const start = performance.now();
   let rounds = 0;
-  for (let last = 0; rounds < LEAST_ROUNDS || performance.now() - start + last < 1000 * seconds; rounds++) {
+  for (
+    let last = 0;
+    rounds < LEAST_ROUNDS || performance.now() - start + last < 1000 * seconds;
+    rounds++
+  ) {
     const begun = performance.now();
     for (const [i, row] of running.entries()) {
       const {record, memory} = await run(row);
@@ -130,14 +192,29 @@ export async function proof(model: tf.LayersModel, data: Data, rows: readonly Pl
     }
     last = performance.now() - begun;
   }
-  const proved = running.map((row, i): ProvedRow => ({
-    name: rowName(row), row, predictedSeconds: row.prediction.stepSeconds, measuredSeconds: median(times[i]), predictedBytes: row.prediction.memory.total, measuredBytes: bytes[i],
-    interval: ratioInterval(times[i].map((time, round) => time / times[0][round])),
-  }));
-  const best = proved.reduce((least, one) => (one.measuredSeconds < least.measuredSeconds ? one : least));
+  const proved = running.map(
+    (row, i): ProvedRow => ({
+      name: rowName(row),
+      row,
+      predictedSeconds: row.prediction.stepSeconds,
+      measuredSeconds: median(times[i]),
+      predictedBytes: row.prediction.memory.total,
+      measuredBytes: bytes[i],
+      interval: ratioInterval(times[i].map((time, round) => time / times[0][round])),
+    }),
+  );
+  const best = proved.reduce((least, one) =>
+    one.measuredSeconds < least.measuredSeconds ? one : least,
+  );
   const regret = proved[0].measuredSeconds / best.measuredSeconds - 1;
   return {
-    rows: proved, rounds, regret, right: regret <= GOOD || best.interval[1] >= 1,
-    rankCorrelation: rankCorrelation(proved.map(({predictedSeconds}) => predictedSeconds), proved.map(({measuredSeconds}) => measuredSeconds)),
+    rows: proved,
+    rounds,
+    regret,
+    right: regret <= GOOD || best.interval[1] >= 1,
+    rankCorrelation: rankCorrelation(
+      proved.map(({predictedSeconds}) => predictedSeconds),
+      proved.map(({measuredSeconds}) => measuredSeconds),
+    ),
   };
 }

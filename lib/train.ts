@@ -11,20 +11,36 @@ import {checkOptions, type TrainOptions} from './run/options';
 import type {TrainResult} from './run/result';
 
 /**
- * Trains a compiled `model` on `data` ({xs, ys}: tensors or `{values, shape}`, dim 0 counting samples) on one device, in a worker
- * process; afterwards `model` and its optimizer hold what was learned. Options are fit's own and a few more (`TrainOptions`).
- * Throws `ManyHandsError`: BAD_OPTION, BAD_DATA, BAD_MODEL before a worker starts; MEMORY_LIMIT, NOT_FINITE, TIMEOUT, ABORTED, WORKER
- * while it runs, with the model as it was when it was last given weights.
+ * Trains a compiled `model` on `data` ({xs, ys}: tensors or `{values, shape}`, dim 0 counting
+ * samples) on one device, in a worker process; afterwards `model` and its optimizer hold what was
+ * learned. Options are fit's own and a few more (`TrainOptions`). Throws `ManyHandsError`:
+ * BAD_OPTION, BAD_DATA, BAD_MODEL before a worker starts; MEMORY_LIMIT, NOT_FINITE, TIMEOUT,
+ * ABORTED, WORKER while it runs, with the model as it was when it was last given weights.
  */
-export async function train(model: tf.LayersModel, data: Data, options: TrainOptions = {}): Promise<TrainResult> {
+export async function train(
+  model: tf.LayersModel,
+  data: Data,
+  options: TrainOptions = {},
+): Promise<TrainResult> {
   const checked = checkOptions(options);
   const [device] = chooseDevices(options.devices);
-  const threads = engineInfo().name === 'javascript' ? 1 : device.kind === 'cpu' ? checked.threads ?? device.threads : 0;
+  const threads =
+    engineInfo().name === 'javascript'
+      ? 1
+      : device.kind === 'cpu'
+        ? (checked.threads ?? device.threads)
+        : 0;
   return launch(model, data, {
     checked,
     devices: [{rank: 0, id: device.id, name: device.name, threads}],
     cutting: {},
-    plan: {mesh: new Mesh({data: 1, tensor: 1, pipeline: 1}), zero: 0, microBatches: checked.microBatches, recompute: checked.recompute, reason: 'train uses one device, which holds the whole model and sees all the data.'},
+    plan: {
+      mesh: new Mesh({data: 1, tensor: 1, pipeline: 1}),
+      zero: 0,
+      microBatches: checked.microBatches,
+      recompute: checked.recompute,
+      reason: 'train uses one device, which holds the whole model and sees all the data.',
+    },
     strategy: 'one device',
     callbacks: options.callbacks,
     signal: options.signal,

@@ -1,4 +1,7 @@
-/** Caller side. `npm run bench -- NAME [--json]`: runs one bench of scripts/bench/ in a process of its own. */
+/**
+ * Caller side. `npm run bench -- NAME [--json]`: runs one bench of scripts/bench/ in a process of
+ * its own.
+ */
 import {spawnSync} from 'node:child_process';
 import {readdirSync} from 'node:fs';
 import {join} from 'node:path';
@@ -13,10 +16,15 @@ const benches = readdirSync(folder)
   .sort();
 const [name, ...args] = process.argv.slice(2);
 if (name === undefined || !benches.includes(name)) {
-  const wrong = name === undefined ? 'bench needs the name of a bench' : `There is no bench '${name}'`;
-  process.stderr.write(`${wrong}; there are: ${benches.join(', ')}.\nFor example: npm run bench -- start --json\n`);
+  const wrong =
+    name === undefined ? 'bench needs the name of a bench' : `There is no bench '${name}'`;
+  process.stderr.write(
+    `${wrong}; there are: ${benches.join(', ')}.\nFor example: npm run bench -- start --json\n`,
+  );
   process.exitCode = 2;
 } else {
-  const done = spawnSync(process.execPath, [join(folder, `${name}.js`), ...args], {stdio: 'inherit'});
+  const done = spawnSync(process.execPath, [join(folder, `${name}.js`), ...args], {
+    stdio: 'inherit',
+  });
   process.exitCode = done.status ?? 1;
 }

@@ -1,4 +1,7 @@
-/** Caller side. What commands have in common: paths as they were typed, and output that is written whole. */
+/**
+ * Caller side. What commands have in common: paths as they were typed, and output that is written
+ * whole.
+ */
 import {resolve} from 'node:path';
 
 /** Where a command writes. */
@@ -7,7 +10,10 @@ export interface Streams {
   stderr: NodeJS.WritableStream;
 }
 
-/** A path as the person typed it: `npm run command` runs in the package's folder and keeps theirs in INIT_CWD. */
+/**
+ * A path as the person typed it: `npm run command` runs in the package's folder and keeps theirs in
+ * INIT_CWD.
+ */
 export function typedPath(path: string, command: string): string {
   const typedIn = process.env.npm_lifecycle_event === command ? process.env.INIT_CWD : undefined;
   return resolve(typedIn ?? process.cwd(), path);

@@ -1,4 +1,8 @@
-/** Caller side. `npm run doctor [-- --json]`, `npx many-hands doctor`: what this machine and this clone or package have, a line each, with what mends it. Exit 1 where something fails, 2 for wrong use. */
+/**
+ * Caller side. `npm run doctor [-- --json]`, `npx many-hands doctor`: what this machine and this
+ * clone or package have, a line each, with what mends it. Exit 1 where something fails, 2 for wrong
+ * use.
+ */
 import * as checks from './doctor/checks.mjs';
 import {command} from './setup/command.mjs';
 import {paths} from './setup/paths.mjs';
@@ -6,14 +10,24 @@ import {paths} from './setup/paths.mjs';
 /** @typedef {import('./doctor/checks.mjs').Check} Check */
 
 /**
- * What only a clone has: its packages, its compiled sources, its Python with JupyterLab and the kernel.
+ * What only a clone has: its packages, its compiled sources, its Python with JupyterLab and the
+ * kernel.
  * @param {ReturnType<typeof paths>} at
  */
 async function examineCourse(at) {
-  const [npm, python, kernel] = await Promise.all([checks.npmCheck(), checks.python(at), checks.kernel(at)]);
+  const [npm, python, kernel] = await Promise.all([
+    checks.npmCheck(),
+    checks.python(at),
+    checks.kernel(at),
+  ]);
   const all = [
-    npm, checks.packagesCheck(at), checks.compiledCheck(at),
-    python.check, checks.jupyterCheck(python.jupyterlab, python.nbclient), kernel.check, checks.rendererCheck(at),
+    npm,
+    checks.packagesCheck(at),
+    checks.compiledCheck(at),
+    python.check,
+    checks.jupyterCheck(python.jupyterlab, python.nbclient),
+    kernel.check,
+    checks.rendererCheck(at),
   ];
   return {python: python.python, jupyterlab: python.jupyterlab, kernel: kernel.kernel, checks: all};
 }
@@ -27,10 +41,23 @@ async function examine() {
   const course = at.isPackage ? null : await examineCourse(at);
   /** @type {Check[]} */
   const all = [
-    checks.node(), ...(course?.checks ?? []), engineCheck, await checks.cuda(at, engine), ...checks.deviceChecks(devices),
-    ...(looked.seen ? [checks.coresCheck(looked.seen.cores)] : []), checks.sharedMemoryCheck(),
+    checks.node(),
+    ...(course?.checks ?? []),
+    engineCheck,
+    await checks.cuda(at, engine),
+    ...checks.deviceChecks(devices),
+    ...(looked.seen ? [checks.coresCheck(looked.seen.cores)] : []),
+    checks.sharedMemoryCheck(),
   ];
-  return {node: process.versions.node, python: course?.python ?? null, jupyterlab: course?.jupyterlab ?? null, kernel: course?.kernel ?? null, engine, devices, checks: all};
+  return {
+    node: process.versions.node,
+    python: course?.python ?? null,
+    jupyterlab: course?.jupyterlab ?? null,
+    kernel: course?.kernel ?? null,
+    engine,
+    devices,
+    checks: all,
+  };
 }
 
 /** @param {Check[]} all */
@@ -40,14 +67,17 @@ function print(all) {
     process.stdout.write(`${status.padEnd(4)}  ${name.padEnd(width)}  ${message}\n`);
     if (fix) process.stdout.write(`      ${' '.repeat(width)}  to mend it:  ${fix}\n`);
   }
-  const count = (/** @type {string} */ status) => all.filter((check) => check.status === status).length;
+  const count = (/** @type {string} */ status) =>
+    all.filter((check) => check.status === status).length;
   process.stdout.write(`\n${count('ok')} ok, ${count('warn')} warn, ${count('fail')} fail\n`);
 }
 
 const args = process.argv.slice(2);
 const unknown = args.find((arg) => arg !== '--json');
 if (unknown !== undefined) {
-  process.stderr.write(`doctor does not know '${unknown}'. Use: ${command('doctor', '[--json]')}\n`);
+  process.stderr.write(
+    `doctor does not know '${unknown}'. Use: ${command('doctor', '[--json]')}\n`,
+  );
   process.exitCode = 2;
 } else {
   const report = await examine();

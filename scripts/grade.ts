@@ -40,7 +40,9 @@ export interface Graded {
 export function grade(path: string, bank: Bank): Graded {
   const learners = findSubmissions(path).map((submission) => gradeLearner(bank, submission));
   const asked = new Set(learners.flatMap(({questions}) => questions.map(({id}) => id)));
-  const ids = questionsIn(bank, bank.notebooks).map(({id}) => id).filter((id) => asked.has(id));
+  const ids = questionsIn(bank, bank.notebooks)
+    .map(({id}) => id)
+    .filter((id) => asked.has(id));
   return {results: {course: 'many-hands', learners}, ids};
 }
 
@@ -49,38 +51,64 @@ function reportOf({results, ids}: Graded, bank: Bank): Report {
   return new Map([
     ['grades.csv', gradesCsv(results.learners, ids)],
     ['results.json', `${JSON.stringify(results, null, 1)}\n`],
-    ...results.learners.map((one, at): [string, string] => [`feedback/${pages[at]}`, feedbackPage(bank, one)]),
+    ...results.learners.map((one, at): [string, string] => [
+      `feedback/${pages[at]}`,
+      feedbackPage(bank, one),
+    ]),
   ]);
 }
 
 /** Runs the command; resolves to its exit code. */
-export async function main(argv: readonly string[], {stdout, stderr}: Streams = process): Promise<number> {
+export async function main(
+  argv: readonly string[],
+  {stdout, stderr}: Streams = process,
+): Promise<number> {
   let graded: Graded;
   try {
     const {values, positionals} = parseArgs({
       args: [...argv],
       allowPositionals: true,
-      options: {out: {type: 'string'}, bank: {type: 'string'}, json: {type: 'boolean'}, help: {type: 'boolean', short: 'h'}},
+      options: {
+        out: {type: 'string'},
+        bank: {type: 'string'},
+        json: {type: 'boolean'},
+        help: {type: 'boolean', short: 'h'},
+      },
     });
     if (values.help) {
       await print(stdout, help);
       return 0;
     }
     if (positionals.length !== 1) {
-      const wrong = positionals.length === 0 ? 'name the submissions' : `one folder of submissions at a time, not ${positionals.length}`;
+      const wrong =
+        positionals.length === 0
+          ? 'name the submissions'
+          : `one folder of submissions at a time, not ${positionals.length}`;
       throw new ManyHandsError('BAD_OPTION', `grade: ${wrong}.`);
     }
     const path = typedPath(positionals[0]!, 'grade');
     const out = values.out === undefined ? null : typedPath(values.out, 'grade');
     if (out !== null) checkOut(out, path);
-    const bank = values.bank === undefined ? loadBank() : loadBank(typedPath(values.bank, 'grade'), values.bank.replace(/[\\/]+$/, ''));
+    const bank =
+      values.bank === undefined
+        ? loadBank()
+        : loadBank(typedPath(values.bank, 'grade'), values.bank.replace(/[\\/]+$/, ''));
     graded = grade(path, bank);
     if (out !== null) writeReport(out, reportOf(graded, bank));
-    await print(stdout, values.json ? `${JSON.stringify(graded.results)}\n` : gradesTable(graded.results.learners, graded.ids));
+    await print(
+      stdout,
+      values.json
+        ? `${JSON.stringify(graded.results)}\n`
+        : gradesTable(graded.results.learners, graded.ids),
+    );
     if (out !== null) stderr.write(`Report: ${out}\n`);
   } catch (error) {
-    const wrongUse = error instanceof ManyHandsError || String((error as {code?: unknown}).code).startsWith('ERR_PARSE_ARGS');
-    stderr.write(`${messageOf(error)}\n${error instanceof ManyHandsError && error.code === 'BAD_BANK' ? '' : 'npm run grade -- --help says how to use it.\n'}`);
+    const wrongUse =
+      error instanceof ManyHandsError ||
+      String((error as {code?: unknown}).code).startsWith('ERR_PARSE_ARGS');
+    stderr.write(
+      `${messageOf(error)}\n${error instanceof ManyHandsError && error.code === 'BAD_BANK' ? '' : 'npm run grade -- --help says how to use it.\n'}`,
+    );
     return wrongUse ? 2 : 1;
   }
   return graded.results.learners.some(({problems}) => problems.some(isFailure)) ? 1 : 0;

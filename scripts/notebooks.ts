@@ -1,4 +1,7 @@
-/** The caller's side. `npm run notebooks`: checks the stored notebooks, then runs every cell in the real kernel. */
+/**
+ * The caller's side. `npm run notebooks`: checks the stored notebooks, then runs every cell in the
+ * real kernel.
+ */
 import * as path from 'node:path';
 import {parseArgs} from 'node:util';
 import {messageOf} from '../lib/base/errors';
@@ -47,23 +50,39 @@ function settingsOf(argv: readonly string[]): Settings | 'help' {
     args: [...argv],
     allowPositionals: true,
     options: {
-      check: {type: 'boolean', default: false}, strip: {type: 'boolean', default: false}, 'keep-going': {type: 'boolean', default: false},
-      'cell-seconds': {type: 'string'}, 'notebook-seconds': {type: 'string'}, out: {type: 'string'},
-      json: {type: 'boolean', default: false}, help: {type: 'boolean', short: 'h', default: false},
+      check: {type: 'boolean', default: false},
+      strip: {type: 'boolean', default: false},
+      'keep-going': {type: 'boolean', default: false},
+      'cell-seconds': {type: 'string'},
+      'notebook-seconds': {type: 'string'},
+      out: {type: 'string'},
+      json: {type: 'boolean', default: false},
+      help: {type: 'boolean', short: 'h', default: false},
     },
   });
   if (values.help) return 'help';
   const scale = (process.env['COURSE_SCALE'] || 'ci') as Scale;
-  if (!scales.includes(scale)) throw new UsageError(`COURSE_SCALE is '${scale}'; it may be ci, cpu or gpu.`);
-  const seconds = (name: 'cell-seconds' | 'notebook-seconds', standard: number | null): number | null => {
+  if (!scales.includes(scale))
+    throw new UsageError(`COURSE_SCALE is '${scale}'; it may be ci, cpu or gpu.`);
+  const seconds = (
+    name: 'cell-seconds' | 'notebook-seconds',
+    standard: number | null,
+  ): number | null => {
     if (values[name] === undefined) return standard === null ? null : standard * 1000;
     const given = Number(values[name]);
-    if (!(given > 0)) throw new UsageError(`--${name} is '${values[name]}'; it takes a number of seconds above 0, such as --${name} 60.`);
+    if (!(given > 0))
+      throw new UsageError(
+        `--${name} is '${values[name]}'; it takes a number of seconds above 0, such as --${name} 60.`,
+      );
     return given * 1000;
   };
   return {
     files: chooseNotebooks(positionals),
-    scale, check: values.check, strip: values.strip, keepGoing: values['keep-going'], json: values.json,
+    scale,
+    check: values.check,
+    strip: values.strip,
+    keepGoing: values['keep-going'],
+    json: values.json,
     cellMs: seconds('cell-seconds', scale === 'gpu' ? 600 : 30)!,
     notebookMs: seconds('notebook-seconds', scale === 'ci' ? 45 : null),
     out: path.resolve(values.out ?? path.join(courseRoot(), 'build', 'notebooks')),
@@ -81,12 +100,20 @@ function checked(file: string): {problems: Problem[]; readable: boolean} {
 }
 
 async function runAll(settings: Settings, signal: AbortSignal): Promise<Result[]> {
-  const say = (line: string): void => void (settings.json ? process.stderr : process.stdout).write(`${line}\n`);
+  const say = (line: string): void =>
+    void (settings.json ? process.stderr : process.stdout).write(`${line}\n`);
   const results: Result[] = [];
   for (const file of settings.files) {
     if (signal.aborted) break;
     const {problems, readable} = checked(file);
-    const run = settings.check || !readable ? null : await runNotebook(file, {...settings, env: {...process.env, COURSE_SCALE: settings.scale}, signal});
+    const run =
+      settings.check || !readable
+        ? null
+        : await runNotebook(file, {
+            ...settings,
+            env: {...process.env, COURSE_SCALE: settings.scale},
+            signal,
+          });
     const result = resultOf(file, problems, run);
     results.push(result);
     for (const line of linesOf(result)) say(line);
@@ -101,20 +128,28 @@ export async function main(argv: readonly string[]): Promise<number> {
     settings = settingsOf(argv);
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`);
-    return error instanceof UsageError || String((error as {code?: unknown}).code).startsWith('ERR_PARSE_ARGS') ? 2 : 1;
+    return error instanceof UsageError ||
+      String((error as {code?: unknown}).code).startsWith('ERR_PARSE_ARGS')
+      ? 2
+      : 1;
   }
   if (settings === 'help') {
     process.stdout.write(help);
     return 0;
   }
   if (settings.strip) {
-    for (const file of settings.files) writeNotebook(file, stripped(readNotebook(file), path.basename(file, '.ipynb')));
+    for (const file of settings.files)
+      writeNotebook(file, stripped(readNotebook(file), path.basename(file, '.ipynb')));
     process.stdout.write(`${settings.files.length} notebooks are as they are to be stored.\n`);
     return 0;
   }
   const stop = new AbortController();
   let signalled = 0;
-  for (const [name, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const) {
+  for (const [name, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const) {
     process.on(name, () => {
       if (!signalled) process.stderr.write('\nStopping: the kernel is being ended.\n');
       signalled = code;
@@ -124,7 +159,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   const results = await runAll(settings, stop.signal);
   const failed = results.filter(({status}) => status === 'failed').length;
   const {json, scale} = settings;
-  if (json) process.stdout.write(`${JSON.stringify({scale, notebooks: results, passed: results.length - failed, failed})}\n`);
+  if (json)
+    process.stdout.write(
+      `${JSON.stringify({scale, notebooks: results, passed: results.length - failed, failed})}\n`,
+    );
   else process.stdout.write(`${results.length - failed} passed, ${failed} failed\n`);
   return signalled || (failed > 0 ? 1 : 0);
 }
@@ -132,8 +170,11 @@ export async function main(argv: readonly string[]): Promise<number> {
 if (require.main === module) {
   // `npm run notebooks | head`: the reader is gone, the kernel still has to be ended.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
-  main(process.argv.slice(2)).then((code) => (process.exitCode = code), (error: unknown) => {
-    process.stderr.write(`${messageOf(error)}\n`);
-    process.exitCode = 1;
-  });
+  main(process.argv.slice(2)).then(
+    (code) => (process.exitCode = code),
+    (error: unknown) => {
+      process.stderr.write(`${messageOf(error)}\n`);
+      process.exitCode = 1;
+    },
+  );
 }

@@ -1,5 +1,6 @@
 /**
- * Caller side. `npm run plan -- --spec spec.json [--json]`: plans a transformer's training from a spec, without a model or an engine.
+ * Caller side. `npm run plan -- --spec spec.json [--json]`: plans a transformer's training from a
+ * spec, without a model or an engine.
  */
 import {parseArgs} from 'node:util';
 import {ManyHandsError, messageOf} from '../lib/base/errors';
@@ -29,20 +30,34 @@ Exit code: 0 planned, also where nothing fits (the rows say so); 1 it failed; 2 
 `;
 
 /** Runs the command; resolves to its exit code. */
-export async function main(argv: readonly string[], {stdout, stderr}: Streams = process): Promise<number> {
+export async function main(
+  argv: readonly string[],
+  {stdout, stderr}: Streams = process,
+): Promise<number> {
   try {
-    const {values} = parseArgs({args: [...argv], options: {spec: {type: 'string'}, json: {type: 'boolean'}, help: {type: 'boolean', short: 'h'}}});
+    const {values} = parseArgs({
+      args: [...argv],
+      options: {
+        spec: {type: 'string'},
+        json: {type: 'boolean'},
+        help: {type: 'boolean', short: 'h'},
+      },
+    });
     if (values.help) {
       await print(stdout, help);
       return 0;
     }
     if (!values.spec) throw new ManyHandsError('BAD_OPTION', 'plan: name the spec, --spec FILE.');
     // What the file holds is checked by the planner.
-    const counted = planSpecCounted(readJson(typedPath(values.spec, 'plan'), values.spec) as TransformerSpec);
+    const counted = planSpecCounted(
+      readJson(typedPath(values.spec, 'plan'), values.spec) as TransformerSpec,
+    );
     await print(stdout, values.json ? `${JSON.stringify(counted.plan)}\n` : planText(counted));
     return 0;
   } catch (error) {
-    const wrongUse = error instanceof ManyHandsError || String((error as {code?: unknown}).code).startsWith('ERR_PARSE_ARGS');
+    const wrongUse =
+      error instanceof ManyHandsError ||
+      String((error as {code?: unknown}).code).startsWith('ERR_PARSE_ARGS');
     stderr.write(`${messageOf(error)}\nnpm run plan -- --help says how to use it.\n`);
     return wrongUse ? 2 : 1;
   }

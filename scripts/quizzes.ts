@@ -1,5 +1,6 @@
 /**
- * Caller side. `npm run quizzes`: writes stems and options from the banks into the notebooks; `--check` only compares.
+ * Caller side. `npm run quizzes`: writes stems and options from the banks into the notebooks;
+ * `--check` only compares.
  */
 import {readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {basename, join, resolve} from 'node:path';
@@ -31,36 +32,59 @@ export function main(argv: readonly string[], {stdout, stderr}: Writers = proces
   try {
     const {values} = parseArgs({
       args: [...argv],
-      options: {check: {type: 'boolean'}, notebooks: {type: 'string'}, bank: {type: 'string'}, help: {type: 'boolean', short: 'h'}},
+      options: {
+        check: {type: 'boolean'},
+        notebooks: {type: 'string'},
+        bank: {type: 'string'},
+        help: {type: 'boolean', short: 'h'},
+      },
     });
     if (values.help) {
       stdout.write(help);
       return 0;
     }
-    const folder = values.notebooks === undefined ? join(courseRoot(), 'notebooks') : resolve(values.notebooks);
-    const bank = values.bank === undefined ? loadBank() : loadBank(resolve(values.bank), basename(values.bank));
+    const folder =
+      values.notebooks === undefined ? join(courseRoot(), 'notebooks') : resolve(values.notebooks);
+    const bank =
+      values.bank === undefined
+        ? loadBank()
+        : loadBank(resolve(values.bank), basename(values.bank));
     const notebooks = courseNotebooks(folder);
     const stale = staleCells(bank, notebooks);
     const failures = misfits(bank, notebooks);
     if (values.check) failures.unshift(...stale.map(difference));
     else {
       for (const notebook of new Set(stale.map((change) => change.notebook))) {
-        writeFileSync(join(folder, notebook.file), withSources(notebook.text, stale.filter((change) => change.notebook === notebook)));
+        writeFileSync(
+          join(folder, notebook.file),
+          withSources(
+            notebook.text,
+            stale.filter((change) => change.notebook === notebook),
+          ),
+        );
       }
-      for (const {notebook, cell} of stale) stdout.write(`wrote '${cell.question}' into ${notebook.file}, cell ${cell.number}\n`);
+      for (const {notebook, cell} of stale)
+        stdout.write(`wrote '${cell.question}' into ${notebook.file}, cell ${cell.number}\n`);
     }
     for (const failure of failures) stderr.write(`${failure}\n`);
     if (failures.length > 0) return 1;
-    stdout.write(`${bank.questions.length} questions in ${notebooks.length} notebooks agree with the banks.\n`);
+    stdout.write(
+      `${bank.questions.length} questions in ${notebooks.length} notebooks agree with the banks.\n`,
+    );
     return 0;
   } catch (error) {
     stderr.write(`${messageOf(error)}\n`);
-    return error instanceof ManyHandsError || String((error as {code?: unknown}).code).startsWith('ERR_PARSE_ARGS') ? 2 : 1;
+    return error instanceof ManyHandsError ||
+      String((error as {code?: unknown}).code).startsWith('ERR_PARSE_ARGS')
+      ? 2
+      : 1;
   }
 }
 
 function courseNotebooks(folder: string): CourseNotebook[] {
-  const files = readdirSync(folder).filter((file) => file.endsWith('.ipynb')).sort();
+  const files = readdirSync(folder)
+    .filter((file) => file.endsWith('.ipynb'))
+    .sort();
   return files.map((file) => {
     const text = readFileSync(join(folder, file), 'utf8');
     return {file, text, stored: readStored(text, file)};

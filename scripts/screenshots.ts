@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * The caller's side. For authors: runs a notebook in the real JupyterLab and writes a picture of every output and of
- * the whole page, light and dark, to build/screenshots/NAME/.   node build/scripts/screenshots.js NOTEBOOK [--theme light|dark] [--width 1280] [--stored]
+ * The caller's side. For authors: runs a notebook in the real JupyterLab and writes a picture of
+ * every output and of the whole page, light and dark, to build/screenshots/NAME/.   node
+ * build/scripts/screenshots.js NOTEBOOK [--theme light|dark] [--width 1280] [--stored]
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
@@ -23,7 +24,12 @@ async function takeAll(page: Page, folder: string, theme: Theme): Promise<number
     for (let output = 0; output < (await outputs.count()); output += 1) {
       const box = await outputs.nth(output).boundingBox();
       if (!box || box.height < 1) continue;
-      await outputs.nth(output).screenshot({path: path.join(folder, `cell-${String(cell + 1).padStart(2, '0')}-output-${output + 1}-${theme}.png`)});
+      await outputs.nth(output).screenshot({
+        path: path.join(
+          folder,
+          `cell-${String(cell + 1).padStart(2, '0')}-output-${output + 1}-${theme}.png`,
+        ),
+      });
       count += 1;
     }
   }
@@ -33,11 +39,21 @@ async function takeAll(page: Page, folder: string, theme: Theme): Promise<number
 async function main(): Promise<number> {
   const {values, positionals} = parseArgs({
     allowPositionals: true,
-    options: {theme: {type: 'string'}, width: {type: 'string', default: '1280'}, stored: {type: 'boolean', default: false}},
+    options: {
+      theme: {type: 'string'},
+      width: {type: 'string', default: '1280'},
+      stored: {type: 'boolean', default: false},
+    },
   });
   const [notebook] = positionals;
-  if (positionals.length !== 1 || !notebook || (values.theme !== undefined && !['light', 'dark'].includes(values.theme))) {
-    process.stderr.write('usage: node build/scripts/screenshots.js NOTEBOOK [--theme light|dark] [--width 1280] [--stored: show the stored outputs, run nothing]\n');
+  if (
+    positionals.length !== 1 ||
+    !notebook ||
+    (values.theme !== undefined && !['light', 'dark'].includes(values.theme))
+  ) {
+    process.stderr.write(
+      'usage: node build/scripts/screenshots.js NOTEBOOK [--theme light|dark] [--width 1280] [--stored: show the stored outputs, run nothing]\n',
+    );
     return 2;
   }
   const themes: Theme[] = values.theme ? [values.theme as Theme] : ['light', 'dark'];
@@ -57,7 +73,8 @@ async function main(): Promise<number> {
     await lab.stop();
     workspace.remove();
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop().then(() => process.exit(130)));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void stop().then(() => process.exit(130)));
   try {
     const width = Number(values.width);
     const page = await browser.newPage({viewport: {width, height: 1000}});
@@ -73,7 +90,9 @@ async function main(): Promise<number> {
     for (const theme of themes) {
       await setTheme(page, theme);
       const count = await takeAll(page, folder, theme);
-      process.stdout.write(`${theme}: page-${theme}.png and ${count} outputs in ${path.relative(process.cwd(), folder)}\n`);
+      process.stdout.write(
+        `${theme}: page-${theme}.png and ${count} outputs in ${path.relative(process.cwd(), folder)}\n`,
+      );
     }
     return 0;
   } finally {
@@ -81,7 +100,10 @@ async function main(): Promise<number> {
   }
 }
 
-main().then((code) => (process.exitCode = code), (error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-});
+main().then(
+  (code) => (process.exitCode = code),
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  },
+);

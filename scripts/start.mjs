@@ -1,4 +1,7 @@
-/** Caller side. `npm start`: JupyterLab, opened at notebook 00, until Ctrl-C. JupyterLab's own flags pass through. */
+/**
+ * Caller side. `npm start`: JupyterLab, opened at notebook 00, until Ctrl-C. JupyterLab's own flags
+ * pass through.
+ */
 import {spawn} from 'node:child_process';
 import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
@@ -8,7 +11,10 @@ import {readStamp} from './setup/stamps.mjs';
 
 const FIRST = 'notebooks/00-many-hands.ipynb';
 
-/** JupyterLab ends itself when our end of its standard input closes: so it never outlives us, not even after kill -9. */
+/**
+ * JupyterLab ends itself when our end of its standard input closes: so it never outlives us, not
+ * even after kill -9.
+ */
 const LAB = `
 import os, signal, sys, threading
 
@@ -24,7 +30,8 @@ sys.exit(main())
 `;
 
 /**
- * The note that a running Jupyter server writes of itself, once the server answers; null when it ended before.
+ * The note that a running Jupyter server writes of itself, once the server answers; null when it
+ * ended before.
  * @param {string} file
  * @param {() => boolean} ended
  */
@@ -57,12 +64,15 @@ async function main(flags) {
   ];
   const engine = readStamp(at.engineJson);
   if (engine?.name === 'javascript') {
-    process.stdout.write(`JavaScript's own engine runs here, at small sizes. ${engine.reason}${engine.fix ? `\n  To get the TensorFlow engine:  ${engine.fix}` : ''}\n`);
+    process.stdout.write(
+      `JavaScript's own engine runs here, at small sizes. ${engine.reason}${engine.fix ? `\n  To get the TensorFlow engine:  ${engine.fix}` : ''}\n`,
+    );
   }
   const lab = spawn(at.python, ['-c', LAB, ...own, ...flags], {
     cwd: at.root,
     env,
-    // A process group of its own: Ctrl-C reaches us alone, and JupyterLab is ended without its question.
+    // A process group of its own: Ctrl-C reaches us alone, and JupyterLab is ended without its
+    // question.
     detached: process.platform !== 'win32',
     stdio: ['pipe', 'inherit', 'inherit'],
   });
@@ -75,15 +85,22 @@ async function main(flags) {
   });
   let stopped = false;
   const stop = () => {
-    if (!stopped) process.stdout.write('\nMany Hands closes: its server and kernels are being ended.\n');
+    if (!stopped)
+      process.stdout.write('\nMany Hands closes: its server and kernels are being ended.\n');
     stopped = true;
     lab.kill('SIGTERM');
   };
-  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, stop);
-  const note = await ready(join(env.JUPYTER_RUNTIME_DIR, `jpserver-${lab.pid}.json`), () => code !== null);
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
+    process.on(signal, stop);
+  const note = await ready(
+    join(env.JUPYTER_RUNTIME_DIR, `jpserver-${lab.pid}.json`),
+    () => code !== null,
+  );
   if (note) {
     const token = note.token ? `?token=${note.token}` : '';
-    process.stdout.write(`\nMany Hands is open:  ${note.url}lab/tree/${FIRST}${token}\nCtrl-C here ends it.\n\n`);
+    process.stdout.write(
+      `\nMany Hands is open:  ${note.url}lab/tree/${FIRST}${token}\nCtrl-C here ends it.\n\n`,
+    );
   }
   process.stdout.on('error', () => {}); // The terminal may be gone before us.
   watchAncestors(stop);

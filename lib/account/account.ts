@@ -52,9 +52,17 @@ function elementsOf(tensors: Iterable<{size: number}>): number {
 
 function check({batchSize = 32, microBatches = 1}: AccountOptions): void {
   for (const [name, value] of Object.entries({batchSize, microBatches})) {
-    if (!Number.isInteger(value) || value < 1) throw new ManyHandsError('BAD_OPTION', `account: ${name} must be a whole number from 1; it is ${shown(value)}.`);
+    if (!Number.isInteger(value) || value < 1)
+      throw new ManyHandsError(
+        'BAD_OPTION',
+        `account: ${name} must be a whole number from 1; it is ${shown(value)}.`,
+      );
   }
-  if (microBatches > batchSize) throw new ManyHandsError('BAD_OPTION', `account: microBatches must be at most batchSize, which is ${batchSize}; it is ${microBatches}.`);
+  if (microBatches > batchSize)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `account: microBatches must be at most batchSize, which is ${batchSize}; it is ${microBatches}.`,
+    );
 }
 
 /** The account of a compiled model, for any batch size: what it takes is probed once. */
@@ -79,8 +87,14 @@ export class ModelAccount {
     const segments = segmentsOf(graph, recompute);
     const trained = elementsOf(sum.entries.map(({variable}) => variable));
     const state = this.optimizer.state * trained + this.optimizer.fixed;
-    // The largest micro-batch decides; where there are several, it may come when gradients are there already.
-    const walked = simulate(this.probed, segments, Math.ceil(batchSize / microBatches), microBatches > 1);
+    // The largest micro-batch decides; where there are several, it may come when gradients are
+    // there already.
+    const walked = simulate(
+      this.probed,
+      segments,
+      Math.ceil(batchSize / microBatches),
+      microBatches > 1,
+    );
     const kept = this.parameters + state;
     const temporary = this.optimizer.update * this.largest;
     const updated = 4 * trained + temporary;
@@ -91,12 +105,31 @@ export class ModelAccount {
       seen.add(call.layer);
       const own = first ? elementsOf(new Set(variablesOf(call.layer))) : 0;
       const trainable = first ? elementsOf(sum.weightsOf(call.layer)) : 0;
-      return {layer: call.name, parameters: 4 * own, gradients: 4 * trainable, optimizer: this.optimizer.state * trainable, activations: walked.held[i]};
+      return {
+        layer: call.name,
+        parameters: 4 * own,
+        gradients: 4 * trainable,
+        optimizer: this.optimizer.state * trainable,
+        activations: walked.held[i],
+      };
     });
     return {
-      rows: [{layer: 'inputs and targets', parameters: 0, gradients: 0, optimizer: 0, activations: walked.batch}, ...rows],
+      rows: [
+        {
+          layer: 'inputs and targets',
+          parameters: 0,
+          gradients: 0,
+          optimizer: 0,
+          activations: walked.batch,
+        },
+        ...rows,
+      ],
       peakBytes: kept + Math.max(updated, walked.peak),
-      byCategory: byCategory(updating ? [this.parameters, 4 * trained, state, 0, 0, 0, temporary] : [this.parameters, walked.gradients, state, walked.activations, 0, 0, 0]),
+      byCategory: byCategory(
+        updating
+          ? [this.parameters, 4 * trained, state, 0, 0, 0, temporary]
+          : [this.parameters, walked.gradients, state, walked.activations, 0, 0, 0],
+      ),
       at: updating ? {phase: 'update', layer: null} : walked.at,
     };
   }
@@ -104,7 +137,8 @@ export class ModelAccount {
   /** The largest batch whose step stays within `limitBytes`; 0 where not even one sample does. */
   largestBatch(limitBytes: number, options: Omit<AccountOptions, 'batchSize'> = {}): number {
     const {microBatches = 1} = options;
-    const fits = (size: number) => this.at({...options, batchSize: size * microBatches}).peakBytes <= limitBytes;
+    const fits = (size: number) =>
+      this.at({...options, batchSize: size * microBatches}).peakBytes <= limitBytes;
     if (!fits(1)) return 0;
     let low = 1;
     let high = 2;
@@ -119,8 +153,9 @@ export class ModelAccount {
 }
 
 /**
- * Where the memory of one training step of a compiled `model` on one device goes: bytes a layer and a category, and the peak. No step is taken; each layer
- * is tried over two samples and three. Throws BAD_OPTION.
+ * Where the memory of one training step of a compiled `model` on one device goes: bytes a layer and
+ * a category, and the peak. No step is taken; each layer is tried over two samples and three.
+ * Throws BAD_OPTION.
  */
 export function account(model: tf.LayersModel, options: AccountOptions = {}): Account {
   check(options);

@@ -1,6 +1,6 @@
 /**
- * Either side. Memory by formula, for models that no machine at hand could hold: what the state of a training takes, and the activations of a
- * transformer.
+ * Either side. Memory by formula, for models that no machine at hand could hold: what the state of
+ * a training takes, and the activations of a transformer.
  */
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 
@@ -15,8 +15,9 @@ export interface Recipe {
 }
 
 /**
- * Adam's recipes. `float32`: 4 + 4 + 8, both moments in float32. `mixed`: 2 + 2 + 12, weights and gradients in 16 bits, and in float32 a master copy of
- * the weights and both moments (Rajbhandari et al. 2020, "ZeRO", section 3.1, K = 12). Both are 16 bytes a parameter.
+ * Adam's recipes. `float32`: 4 + 4 + 8, both moments in float32. `mixed`: 2 + 2 + 12, weights and
+ * gradients in 16 bits, and in float32 a master copy of the weights and both moments (Rajbhandari
+ * et al. 2020, "ZeRO", section 3.1, K = 12). Both are 16 bytes a parameter.
  */
 export const RECIPES: Readonly<Record<'float32' | 'mixed', Recipe>> = {
   float32: {parameters: 4, gradients: 4, optimizer: 8},
@@ -24,8 +25,16 @@ export const RECIPES: Readonly<Record<'float32' | 'mixed', Recipe>> = {
 };
 
 function number(call: string, name: string, value: unknown, least: number, whole = true): number {
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < least || (whole && !Number.isInteger(value))) {
-    throw new ManyHandsError('BAD_OPTION', `${call}: ${name} must be a ${whole ? 'whole ' : ''}number from ${least}; it is ${shown(value)}.`);
+  if (
+    typeof value !== 'number' ||
+    !Number.isFinite(value) ||
+    value < least ||
+    (whole && !Number.isInteger(value))
+  ) {
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `${call}: ${name} must be a ${whole ? 'whole ' : ''}number from ${least}; it is ${shown(value)}.`,
+    );
   }
   return value;
 }
@@ -43,20 +52,34 @@ export interface StateOptions {
 }
 
 /**
- * Bytes of parameters, gradients and optimizer state on each device: with Ψ parameters, stage 1 divides the optimizer's part by N_d, stage 2 the
- * gradients' too, stage 3 all of it (Rajbhandari et al. 2020, section 5 and table 1). Throws BAD_OPTION.
+ * Bytes of parameters, gradients and optimizer state on each device: with Ψ parameters, stage 1
+ * divides the optimizer's part by N_d, stage 2 the gradients' too, stage 3 all of it (Rajbhandari
+ * et al. 2020, section 5 and table 1). Throws BAD_OPTION.
  */
 export function modelStateBytes(options: StateOptions): Recipe & {total: number} {
   const call = 'modelStateBytes';
   const {zero = 0, devices = 1, recipe: named = 'float32'} = options;
   const count = number(call, 'parameters', options.parameters, 1);
   number(call, 'devices', devices, 1);
-  if (![0, 1, 2, 3].includes(zero)) throw new ManyHandsError('BAD_OPTION', `${call}: zero must be 0, 1, 2 or 3; it is ${shown(zero)}.`);
+  if (![0, 1, 2, 3].includes(zero))
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `${call}: zero must be 0, 1, 2 or 3; it is ${shown(zero)}.`,
+    );
   const recipe = typeof named === 'string' ? RECIPES[named] : named;
-  if (!recipe) throw new ManyHandsError('BAD_OPTION', `${call}: recipe must be ${oneOf(Object.keys(RECIPES))}, or {parameters, gradients, optimizer} in bytes; it is ${shown(named)}.`);
-  for (const part of ['parameters', 'gradients', 'optimizer'] as const) number(call, `recipe.${part}`, recipe[part], 0, false);
+  if (!recipe)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `${call}: recipe must be ${oneOf(Object.keys(RECIPES))}, or {parameters, gradients, optimizer} in bytes; it is ${shown(named)}.`,
+    );
+  for (const part of ['parameters', 'gradients', 'optimizer'] as const)
+    number(call, `recipe.${part}`, recipe[part], 0, false);
   const share = (bytes: number, from: number) => (count * bytes) / (zero >= from ? devices : 1);
-  const found = {parameters: share(recipe.parameters, 3), gradients: share(recipe.gradients, 2), optimizer: share(recipe.optimizer, 1)};
+  const found = {
+    parameters: share(recipe.parameters, 3),
+    gradients: share(recipe.gradients, 2),
+    optimizer: share(recipe.optimizer, 1),
+  };
   return {...found, total: found.parameters + found.gradients + found.optimizer};
 }
 
@@ -77,11 +100,19 @@ export interface TransformerSizes {
 }
 
 /**
- * P = 12 l h² (1 + 13/(12 h) + (V + s)/(12 l h)) (Narayanan et al. 2021, "Efficient large-scale language model training", equation 2). With a width f of
- * the feed-forward layers' own, a block has 4 h² + 2 h f weights, and 9 h + f biases and scales: the same at f = 4 h. Throws BAD_OPTION.
+ * P = 12 l h² (1 + 13/(12 h) + (V + s)/(12 l h)) (Narayanan et al. 2021, "Efficient large-scale
+ * language model training", equation 2). With a width f of the feed-forward layers' own, a block
+ * has 4 h² + 2 h f weights, and 9 h + f biases and scales: the same at f = 4 h. Throws BAD_OPTION.
  */
-export function transformerParameters({layers: l, hidden: h, vocab: v, sequence: s, ffn: f = 4 * h}: Omit<TransformerSizes, 'heads'>): number {
-  for (const [name, value] of Object.entries({layers: l, hidden: h, vocab: v, sequence: s, ffn: f})) number('transformerParameters', name, value, 1);
+export function transformerParameters({
+  layers: l,
+  hidden: h,
+  vocab: v,
+  sequence: s,
+  ffn: f = 4 * h,
+}: Omit<TransformerSizes, 'heads'>): number {
+  for (const [name, value] of Object.entries({layers: l, hidden: h, vocab: v, sequence: s, ffn: f}))
+    number('transformerParameters', name, value, 1);
   return l * (4 * h * h + 2 * h * f + 9 * h + f) + (v + s) * h;
 }
 
@@ -89,33 +120,54 @@ export function transformerParameters({layers: l, hidden: h, vocab: v, sequence:
 export interface ActivationOptions {
   /** Samples of a micro-batch, b. */
   batch: number;
-  /** Bytes of a number: 2 in mixed precision, 4 in float32; a dropout mask takes one byte either way. @default 2 */
+  /**
+   * Bytes of a number: 2 in mixed precision, 4 in float32; a dropout mask takes one byte either
+   * way. @default 2
+   */
   bytes?: 2 | 4;
-  /** `selective`: the attention's scores are computed again; `full`: every layer, from its input. @default 'none' */
+  /**
+   * `selective`: the attention's scores are computed again; `full`: every layer, from its input.
+   * @default 'none'
+   */
   recompute?: 'none' | 'selective' | 'full';
   /** Devices that share each layer, t. @default 1 */
   tensor?: number;
-  /** Whether they also divide the sequence where tensor parallelism does not divide. @default false */
+  /**
+   * Whether they also divide the sequence where tensor parallelism does not divide. @default false
+   */
   sequenceParallel?: boolean;
 }
 
 /**
- * Bytes of the activations that the layers of a transformer keep for their backward on each device: a layer takes s b h (10 + 24/t + 5 a s/(h t)) in 16 bits,
- * and with sequence parallelism all of it by t; selective recompute leaves the term with a away, full recompute leaves 2 s b h (Korthikanti et al. 2022,
- * "Reducing activation recomputation in large transformer models", table 2). Of the 24, 16 are 4 f/h of two tensors between the feed-forward layers. In
- * float32 numbers double and dropout's masks do not: s b h (66 + 9 a s/h) at t = 1. Embedding and logits are not in it. Throws BAD_OPTION.
+ * Bytes of the activations that the layers of a transformer keep for their backward on each device:
+ * a layer takes s b h (10 + 24/t + 5 a s/(h t)) in 16 bits, and with sequence parallelism all of it
+ * by t; selective recompute leaves the term with a away, full recompute leaves 2 s b h (Korthikanti
+ * et al. 2022, "Reducing activation recomputation in large transformer models", table 2). Of the
+ * 24, 16 are 4 f/h of two tensors between the feed-forward layers. In float32 numbers double and
+ * dropout's masks do not: s b h (66 + 9 a s/h) at t = 1. Embedding and logits are not in it. Throws
+ * BAD_OPTION.
  */
-export function activationBytes({layers, hidden: h, heads: a, sequence: s, ffn: f = 4 * h}: Omit<TransformerSizes, 'vocab'>, options: ActivationOptions): number {
+export function activationBytes(
+  {layers, hidden: h, heads: a, sequence: s, ffn: f = 4 * h}: Omit<TransformerSizes, 'vocab'>,
+  options: ActivationOptions,
+): number {
   const call = 'activationBytes';
-  for (const [name, value] of Object.entries({layers, hidden: h, heads: a, sequence: s, ffn: f})) number(call, name, value, 1);
+  for (const [name, value] of Object.entries({layers, hidden: h, heads: a, sequence: s, ffn: f}))
+    number(call, name, value, 1);
   const {bytes: e = 2, recompute = 'none', tensor: t = 1, sequenceParallel = false} = options;
   const b = number(call, 'batch', options.batch, 1);
   number(call, 'tensor', t, 1);
-  if (e !== 2 && e !== 4) throw new ManyHandsError('BAD_OPTION', `${call}: bytes must be 2 or 4; it is ${shown(e)}.`);
-  if (!['none', 'selective', 'full'].includes(recompute)) throw new ManyHandsError('BAD_OPTION', `${call}: recompute must be ${oneOf(['none', 'selective', 'full'])}; it is ${shown(recompute)}.`);
+  if (e !== 2 && e !== 4)
+    throw new ManyHandsError('BAD_OPTION', `${call}: bytes must be 2 or 4; it is ${shown(e)}.`);
+  if (!['none', 'selective', 'full'].includes(recompute))
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `${call}: recompute must be ${oneOf(['none', 'selective', 'full'])}; it is ${shown(recompute)}.`,
+    );
   const undivided = sequenceParallel ? t : 1;
   if (recompute === 'full') return (layers * e * s * b * h) / undivided;
-  // Of 16-bit numbers, 4 tensors of the layer's width and 2 masks are whole on every device; 4 of that width are divided, 2 of f, and the scores.
+  // Of 16-bit numbers, 4 tensors of the layer's width and 2 masks are whole on every device; 4 of
+  // that width are divided, 2 of f, and the scores.
   const whole = (4 * e + 2) / undivided;
   const scores = recompute === 'selective' ? 0 : ((2 * e + 1) * a * s) / (h * t);
   return layers * s * b * h * (whole + ((4 + (2 * f) / h) * e) / t + scores);

@@ -1,5 +1,6 @@
 /**
- * Either side. What an optimizer keeps for each weight and needs while it updates it, found by letting a fresh one of its kind do so.
+ * Either side. What an optimizer keeps for each weight and needs while it updates it, found by
+ * letting a fresh one of its kind do so.
  */
 import * as tf from '@tensorflow/tfjs';
 import {withMeter, type MemoryMeter} from '../memory';
@@ -19,7 +20,8 @@ const ELEMENTS = 4096;
 
 /** A fresh optimizer of the same class and configuration. */
 export function siblingOf(optimizer: tf.Optimizer): tf.Optimizer {
-  const [optimizerClass, fromConfig] = tf.serialization.SerializationMap.getMap().classNameMap[optimizer.getClassName()];
+  const [optimizerClass, fromConfig] =
+    tf.serialization.SerializationMap.getMap().classNameMap[optimizer.getClassName()];
   return fromConfig(optimizerClass, optimizer.getConfig()) as unknown as tf.Optimizer;
 }
 
@@ -38,8 +40,15 @@ function sizesOf(optimizer: tf.Optimizer, meter: MemoryMeter): OptimizerSizes {
     const before = meter.liveBytes;
     step();
     const state = slotLists(own).filter(([first]) => first).length * 4;
-    const all = stateTensors(own, describeState(own)).reduce((bytes, tensor) => bytes + 4 * tensor.size, 0);
-    return {state, fixed: all - state * ELEMENTS, update: Math.floor((meter.peakBytes - before) / ELEMENTS)};
+    const all = stateTensors(own, describeState(own)).reduce(
+      (bytes, tensor) => bytes + 4 * tensor.size,
+      0,
+    );
+    return {
+      state,
+      fixed: all - state * ELEMENTS,
+      update: Math.floor((meter.peakBytes - before) / ELEMENTS),
+    };
   } finally {
     own.dispose();
     tf.dispose([variable, gradient]);

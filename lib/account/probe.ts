@@ -1,6 +1,7 @@
 /**
- * Either side. What each layer of a model takes, found by walking it layer by layer over two samples and over three: sizes are affine in
- * the batch, so two points tell all. No more than one layer's tape is alive at once.
+ * Either side. What each layer of a model takes, found by walking it layer by layer over two
+ * samples and over three: sizes are affine in the batch, so two points tell all. No more than one
+ * layer's tape is alive at once.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
@@ -15,7 +16,10 @@ import {Slots} from '../step/slots';
 import {backward, discard, record} from '../step/tape';
 import {tensorBytes, typeNumber} from '../memory/elementTypes';
 
-/** Where a tensor lies: in a buffer of its own, in that of the call's input or output i, or in a weight's. */
+/**
+ * Where a tensor lies: in a buffer of its own, in that of the call's input or output i, or in a
+ * weight's.
+ */
 export type Lies = {own: number} | {input: number} | {output: number} | {weight: true};
 
 /** One call at one batch size; all numbers are bytes. */
@@ -57,7 +61,9 @@ interface SymbolicLike {
 }
 
 function inputsOf(model: tf.LayersModel, batch: number): tf.Tensor[] {
-  return (model.inputs as unknown as SymbolicLike[]).map(({shape, dtype}) => tf.zeros([batch, ...(shape.slice(1) as number[])], dtype === 'int32' ? 'int32' : 'float32'));
+  return (model.inputs as unknown as SymbolicLike[]).map(({shape, dtype}) =>
+    tf.zeros([batch, ...(shape.slice(1) as number[])], dtype === 'int32' ? 'int32' : 'float32'),
+  );
 }
 
 function targetsOf(model: tf.LayersModel, outputs: tf.Tensor[]): tf.Tensor[] {
@@ -65,13 +71,19 @@ function targetsOf(model: tf.LayersModel, outputs: tf.Tensor[]): tf.Tensor[] {
   return outputs.map((output, i) => tf.zeros(targetShape(compiled, i, output.shape).shape));
 }
 
-const distinct = (tensors: tf.Tensor[]): tf.Tensor[] => tensors.filter((tensor, i) => !tensors.slice(0, i).some((other) => sharesBuffer(tensor, other)));
+const distinct = (tensors: tf.Tensor[]): tf.Tensor[] =>
+  tensors.filter((tensor, i) => !tensors.slice(0, i).some((other) => sharesBuffer(tensor, other)));
 const bytesOf = (tensor: tf.Tensor): number => tensorBytes(tensor.shape, typeNumber(tensor.dtype));
 
 class Prober {
   private readonly calls: CallSizes[] = [];
 
-  constructor(private readonly meter: MemoryMeter, private readonly graph: Graph, private readonly sum: GradientSum, private readonly slots: Slots) {}
+  constructor(
+    private readonly meter: MemoryMeter,
+    private readonly graph: Graph,
+    private readonly sum: GradientSum,
+    private readonly slots: Slots,
+  ) {}
 
   /** The most that `run` needs beyond what is alive before it. */
   private extra<T>(run: () => T): {value: T; extra: number} {
@@ -81,12 +93,19 @@ class Prober {
     return {value, extra: this.meter.peakBytes - before};
   }
 
-  private liesOf(tensor: tf.Tensor, inputs: tf.Tensor[], outputs: tf.Tensor[], weights: tf.Tensor[]): Lies {
+  private liesOf(
+    tensor: tf.Tensor,
+    inputs: tf.Tensor[],
+    outputs: tf.Tensor[],
+    weights: tf.Tensor[],
+  ): Lies {
     const input = inputs.findIndex((other) => sharesBuffer(tensor, other));
     if (input >= 0) return {input};
     const output = outputs.findIndex((other) => sharesBuffer(tensor, other));
     if (output >= 0) return {output};
-    return weights.some((other) => sharesBuffer(tensor, other)) ? {weight: true} : {own: bytesOf(tensor)};
+    return weights.some((other) => sharesBuffer(tensor, other))
+      ? {weight: true}
+      : {own: bytesOf(tensor)};
   }
 
   call(call: LayerCall): void {
@@ -95,11 +114,16 @@ class Prober {
     const mask = slots.masks[call.inputs[0]];
     const weights = sum.weightsOf(call.layer);
     const wanting = given.filter((_, i) => slots.wantGradient[call.inputs[i]]);
-    const forward = this.extra(() => record([...wanting, ...weights], () => applyLayer(call, given, mask, CONTEXT, true)));
+    const forward = this.extra(() =>
+      record([...wanting, ...weights], () => applyLayer(call, given, mask, CONTEXT, true)),
+    );
     const {outputs, tape} = forward.value;
     const saved = tape.nodes.flatMap((node) => node.saved).filter((tensor) => !tensor.isDisposed);
     const lies = saved.map((tensor) => this.liesOf(tensor, given, outputs, weights));
-    const inside = distinct(saved.filter((_, i) => 'own' in lies[i])).reduce((bytes, tensor) => bytes + bytesOf(tensor), 0);
+    const inside = distinct(saved.filter((_, i) => 'own' in lies[i])).reduce(
+      (bytes, tensor) => bytes + bytesOf(tensor),
+      0,
+    );
     const found: CallSizes = {
       outputs: outputs.map((output, i) => this.liesOf(output, given, outputs.slice(0, i), weights)),
       mask: 0,
@@ -119,9 +143,17 @@ class Prober {
     this.calls.push(found);
   }
 
-  private back(call: LayerCall, tape: Parameters<typeof backward>[0], given: tf.Tensor[], outputs: tf.Tensor[], found: CallSizes): void {
+  private back(
+    call: LayerCall,
+    tape: Parameters<typeof backward>[0],
+    given: tf.Tensor[],
+    outputs: tf.Tensor[],
+    found: CallSizes,
+  ): void {
     const flowed = outputs.map((output) => tf.onesLike(output));
-    const {value: gradients, extra} = this.extra(() => backward(tape, new Map(outputs.map((output, i) => [output.id, flowed[i]]))));
+    const {value: gradients, extra} = this.extra(() =>
+      backward(tape, new Map(outputs.map((output, i) => [output.id, flowed[i]]))),
+    );
     found.backward = extra;
     call.inputs.forEach((_, i) => {
       const gradient = gradients.get(given[i].id);
@@ -136,15 +168,31 @@ class Prober {
     const outputs = this.slots.takeOutputs();
     const targets = targetsOf(model, outputs);
     const objective = new Objective(model, this.graph);
-    const {value, extra} = this.extra(() => objective.withGradient(outputs, targets, outputs.map(() => null), 1));
+    const {value, extra} = this.extra(() =>
+      objective.withGradient(
+        outputs,
+        targets,
+        outputs.map(() => null),
+        1,
+      ),
+    );
     const batch = [...inputs, ...targets].reduce((bytes, tensor) => bytes + bytesOf(tensor), 0);
-    const gradients = distinct(value.gradients).reduce((bytes, tensor) => bytes + bytesOf(tensor), 0);
+    const gradients = distinct(value.gradients).reduce(
+      (bytes, tensor) => bytes + bytesOf(tensor),
+      0,
+    );
     tf.dispose([...outputs, ...targets, ...value.gradients]);
     return {calls: this.calls, loss: {batch, extra, gradients}};
   }
 }
 
-function probeAt(meter: MemoryMeter, model: tf.LayersModel, graph: Graph, sum: GradientSum, batch: number): Probe {
+function probeAt(
+  meter: MemoryMeter,
+  model: tf.LayersModel,
+  graph: Graph,
+  sum: GradientSum,
+  batch: number,
+): Probe {
   const inputs = inputsOf(model, batch);
   const slots = Slots.ofInputs(graph, inputs);
   // What moves while a layer is applied (batch norm's averages) is put back.
@@ -160,7 +208,9 @@ function probeAt(meter: MemoryMeter, model: tf.LayersModel, graph: Graph, sum: G
   }
 }
 
-/** What a model's layers take over two and over three samples, with the graph that they belong to. */
+/**
+ * What a model's layers take over two and over three samples, with the graph that they belong to.
+ */
 export interface Probed {
   graph: Graph;
   sum: GradientSum;
@@ -171,5 +221,10 @@ export interface Probed {
 export function probeModel(model: tf.LayersModel): Probed {
   const graph = readGraph(model);
   const sum = GradientSum.of(model);
-  return withMeter((meter) => ({graph, sum, two: probeAt(meter, model, graph, sum, 2), three: probeAt(meter, model, graph, sum, 3)}));
+  return withMeter((meter) => ({
+    graph,
+    sum,
+    two: probeAt(meter, model, graph, sum, 2),
+    three: probeAt(meter, model, graph, sum, 3),
+  }));
 }

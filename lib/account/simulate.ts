@@ -1,5 +1,6 @@
 /**
- * Either side. A step's memory without the step: the walk of `lib/step` over buffers that are only sizes.
+ * Either side. A step's memory without the step: the walk of `lib/step` over buffers that are only
+ * sizes.
  */
 import type {LayerCall, Slot} from '../step/graph';
 import type {Segment} from '../step/segments';
@@ -28,14 +29,17 @@ interface Buffer {
 const at = (two: number, three: number, batch: number): number => two + (three - two) * (batch - 2);
 
 function liesAt(two: Lies | null, three: Lies | null, batch: number): Lies | null {
-  return two && 'own' in two && three && 'own' in three ? {own: at(two.own, three.own, batch)} : two;
+  return two && 'own' in two && three && 'own' in three
+    ? {own: at(two.own, three.own, batch)}
+    : two;
 }
 
 /** A probe's sizes at any batch size. */
 export function sizesAt({two, three}: {two: Probe; three: Probe}, batch: number): Probe {
   const calls = two.calls.map((small, i): CallSizes => {
     const large = three.calls[i];
-    const size = (name: 'inside' | 'forward' | 'backward' | 'mask') => at(small[name], large[name], batch);
+    const size = (name: 'inside' | 'forward' | 'backward' | 'mask') =>
+      at(small[name], large[name], batch);
     return {
       ...small,
       outputs: small.outputs.map((lies, j) => liesAt(lies, large.outputs[j], batch)!),
@@ -53,14 +57,24 @@ export function sizesAt({two, three}: {two: Probe; three: Probe}, batch: number)
 class Walker {
   private live = 0;
   private gradientBytes = 0;
-  readonly peak: Simulated = {peak: 0, gradients: 0, activations: 0, at: {phase: 'forward', layer: null}, held: [], batch: 0};
+  readonly peak: Simulated = {
+    peak: 0,
+    gradients: 0,
+    activations: 0,
+    at: {phase: 'forward', layer: null},
+    held: [],
+    batch: 0,
+  };
   private readonly buffers = new Set<Buffer>();
   private readonly slots: Array<Buffer | null>;
   private readonly masks: Array<Buffer | null>;
   private readonly slotGradients: Array<Buffer | null>;
   private readonly withGradient = new Set<object>();
 
-  constructor(private readonly probed: Probed, private readonly sizes: Probe) {
+  constructor(
+    private readonly probed: Probed,
+    private readonly sizes: Probe,
+  ) {
     const {slots} = probed.graph;
     this.slots = new Array<Buffer | null>(slots).fill(null);
     this.masks = new Array<Buffer | null>(slots).fill(null);
@@ -88,7 +102,13 @@ class Walker {
 
   private look(extra: number, phase: Simulated['at']['phase'], layer: string | null): void {
     const all = this.live + this.gradientBytes + extra;
-    if (all > this.peak.peak) Object.assign(this.peak, {peak: all, gradients: this.gradientBytes, activations: this.live + extra, at: {phase, layer}});
+    if (all > this.peak.peak)
+      Object.assign(this.peak, {
+        peak: all,
+        gradients: this.gradientBytes,
+        activations: this.live + extra,
+        at: {phase, layer},
+      });
   }
 
   /** Gradients that earlier micro-batches left. */
@@ -146,7 +166,15 @@ class Walker {
     this.look(sizes.backward, 'backward', call.name);
     for (const buffer of kept) this.free(buffer);
     const flowed = call.outputs.map((slot) => this.slotGradients[slot]);
-    const found = sizes.gradients.map((lies) => (lies === null ? null : 'own' in lies ? this.make(lies.own, call.index) : 'output' in lies && flowed[lies.output] ? this.use(flowed[lies.output]!) : null));
+    const found = sizes.gradients.map((lies) =>
+      lies === null
+        ? null
+        : 'own' in lies
+          ? this.make(lies.own, call.index)
+          : 'output' in lies && flowed[lies.output]
+            ? this.use(flowed[lies.output]!)
+            : null,
+    );
     for (const [i, slot] of call.outputs.entries()) {
       this.free(flowed[i]);
       this.slotGradients[slot] = null;
@@ -171,12 +199,28 @@ class Walker {
     const batch = this.make(loss.batch, -1);
     // The slots of the inputs share the batch's buffers.
     graph.inputs.forEach((slot) => (this.slots[slot] = this.use(this.make(0, -1))));
-    const pieces: Array<{segment: Segment; call: LayerCall | null; kept: Buffer[]; slots: Array<[Slot, Buffer, Buffer | null]>}> = [];
+    const pieces: Array<{
+      segment: Segment;
+      call: LayerCall | null;
+      kept: Buffer[];
+      slots: Array<[Slot, Buffer, Buffer | null]>;
+    }> = [];
     for (const segment of segments) {
       if (segment.again) {
         const made = new Set(segment.calls.flatMap(({outputs}) => outputs));
-        const read = [...new Set(segment.calls.flatMap(({inputs}) => inputs).filter((slot) => !made.has(slot)))];
-        pieces.push({segment, call: null, kept: [], slots: read.map((slot) => [slot, this.use(this.slots[slot]!), this.masks[slot] && this.use(this.masks[slot]!)])});
+        const read = [
+          ...new Set(segment.calls.flatMap(({inputs}) => inputs).filter((slot) => !made.has(slot))),
+        ];
+        pieces.push({
+          segment,
+          call: null,
+          kept: [],
+          slots: read.map((slot) => [
+            slot,
+            this.use(this.slots[slot]!),
+            this.masks[slot] && this.use(this.masks[slot]!),
+          ]),
+        });
       }
       for (const call of segment.calls) {
         const kept = this.forward(call, !segment.again, 'forward');
@@ -184,11 +228,17 @@ class Walker {
         this.freeSlots(call);
       }
     }
-    this.peak.held = graph.calls.map(({index}) => [...this.buffers].filter(({by}) => by === index).reduce((bytes, buffer) => bytes + buffer.bytes, 0));
+    this.peak.held = graph.calls.map(({index}) =>
+      [...this.buffers]
+        .filter(({by}) => by === index)
+        .reduce((bytes, buffer) => bytes + buffer.bytes, 0),
+    );
     this.peak.batch = loss.batch;
     this.look(loss.extra, 'loss', null);
     for (const slot of graph.outputs) this.freeSlot(slot);
-    graph.outputs.forEach((slot, i) => (this.slotGradients[slot] = this.make(i === 0 ? loss.gradients : 0, -1)));
+    graph.outputs.forEach(
+      (slot, i) => (this.slotGradients[slot] = this.make(i === 0 ? loss.gradients : 0, -1)),
+    );
     for (const {segment, call, kept, slots} of pieces.reverse()) {
       if (call) {
         this.backward(call, kept);
@@ -204,15 +254,27 @@ class Walker {
         return tape;
       });
       for (let slot = 0; slot < this.slots.length; slot++) this.freeSlot(slot);
-      segment.calls.forEach((_, i) => this.backward(segment.calls[segment.calls.length - 1 - i], tapes[segment.calls.length - 1 - i]));
+      segment.calls.forEach((_, i) =>
+        this.backward(
+          segment.calls[segment.calls.length - 1 - i],
+          tapes[segment.calls.length - 1 - i],
+        ),
+      );
     }
     this.free(batch);
     return this.peak;
   }
 }
 
-/** The walk of one micro-batch of `samples`; `later`: gradients of an earlier one are there already. */
-export function simulate(probed: Probed, segments: Segment[], samples: number, later: boolean): Simulated {
+/**
+ * The walk of one micro-batch of `samples`; `later`: gradients of an earlier one are there already.
+ */
+export function simulate(
+  probed: Probed,
+  segments: Segment[],
+  samples: number,
+  later: boolean,
+): Simulated {
   const walker = new Walker(probed, sizesAt(probed, samples));
   walker.gradientsOf(later);
   return walker.run(segments);

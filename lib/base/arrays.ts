@@ -1,5 +1,6 @@
 /**
- * Either side. The forms in which data may be given to `train`, and what a worker needs to know of them.
+ * Either side. The forms in which data may be given to `train`, and what a worker needs to know of
+ * them.
  */
 import type * as tf from '@tensorflow/tfjs';
 
@@ -7,8 +8,9 @@ import type * as tf from '@tensorflow/tfjs';
 export type ArrayValues = Uint8Array | Int32Array | Float32Array;
 
 /**
- * A typed array with its shape: the first dim counts samples. `scale` multiplies every element when a batch becomes a tensor
- * (1/255 turns pixel bytes into 0..1), so that the array itself crosses in its own type.
+ * A typed array with its shape: the first dim counts samples. `scale` multiplies every element when
+ * a batch becomes a tensor (1/255 turns pixel bytes into 0..1), so that the array itself crosses in
+ * its own type.
  */
 export interface ShapedArray {
   values: ArrayValues;
@@ -27,8 +29,9 @@ export interface DataArrays {
 }
 
 /**
- * A data set that a worker opens for itself: `module` (a URL or a package name) whose `export` (default: `default`) is a function
- * that is called with `args` and returns, or resolves to, `{xs, ys}` of shaped arrays.
+ * A data set that a worker opens for itself: `module` (a URL or a package name) whose `export`
+ * (default: `default`) is a function that is called with `args` and returns, or resolves to, `{xs,
+ * ys}` of shaped arrays.
  */
 export interface DataModule {
   module: string;

@@ -1,14 +1,19 @@
 /**
- * Either side. What this process may use of the machine: CPUs and memory within the control group's limits (Linux, versions 1 and 2), physical cores.
+ * Either side. What this process may use of the machine: CPUs and memory within the control group's
+ * limits (Linux, versions 1 and 2), physical cores.
  *
- * Each reader takes the root of the file system it reads, so that a test can lay out a machine of its own in a folder.
+ * Each reader takes the root of the file system it reads, so that a test can lay out a machine of
+ * its own in a folder.
  */
 import {execFileSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import {availableParallelism} from 'node:os';
 import {join, posix} from 'node:path';
 
-/** One cgroup controller's folders for this process: its own group first, then its ancestors up to the mount. */
+/**
+ * One cgroup controller's folders for this process: its own group first, then its ancestors up to
+ * the mount.
+ */
 interface Groups {
   version: 1 | 2;
   folders: string[];
@@ -38,12 +43,26 @@ function groupsOf(controller: 'cpu' | 'memory', root: string): Groups[] {
     if (!after) continue;
     const [, , , mountRoot, mountPoint] = before;
     const [type, , options = ''] = after;
-    const version = type === 'cgroup2' ? 2 : type === 'cgroup' && options.split(',').includes(controller) ? 1 : null;
+    const version =
+      type === 'cgroup2'
+        ? 2
+        : type === 'cgroup' && options.split(',').includes(controller)
+          ? 1
+          : null;
     if (version === null) continue;
-    const path = own.find(([, names]) => (version === 2 ? names === '' : names?.split(',').includes(controller)))?.slice(2).join(':');
+    const path = own
+      .find(([, names]) => (version === 2 ? names === '' : names?.split(',').includes(controller)))
+      ?.slice(2)
+      .join(':');
     if (path === undefined) continue;
-    // The group's path counts from the hierarchy's top, the mount may begin below it (a container's own view).
-    const inside = mountRoot === '/' ? path : path === mountRoot || path.startsWith(`${mountRoot}/`) ? path.slice(mountRoot.length) : '/';
+    // The group's path counts from the hierarchy's top, the mount may begin below it (a container's
+    // own view).
+    const inside =
+      mountRoot === '/'
+        ? path
+        : path === mountRoot || path.startsWith(`${mountRoot}/`)
+          ? path.slice(mountRoot.length)
+          : '/';
     const folders: string[] = [];
     for (let at = posix.join('/', inside); ; at = posix.dirname(at)) {
       folders.push(join(root, mountPoint, at));
@@ -59,29 +78,49 @@ function smallest(values: (number | null)[]): number | null {
   return known.length ? Math.min(...known) : null;
 }
 
-/** The CPUs' worth of time that the control group allows (may be a fraction, 1.5); null where it sets no quota or there is none. */
+/**
+ * The CPUs' worth of time that the control group allows (may be a fraction, 1.5); null where it
+ * sets no quota or there is none.
+ */
 export function cgroupCpus(root = '/'): number | null {
-  return smallest(groupsOf('cpu', root).flatMap(({version, folders}) => folders.map((folder) => {
-    if (version === 2) {
-      const [quota, period] = (readText(folder, 'cpu.max') ?? '').trim().split(/\s+/).map(Number);
-      return quota > 0 && period > 0 ? quota / period : null;
-    }
-    const quota = readNumber(folder, 'cpu.cfs_quota_us');
-    const period = readNumber(folder, 'cpu.cfs_period_us');
-    return quota !== null && quota > 0 && period !== null && period > 0 ? quota / period : null;
-  })));
+  return smallest(
+    groupsOf('cpu', root).flatMap(({version, folders}) =>
+      folders.map((folder) => {
+        if (version === 2) {
+          const [quota, period] = (readText(folder, 'cpu.max') ?? '')
+            .trim()
+            .split(/\s+/)
+            .map(Number);
+          return quota > 0 && period > 0 ? quota / period : null;
+        }
+        const quota = readNumber(folder, 'cpu.cfs_quota_us');
+        const period = readNumber(folder, 'cpu.cfs_period_us');
+        return quota !== null && quota > 0 && period !== null && period > 0 ? quota / period : null;
+      }),
+    ),
+  );
 }
 
-/** The bytes of memory that the control group allows, the least of it and its ancestors; null where it sets no limit or there is none. */
+/**
+ * The bytes of memory that the control group allows, the least of it and its ancestors; null where
+ * it sets no limit or there is none.
+ */
 export function cgroupMemoryBytes(root = '/'): number | null {
   return cgroupMemory(root)?.limitBytes ?? null;
 }
 
-/** The tightest memory limit with what its group uses now: page cache that the kernel would give back is not counted. */
+/**
+ * The tightest memory limit with what its group uses now: page cache that the kernel would give
+ * back is not counted.
+ */
 export function cgroupMemory(root = '/'): {limitBytes: number; usedBytes: number} | null {
-  const limits = groupsOf('memory', root).flatMap(({version, folders}) => folders.map((folder) => ({
-    folder, version, limit: readNumber(folder, version === 2 ? 'memory.max' : 'memory.limit_in_bytes'),
-  })));
+  const limits = groupsOf('memory', root).flatMap(({version, folders}) =>
+    folders.map((folder) => ({
+      folder,
+      version,
+      limit: readNumber(folder, version === 2 ? 'memory.max' : 'memory.limit_in_bytes'),
+    })),
+  );
   let tightest: {folder: string; version: 1 | 2; limit: number} | null = null;
   for (const {folder, version, limit} of limits) {
     // Version 1 says "no limit" with a number near 2^63.
@@ -97,22 +136,31 @@ export function cgroupMemory(root = '/'): {limitBytes: number; usedBytes: number
 
 /** The numbers in a kernel list such as '0-3,8'. */
 function numbersIn(list: string): number[] {
-  return list.trim().split(',').filter(Boolean).flatMap((part) => {
-    const ends = part.split('-').map(Number);
-    return Array.from({length: (ends[1] ?? ends[0]) - ends[0] + 1}, (_, i) => ends[0] + i);
-  });
+  return list
+    .trim()
+    .split(',')
+    .filter(Boolean)
+    .flatMap((part) => {
+      const ends = part.split('-').map(Number);
+      return Array.from({length: (ends[1] ?? ends[0]) - ends[0] + 1}, (_, i) => ends[0] + i);
+    });
 }
 
-/** How many different cores the CPUs that this process may run on belong to; null where the kernel does not say. */
+/**
+ * How many different cores the CPUs that this process may run on belong to; null where the kernel
+ * does not say.
+ */
 function coresByTopology(root: string): number | null {
-  const allowed = /^Cpus_allowed_list:\s*(\S+)/m.exec(readText(root, 'proc/self/status') ?? '')?.[1]
-    ?? readText(root, 'sys/devices/system/cpu/online');
+  const allowed =
+    /^Cpus_allowed_list:\s*(\S+)/m.exec(readText(root, 'proc/self/status') ?? '')?.[1] ??
+    readText(root, 'sys/devices/system/cpu/online');
   if (!allowed) return null;
   const cores = new Set<string>();
   for (const cpu of numbersIn(allowed)) {
     const topology = join(root, 'sys/devices/system/cpu', `cpu${cpu}`, 'topology');
-    const siblings = readText(topology, 'thread_siblings_list') ?? readText(topology, 'core_cpus_list');
-    cores.add(siblings?.trim() ? siblings.trim() : coreInCpuinfo(cpu, root) ?? `cpu ${cpu}`);
+    const siblings =
+      readText(topology, 'thread_siblings_list') ?? readText(topology, 'core_cpus_list');
+    cores.add(siblings?.trim() ? siblings.trim() : (coreInCpuinfo(cpu, root) ?? `cpu ${cpu}`));
   }
   return cores.size || null;
 }
@@ -122,7 +170,9 @@ function coreInCpuinfo(cpu: number, root: string): string | null {
   for (const block of (readText(root, 'proc/cpuinfo') ?? '').split('\n\n')) {
     if (!new RegExp(`^processor\\s*: ${cpu}$`, 'm').test(block)) continue;
     const core = /^core id\s*: (\d+)$/m.exec(block)?.[1];
-    return core === undefined ? null : `${/^physical id\s*: (\d+)$/m.exec(block)?.[1] ?? 0}/${core}`;
+    return core === undefined
+      ? null
+      : `${/^physical id\s*: (\d+)$/m.exec(block)?.[1] ?? 0}/${core}`;
   }
   return null;
 }
@@ -130,14 +180,19 @@ function coreInCpuinfo(cpu: number, root: string): string | null {
 function coresOfMac(): number | null {
   if (process.platform !== 'darwin') return null;
   try {
-    const count = Number(execFileSync('/usr/sbin/sysctl', ['-n', 'hw.physicalcpu'], {encoding: 'utf8', timeout: 2000}));
+    const count = Number(
+      execFileSync('/usr/sbin/sysctl', ['-n', 'hw.physicalcpu'], {encoding: 'utf8', timeout: 2000}),
+    );
     return count > 0 ? count : null;
   } catch {
     return null;
   }
 }
 
-/** Physical cores that this process may use: hyper-threads of a core count once, CPU affinity and the control group's quota cut the number. At least 1. */
+/**
+ * Physical cores that this process may use: hyper-threads of a core count once, CPU affinity and
+ * the control group's quota cut the number. At least 1.
+ */
 export function physicalCores(root = '/'): number {
   const cores = coresByTopology(root) ?? coresOfMac() ?? availableParallelism();
   return Math.max(1, Math.min(cores, Math.floor(cgroupCpus(root) ?? cores)));

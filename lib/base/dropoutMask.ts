@@ -1,6 +1,7 @@
 /**
- * Worker side. Dropout masks that do not depend on how a batch is divided: the element (sample, e) of a layer's mask at a step is a
- * pure function of (seed, layer, step, place of the sample in the global batch, e).
+ * Worker side. Dropout masks that do not depend on how a batch is divided: the element (sample, e)
+ * of a layer's mask at a step is a pure function of (seed, layer, step, place of the sample in the
+ * global batch, e).
  */
 import {ManyHandsError, shown} from './errors';
 import {philoxFill} from './philox';
@@ -25,13 +26,25 @@ export interface DropoutMaskOptions {
 }
 
 /**
- * The mask, row-major: 0 with probability `rate`, else 1 / (1 - rate), so that the mean stays 1 (inverted dropout, Srivastava et al.
- * 2014). Sample i draws 16 bits an element from Philox counters (block, firstSample + i, step): half the cost of 32 bits, and the
- * probability is `rate` rounded to a multiple of 2^-16. A layer that is called twice in a step has one mask.
+ * The mask, row-major: 0 with probability `rate`, else 1 / (1 - rate), so that the mean stays 1
+ * (inverted dropout, Srivastava et al. 2014). Sample i draws 16 bits an element from Philox
+ * counters (block, firstSample + i, step): half the cost of 32 bits, and the probability is `rate`
+ * rounded to a multiple of 2^-16. A layer that is called twice in a step has one mask.
  */
-export function dropoutMask({seed, layer, step, firstSample, firstElement = 0, shape, rate}: DropoutMaskOptions): Float32Array {
+export function dropoutMask({
+  seed,
+  layer,
+  step,
+  firstSample,
+  firstElement = 0,
+  shape,
+  rate,
+}: DropoutMaskOptions): Float32Array {
   if (!(rate >= 0 && rate < 1)) {
-    throw new ManyHandsError('BAD_OPTION', `The dropout rate of layer '${layer}' is the share of elements that is dropped, at least 0 and below 1, and this is ${shown(rate)}.`);
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `The dropout rate of layer '${layer}' is the share of elements that is dropped, at least 0 and below 1, and this is ${shown(rate)}.`,
+    );
   }
   const samples = shape[0] ?? 1;
   const size = shape.slice(1).reduce((product, dim) => product * dim, 1);

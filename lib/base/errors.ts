@@ -2,7 +2,9 @@
  * Either side. Errors that teach: what was wrong with its values, where, and what to write instead.
  */
 
-/** A stable, documented name for one kind of mistake; programs match on it, sentences may change. */
+/**
+ * A stable, documented name for one kind of mistake; programs match on it, sentences may change.
+ */
 export type ErrorCode =
   | 'BAD_OPTION'
   | 'BAD_DATA'
@@ -23,7 +25,11 @@ export type ErrorCode =
 /** Every error that Many Hands throws on purpose. */
 export class ManyHandsError extends Error {
   override readonly name = 'ManyHandsError';
-  constructor(readonly code: ErrorCode, message: string, options?: {cause?: unknown}) {
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: {cause?: unknown},
+  ) {
     super(message, options);
   }
 }
@@ -41,7 +47,8 @@ export function shown(value: unknown): string {
   if (typeof value === 'function') return `a function (${value.name || 'unnamed'})`;
   let text: string;
   try {
-    text = typeof value === 'string' ? JSON.stringify(value) : JSON.stringify(value) ?? String(value);
+    text =
+      typeof value === 'string' ? JSON.stringify(value) : (JSON.stringify(value) ?? String(value));
   } catch {
     text = String(value);
   }

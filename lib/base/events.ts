@@ -1,8 +1,12 @@
 /**
- * Caller side. What a run tells while it runs: `train` emits, a cell's chart and a terminal's progress line listen.
+ * Caller side. What a run tells while it runs: `train` emits, a cell's chart and a terminal's
+ * progress line listen.
  */
 
-/** One device of a run: which rank drives it, its id ('cpu', 'cuda:0'), its name, and its threads (0: the engine's own choice). */
+/**
+ * One device of a run: which rank drives it, its id ('cpu', 'cuda:0'), its name, and its threads
+ * (0: the engine's own choice).
+ */
 export interface DeviceUse {
   rank: number;
   id: string;
@@ -25,13 +29,17 @@ export interface RunStart {
   /** Samples of one optimizer step, over all devices. */
   batchSize: number;
   samples: number;
-  /** tfjs's own names, 'loss' first, 'val_loss' and its kin after them where there is validation. */
+  /**
+   * tfjs's own names, 'loss' first, 'val_loss' and its kin after them where there is validation.
+   */
   metrics: string[];
   /** As in tfjs's `fit`: 0 silent, 1 live. */
   verbose: number;
 }
 
-/** One optimizer step: `step` counts from 0 over the whole run, `seconds` is this step's wall time. */
+/**
+ * One optimizer step: `step` counts from 0 over the whole run, `seconds` is this step's wall time.
+ */
 export interface RunStep {
   type: 'step';
   /** Counts this process's runs. */
@@ -62,7 +70,10 @@ export interface RunOutput {
   text: string;
 }
 
-/** How one rank of several fared: mean seconds of a step, bytes sent over the whole run, bytes alive at once at most. */
+/**
+ * How one rank of several fared: mean seconds of a step, bytes sent over the whole run, bytes alive
+ * at once at most.
+ */
 export interface RankSummary {
   rank: number;
   device: string;
@@ -75,7 +86,10 @@ export interface RankSummary {
   peakBytes: number;
 }
 
-/** The run is over: `error` is set when it failed or was interrupted, `ranks` when several ranks finished it. */
+/**
+ * The run is over: `error` is set when it failed or was interrupted, `ranks` when several ranks
+ * finished it.
+ */
 export interface RunEnd {
   type: 'end';
   /** Counts this process's runs. */
@@ -86,7 +100,9 @@ export interface RunEnd {
   ranks?: RankSummary[];
 }
 
-/** What a run tells while it goes on: its start, its steps and epochs, its workers' output, its end. */
+/**
+ * What a run tells while it goes on: its start, its steps and epochs, its workers' output, its end.
+ */
 export type RunEvent = RunStart | RunStep | RunEpoch | RunOutput | RunEnd;
 /** Gets every event, in the caller's process, as soon as it is known. */
 export type RunListener = (event: RunEvent) => void;

@@ -1,6 +1,6 @@
 /**
- * Either side. Seeded random numbers: a stream is named by a seed and what it is for, and two streams with different names share
- * nothing, so that drawing more from one never changes another.
+ * Either side. Seeded random numbers: a stream is named by a seed and what it is for, and two
+ * streams with different names share nothing, so that drawing more from one never changes another.
  */
 import {ManyHandsError, shown} from './errors';
 import {philox4x32, philoxFill, type PhiloxKey} from './philox';
@@ -11,24 +11,28 @@ const BUFFER_WORDS = 256;
 /** Throws BAD_OPTION unless `seed` is an integer that a double holds exactly. */
 export function checkSeed(seed: unknown, where = 'seed'): asserts seed is number {
   if (!Number.isSafeInteger(seed)) {
-    throw new ManyHandsError('BAD_OPTION', `${where}: a seed is a whole number between -2^53 and 2^53, and this is ${shown(seed)}. Write, for example, ${where}: 42.`);
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `${where}: a seed is a whole number between -2^53 and 2^53, and this is ${shown(seed)}. Write, for example, ${where}: 42.`,
+    );
   }
 }
 
 /**
- * The key of the stream (seed, ...names). Every name is absorbed by a Philox call under the key so far, a text two UTF-16 units a
- * word, so ('a', 'bc') and ('ab', 'c') are different streams.
+ * The key of the stream (seed, ...names). Every name is absorbed by a Philox call under the key so
+ * far, a text two UTF-16 units a word, so ('a', 'bc') and ('ab', 'c') are different streams.
  */
 export function streamKey(seed: number, ...names: (string | number)[]): PhiloxKey {
   checkSeed(seed);
   let key: PhiloxKey = words(seed);
   for (const name of names) {
     if (typeof name === 'number') {
-      checkSeed(name, 'a number in a stream\'s name');
+      checkSeed(name, "a number in a stream's name");
       key = absorb(key, ...words(name), 0, 1);
     } else {
       key = absorb(key, name.length, 0, 0, 2);
-      for (let i = 0; i < name.length; i += 6) key = absorb(key, pair(name, i), pair(name, i + 2), pair(name, i + 4), 3);
+      for (let i = 0; i < name.length; i += 6)
+        key = absorb(key, pair(name, i), pair(name, i + 2), pair(name, i + 4), 3);
     }
   }
   return key;
@@ -79,10 +83,16 @@ export class Random {
     return mean + deviation * radius * Math.cos(angle);
   }
 
-  /** A whole number in [0, count), every one equally likely: what would favour the first ones is drawn again. */
+  /**
+   * A whole number in [0, count), every one equally likely: what would favour the first ones is
+   * drawn again.
+   */
   integer(count: number): number {
     if (!Number.isInteger(count) || count < 1 || count > TWO_32) {
-      throw new ManyHandsError('INTERNAL', `integer(count) wants a whole number from 1 to 2^32, and got ${shown(count)}.`);
+      throw new ManyHandsError(
+        'INTERNAL',
+        `integer(count) wants a whole number from 1 to 2^32, and got ${shown(count)}.`,
+      );
     }
     const fair = TWO_32 - (TWO_32 % count);
     let value = this.word();
@@ -103,7 +113,10 @@ export class Random {
   }
 }
 
-/** The order in which epoch `epoch` of a run with `seed` visits its `count` samples: each of 0 to count - 1 once. */
+/**
+ * The order in which epoch `epoch` of a run with `seed` visits its `count` samples: each of 0 to
+ * count - 1 once.
+ */
 export function permutation(count: number, seed: number, epoch: number): Int32Array {
   const order = new Int32Array(count);
   for (let i = 0; i < count; i++) order[i] = i;

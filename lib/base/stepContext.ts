@@ -1,6 +1,7 @@
 /**
- * Worker side. Where in training a layer's `call` stands, for layers that draw random numbers: set synchronously around each
- * layer by `lib/step`, null outside a training step (a `predict`, or tfjs's own `fit`).
+ * Worker side. Where in training a layer's `call` stands, for layers that draw random numbers: set
+ * synchronously around each layer by `lib/step`, null outside a training step (a `predict`, or
+ * tfjs's own `fit`).
  */
 export interface StepContext {
   /** The run's seed. */

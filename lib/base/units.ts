@@ -1,12 +1,16 @@
 /**
- * Either side. Bytes as people write and read them: MB is 10^6 bytes, MiB is 2^20, and every figure says which.
+ * Either side. Bytes as people write and read them: MB is 10^6 bytes, MiB is 2^20, and every figure
+ * says which.
  */
 import {ManyHandsError, shown} from './errors';
 
 const DECIMAL = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 const BINARY = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** Bytes a unit is worth; undefined for one that does not exist or could be read in two ways ('M', 'mb', 'Mb'). */
+/**
+ * Bytes a unit is worth; undefined for one that does not exist or could be read in two ways ('M',
+ * 'mb', 'Mb').
+ */
 function bytesOf(unit: string): number | undefined {
   if (unit === '' || unit === 'B') return 1;
   const decimal = DECIMAL.indexOf(unit === 'KB' ? 'kB' : unit);
@@ -16,12 +20,16 @@ function bytesOf(unit: string): number | undefined {
 }
 
 function refuse(value: unknown, name: string, why: string): never {
-  throw new ManyHandsError('BAD_OPTION', `${name} is ${shown(value)}: ${why}. Write a number of bytes (256e6), or a number with its unit: '256MB' (256,000,000 bytes), '256MiB' (268,435,456 bytes), '1.5GB'.`);
+  throw new ManyHandsError(
+    'BAD_OPTION',
+    `${name} is ${shown(value)}: ${why}. Write a number of bytes (256e6), or a number with its unit: '256MB' (256,000,000 bytes), '256MiB' (268,435,456 bytes), '1.5GB'.`,
+  );
 }
 
 /**
- * Whole bytes out of an option's value: a number of bytes, or text such as '256MB', '256 MiB', '1.5GB'.
- * `name` is the option's, for the error: anything that is not a positive size, or has a unit that could be read in two ways, is refused.
+ * Whole bytes out of an option's value: a number of bytes, or text such as '256MB', '256 MiB',
+ * '1.5GB'. `name` is the option's, for the error: anything that is not a positive size, or has a
+ * unit that could be read in two ways, is refused.
  */
 export function parseBytes(value: number | string, name: string): number {
   if (typeof value === 'string') {
@@ -31,19 +39,27 @@ export function parseBytes(value: number | string, name: string): number {
     if (unit === undefined) {
       const letter = /^[kmgtp]$/i.test(parts[2]) ? parts[2].toUpperCase() : null;
       const decimal = letter === 'K' ? 'kB' : `${letter}B`;
-      refuse(value, name, letter
-        ? `'${parts[2]}' could be a power of 10 or of 2, so say '${parts[1]}${decimal}' or '${parts[1]}${letter}iB'`
-        : `'${parts[2]}' is not a unit of bytes (kB, MB, GB, TB; KiB, MiB, GiB, TiB)`);
+      refuse(
+        value,
+        name,
+        letter
+          ? `'${parts[2]}' could be a power of 10 or of 2, so say '${parts[1]}${decimal}' or '${parts[1]}${letter}iB'`
+          : `'${parts[2]}' is not a unit of bytes (kB, MB, GB, TB; KiB, MiB, GiB, TiB)`,
+      );
     }
     value = Number(parts[1]) * unit;
   }
-  if (typeof value !== 'number' || Number.isNaN(value)) refuse(value, name, 'it is not a number of bytes');
+  if (typeof value !== 'number' || Number.isNaN(value))
+    refuse(value, name, 'it is not a number of bytes');
   if (!Number.isFinite(value)) refuse(value, name, 'leave it out where there is no limit');
   if (Math.round(value) < 1) refuse(value, name, 'a size is at least 1 byte');
   return Math.round(value);
 }
 
-/** A size in three figures with its unit: 1234567 is '1.23 MB', or '1.18 MiB' where `units` is 'binary'. */
+/**
+ * A size in three figures with its unit: 1234567 is '1.23 MB', or '1.18 MiB' where `units` is
+ * 'binary'.
+ */
 export function formatBytes(bytes: number, units: 'decimal' | 'binary' = 'decimal'): string {
   const [names, base] = units === 'decimal' ? [DECIMAL, 1000] : [BINARY, 1024];
   let size = Math.abs(bytes);

@@ -3,7 +3,10 @@
  */
 import {renameSync, rmSync, writeFileSync} from 'node:fs';
 
-/** Writes `text` beside `file` and puts it in its place. Throws what the system throws, and leaves nothing half-written. */
+/**
+ * Writes `text` beside `file` and puts it in its place. Throws what the system throws, and leaves
+ * nothing half-written.
+ */
 export function writeWhole(file: string, text: string): void {
   const half = `${file}.${process.pid}.part`;
   try {

@@ -21,13 +21,22 @@ export interface AlphaBeta {
 }
 
 /**
- * α and β of t(n) = α + nβ (Hockney 1994) by least squares of the relative errors, so that a time of microseconds counts as much as one
- * of milliseconds; neither is below 0. Throws BAD_DATA for fewer than two lengths, or a time that is not above 0.
+ * α and β of t(n) = α + nβ (Hockney 1994) by least squares of the relative errors, so that a time
+ * of microseconds counts as much as one of milliseconds; neither is below 0. Throws BAD_DATA for
+ * fewer than two lengths, or a time that is not above 0.
  */
 export function fitAlphaBeta(times: readonly MessageTime[]): AlphaBeta {
-  if (new Set(times.map(({bytes}) => bytes)).size < 2) throw new ManyHandsError('BAD_DATA', `fitAlphaBeta: times of at least two lengths are needed; there are ${times.length} times of one length.`);
+  if (new Set(times.map(({bytes}) => bytes)).size < 2)
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `fitAlphaBeta: times of at least two lengths are needed; there are ${times.length} times of one length.`,
+    );
   const wrong = times.find(({bytes, seconds}) => !(seconds > 0) || !(bytes >= 0));
-  if (wrong) throw new ManyHandsError('BAD_DATA', `fitAlphaBeta: bytes must be 0 or more and seconds above 0; one is ${wrong.bytes} bytes in ${wrong.seconds} s.`);
+  if (wrong)
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `fitAlphaBeta: bytes must be 0 or more and seconds above 0; one is ${wrong.bytes} bytes in ${wrong.seconds} s.`,
+    );
   // Each equation α + nβ = t divided by t: two unknowns, their normal equations solved.
   let [a, ab, b, ta, tb] = [0, 0, 0, 0, 0];
   for (const {bytes, seconds} of times) {

@@ -1,16 +1,32 @@
 /**
- * Either side. A rank's communicator over any transport: checks the call, has all ranks agree on it, runs its algorithm, and keeps the ledger.
+ * Either side. A rank's communicator over any transport: checks the call, has all ranks agree on
+ * it, runs its algorithm, and keeps the ledger.
  */
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {algorithmFor, type Step, type StepOperation} from './algorithms';
 import {counted, Ledger, mergeLines, SHARED_TRAFFIC, type Bytes} from './ledger';
 import {bytesOf, runSteps} from './runSteps';
 import {
-  partOf, partStart, type Algorithm, type CallDescriptor, type CallOptions, type Communicator, type LedgerLine, type Numbers, type NumberType, type OperationName,
-  type ReduceOp, type ReduceOptions, type Transport, type TransportKind,
+  partOf,
+  partStart,
+  type Algorithm,
+  type CallDescriptor,
+  type CallOptions,
+  type Communicator,
+  type LedgerLine,
+  type Numbers,
+  type NumberType,
+  type OperationName,
+  type ReduceOp,
+  type ReduceOptions,
+  type Transport,
+  type TransportKind,
 } from './types';
 
-/** Above this many bytes an all-reduce by messages goes round the ring, below it by doubling: fewer rounds against fewer bytes. */
+/**
+ * Above this many bytes an all-reduce by messages goes round the ring, below it by doubling: fewer
+ * rounds against fewer bytes.
+ */
 const RING_FROM_BYTES = 64 * 1024;
 const OPS: readonly ReduceOp[] = ['sum', 'mean', 'max'];
 
@@ -18,7 +34,8 @@ function refuse(message: string): never {
   throw new ManyHandsError('BAD_OPTION', message);
 }
 
-const typeOf = (array: Numbers): NumberType => (array instanceof Float32Array ? 'float32' : 'int32');
+const typeOf = (array: Numbers): NumberType =>
+  array instanceof Float32Array ? 'float32' : 'int32';
 
 interface Prepared {
   operation: StepOperation;
@@ -54,37 +71,82 @@ class TransportCommunicator implements Communicator {
 
   private checkArray(operation: OperationName, array: unknown): void {
     if (array instanceof Float32Array || array instanceof Int32Array) return;
-    refuse(`${operation} on rank ${this.rank} wants a Float32Array or an Int32Array; it got ${shown(array)}.`);
+    refuse(
+      `${operation} on rank ${this.rank} wants a Float32Array or an Int32Array; it got ${shown(array)}.`,
+    );
   }
 
   private checkRank(what: string, rank: unknown): number {
-    if (Number.isInteger(rank) && (rank as number) >= 0 && (rank as number) < this.size) return rank as number;
+    if (Number.isInteger(rank) && (rank as number) >= 0 && (rank as number) < this.size)
+      return rank as number;
     return refuse(`${what} must be a rank from 0 to ${this.size - 1}; it is ${shown(rank)}.`);
   }
 
-  private call(operation: OperationName, length: number, type: NumberType, label: string, algorithm: Algorithm | null = null, op: ReduceOp | null = null, root: number | null = null): CallDescriptor {
+  private call(
+    operation: OperationName,
+    length: number,
+    type: NumberType,
+    label: string,
+    algorithm: Algorithm | null = null,
+    op: ReduceOp | null = null,
+    root: number | null = null,
+  ): CallDescriptor {
     const sequence = this.sequence;
     this.sequence += 1;
     return {operation, algorithm, op, root, peer: null, length, type, sequence, label};
   }
 
-  private algorithm(operation: StepOperation, array: Numbers, asked: Algorithm | undefined): Algorithm {
-    if (asked === 'shared' && !this.raw.shared) refuse(`algorithm 'shared' needs ranks that share memory; this communicator's transport is ${this.transport}: leave algorithm out.`);
+  private algorithm(
+    operation: StepOperation,
+    array: Numbers,
+    asked: Algorithm | undefined,
+  ): Algorithm {
+    if (asked === 'shared' && !this.raw.shared)
+      refuse(
+        `algorithm 'shared' needs ranks that share memory; this communicator's transport is ${this.transport}: leave algorithm out.`,
+      );
     if (asked) return asked;
     if (this.raw.shared) return 'shared';
     if (operation === 'broadcast' || operation === 'reduce') return 'tree';
     return operation === 'allReduce' && array.byteLength < RING_FROM_BYTES ? 'recursive' : 'ring';
   }
 
-  /** What calls of one form do and send: worked out once, since a program mostly repeats its last call. */
-  private prepare(operation: StepOperation, array: Numbers, asked: Algorithm | undefined, label: string, root: number | null): Prepared {
+  /**
+   * What calls of one form do and send: worked out once, since a program mostly repeats its last
+   * call.
+   */
+  private prepare(
+    operation: StepOperation,
+    array: Numbers,
+    asked: Algorithm | undefined,
+    label: string,
+    root: number | null,
+  ): Prepared {
     const {last} = this;
-    if (last && last.operation === operation && last.length === array.length && last.asked === asked && last.label === label && last.root === root) return last;
+    if (
+      last &&
+      last.operation === operation &&
+      last.length === array.length &&
+      last.asked === asked &&
+      last.label === label &&
+      last.root === root
+    )
+      return last;
     const algorithm = this.algorithm(operation, array, asked);
     const textbook = algorithm === 'shared' ? null : algorithmFor(operation, algorithm);
-    const elements = (textbook ?? SHARED_TRAFFIC[operation]).traffic(this.rank, array.length, this.size, root ?? 0);
+    const elements = (textbook ?? SHARED_TRAFFIC[operation]).traffic(
+      this.rank,
+      array.length,
+      this.size,
+      root ?? 0,
+    );
     return (this.last = {
-      operation, length: array.length, asked, label, root, algorithm,
+      operation,
+      length: array.length,
+      asked,
+      label,
+      root,
+      algorithm,
       steps: textbook?.steps(this.size, root ?? 0) ?? null,
       bytes: {sent: 4 * elements.sent, received: 4 * elements.received},
       text: textbook?.trafficText ?? SHARED_TRAFFIC[operation].text,
@@ -92,13 +154,28 @@ class TransportCommunicator implements Communicator {
   }
 
   /** One of the five operations that have algorithms. */
-  private async collective(operation: StepOperation, array: Numbers, options: ReduceOptions & {root?: number}, reduces: boolean, rooted: boolean): Promise<void> {
+  private async collective(
+    operation: StepOperation,
+    array: Numbers,
+    options: ReduceOptions & {root?: number},
+    reduces: boolean,
+    rooted: boolean,
+  ): Promise<void> {
     this.checkArray(operation, array);
-    const op = reduces ? options.op ?? 'sum' : null;
+    const op = reduces ? (options.op ?? 'sum') : null;
     if (op !== null && !OPS.includes(op)) refuse(`op must be ${oneOf(OPS)}; it is ${shown(op)}.`);
-    if (op === 'mean' && array instanceof Int32Array) refuse("op 'mean' of an Int32Array would cut off fractions: copy it into a Float32Array, or take the 'sum'.");
+    if (op === 'mean' && array instanceof Int32Array)
+      refuse(
+        "op 'mean' of an Int32Array would cut off fractions: copy it into a Float32Array, or take the 'sum'.",
+      );
     const root = rooted ? this.checkRank('root', options.root ?? 0) : null;
-    const {algorithm, steps, bytes, label, text} = this.prepare(operation, array, options.algorithm, options.label ?? operation, root);
+    const {algorithm, steps, bytes, label, text} = this.prepare(
+      operation,
+      array,
+      options.algorithm,
+      options.label ?? operation,
+      root,
+    );
     const call = this.call(operation, array.length, typeOf(array), label, algorithm, op, root);
     // Where ranks share memory a rank blocks, and there is nothing to await.
     const agreed = this.raw.agree(call, array);
@@ -109,7 +186,13 @@ class TransportCommunicator implements Communicator {
     this.raw.finish(call);
   }
 
-  private async bySteps(operation: StepOperation, steps: Step[], array: Numbers, op: ReduceOp, root: number | null): Promise<void> {
+  private async bySteps(
+    operation: StepOperation,
+    steps: Step[],
+    array: Numbers,
+    op: ReduceOp,
+    root: number | null,
+  ): Promise<void> {
     // On its way to the root a sum stands on other ranks, whose arrays stay as they are.
     const work = operation === 'reduce' && this.rank !== root ? array.slice() : array;
     await runSteps(steps, this.messages, work, op);
@@ -119,7 +202,13 @@ class TransportCommunicator implements Communicator {
     for (let i = 0; i < result.length; i++) result[i] *= by;
   }
 
-  private byMemory(operation: StepOperation, array: Numbers, op: ReduceOp, root: number, bytes: Bytes): void {
+  private byMemory(
+    operation: StepOperation,
+    array: Numbers,
+    op: ReduceOp,
+    root: number,
+    bytes: Bytes,
+  ): void {
     const shared = this.raw.shared!;
     if (operation === 'allReduce') shared.allReduce(array, op);
     else if (operation === 'reduce') shared.reduce(array, op, root);
@@ -155,7 +244,11 @@ class TransportCommunicator implements Communicator {
     const {rank, size} = this;
     const call = this.call('allToAll', array.length, typeOf(array), options.label ?? 'allToAll');
     const mine = partStart(rank + 1, array.length, size) - partStart(rank, array.length, size);
-    const formula = {sent: 4 * (array.length - mine), received: 4 * (size - 1) * mine, text: 'sent n - len(r), received (N-1) len(r)'};
+    const formula = {
+      sent: 4 * (array.length - mine),
+      received: 4 * (size - 1) * mine,
+      text: 'sent n - len(r), received (N-1) len(r)',
+    };
     await this.raw.agree(call, array);
     this.ledgerOf.open(this.ledgerOf.line('allToAll', call.label, formula.text), formula);
     const type = array.constructor as new (length: number) => T;
@@ -165,15 +258,35 @@ class TransportCommunicator implements Communicator {
     for (let k = 1; k < size; k++) {
       const to = (rank + k) % size;
       const from = (rank - k + size) % size;
-      await this.messages.exchange(bytesOf(partOf(array, to, size)), to, bytesOf(place(from)), from);
+      await this.messages.exchange(
+        bytesOf(partOf(array, to, size)),
+        to,
+        bytesOf(place(from)),
+        from,
+      );
     }
     this.raw.finish(call);
     return result;
   }
 
   /** Messages are no calls of all ranks: they take no number from those. */
-  private message(operation: 'send' | 'recv', array: Numbers, peer: number, label: string): CallDescriptor {
-    const call: CallDescriptor = {operation, algorithm: null, op: null, root: null, peer, length: array.length, type: typeOf(array), sequence: this.sent, label};
+  private message(
+    operation: 'send' | 'recv',
+    array: Numbers,
+    peer: number,
+    label: string,
+  ): CallDescriptor {
+    const call: CallDescriptor = {
+      operation,
+      algorithm: null,
+      op: null,
+      root: null,
+      peer,
+      length: array.length,
+      type: typeOf(array),
+      sequence: this.sent,
+      label,
+    };
     this.sent += 1;
     this.raw.begin(call);
     return call;
@@ -183,16 +296,26 @@ class TransportCommunicator implements Communicator {
     this.checkArray('send', array);
     if (this.checkRank('to', to) === this.rank) refuse(`rank ${to} cannot send to itself.`);
     const call = this.message('send', array, to, label);
-    this.ledgerOf.open(this.ledgerOf.line('send', label, 'n to one rank'), {sent: array.byteLength, received: 0});
+    this.ledgerOf.open(this.ledgerOf.line('send', label, 'n to one rank'), {
+      sent: array.byteLength,
+      received: 0,
+    });
     await this.messages.send(bytesOf(array), to);
     this.raw.finish(call);
   }
 
-  async recv(array: Numbers, {from, label = 'recv'}: {from: number; label?: string}): Promise<void> {
+  async recv(
+    array: Numbers,
+    {from, label = 'recv'}: {from: number; label?: string},
+  ): Promise<void> {
     this.checkArray('recv', array);
-    if (this.checkRank('from', from) === this.rank) refuse(`rank ${from} cannot receive from itself.`);
+    if (this.checkRank('from', from) === this.rank)
+      refuse(`rank ${from} cannot receive from itself.`);
     const call = this.message('recv', array, from, label);
-    this.ledgerOf.open(this.ledgerOf.line('recv', label, 'n from one rank'), {sent: 0, received: array.byteLength});
+    this.ledgerOf.open(this.ledgerOf.line('recv', label, 'n from one rank'), {
+      sent: 0,
+      received: array.byteLength,
+    });
     await this.messages.recv(bytesOf(array), from);
     this.raw.finish(call);
   }
@@ -206,7 +329,8 @@ class TransportCommunicator implements Communicator {
   allocate(length: number, type: 'float32'): Promise<Float32Array>;
   allocate(length: number, type: 'int32'): Promise<Int32Array>;
   async allocate(length: number, type: NumberType): Promise<Numbers> {
-    if (!Number.isInteger(length) || length < 0) refuse(`allocate wants a number of elements from 0; it is ${shown(length)}.`);
+    if (!Number.isInteger(length) || length < 0)
+      refuse(`allocate wants a number of elements from 0; it is ${shown(length)}.`);
     const call = this.call('allocate', length, type, 'allocate');
     await this.raw.agree(call);
     const array = await this.raw.allocate(length, type);
@@ -215,10 +339,15 @@ class TransportCommunicator implements Communicator {
   }
 
   async group(ranks: number[]): Promise<Communicator> {
-    if (!Array.isArray(ranks) || ranks.length === 0) refuse(`group wants a list of ranks; it is ${shown(ranks)}.`);
+    if (!Array.isArray(ranks) || ranks.length === 0)
+      refuse(`group wants a list of ranks; it is ${shown(ranks)}.`);
     for (const rank of ranks) this.checkRank('a rank of a group', rank);
-    if (new Set(ranks).size < ranks.length) refuse(`group names a rank twice: ${ranks.join(', ')}.`);
-    if (!ranks.includes(this.rank)) refuse(`rank ${this.rank} asks for a group of ${ranks.join(', ')}, to which it does not belong: only the ranks of a group call for it.`);
+    if (new Set(ranks).size < ranks.length)
+      refuse(`group names a rank twice: ${ranks.join(', ')}.`);
+    if (!ranks.includes(this.rank))
+      refuse(
+        `rank ${this.rank} asks for a group of ${ranks.join(', ')}, to which it does not belong: only the ranks of a group call for it.`,
+      );
     const group = createCommunicator(await this.raw.group(ranks));
     this.groups.push(group);
     return group;
@@ -226,7 +355,10 @@ class TransportCommunicator implements Communicator {
 
   /** Its groups' lines among it, under this communicator's rank. */
   ledger(): LedgerLine[] {
-    return mergeLines([...this.ledgerOf.all(), ...this.groups.flatMap((group) => group.ledger())], this.rank);
+    return mergeLines(
+      [...this.ledgerOf.all(), ...this.groups.flatMap((group) => group.ledger())],
+      this.rank,
+    );
   }
 
   close(): void {

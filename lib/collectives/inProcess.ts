@@ -1,5 +1,6 @@
 /**
- * Either side. All ranks in one process, as promises that wait for each other: for lessons, for tests, and where memory cannot be shared.
+ * Either side. All ranks in one process, as promises that wait for each other: for lessons, for
+ * tests, and where memory cannot be shared.
  */
 import {ManyHandsError} from '../base/errors';
 import {mismatch} from './mismatch';
@@ -21,7 +22,10 @@ class Board {
   private reason: string | null = null;
 
   /** `worldRanks`: the group's ranks as the whole team knows them, for messages. */
-  constructor(readonly worldRanks: number[], readonly timeoutMs: number) {}
+  constructor(
+    readonly worldRanks: number[],
+    readonly timeoutMs: number,
+  ) {}
 
   get size(): number {
     return this.worldRanks.length;
@@ -41,7 +45,8 @@ class Board {
   until(ready: () => boolean, what: () => string): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = ({resolve: done, reject: fail}: Waiting) => {
-        if (this.reason !== null) fail(new ManyHandsError('ABORTED', `${what()} stopped: ${this.reason}.`));
+        if (this.reason !== null)
+          fail(new ManyHandsError('ABORTED', `${what()} stopped: ${this.reason}.`));
         else if (ready()) done();
         else return false;
         return true;
@@ -50,7 +55,12 @@ class Board {
       if (end(own)) return;
       const timer = setTimeout(() => {
         this.waiting.delete(look);
-        reject(new ManyHandsError('TIMEOUT', `${what()} waited ${this.timeoutMs / 1000} s. Look for a call that only some ranks make; raise timeoutMs where one may take longer.`));
+        reject(
+          new ManyHandsError(
+            'TIMEOUT',
+            `${what()} waited ${this.timeoutMs / 1000} s. Look for a call that only some ranks make; raise timeoutMs where one may take longer.`,
+          ),
+        );
       }, this.timeoutMs);
       const look = () => {
         if (!end(own)) return;
@@ -62,7 +72,8 @@ class Board {
   }
 }
 
-const words = ({operation, label, sequence}: CallDescriptor) => `${operation} '${label}' number ${sequence}`;
+const words = ({operation, label, sequence}: CallDescriptor) =>
+  `${operation} '${label}' number ${sequence}`;
 
 class InProcessTransport implements Transport {
   readonly kind = 'inProcess';
@@ -70,7 +81,10 @@ class InProcessTransport implements Transport {
   private calls = 0;
   private groups = 0;
 
-  constructor(private readonly board: Board, readonly rank: number) {}
+  constructor(
+    private readonly board: Board,
+    readonly rank: number,
+  ) {}
 
   get size(): number {
     return this.board.size;
@@ -86,14 +100,20 @@ class InProcessTransport implements Transport {
     const calls = (board.calls[place] ??= new Array<CallDescriptor | null>(board.size).fill(null));
     calls[rank] = call;
     board.changed();
-    await board.until(() => calls.every((one) => one !== null), () => {
-      const missing = calls.flatMap((one, other) => (one === null ? [board.worldRanks[other]] : []));
-      return `rank ${board.worldRanks[rank]} in ${words(call)}, for rank ${missing.join(' and ')},`;
-    });
+    await board.until(
+      () => calls.every((one) => one !== null),
+      () => {
+        const missing = calls.flatMap((one, other) =>
+          one === null ? [board.worldRanks[other]] : [],
+        );
+        return `rank ${board.worldRanks[rank]} in ${words(call)}, for rank ${missing.join(' and ')},`;
+      },
+    );
     // All have seen this call once the next one is complete; older ones are done with.
     if (place > 1) delete board.calls[place - 2];
     const key = ({label: _, ...rest}: CallDescriptor) => JSON.stringify(rest);
-    if (calls.some((one) => key(one!) !== key(call))) throw mismatch(board.worldRanks[rank], calls as CallDescriptor[], board.worldRanks);
+    if (calls.some((one) => key(one!) !== key(call)))
+      throw mismatch(board.worldRanks[rank], calls as CallDescriptor[], board.worldRanks);
   }
 
   begin(): void {}
@@ -115,10 +135,16 @@ class InProcessTransport implements Transport {
   async recv(bytes: Uint8Array, from: number): Promise<void> {
     const box = this.box(from, this.rank);
     const {worldRanks: world} = this.board;
-    await this.board.until(() => box.length > 0, () => `rank ${world[this.rank]}, for a message of rank ${world[from]},`);
+    await this.board.until(
+      () => box.length > 0,
+      () => `rank ${world[this.rank]}, for a message of rank ${world[from]},`,
+    );
     const message = box.shift()!;
     if (message.length !== bytes.length) {
-      throw new ManyHandsError('COLLECTIVE_MISMATCH', `rank ${world[this.rank]} wants ${bytes.length} bytes of rank ${world[from]}, which sent ${message.length}: send and recv want arrays of one length and type.`);
+      throw new ManyHandsError(
+        'COLLECTIVE_MISMATCH',
+        `rank ${world[this.rank]} wants ${bytes.length} bytes of rank ${world[from]}, which sent ${message.length}: send and recv want arrays of one length and type.`,
+      );
     }
     bytes.set(message);
   }
@@ -135,19 +161,42 @@ class InProcessTransport implements Transport {
   async group(ranks: number[]): Promise<Transport> {
     const name = `${ranks.join(',')}#${this.groups++}`;
     let board = this.board.groups.get(name);
-    if (!board) this.board.groups.set(name, (board = new Board(ranks.map((rank) => this.board.worldRanks[rank]), this.board.timeoutMs)));
+    if (!board)
+      this.board.groups.set(
+        name,
+        (board = new Board(
+          ranks.map((rank) => this.board.worldRanks[rank]),
+          this.board.timeoutMs,
+        )),
+      );
     return new InProcessTransport(board, ranks.indexOf(this.rank));
   }
 
   close(): void {}
 }
 
-/** The transports of `size` ranks in this process, by rank. `abort` of any of them frees all; `timeoutMs` is in milliseconds; `worldRanks`: the ranks as a larger team knows them, for messages. Throws BAD_OPTION. */
-export function createInProcessGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS, worldRanks = Array.from({length: size}, (_, rank) => rank)}: {timeoutMs?: number; worldRanks?: number[]} = {}): Array<Transport & {
-  /** Fails every rank's waiting and later calls with ABORTED and this reason. */
-  abort(reason: string): void;
-}> {
-  if (!Number.isInteger(size) || size < 1) throw new ManyHandsError('BAD_OPTION', `the number of ranks must be a whole number from 1; it is ${size}.`);
+/**
+ * The transports of `size` ranks in this process, by rank. `abort` of any of them frees all;
+ * `timeoutMs` is in milliseconds; `worldRanks`: the ranks as a larger team knows them, for
+ * messages. Throws BAD_OPTION.
+ */
+export function createInProcessGroup(
+  size: number,
+  {
+    timeoutMs = DEFAULT_TIMEOUT_MS,
+    worldRanks = Array.from({length: size}, (_, rank) => rank),
+  }: {timeoutMs?: number; worldRanks?: number[]} = {},
+): Array<
+  Transport & {
+    /** Fails every rank's waiting and later calls with ABORTED and this reason. */
+    abort(reason: string): void;
+  }
+> {
+  if (!Number.isInteger(size) || size < 1)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `the number of ranks must be a whole number from 1; it is ${size}.`,
+    );
   const board = new Board(worldRanks, timeoutMs);
   return Array.from({length: size}, (_, rank) => new InProcessTransport(board, rank));
 }

@@ -1,7 +1,31 @@
-/** Either side. Collectives between ranks: one interface, transports behind it, the textbook's algorithms. */
-export {ALGORITHMS, CITATIONS, type AlgorithmSteps, type Message, type Step, type StepOperation, type Textbook, type Traffic} from './algorithms';
+/**
+ * Either side. Collectives between ranks: one interface, transports behind it, the textbook's
+ * algorithms.
+ */
+export {
+  ALGORITHMS,
+  CITATIONS,
+  type AlgorithmSteps,
+  type Message,
+  type Step,
+  type StepOperation,
+  type Textbook,
+  type Traffic,
+} from './algorithms';
 export {fitAlphaBeta, type AlphaBeta, type MessageTime} from './alphaBeta';
 export {createCommunicator} from './communicator';
 export {createInProcessGroup} from './inProcess';
 export {runRanks} from './runRanks';
-export type {Algorithm, CallOptions, Communicator, FlightRecord, LedgerLine, Numbers, NumberType, OperationName, ReduceOp, ReduceOptions, TransportKind} from './types';
+export type {
+  Algorithm,
+  CallOptions,
+  Communicator,
+  FlightRecord,
+  LedgerLine,
+  Numbers,
+  NumberType,
+  OperationName,
+  ReduceOp,
+  ReduceOptions,
+  TransportKind,
+} from './types';

@@ -1,6 +1,7 @@
 /**
- * Either side. Adding, taking the larger, and scaling, sixteen bytes at a time: a WebAssembly module of five loops, written out here
- * byte by byte. A module sees its own memory alone, so blocks small enough for the first cache are staged there.
+ * Either side. Adding, taking the larger, and scaling, sixteen bytes at a time: a WebAssembly
+ * module of five loops, written out here byte by byte. A module sees its own memory alone, so
+ * blocks small enough for the first cache are staged there.
  */
 import type {Numbers, ReduceOp} from './types';
 
@@ -30,20 +31,56 @@ const advance = (local: number, by: number) => [GET, local, 0x41, by & 0x7f, 0x6
 /** while (bytes) { body; pointers += 16; bytes -= 16 } */
 function loop(body: number[], pointers: number[], bytes: number): number[] {
   const steps = pointers.flatMap((pointer) => advance(pointer, 16));
-  return [0, 0x02, 0x40, 0x03, 0x40, GET, bytes, 0x45, 0x0d, 1, ...body, ...steps, ...advance(bytes, -16), 0x0c, 0, 0x0b, 0x0b, 0x0b];
+  return [
+    0,
+    0x02,
+    0x40,
+    0x03,
+    0x40,
+    GET,
+    bytes,
+    0x45,
+    0x0d,
+    1,
+    ...body,
+    ...steps,
+    ...advance(bytes, -16),
+    0x0c,
+    0,
+    0x0b,
+    0x0b,
+    0x0b,
+  ];
 }
 
 function moduleBytes(): Uint8Array<ArrayBuffer> {
-  const binary = Object.values(OPERATIONS).map((operation) => loop([GET, 0, GET, 0, ...LOAD, GET, 1, ...LOAD, ...operation, ...STORE], [0, 1], 2));
+  const binary = Object.values(OPERATIONS).map((operation) =>
+    loop([GET, 0, GET, 0, ...LOAD, GET, 1, ...LOAD, ...operation, ...STORE], [0, 1], 2),
+  );
   const scale = loop([GET, 0, GET, 0, ...LOAD, GET, 2, ...SPLAT, ...MULTIPLY, ...STORE], [0], 1);
   const bodies = [...binary, scale];
   const names = [...Object.keys(OPERATIONS), 'scaleFloats'];
   const text = (name: string) => [name.length, ...Buffer.from(name)];
   const exported = [...text('memory'), 2, 0, ...names.flatMap((name, i) => [...text(name), 0, i])];
-  const long = (id: number, content: number[]) => [id, (content.length & 0x7f) | 0x80, content.length >> 7, ...content];
-  const code = [bodies.length, ...bodies.flatMap((body) => [(body.length & 0x7f) | 0x80, body.length >> 7, ...body])];
+  const long = (id: number, content: number[]) => [
+    id,
+    (content.length & 0x7f) | 0x80,
+    content.length >> 7,
+    ...content,
+  ];
+  const code = [
+    bodies.length,
+    ...bodies.flatMap((body) => [(body.length & 0x7f) | 0x80, body.length >> 7, ...body]),
+  ];
   return new Uint8Array([
-    0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
+    0,
+    0x61,
+    0x73,
+    0x6d,
+    1,
+    0,
+    0,
+    0,
     ...section(1, 2, 0x60, 3, I32, I32, I32, 0, 0x60, 3, I32, I32, F32, 0),
     ...section(3, bodies.length, ...binary.map(() => 0), 1),
     ...section(5, 1, 0, 1),
@@ -65,11 +102,21 @@ interface Kernels {
 function wasm(): Kernels | null {
   try {
     const {exports} = new WebAssembly.Instance(new WebAssembly.Module(moduleBytes()));
-    const {memory, addFloats, maxFloats, addIntegers, maxIntegers, scaleFloats} = exports as Record<string, unknown> & {memory: WebAssembly.Memory};
+    const {memory, addFloats, maxFloats, addIntegers, maxIntegers, scaleFloats} = exports as Record<
+      string,
+      unknown
+    > & {memory: WebAssembly.Memory};
     return {
       floats: new Float32Array(memory.buffer),
       integers: new Int32Array(memory.buffer),
-      combine: (op, floats) => (op === 'max' ? (floats ? maxFloats : maxIntegers) : floats ? addFloats : addIntegers) as Binary,
+      combine: (op, floats) =>
+        (op === 'max'
+          ? floats
+            ? maxFloats
+            : maxIntegers
+          : floats
+            ? addFloats
+            : addIntegers) as Binary,
       scale: scaleFloats as Scale,
     };
   } catch {
@@ -89,7 +136,8 @@ function plain(): Kernels {
       const array = isFloat ? floats : integers;
       const one = op === 'max' ? Math.max : (a: number, b: number) => a + b;
       return (into, from, bytes) => {
-        for (let i = 0; i < bytes / 4; i++) array[into / 4 + i] = one(array[into / 4 + i], array[from / 4 + i]);
+        for (let i = 0; i < bytes / 4; i++)
+          array[into / 4 + i] = one(array[into / 4 + i], array[from / 4 + i]);
       };
     },
     scale: (into, bytes, by) => {
@@ -101,8 +149,8 @@ function plain(): Kernels {
 let kernels: Kernels | null = null;
 
 /**
- * Combines `from` element by element, in the order given, and writes the result into every one of `into`; all have one length
- * and type. `mean` divides a sum of floats by how many were added.
+ * Combines `from` element by element, in the order given, and writes the result into every one of
+ * `into`; all have one length and type. `mean` divides a sum of floats by how many were added.
  */
 export function reduceInto(from: Numbers[], op: ReduceOp, into: Numbers[]): void {
   kernels ??= wasm() ?? plain();
@@ -127,7 +175,10 @@ export function reduceInto(from: Numbers[], op: ReduceOp, into: Numbers[]): void
   }
 }
 
-/** `into` += `by` x `from`, each product rounded to a float first: the bits of TensorFlow's Mul and Add. */
+/**
+ * `into` += `by` x `from`, each product rounded to a float first: the bits of TensorFlow's Mul and
+ * Add.
+ */
 export function addScaled(into: Float32Array, from: Float32Array, by: number): void {
   kernels ??= wasm() ?? plain();
   const add = kernels.combine('sum', true);

@@ -1,5 +1,6 @@
 /**
- * Either side. The byte ledger: what a rank really sent and received, beside what the formulas of its calls say.
+ * Either side. The byte ledger: what a rank really sent and received, beside what the formulas of
+ * its calls say.
  */
 import type {Transport} from './types';
 import {partStart, type LedgerLine} from './types';
@@ -20,7 +21,8 @@ export class Ledger {
   line(operation: string, label: string, text: string): Line {
     const name = label === operation ? operation : `${operation} ${label}`;
     let line = this.lines.get(name);
-    if (!line) this.lines.set(name, (line = {sent: 0, received: 0, formula: {sent: 0, received: 0, text}}));
+    if (!line)
+      this.lines.set(name, (line = {sent: 0, received: 0, formula: {sent: 0, received: 0, text}}));
     return line;
   }
 
@@ -38,7 +40,12 @@ export class Ledger {
   }
 
   all(): LedgerLine[] {
-    return [...this.lines].map(([operation, line]) => ({rank: this.rank, operation, ...line, formula: {...line.formula}}));
+    return [...this.lines].map(([operation, line]) => ({
+      rank: this.rank,
+      operation,
+      ...line,
+      formula: {...line.formula},
+    }));
   }
 }
 
@@ -86,33 +93,56 @@ export function counted(transport: Transport, ledger: Ledger): Transport {
   };
 }
 
-/** Up to so many elements each rank of a `shared` all-reduce reads the whole array of every other. */
+/**
+ * Up to so many elements each rank of a `shared` all-reduce reads the whole array of every other.
+ */
 export const INLINE_ELEMENTS = 2048;
 
-/** Elements that the `shared` algorithm moves for rank r: it reads and writes only its own part, of all arrays. */
-export const SHARED_TRAFFIC: Record<'allReduce' | 'reduce' | 'reduceScatter' | 'allGather' | 'broadcast', {text: string; traffic(rank: number, n: number, size: number, root: number): Bytes}> = {
+/**
+ * Elements that the `shared` algorithm moves for rank r: it reads and writes only its own part, of
+ * all arrays.
+ */
+export const SHARED_TRAFFIC: Record<
+  'allReduce' | 'reduce' | 'reduceScatter' | 'allGather' | 'broadcast',
+  {text: string; traffic(rank: number, n: number, size: number, root: number): Bytes}
+> = {
   allReduce: {
     text: `(N-1) len(r) + n - len(r) each way, len(r) = n/N: 2 (N-1)/N n; (N-1) n of arrays up to ${INLINE_ELEMENTS} elements`,
-    traffic: (rank, n, size) => n <= INLINE_ELEMENTS ? {sent: (size - 1) * n, received: (size - 1) * n} : ({sent: n - own(rank, n, size) + (size - 1) * own(rank, n, size), received: (size - 1) * own(rank, n, size) + n - own(rank, n, size)}),
+    traffic: (rank, n, size) =>
+      n <= INLINE_ELEMENTS
+        ? {sent: (size - 1) * n, received: (size - 1) * n}
+        : {
+            sent: n - own(rank, n, size) + (size - 1) * own(rank, n, size),
+            received: (size - 1) * own(rank, n, size) + n - own(rank, n, size),
+          },
   },
   reduceScatter: {
     text: 'sent n - len(r), received (N-1) len(r), len(r) = n/N: (N-1)/N n',
-    traffic: (rank, n, size) => ({sent: n - own(rank, n, size), received: (size - 1) * own(rank, n, size)}),
+    traffic: (rank, n, size) => ({
+      sent: n - own(rank, n, size),
+      received: (size - 1) * own(rank, n, size),
+    }),
   },
   allGather: {
     text: 'sent (N-1) len(r), received n - len(r), len(r) = n/N: (N-1)/N n',
-    traffic: (rank, n, size) => ({sent: (size - 1) * own(rank, n, size), received: n - own(rank, n, size)}),
+    traffic: (rank, n, size) => ({
+      sent: (size - 1) * own(rank, n, size),
+      received: n - own(rank, n, size),
+    }),
   },
   reduce: {
     text: 'each reads its part of all and writes it to the root: sent n, received (N-1) len(r); the root receives n - len(root) more and sends n - len(root)',
     traffic: (rank, n, size, root) => {
       const mine = own(rank, n, size);
-      return rank === root ? {sent: n - mine, received: (size - 1) * mine + n - mine} : {sent: size > 1 ? n : 0, received: (size - 1) * mine};
+      return rank === root
+        ? {sent: n - mine, received: (size - 1) * mine + n - mine}
+        : {sent: size > 1 ? n : 0, received: (size - 1) * mine};
     },
   },
   broadcast: {
     text: 'the root sends (N-1) n, each receives n',
-    traffic: (rank, n, size, root) => (rank === root ? {sent: (size - 1) * n, received: 0} : {sent: 0, received: n}),
+    traffic: (rank, n, size, root) =>
+      rank === root ? {sent: (size - 1) * n, received: 0} : {sent: 0, received: n},
   },
 };
 

@@ -1,12 +1,20 @@
 /**
- * Either side. A program on ranks of this process: the same code that `spmd` runs in processes, for a lesson or a test.
+ * Either side. A program on ranks of this process: the same code that `spmd` runs in processes, for
+ * a lesson or a test.
  */
 import {createCommunicator} from './communicator';
 import {createInProcessGroup} from './inProcess';
 import type {Communicator} from './types';
 
-/** Runs `program` as each of `size` ranks at once; resolves to the results by rank. When one throws, the others are freed and its error is thrown. */
-export async function runRanks<T>(size: number, program: (comm: Communicator) => Promise<T>, {timeoutMs}: {timeoutMs?: number} = {}): Promise<T[]> {
+/**
+ * Runs `program` as each of `size` ranks at once; resolves to the results by rank. When one throws,
+ * the others are freed and its error is thrown.
+ */
+export async function runRanks<T>(
+  size: number,
+  program: (comm: Communicator) => Promise<T>,
+  {timeoutMs}: {timeoutMs?: number} = {},
+): Promise<T[]> {
   const transports = createInProcessGroup(size, {timeoutMs});
   let first: {error: unknown} | null = null;
   const results = await Promise.allSettled(

@@ -1,5 +1,6 @@
 /**
- * Either side. The words of the collectives: what a rank may call, and what a transport must offer for it.
+ * Either side. The words of the collectives: what a rank may call, and what a transport must offer
+ * for it.
  */
 
 /** Numbers that travel. */
@@ -12,13 +13,24 @@ export type ReduceOp = 'sum' | 'mean' | 'max';
 export type TransportKind = 'sharedMemory' | 'inProcess' | 'mpi';
 
 /**
- * `shared`: every rank reduces its own part straight from the others' memory (shared memory only, the default there). The others
- * are the textbook's, over messages between two ranks.
+ * `shared`: every rank reduces its own part straight from the others' memory (shared memory only,
+ * the default there). The others are the textbook's, over messages between two ranks.
  */
 export type Algorithm = 'shared' | 'naive' | 'ring' | 'recursive' | 'tree';
 
 /** What the ranks can be in at once, as errors, ledger and flight recorder name it. */
-export type OperationName = 'broadcast' | 'reduce' | 'allReduce' | 'reduceScatter' | 'allGather' | 'allToAll' | 'send' | 'recv' | 'barrier' | 'group' | 'allocate';
+export type OperationName =
+  | 'broadcast'
+  | 'reduce'
+  | 'allReduce'
+  | 'reduceScatter'
+  | 'allGather'
+  | 'allToAll'
+  | 'send'
+  | 'recv'
+  | 'barrier'
+  | 'group'
+  | 'allocate';
 
 /** What the ranks must agree on before a byte moves. */
 export interface CallDescriptor {
@@ -31,13 +43,21 @@ export interface CallDescriptor {
   /** Elements of the whole array. */
   length: number;
   type: NumberType;
-  /** Counts the collective calls of this communicator from 0; its messages (send, recv) have a count of their own. */
+  /**
+   * Counts the collective calls of this communicator from 0; its messages (send, recv) have a count
+   * of their own.
+   */
   sequence: number;
-  /** What the caller calls it: 'gradients', 'metrics'; the ledger and the flight recorder show it. */
+  /**
+   * What the caller calls it: 'gradients', 'metrics'; the ledger and the flight recorder show it.
+   */
   label: string;
 }
 
-/** Bytes by rank, operation and label since the communicator was made; `formula` in words, e.g. '2 (N-1)/N x n x 4'. */
+/**
+ * Bytes by rank, operation and label since the communicator was made; `formula` in words, e.g. '2
+ * (N-1)/N x n x 4'.
+ */
 export interface LedgerLine {
   rank: number;
   operation: string;
@@ -61,8 +81,8 @@ export interface ReduceOptions extends CallOptions {
 }
 
 /**
- * One rank's end of a group. Every call is collective (all ranks, same order) but `send` and `recv`. Rank r's part of an array of n
- * elements is floor(r n/N) to floor((r+1) n/N).
+ * One rank's end of a group. Every call is collective (all ranks, same order) but `send` and
+ * `recv`. Rank r's part of an array of n elements is floor(r n/N) to floor((r+1) n/N).
  */
 export interface Communicator {
   readonly rank: number;
@@ -78,19 +98,27 @@ export interface Communicator {
   reduce(array: Numbers, options?: ReduceOptions & {root?: number}): Promise<void>;
   /** Every `array` holds the result. */
   allReduce(array: Numbers, options?: ReduceOptions): Promise<void>;
-  /** This rank's part of `array` holds the result and is returned as a view; the rest of `array` is then unspecified. */
+  /**
+   * This rank's part of `array` holds the result and is returned as a view; the rest of `array` is
+   * then unspecified.
+   */
   reduceScatter<T extends Numbers>(array: T, options?: ReduceOptions): Promise<T>;
   /** Each rank gives its own part of `array`; afterwards every `array` is whole. */
   allGather(array: Numbers, options?: CallOptions): Promise<void>;
   /** Part s of rank r's array goes to rank s; resolves to what this rank got, in rank order. */
   allToAll<T extends Numbers>(array: T, options?: CallOptions): Promise<T>;
-  /** To one rank, which must `recv` as many numbers of the same type; collective for these two only. */
+  /**
+   * To one rank, which must `recv` as many numbers of the same type; collective for these two only.
+   */
   send(array: Numbers, options: {to: number; label?: string}): Promise<void>;
   /** Fills `array` with what the other rank sends. */
   recv(array: Numbers, options: {from: number; label?: string}): Promise<void>;
   /** Resolves when every rank has come here. */
   barrier(options?: {label?: string}): Promise<void>;
-  /** A communicator of some ranks, in the given order; the ranks of the group call it, and only they. */
+  /**
+   * A communicator of some ranks, in the given order; the ranks of the group call it, and only
+   * they.
+   */
   group(ranks: number[]): Promise<Communicator>;
   /** This rank's traffic so far. */
   ledger(): LedgerLine[];
@@ -108,7 +136,10 @@ export interface Transport {
   recv(bytes: Uint8Array, from: number): Promise<void>;
   /** Both at once: no deadlock where every rank sends before it receives. */
   exchange(out: Uint8Array, to: number, into: Uint8Array, from: number): Promise<void>;
-  /** Tells all ranks what this one is about to do; throws COLLECTIVE_MISMATCH with both sides, TIMEOUT, or ABORTED. */
+  /**
+   * Tells all ranks what this one is about to do; throws COLLECTIVE_MISMATCH with both sides,
+   * TIMEOUT, or ABORTED.
+   */
   agree(call: CallDescriptor, array?: Numbers): void | Promise<void>;
   /** A message is about to be sent or received: the flight recorder opens its line. */
   begin(call: CallDescriptor): void;
@@ -121,7 +152,10 @@ export interface Transport {
   close(): void;
 }
 
-/** The `shared` algorithm's own versions: they block until they are done. Byte counts of each are the formula's. */
+/**
+ * The `shared` algorithm's own versions: they block until they are done. Byte counts of each are
+ * the formula's.
+ */
 export interface SharedOperations {
   broadcast(array: Numbers, root: number): void;
   reduce(array: Numbers, op: ReduceOp, root: number): void;
@@ -155,5 +189,8 @@ export function partStart(rank: number, length: number, size: number): number {
 
 /** This rank's part, as a view. */
 export function partOf<T extends Numbers>(array: T, rank: number, size: number): T {
-  return array.subarray(partStart(rank, array.length, size), partStart(rank + 1, array.length, size)) as T;
+  return array.subarray(
+    partStart(rank, array.length, size),
+    partStart(rank + 1, array.length, size),
+  ) as T;
 }

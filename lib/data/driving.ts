@@ -1,5 +1,6 @@
 /**
- * Either side. Driving frames: small drawn pictures of a road with the steering angle as label, one video a car.
+ * Either side. Driving frames: small drawn pictures of a road with the steering angle as label, one
+ * video a car.
  */
 import {pathToFileURL} from 'node:url';
 import type {DataModule} from '../base/arrays';
@@ -31,9 +32,10 @@ export interface DrivingFrames extends Samples {
 }
 
 /**
- * Draws the videos: xs [cars * framesPerCar, height, width, 3] bytes with scale 1/255, ys [cars * framesPerCar, 1], the steering:
- * the front wheels' angle as a share of full lock (25 degrees), -1 (left) to 1 (right). A car's video depends on the seed, its
- * number and its bends, not on how many cars there are. Throws BAD_OPTION.
+ * Draws the videos: xs [cars * framesPerCar, height, width, 3] bytes with scale 1/255, ys [cars *
+ * framesPerCar, 1], the steering: the front wheels' angle as a share of full lock (25 degrees), -1
+ * (left) to 1 (right). A car's video depends on the seed, its number and its bends, not on how many
+ * cars there are. Throws BAD_OPTION.
  */
 export function drivingFrames(options: DrivingOptions): DrivingFrames {
   const call = 'drivingFrames';
@@ -67,10 +69,17 @@ export function drivingFrames(options: DrivingOptions): DrivingFrames {
   };
 }
 
-/** The video of one car, xs [framesPerCar, height, width, 3] and ys [framesPerCar, 1]: views, nothing is copied. Throws BAD_OPTION. */
+/**
+ * The video of one car, xs [framesPerCar, height, width, 3] and ys [framesPerCar, 1]: views,
+ * nothing is copied. Throws BAD_OPTION.
+ */
 export function carVideo(data: DrivingFrames, car: number): Samples {
   const found = data.cars[car];
-  if (!found) throw new ManyHandsError('BAD_OPTION', `There are cars 0 to ${data.cars.length - 1}, and this asks for car ${shown(car)}.`);
+  if (!found)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `There are cars 0 to ${data.cars.length - 1}, and this asks for car ${shown(car)}.`,
+    );
   return sampleRange(data, found.firstFrame, found.firstFrame + found.frames);
 }
 
@@ -82,10 +91,17 @@ export function drivingModule(options: DrivingOptions): DataModule {
 function bendsOf(bend: Bend | readonly Bend[], cars: number): Bend[] {
   const list = typeof bend === 'string' ? new Array<Bend>(cars).fill(bend) : [...bend];
   if (list.length !== cars) {
-    throw new ManyHandsError('BAD_OPTION', `drivingFrames: bend lists ${list.length} cars and there are ${cars}: give one for each, or a single one for all.`);
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `drivingFrames: bend lists ${list.length} cars and there are ${cars}: give one for each, or a single one for all.`,
+    );
   }
   for (const one of list) {
-    if (!BENDS.includes(one)) throw new ManyHandsError('BAD_OPTION', `drivingFrames: bend is ${oneOf(BENDS)}, and this is ${shown(one)}.`);
+    if (!BENDS.includes(one))
+      throw new ManyHandsError(
+        'BAD_OPTION',
+        `drivingFrames: bend is ${oneOf(BENDS)}, and this is ${shown(one)}.`,
+      );
   }
   return list;
 }

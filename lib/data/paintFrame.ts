@@ -1,5 +1,6 @@
 /**
- * Either side. Paints what a car's camera sees: sky, hills, ground and a road with its markings, in perspective.
+ * Either side. Paints what a car's camera sees: sky, hills, ground and a road with its markings, in
+ * perspective.
  */
 import {Random} from '../base/random';
 import {SIGHT, type RoadAhead} from './road';
@@ -31,7 +32,8 @@ const COUNTRIES: readonly {zenith: Colour; haze: Colour; hills: Colour; ground: 
 const WHITE: Colour = [236, 236, 228];
 const YELLOW: Colour = [232, 190, 62];
 
-// The car drives in the right one of two lanes: the edges and the middle line, in metres from the middle of its lane.
+// The car drives in the right one of two lanes: the edges and the middle line, in metres from the
+// middle of its lane.
 const LANE = 3.5;
 const LEFT_EDGE = -1.5 * LANE;
 const MIDDLE = -0.5 * LANE;
@@ -61,7 +63,14 @@ export function drawLook(random: Random): Look {
 }
 
 /** Paints one frame, [height, width, 3] bytes, into `out`; `grain` holds a random byte a pixel. */
-export function paintFrame(out: Uint8Array, height: number, width: number, road: RoadAhead, look: Look, grain: Uint8Array): void {
+export function paintFrame(
+  out: Uint8Array,
+  height: number,
+  width: number,
+  road: RoadAhead,
+  look: Look,
+  grain: Uint8Array,
+): void {
   const focal = FOCAL_SHARE * width;
   const horizon = look.horizon * height;
   const skyline = hillRows(width, focal, horizon, height, road.heading, look);
@@ -84,19 +93,39 @@ export function paintFrame(out: Uint8Array, height: number, width: number, road:
   }
 }
 
-/** The row at which the hills end and the sky begins, a column each; the hills pass by as the car turns. */
-function hillRows(width: number, focal: number, horizon: number, height: number, heading: number, look: Look): Float64Array {
+/**
+ * The row at which the hills end and the sky begins, a column each; the hills pass by as the car
+ * turns.
+ */
+function hillRows(
+  width: number,
+  focal: number,
+  horizon: number,
+  height: number,
+  heading: number,
+  look: Look,
+): Float64Array {
   const rows = new Float64Array(width);
   const [a, b, c] = look.hillPhases;
   for (let x = 0; x < width; x++) {
     const angle = heading + Math.atan((x + 0.5 - width / 2) / focal);
-    const hill = 0.5 + 0.25 * Math.sin(3 * angle + a) + 0.15 * Math.sin(7 * angle + b) + 0.1 * Math.sin(17 * angle + c);
+    const hill =
+      0.5 +
+      0.25 * Math.sin(3 * angle + a) +
+      0.15 * Math.sin(7 * angle + b) +
+      0.1 * Math.sin(17 * angle + c);
     rows[x] = horizon - 0.16 * height * hill;
   }
   return rows;
 }
 
-function paintSky(row: Float64Array, y: number, horizon: number, skyline: Float64Array, look: Look): void {
+function paintSky(
+  row: Float64Array,
+  y: number,
+  horizon: number,
+  skyline: Float64Array,
+  look: Look,
+): void {
   const low = y / horizon;
   for (let x = 0; x < skyline.length; x++) {
     const hill = clamp01(y - skyline[x] + 0.5);
@@ -107,7 +136,14 @@ function paintSky(row: Float64Array, y: number, horizon: number, skyline: Float6
   }
 }
 
-function paintGround(row: Float64Array, below: number, focal: number, width: number, road: RoadAhead, look: Look): void {
+function paintGround(
+  row: Float64Array,
+  below: number,
+  focal: number,
+  width: number,
+  road: RoadAhead,
+  look: Look,
+): void {
   const z = (focal * look.cameraHeight) / below;
   const near = Math.min(Math.floor(z), SIGHT - 1);
   const part = z - near;
@@ -124,7 +160,10 @@ function paintGround(row: Float64Array, below: number, focal: number, width: num
   for (let x = 0; x < width; x++) {
     const across = (((x + 0.5 - width / 2) * z) / focal - middle) / aslant;
     const onRoad = beyond ? 0 : band(across, LEFT_EDGE - SHOULDER, RIGHT_EDGE + SHOULDER, pixel);
-    const edge = beyond ? 0 : band(across, LEFT_EDGE - LINE / 2, LEFT_EDGE + LINE / 2, pixel) + band(across, RIGHT_EDGE - LINE / 2, RIGHT_EDGE + LINE / 2, pixel);
+    const edge = beyond
+      ? 0
+      : band(across, LEFT_EDGE - LINE / 2, LEFT_EDGE + LINE / 2, pixel) +
+        band(across, RIGHT_EDGE - LINE / 2, RIGHT_EDGE + LINE / 2, pixel);
     const line = beyond ? 0 : dash * band(across, MIDDLE - LINE / 2, MIDDLE + LINE / 2, pixel);
     for (let c = 0; c < 3; c++) {
       let colour = mix(look.ground[c] * stripe, look.asphalt[c], onRoad);

@@ -1,6 +1,7 @@
 /**
- * Either side. The world of the driving frames: one car's winding road, how the car sways in its lane, and how its driver steers.
- * Lengths in metres; x points right, z ahead; a curvature (1/metre) or steering angle above 0 turns right.
+ * Either side. The world of the driving frames: one car's winding road, how the car sways in its
+ * lane, and how its driver steers. Lengths in metres; x points right, z ahead; a curvature
+ * (1/metre) or steering angle above 0 turns right.
  */
 import {Random} from '../base/random';
 
@@ -10,7 +11,10 @@ export const BENDS: readonly Bend[] = ['left', 'right', 'both'];
 
 /** The tightest bend has a radius of 15 m. */
 const TIGHTEST = 1 / 15;
-/** Where all bends go one way, none is straighter than this part of the tightest: its frames never ask for the other side. */
+/**
+ * Where all bends go one way, none is straighter than this part of the tightest: its frames never
+ * ask for the other side.
+ */
 const STRAIGHTEST_SHARE = 0.3;
 /** 12 m/s, ten frames a second. */
 const METRES_A_FRAME = 1.2;
@@ -26,7 +30,10 @@ interface Wave {
   phase: number;
 }
 
-/** The road ahead at one moment: `x[i]` is where the middle of the car's lane lies at z = i metres, `slope[i]` its direction dx/dz. */
+/**
+ * The road ahead at one moment: `x[i]` is where the middle of the car's lane lies at z = i metres,
+ * `slope[i]` its direction dx/dz.
+ */
 export interface RoadAhead {
   x: Float64Array;
   slope: Float64Array;
@@ -34,7 +41,10 @@ export interface RoadAhead {
   driven: number;
   /** The car's direction in the world, radians, for what stands at the horizon. */
   heading: number;
-  /** The driver's steering: the front wheels' angle as a share of full lock (25 degrees), -1 (left) to 1 (right). */
+  /**
+   * The driver's steering: the front wheels' angle as a share of full lock (25 degrees), -1 (left)
+   * to 1 (right).
+   */
   steering: number;
 }
 
@@ -47,7 +57,10 @@ export class Drive {
   private readonly swaying: Wave[];
   private heading = 0;
 
-  constructor(random: Random, private readonly bend: Bend) {
+  constructor(
+    random: Random,
+    private readonly bend: Bend,
+  ) {
     this.bends = waves(random, 3, 45, 160);
     this.swaying = waves(random, 2, 40, 90);
   }
@@ -76,7 +89,10 @@ export class Drive {
   }
 }
 
-/** Pure pursuit (Coulter 1992): the wheel angle whose circle passes through the lane's middle at the look-ahead distance. */
+/**
+ * Pure pursuit (Coulter 1992): the wheel angle whose circle passes through the lane's middle at the
+ * look-ahead distance.
+ */
 function pursue(x: number): number {
   const curvature = (2 * x) / (x * x + LOOK_AHEAD * LOOK_AHEAD);
   return Math.max(-1, Math.min(1, Math.atan(WHEELBASE * curvature) / FULL_LOCK));
@@ -95,6 +111,7 @@ function waves(random: Random, count: number, shortest: number, longest: number)
 /** A smooth value in -1..1. */
 function value(list: readonly Wave[], s: number): number {
   let sum = 0;
-  for (const {share, length, phase} of list) sum += share * Math.sin((2 * Math.PI * s) / length + phase);
+  for (const {share, length, phase} of list)
+    sum += share * Math.sin((2 * Math.PI * s) / length + phase);
   return sum;
 }

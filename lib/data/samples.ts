@@ -10,11 +10,17 @@ export interface Samples {
   ys: ShapedArray;
 }
 
-/** Samples `from` to `to - 1` (to the end without `to`), xs and ys [to - from, ...]: views of the same memory, so nothing is copied. Throws BAD_OPTION. */
+/**
+ * Samples `from` to `to - 1` (to the end without `to`), xs and ys [to - from, ...]: views of the
+ * same memory, so nothing is copied. Throws BAD_OPTION.
+ */
 export function sampleRange(data: Samples, from: number, to = data.xs.shape[0]): Samples {
   const samples = data.xs.shape[0];
   if (!Number.isInteger(from) || !Number.isInteger(to) || from < 0 || to < from || to > samples) {
-    throw new ManyHandsError('BAD_OPTION', `There are samples 0 to ${samples}, and the range asked for is ${shown(from)} to ${shown(to)}: give whole numbers with 0 <= from <= to <= ${samples}.`);
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `There are samples 0 to ${samples}, and the range asked for is ${shown(from)} to ${shown(to)}: give whole numbers with 0 <= from <= to <= ${samples}.`,
+    );
   }
   return {xs: part(data.xs, from, to), ys: part(data.ys, from, to)};
 }

@@ -1,6 +1,7 @@
 /**
- * Either side. A text to learn, on every machine that has this course: the declaration files of JavaScript's own library
- * (`lib.*.d.ts`) in the npm package `typescript`, about three million characters, as windows of characters.
+ * Either side. A text to learn, on every machine that has this course: the declaration files of
+ * JavaScript's own library (`lib.*.d.ts`) in the npm package `typescript`, about three million
+ * characters, as windows of characters.
  */
 import {readdirSync, readFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
@@ -11,8 +12,14 @@ import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {Random} from '../base/random';
 import type {Samples} from './samples';
 
-/** The 96 characters, a token each, by token: 0 is the end of a line, 1 to 95 are the printable ASCII characters from space to ~. */
-export const TEXT_VOCABULARY: readonly string[] = ['\n', ...Array.from({length: 95}, (_, i) => String.fromCharCode(32 + i))];
+/**
+ * The 96 characters, a token each, by token: 0 is the end of a line, 1 to 95 are the printable
+ * ASCII characters from space to ~.
+ */
+export const TEXT_VOCABULARY: readonly string[] = [
+  '\n',
+  ...Array.from({length: 95}, (_, i) => String.fromCharCode(32 + i)),
+];
 
 const UNKNOWN = TEXT_VOCABULARY.indexOf('?');
 /** The part of the corpus at its end that is kept for testing. */
@@ -29,7 +36,10 @@ export interface TextOptions {
   part?: (typeof PARTS)[number];
 }
 
-/** Text as tokens: a carriage return is dropped, a tab is a space, and a character that is not in the vocabulary is '?'. */
+/**
+ * Text as tokens: a carriage return is dropped, a tab is a space, and a character that is not in
+ * the vocabulary is '?'.
+ */
 export function encodeText(text: string): Uint8Array {
   const tokens = new Uint8Array(text.length);
   let length = 0;
@@ -49,7 +59,10 @@ export function decodeText(tokens: Iterable<number>): string {
   for (const token of tokens) {
     const character = TEXT_VOCABULARY[token];
     if (character === undefined) {
-      throw new ManyHandsError('BAD_DATA', `A token is a whole number from 0 to ${TEXT_VOCABULARY.length - 1}, and this is ${shown(token)}.`);
+      throw new ManyHandsError(
+        'BAD_DATA',
+        `A token is a whole number from 0 to ${TEXT_VOCABULARY.length - 1}, and this is ${shown(token)}.`,
+      );
     }
     text += character;
   }
@@ -58,29 +71,43 @@ export function decodeText(tokens: Iterable<number>): string {
 
 let corpus: Uint8Array | null = null;
 
-/** The whole text as tokens, the files in the order of their names; read once a process. Throws BAD_DATA where they are not installed. */
+/**
+ * The whole text as tokens, the files in the order of their names; read once a process. Throws
+ * BAD_DATA where they are not installed.
+ */
 export function textTokens(): Uint8Array {
   if (corpus) return corpus;
   let folder: string;
   try {
     folder = join(dirname(require.resolve('typescript/package.json')), 'lib');
   } catch (error) {
-    throw new ManyHandsError('BAD_DATA', 'The npm package typescript, whose declaration files are the text, is not installed. Run: npm install', {cause: error});
+    throw new ManyHandsError(
+      'BAD_DATA',
+      'The npm package typescript, whose declaration files are the text, is not installed. Run: npm install',
+      {cause: error},
+    );
   }
-  const names = readdirSync(folder).filter((name) => /^lib\..*\.d\.ts$/.test(name)).sort();
+  const names = readdirSync(folder)
+    .filter((name) => /^lib\..*\.d\.ts$/.test(name))
+    .sort();
   corpus = encodeText(names.map((name) => readFileSync(join(folder, name), 'utf8')).join('\n'));
   return corpus;
 }
 
 /**
- * Windows of the text from random places: xs [samples, sequence] tokens (32-bit), ys [samples, sequence, 1], the token that follows
- * each, in the shape that tfjs wants for 'sparseCategoricalCrossentropy' over [samples, sequence, 96]. Throws BAD_OPTION.
+ * Windows of the text from random places: xs [samples, sequence] tokens (32-bit), ys [samples,
+ * sequence, 1], the token that follows each, in the shape that tfjs wants for
+ * 'sparseCategoricalCrossentropy' over [samples, sequence, 96]. Throws BAD_OPTION.
  */
 export function textCorpus(options: TextOptions): Samples {
   checkNames('textCorpus', options, ['sequence', 'samples', 'seed', 'part']);
   const {part = 'train', seed} = options;
   const tokens = textTokens();
-  if (!PARTS.includes(part)) throw new ManyHandsError('BAD_OPTION', `textCorpus: part is ${oneOf(PARTS)}, and this is ${shown(part)}.`);
+  if (!PARTS.includes(part))
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `textCorpus: part is ${oneOf(PARTS)}, and this is ${shown(part)}.`,
+    );
   const split = Math.floor(tokens.length * (1 - TEST_SHARE));
   const text = part === 'train' ? tokens.subarray(0, split) : tokens.subarray(split);
   const sequence = wholeNumber('textCorpus', 'sequence', options.sequence, 1, text.length - 1);
@@ -93,10 +120,15 @@ export function textCorpus(options: TextOptions): Samples {
     xs.set(text.subarray(start, start + sequence), i * sequence);
     ys.set(text.subarray(start + 1, start + sequence + 1), i * sequence);
   }
-  return {xs: {values: xs, shape: [samples, sequence]}, ys: {values: ys, shape: [samples, sequence, 1]}};
+  return {
+    xs: {values: xs, shape: [samples, sequence]},
+    ys: {values: ys, shape: [samples, sequence, 1]},
+  };
 }
 
-/** The description of such windows, for `train`'s `data`: every worker reads the text for itself. */
+/**
+ * The description of such windows, for `train`'s `data`: every worker reads the text for itself.
+ */
 export function textModule(options: TextOptions): DataModule {
   return {module: pathToFileURL(__filename).href, export: 'textCorpus', args: options};
 }

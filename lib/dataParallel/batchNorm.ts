@@ -1,7 +1,7 @@
 /**
- * Worker side. Batch norm over the global batch, in two halves around an all-reduce each way (Ioffe and Szegedy 2015, algorithm 1 and
- * the gradients of section 3). PyTorch's DistributedDataParallel does not do this by default: there every replica normalizes by
- * its own share.
+ * Worker side. Batch norm over the global batch, in two halves around an all-reduce each way (Ioffe
+ * and Szegedy 2015, algorithm 1 and the gradients of section 3). PyTorch's DistributedDataParallel
+ * does not do this by default: there every replica normalizes by its own share.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -44,7 +44,9 @@ function read(compute: () => tf.Tensor): Float32Array {
   return tf.tidy(() => compute().dataSync() as Float32Array).slice();
 }
 
-/** Mean and variance of the global batch, a number a channel, and how many elements each is made of. */
+/**
+ * Mean and variance of the global batch, a number a channel, and how many elements each is made of.
+ */
 interface Statistics {
   count: number;
   mean: Float32Array;
@@ -52,13 +54,21 @@ interface Statistics {
 }
 
 /** `x` is null where this rank has no samples: it adds nothing, and learns the others' result. */
-async function statistics(comm: Communicator, x: tf.Tensor | null, axes: number[], shape: number[], channels: number): Promise<Statistics> {
+async function statistics(
+  comm: Communicator,
+  x: tf.Tensor | null,
+  axes: number[],
+  shape: number[],
+  channels: number,
+): Promise<Statistics> {
   const mean = x ? read(() => tf.sum(x, axes)) : new Float32Array(channels);
   const count = new Float32Array([x ? x.size / channels : 0]);
   await total(comm, mean, count);
   for (let i = 0; i < channels; i++) mean[i] /= count[0];
   // Around the global mean, not as a difference of squares, which would cancel.
-  const variance = x ? read(() => tf.sum(tf.square(tf.sub(x, tf.tensor(mean, shape))), axes)) : new Float32Array(channels);
+  const variance = x
+    ? read(() => tf.sum(tf.square(tf.sub(x, tf.tensor(mean, shape))), axes))
+    : new Float32Array(channels);
   await total(comm, variance);
   for (let i = 0; i < channels; i++) variance[i] /= count[0];
   return {count: count[0], mean, variance};
@@ -74,7 +84,10 @@ function moveAverages(layer: BatchNormLike, {mean, variance}: Statistics): void 
   move(layer.movingVariance, variance);
 }
 
-/** The halves of every batch norm layer of a model; `absent` takes a rank without samples through the same collectives. */
+/**
+ * The halves of every batch norm layer of a model; `absent` takes a rank without samples through
+ * the same collectives.
+ */
 export class GlobalBatchNorm implements LayerHalves {
   constructor(private readonly comm: Communicator) {}
 
@@ -95,7 +108,13 @@ export class GlobalBatchNorm implements LayerHalves {
   }
 
   /** The forward once the batch's statistics are known; its backward. */
-  private normalize(layer: BatchNormLike, x: tf.Tensor, axes: number[], shape: number[], found: Statistics): HalfForward {
+  private normalize(
+    layer: BatchNormLike,
+    x: tf.Tensor,
+    axes: number[],
+    shape: number[],
+    found: Statistics,
+  ): HalfForward {
     const {comm} = this;
     const gamma = layer.gamma?.read() ?? null;
     const beta = layer.beta?.read() ?? null;
@@ -116,7 +135,11 @@ export class GlobalBatchNorm implements LayerHalves {
         if (beta) weights.set(beta.id, tf.tensor1d(dBeta.slice()));
         await total(comm, dBeta, dGamma);
         const dx = tf.tidy(() => {
-          const meanOf = (sum: Float32Array) => tf.tensor(sum.map((value) => value / found.count), shape);
+          const meanOf = (sum: Float32Array) =>
+            tf.tensor(
+              sum.map((value) => value / found.count),
+              shape,
+            );
           const centred = tf.sub(tf.sub(dy, meanOf(dBeta)), tf.mul(normed, meanOf(dGamma)));
           const scaled = tf.mul(centred, tf.tensor(scale, shape));
           return gamma ? tf.mul(scaled, tf.reshape(gamma, shape)) : scaled;
@@ -130,11 +153,24 @@ export class GlobalBatchNorm implements LayerHalves {
     };
   }
 
-  /** A rank without samples of a micro-batch: the batch norm layers among `calls` as the others walk them. */
+  /**
+   * A rank without samples of a micro-batch: the batch norm layers among `calls` as the others walk
+   * them.
+   */
   async absent(direction: 'forward' | 'backward', calls: readonly LayerCall[]): Promise<void> {
-    const norms = calls.filter(GlobalBatchNorm.is).map(({layer}) => layer as unknown as BatchNormLike);
+    const norms = calls
+      .filter(GlobalBatchNorm.is)
+      .map(({layer}) => layer as unknown as BatchNormLike);
     const channelsOf = ({movingMean}: BatchNormLike) => movingMean.read().size;
-    if (direction === 'forward') for (const layer of norms) moveAverages(layer, await statistics(this.comm, null, [], [], channelsOf(layer)));
-    else for (const layer of norms.reverse()) await total(this.comm, new Float32Array(channelsOf(layer)), new Float32Array(channelsOf(layer)));
+    if (direction === 'forward')
+      for (const layer of norms)
+        moveAverages(layer, await statistics(this.comm, null, [], [], channelsOf(layer)));
+    else
+      for (const layer of norms.reverse())
+        await total(
+          this.comm,
+          new Float32Array(channelsOf(layer)),
+          new Float32Array(channelsOf(layer)),
+        );
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Either side. The flat gradient buffer: where each weight's gradient lies, and the buckets in which they leave, the last layer's
- * first, since backward finds them in that order (Li et al. 2020, "PyTorch Distributed", section 3.2.3).
+ * Either side. The flat gradient buffer: where each weight's gradient lies, and the buckets in
+ * which they leave, the last layer's first, since backward finds them in that order (Li et al.
+ * 2020, "PyTorch Distributed", section 3.2.3).
  */
 import type {Graph} from '../step/graph';
 import type {GradientSum} from '../step/gradientSum';
@@ -31,7 +32,9 @@ export interface BucketPlan {
  */
 export function planBuckets(graph: Graph, sum: GradientSum, bucketBytes: number): BucketPlan {
   const firstUse = firstUses(graph, sum);
-  const order = [...sum.entries].sort((a, b) => (firstUse.get(b)?.index ?? -1) - (firstUse.get(a)?.index ?? -1));
+  const order = [...sum.entries].sort(
+    (a, b) => (firstUse.get(b)?.index ?? -1) - (firstUse.get(a)?.index ?? -1),
+  );
   const groups: WeightGradient[][] = [];
   let bytes = Infinity;
   for (const entry of order) {

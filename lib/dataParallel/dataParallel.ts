@@ -1,6 +1,7 @@
 /**
- * Worker side. Data parallelism (synchronous SGD): every rank holds a replica, walks its share of each batch, and applies the
- * gradient of the whole batch. Each rank's gradient is already weighted by its share of the samples, so the sum over ranks is the mean.
+ * Worker side. Data parallelism (synchronous SGD): every rank holds a replica, walks its share of
+ * each batch, and applies the gradient of the whole batch. Each rank's gradient is already weighted
+ * by its share of the samples, so the sum over ranks is the mean.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -40,11 +41,22 @@ export class DataParallel implements DataAxis {
   private release = () => {};
   private readonly filled = new Set<Place>();
 
-  constructor(private readonly comm: Communicator, private readonly openLane: OpenLane, private readonly bucketBytes: number, private readonly recorder: SpanRecorder | null, private readonly updated: Updated) {
+  constructor(
+    private readonly comm: Communicator,
+    private readonly openLane: OpenLane,
+    private readonly bucketBytes: number,
+    private readonly recorder: SpanRecorder | null,
+    private readonly updated: Updated,
+  ) {
     this.norm = new GlobalBatchNorm(comm);
   }
 
-  async open({stepper: {graph, gradients: sum, objective}, runs, late, load}: DataContext): Promise<void> {
+  async open({
+    stepper: {graph, gradients: sum, objective},
+    runs,
+    late,
+    load,
+  }: DataContext): Promise<void> {
     await load(keepWhole(sum.entries));
     this.late = late;
     // A stage of a pipeline may have no weights.
@@ -54,8 +66,15 @@ export class DataParallel implements DataAxis {
     sum.category = 'communication';
     this.plan = planBuckets({...graph, calls: runs.flat()}, sum, this.bucketBytes);
     const sgd = wholeGradient ? null : plainSgd(optimizer);
-    if (sgd) this.divided = new DividedUpdate(this.comm, this.plan, (await this.comm.allocate(this.plan.length, 'float32')), sgd);
-    // All ranks do the same, so one whose engine keeps its own copies of the weights decides for all.
+    if (sgd)
+      this.divided = new DividedUpdate(
+        this.comm,
+        this.plan,
+        await this.comm.allocate(this.plan.length, 'float32'),
+        sgd,
+      );
+    // All ranks do the same, so one whose engine keeps its own copies of the weights decides for
+    // all.
     const against = new Int32Array([Number(!this.divided?.worthwhile)]);
     await this.comm.allReduce(against, {op: 'max', label: 'kind of update'});
     if (against[0]) {
@@ -63,10 +82,19 @@ export class DataParallel implements DataAxis {
       this.divided = null;
     }
     this.flat = await this.comm.allocate(this.plan.length, 'float32');
-    this.lane = this.openLane({kind: 'reduce', flat: this.flat, buckets: this.plan.buckets, operation: this.divided ? 'reduceScatter' : 'allReduce'});
+    this.lane = this.openLane({
+      kind: 'reduce',
+      flat: this.flat,
+      buckets: this.plan.buckets,
+      operation: this.divided ? 'reduceScatter' : 'allReduce',
+    });
     this.release = holdArray(this.flat, 'gradients');
     for (const {places} of this.plan.buckets) {
-      for (const place of places) this.views.set(place, new ArrayTensor(this.flat.subarray(place.start, place.start + place.length)));
+      for (const place of places)
+        this.views.set(
+          place,
+          new ArrayTensor(this.flat.subarray(place.start, place.start + place.length)),
+        );
     }
   }
 
@@ -85,12 +113,15 @@ export class DataParallel implements DataAxis {
     absent: (direction, calls) => this.norm.absent(direction, calls),
     afterBackward: (call) => {
       if (!this.part.last) return;
-      for (const place of this.plan.finalAt.get(call.index) ?? []) if (!this.late(place.entry.variable)) this.fill(place);
+      for (const place of this.plan.finalAt.get(call.index) ?? [])
+        if (!this.late(place.entry.variable)) this.fill(place);
       this.leave();
     },
     afterGradients: async (entries) => {
-      // What this rank's last micro-batch, being empty, did not pass, and what other axes have completed.
-      for (const {places} of this.plan.buckets) for (const place of places) if (!this.filled.has(place)) this.fill(place);
+      // What this rank's last micro-batch, being empty, did not pass, and what other axes have
+      // completed.
+      for (const {places} of this.plan.buckets)
+        for (const place of places) if (!this.filled.has(place)) this.fill(place);
       this.leave();
       this.recorder?.begin('wait', 'gradients');
       await this.lane?.wait();
@@ -101,7 +132,9 @@ export class DataParallel implements DataAxis {
   };
 
   firstBroken(): WeightGradient | undefined {
-    return [...this.views].find(([, {values}]) => values.some((value) => !Number.isFinite(value)))?.[0].entry;
+    return [...this.views].find(([, {values}]) =>
+      values.some((value) => !Number.isFinite(value)),
+    )?.[0].entry;
   }
 
   async absentPredict(): Promise<void> {}
@@ -128,7 +161,8 @@ export class DataParallel implements DataAxis {
   private takeBack(entries: WeightGradient[]): void {
     const place = new Map([...this.views.keys()].map((one) => [one.entry, one]));
     // The step is over before the buffer is filled again.
-    for (const entry of entries) entry.gradient = this.views.get(place.get(entry)!)!.tensor(entry.variable.shape);
+    for (const entry of entries)
+      entry.gradient = this.views.get(place.get(entry)!)!.tensor(entry.variable.shape);
   }
 
   dispose(): void {

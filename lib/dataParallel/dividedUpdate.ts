@@ -1,7 +1,8 @@
 /**
- * Worker side. The divided update of plain SGD: each rank updates its own part of every bucket's weights and hands the result to the
- * others. Only an optimizer without state allows it without dividing state too. The weights are tensors over shared memory, so
- * what another rank wrote is there at once.
+ * Worker side. The divided update of plain SGD: each rank updates its own part of every bucket's
+ * weights and hands the result to the others. Only an optimizer without state allows it without
+ * dividing state too. The weights are tensors over shared memory, so what another rank wrote is
+ * there at once.
  */
 import * as tf from '@tensorflow/tfjs';
 import {partOf, type Communicator} from '../collectives/types';
@@ -23,11 +24,22 @@ export function plainSgd(optimizer: tf.Optimizer): Sgd | null {
 export class DividedUpdate {
   private readonly weights: FlatWeights;
 
-  constructor(private readonly comm: Communicator, private readonly plan: BucketPlan, flat: Float32Array, private readonly sgd: Sgd) {
-    this.weights = new FlatWeights(plan.buckets.flatMap(({places}) => places), flat);
+  constructor(
+    private readonly comm: Communicator,
+    private readonly plan: BucketPlan,
+    flat: Float32Array,
+    private readonly sgd: Sgd,
+  ) {
+    this.weights = new FlatWeights(
+      plan.buckets.flatMap(({places}) => places),
+      flat,
+    );
   }
 
-  /** Whether the engine sees most of the weights where they lie: otherwise an update by its own operations is quicker. */
+  /**
+   * Whether the engine sees most of the weights where they lie: otherwise an update by its own
+   * operations is quicker.
+   */
   get worthwhile(): boolean {
     return this.weights.copiedElements * 2 < this.plan.length;
   }
@@ -37,7 +49,11 @@ export class DividedUpdate {
     const {rank, size} = this.comm;
     for (const {start, end} of this.plan.buckets) {
       const weights = this.weights.flat.subarray(start, end);
-      addScaled(partOf(weights, rank, size), partOf(gradients.subarray(start, end), rank, size), -this.sgd.learningRate);
+      addScaled(
+        partOf(weights, rank, size),
+        partOf(gradients.subarray(start, end), rank, size),
+        -this.sgd.learningRate,
+      );
       await this.comm.allGather(weights, {label: WEIGHTS});
     }
     this.weights.refresh();

@@ -1,10 +1,14 @@
 /**
- * Worker side. A lane carries out collectives beside the rank's own walk: a helper thread while layers compute, or, where ranks share a
- * process, the rank itself between them.
+ * Worker side. A lane carries out collectives beside the rank's own walk: a helper thread while
+ * layers compute, or, where ranks share a process, the rank itself between them.
  */
 import {join} from 'node:path';
 import {Worker} from 'node:worker_threads';
-import {sharedArrayHandles, type SharedArrayHandle, type SharedGroupHandle} from '../collectives/sharedMemory';
+import {
+  sharedArrayHandles,
+  type SharedArrayHandle,
+  type SharedGroupHandle,
+} from '../collectives/sharedMemory';
 import {ManyHandsError} from '../base/errors';
 import type {Communicator, LedgerLine} from '../collectives/types';
 import {endIfOrphan} from '../workers/orphan';
@@ -26,11 +30,17 @@ export interface LaneReport {
 }
 
 export interface Lane {
-  /** Orders are carried out one after another, in the same sequence on every rank. Returns how many were given so far. */
+  /**
+   * Orders are carried out one after another, in the same sequence on every rank. Returns how many
+   * were given so far.
+   */
   start(order: number, step: number): number;
   /** Whether the first `count` orders are done. */
   isDone(count: number): boolean;
-  /** Until the first `count` orders are done; all of them without it. Throws what the collective threw. */
+  /**
+   * Until the first `count` orders are done; all of them without it. Throws what the collective
+   * threw.
+   */
   wait(count?: number): Promise<void>;
   /** What was done since the lane was made; the lane is closed. */
   finish(): Promise<LaneReport>;
@@ -38,15 +48,31 @@ export interface Lane {
   abandon(): Promise<void>;
 }
 
-/** Words of the control array between a rank and its helper thread; the ring of orders follows: order and step of each. */
+/**
+ * Words of the control array between a rank and its helper thread; the ring of orders follows:
+ * order and step of each.
+ */
 export const CONTROL = {started: 0, finished: 1, closing: 2, failed: 3, ring: 4};
 /** Orders that may be under way at once. */
 export const RING = 4096;
 
-/** Work as it crosses to the thread: arrays of the group by their handles, the rank's own as memory that both threads share. */
+/**
+ * Work as it crosses to the thread: arrays of the group by their handles, the rank's own as memory
+ * that both threads share.
+ */
 export type WorkHandle =
-  | {kind: 'reduce'; flat: SharedArrayHandle; buckets: Array<{start: number; end: number}>; operation: 'allReduce' | 'reduceScatter'}
-  | {kind: 'gather' | 'scatter'; buffers: SharedArrayHandle[]; shards: Float32Array; units: Array<{name: string; length: number; shard: number}>};
+  | {
+      kind: 'reduce';
+      flat: SharedArrayHandle;
+      buckets: Array<{start: number; end: number}>;
+      operation: 'allReduce' | 'reduceScatter';
+    }
+  | {
+      kind: 'gather' | 'scatter';
+      buffers: SharedArrayHandle[];
+      shards: Float32Array;
+      units: Array<{name: string; length: number; shard: number}>;
+    };
 
 export interface ThreadData {
   group: SharedGroupHandle;
@@ -57,18 +83,32 @@ export interface ThreadData {
   control: SharedArrayBuffer;
 }
 
-export type FromThread = {type: 'report'; report: LaneReport} | {type: 'failed'; error: CrossedError};
+export type FromThread =
+  | {type: 'report'; report: LaneReport}
+  | {type: 'failed'; error: CrossedError};
 
 const SLICE_MS = 100;
 
 function handleOf(work: LaneWork): WorkHandle {
   const handle = (array: Float32Array) => {
     const found = sharedArrayHandles(array);
-    if (!found) throw new ManyHandsError('INTERNAL', 'internal: an array of a lane is not in shared memory.');
+    if (!found)
+      throw new ManyHandsError('INTERNAL', 'internal: an array of a lane is not in shared memory.');
     return found;
   };
-  if (work.kind === 'reduce') return {kind: 'reduce', flat: handle(work.flat), buckets: work.buckets.map(({start, end}) => ({start, end})), operation: work.operation};
-  return {kind: work.kind, buffers: work.buffers.map(handle), shards: work.shards, units: work.units};
+  if (work.kind === 'reduce')
+    return {
+      kind: 'reduce',
+      flat: handle(work.flat),
+      buckets: work.buckets.map(({start, end}) => ({start, end})),
+      operation: work.operation,
+    };
+  return {
+    kind: work.kind,
+    buffers: work.buffers.map(handle),
+    shards: work.shards,
+    units: work.units,
+  };
 }
 
 /** A thread without an engine carries out each order as soon as it is given. */
@@ -78,7 +118,13 @@ export class ThreadLane implements Lane {
   private readonly last: Promise<FromThread>;
 
   constructor(group: SharedGroupHandle, rank: number, worldRanks: number[], work: LaneWork) {
-    const workerData: ThreadData = {group, rank, worldRanks, work: handleOf(work), control: this.control.buffer as SharedArrayBuffer};
+    const workerData: ThreadData = {
+      group,
+      rank,
+      worldRanks,
+      work: handleOf(work),
+      control: this.control.buffer as SharedArrayBuffer,
+    };
     this.thread = new Worker(join(__dirname, 'laneThread.js'), {workerData});
     this.last = new Promise((resolve, reject) => {
       this.thread.once('message', resolve);
@@ -112,13 +158,15 @@ export class ThreadLane implements Lane {
       if (finished >= count) return;
       if (Atomics.load(this.control, CONTROL.failed)) {
         const message = await this.last;
-        if (message.type === 'failed') throw uncrossError(message.error, 'the helper thread of a rank failed');
+        if (message.type === 'failed')
+          throw uncrossError(message.error, 'the helper thread of a rank failed');
         throw new ManyHandsError('INTERNAL', 'internal: a lane ended before its orders.');
       }
       Atomics.wait(this.control, CONTROL.finished, finished, SLICE_MS);
       endIfOrphan();
       // A thread that could not be loaded says so by an event.
-      if (finished === Atomics.load(this.control, CONTROL.finished)) await new Promise((resolve) => setImmediate(resolve));
+      if (finished === Atomics.load(this.control, CONTROL.finished))
+        await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
@@ -140,12 +188,18 @@ export class ThreadLane implements Lane {
   }
 }
 
-/** Ranks of one process share one thread: each order is carried out when it is given, between the others' steps. */
+/**
+ * Ranks of one process share one thread: each order is carried out when it is given, between the
+ * others' steps.
+ */
 export class DirectLane implements Lane {
   private started = 0;
   private readonly done: Array<Promise<void>> = [Promise.resolve()];
 
-  constructor(private readonly comm: Communicator, private readonly work: LaneWork) {}
+  constructor(
+    private readonly comm: Communicator,
+    private readonly work: LaneWork,
+  ) {}
 
   start(order: number): number {
     const before = this.done[this.started];

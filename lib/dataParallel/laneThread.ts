@@ -1,5 +1,6 @@
 /**
- * Worker side. The helper thread of a lane: carries out collectives while the rank's own thread walks. It has no engine.
+ * Worker side. The helper thread of a lane: carries out collectives while the rank's own thread
+ * walks. It has no engine.
  */
 import {parentPort, workerData} from 'node:worker_threads';
 import {createCommunicator} from '../collectives/communicator';
@@ -7,14 +8,25 @@ import {adoptArray, joinSharedGroup} from '../collectives/sharedMemory';
 import type {Transport} from '../collectives/types';
 import {machineMs, threadCpuSeconds} from '../trace/threadTime';
 import {crossError} from '../workers/protocol';
-import {CONTROL, RING, type FromThread, type LaneSpan, type ThreadData, type WorkHandle} from './lane';
+import {
+  CONTROL,
+  RING,
+  type FromThread,
+  type LaneSpan,
+  type ThreadData,
+  type WorkHandle,
+} from './lane';
 import {carryOut, orderName, type LaneWork} from './laneWork';
 
 const IDLE_MS = 200;
 
 function adopt(transport: Transport, handle: WorkHandle): LaneWork {
-  if (handle.kind === 'reduce') return {...handle, flat: adoptArray(transport, handle.flat) as Float32Array};
-  return {...handle, buffers: handle.buffers.map((one) => adoptArray(transport, one) as Float32Array)};
+  if (handle.kind === 'reduce')
+    return {...handle, flat: adoptArray(transport, handle.flat) as Float32Array};
+  return {
+    ...handle,
+    buffers: handle.buffers.map((one) => adoptArray(transport, one) as Float32Array),
+  };
 }
 
 async function carryOutAll(): Promise<void> {
@@ -26,7 +38,10 @@ async function carryOutAll(): Promise<void> {
   const spans: LaneSpan[] = [];
   try {
     for (let done = 0; ; done++) {
-      while (Atomics.load(control, CONTROL.started) === done && !Atomics.load(control, CONTROL.closing)) {
+      while (
+        Atomics.load(control, CONTROL.started) === done &&
+        !Atomics.load(control, CONTROL.closing)
+      ) {
         Atomics.wait(control, CONTROL.started, done, IDLE_MS);
       }
       if (Atomics.load(control, CONTROL.started) === done) break;
@@ -38,11 +53,20 @@ async function carryOutAll(): Promise<void> {
       const wallSeconds = (machineMs() - startMs) / 1000;
       const after = threadCpuSeconds();
       // Where the system does not tell, the thread counts as busy all the while.
-      spans.push({name: orderName(work, order), step, startMs, wallSeconds, cpuSeconds: cpu === null || after === null ? wallSeconds : after - cpu});
+      spans.push({
+        name: orderName(work, order),
+        step,
+        startMs,
+        wallSeconds,
+        cpuSeconds: cpu === null || after === null ? wallSeconds : after - cpu,
+      });
       Atomics.add(control, CONTROL.finished, 1);
       Atomics.notify(control, CONTROL.finished);
     }
-    parentPort!.postMessage({type: 'report', report: {ledger: comm.ledger(), spans}} satisfies FromThread);
+    parentPort!.postMessage({
+      type: 'report',
+      report: {ledger: comm.ledger(), spans},
+    } satisfies FromThread);
   } catch (error) {
     parentPort!.postMessage({type: 'failed', error: crossError(error)} satisfies FromThread);
     Atomics.store(control, CONTROL.failed, 1);

@@ -1,5 +1,6 @@
 /**
- * Worker side. What a lane does beside the rank's own walk: reducing gradients, gathering weights. An order is one number, the same on every rank.
+ * Worker side. What a lane does beside the rank's own walk: reducing gradients, gathering weights.
+ * An order is one number, the same on every rank.
  */
 import {partOf, type Communicator} from '../collectives/types';
 
@@ -40,17 +41,30 @@ export interface ScatterWork {
 export type LaneWork = ReduceWork | GatherWork | ScatterWork;
 
 /** Why weights are gathered: each has a line of its own in the ledger. */
-export const GATHER_LABELS = ['parameters, forward', 'parameters, backward', 'parameters, a tied layer again', 'parameters, to compute again', 'parameters, validation'] as const;
+export const GATHER_LABELS = [
+  'parameters, forward',
+  'parameters, backward',
+  'parameters, a tied layer again',
+  'parameters, to compute again',
+  'parameters, validation',
+] as const;
 export type GatherLabel = (typeof GATHER_LABELS)[number];
 
-export const gatherOrder = (unit: number, buffer: number, label: GatherLabel): number => (unit * 2 + buffer) * 8 + GATHER_LABELS.indexOf(label);
-/** `zero`: this rank has no samples, and adds nothing; `add`: to the gradients of the micro-batches before. */
-export const scatterOrder = (unit: number, buffer: number, zero: boolean, add: boolean): number => (unit * 2 + buffer) * 4 + Number(zero) * 2 + Number(add);
+export const gatherOrder = (unit: number, buffer: number, label: GatherLabel): number =>
+  (unit * 2 + buffer) * 8 + GATHER_LABELS.indexOf(label);
+/**
+ * `zero`: this rank has no samples, and adds nothing; `add`: to the gradients of the micro-batches
+ * before.
+ */
+export const scatterOrder = (unit: number, buffer: number, zero: boolean, add: boolean): number =>
+  (unit * 2 + buffer) * 4 + Number(zero) * 2 + Number(add);
 
 /** What a span of this order is called. */
 export function orderName(work: LaneWork, order: number): string {
   if (work.kind === 'reduce') return `bucket ${order}`;
-  return work.kind === 'gather' ? `gather ${work.units[order >> 4].name}` : `scatter ${work.units[order >> 3].name}`;
+  return work.kind === 'gather'
+    ? `gather ${work.units[order >> 4].name}`
+    : `scatter ${work.units[order >> 3].name}`;
 }
 
 /** Carries out one order; every rank's lane does the same. */

@@ -1,5 +1,6 @@
 /**
- * Either side. Which samples of a global batch a rank sees: every sample one rank's, none two ranks'.
+ * Either side. Which samples of a global batch a rank sees: every sample one rank's, none two
+ * ranks'.
  */
 import {partStart} from '../collectives/types';
 
@@ -15,7 +16,10 @@ export function shareOut(microBatches: Int32Array[], rank: number, size: number)
   let before = 0;
   return microBatches.map((all) => {
     const from = partStart(rank, all.length, size);
-    const share = {indices: all.subarray(from, partStart(rank + 1, all.length, size)), firstSample: before + from};
+    const share = {
+      indices: all.subarray(from, partStart(rank + 1, all.length, size)),
+      firstSample: before + from,
+    };
     before += all.length;
     return share;
   });

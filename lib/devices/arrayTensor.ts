@@ -1,11 +1,15 @@
 /**
- * Worker side. A tensor whose buffer is an array of the program, in shared memory for one: TensorFlow on a CPU neither copies the
- * array when it makes the tensor nor when an operation writes into it. Where an engine does copy, that is found out by trying.
+ * Worker side. A tensor whose buffer is an array of the program, in shared memory for one:
+ * TensorFlow on a CPU neither copies the array when it makes the tensor nor when an operation
+ * writes into it. Where an engine does copy, that is found out by trying.
  */
 import * as tf from '@tensorflow/tfjs';
 import {engineInfo, type TensorFlowBackend} from './engine';
 
-/** TensorFlow takes an array as it is where it begins on a multiple of this (its EIGEN_MAX_ALIGN_BYTES). */
+/**
+ * TensorFlow takes an array as it is where it begins on a multiple of this (its
+ * EIGEN_MAX_ALIGN_BYTES).
+ */
 const ALIGN_BYTES = 64;
 
 function backend(): TensorFlowBackend {
@@ -52,7 +56,13 @@ export class ArrayTensor {
   private write(tensor: tf.Tensor): void {
     const {binding} = backend();
     const type = {name: 'T', type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT};
-    tf.dispose(backend().executeSingleOutput('InplaceUpdate', [type], [this.row!, firstRow(), tensor]) as tf.Tensor);
+    tf.dispose(
+      backend().executeSingleOutput(
+        'InplaceUpdate',
+        [type],
+        [this.row!, firstRow(), tensor],
+      ) as tf.Tensor,
+    );
   }
 
   /** Copies `tensor`, of as many elements, into the array. */
@@ -76,7 +86,10 @@ export class ArrayTensor {
   }
 }
 
-/** Memory that a rank's threads share, from an address at which the engine takes it as it is, where there is such a one: a buffer itself begins at any multiple of 16. */
+/**
+ * Memory that a rank's threads share, from an address at which the engine takes it as it is, where
+ * there is such a one: a buffer itself begins at any multiple of 16.
+ */
 export function sharedArray(length: number): Float32Array {
   const buffer = new SharedArrayBuffer(4 * length + ALIGN_BYTES);
   for (let start = 0; start < ALIGN_BYTES; start += 16) {

@@ -23,18 +23,32 @@ export interface Device {
 function gpus(): Device[] {
   let listing: string;
   try {
-    listing = execFileSync('nvidia-smi', ['--query-gpu=index,name,memory.total', '--format=csv,noheader,nounits'], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-      timeout: 10_000,
-    });
+    listing = execFileSync(
+      'nvidia-smi',
+      ['--query-gpu=index,name,memory.total', '--format=csv,noheader,nounits'],
+      {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+        timeout: 10_000,
+      },
+    );
   } catch {
     return [];
   }
-  return listing.trim().split('\n').filter(Boolean).map((line) => {
-    const [index, name, mebibytes] = line.split(',').map((part) => part.trim());
-    return {id: `cuda:${index}`, kind: 'cuda', name, memoryBytes: Number(mebibytes) * 2 ** 20, threads: 0};
-  });
+  return listing
+    .trim()
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => {
+      const [index, name, mebibytes] = line.split(',').map((part) => part.trim());
+      return {
+        id: `cuda:${index}`,
+        kind: 'cuda',
+        name,
+        memoryBytes: Number(mebibytes) * 2 ** 20,
+        threads: 0,
+      };
+    });
 }
 
 let found: Device[] | null = null;
@@ -61,8 +75,9 @@ export async function devices(): Promise<Device[]> {
 }
 
 /**
- * The devices that `asked` stands for: a count (the first n GPUs; where there are fewer, n CPU workers), or their ids.
- * Throws `DEVICE` for a count below 1 or an id that this machine does not have.
+ * The devices that `asked` stands for: a count (the first n GPUs; where there are fewer, n CPU
+ * workers), or their ids. Throws `DEVICE` for a count below 1 or an id that this machine does not
+ * have.
  */
 export function chooseDevices(asked: number | string[] | undefined): Device[] {
   const all = list();
@@ -70,19 +85,28 @@ export function chooseDevices(asked: number | string[] | undefined): Device[] {
   if (asked === undefined || typeof asked === 'number') {
     const count = asked ?? 1;
     if (!Number.isInteger(count) || count < 1) {
-      throw new ManyHandsError('DEVICE', `devices must be a whole number from 1, or a list of ids; it is ${shown(asked)}.`);
+      throw new ManyHandsError(
+        'DEVICE',
+        `devices must be a whole number from 1, or a list of ids; it is ${shown(asked)}.`,
+      );
     }
     const cuda = all.filter((device) => device.kind === 'cuda');
     return cuda.length >= count ? cuda.slice(0, count) : Array.from({length: count}, () => cpu);
   }
   if (!Array.isArray(asked) || asked.length === 0) {
-    throw new ManyHandsError('DEVICE', `devices must be a whole number from 1, or a list of ids such as ['cpu']; it is ${shown(asked)}.`);
+    throw new ManyHandsError(
+      'DEVICE',
+      `devices must be a whole number from 1, or a list of ids such as ['cpu']; it is ${shown(asked)}.`,
+    );
   }
   return asked.map((id) => {
     const device = all.find((candidate) => candidate.id === id);
     if (!device) {
       const known = all.map((candidate) => candidate.id).join(', ');
-      throw new ManyHandsError('DEVICE', `devices names ${shown(id)}, which this machine does not have. It has: ${known}.`);
+      throw new ManyHandsError(
+        'DEVICE',
+        `devices names ${shown(id)}, which this machine does not have. It has: ${known}.`,
+      );
     }
     return device;
   });

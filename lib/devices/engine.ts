@@ -1,6 +1,7 @@
 /**
- * Either side. The engine that computes: TensorFlow's own kernels where its addon is in place, tfjs's JavaScript ones elsewhere.
- * Nothing outside this folder touches an engine's package; everybody takes `tf` from here or types from tfjs.
+ * Either side. The engine that computes: TensorFlow's own kernels where its addon is in place,
+ * tfjs's JavaScript ones elsewhere. Nothing outside this folder touches an engine's package;
+ * everybody takes `tf` from here or types from tfjs.
  */
 import {readFileSync} from 'node:fs';
 import {basename, join} from 'node:path';
@@ -13,7 +14,10 @@ import {registerFastKernels} from './fastKernels';
 export type EngineName = 'tensorflow' | 'javascript';
 const ENGINES: readonly EngineName[] = ['tensorflow', 'javascript'];
 
-/** Which engine this process runs, and where it is not TensorFlow: why, and the one command that mends it. */
+/**
+ * Which engine this process runs, and where it is not TensorFlow: why, and the one command that
+ * mends it.
+ */
 export interface EngineInfo {
   name: EngineName;
   /** The version of libtensorflow, null on the JavaScript engine. */
@@ -28,7 +32,14 @@ export interface EngineInfo {
 export interface TensorFlowBackend {
   isUsingGpuDevice: boolean;
   /** Constants of TensorFlow's C API among them. */
-  binding: {TF_Version: string; TF_ATTR_BOOL: number; TF_ATTR_STRING: number; TF_ATTR_TYPE: number; TF_FLOAT: number; TF_INT32: number};
+  binding: {
+    TF_Version: string;
+    TF_ATTR_BOOL: number;
+    TF_ATTR_STRING: number;
+    TF_ATTR_TYPE: number;
+    TF_FLOAT: number;
+    TF_INT32: number;
+  };
   executeSingleOutput(name: string, attributes: unknown[], inputs: unknown[]): unknown;
 }
 
@@ -38,18 +49,27 @@ function wanted(): EngineName | null {
   const asked = process.env.MANY_HANDS_ENGINE;
   if (asked === undefined || asked === '' || asked === 'auto') return null;
   if ((ENGINES as readonly string[]).includes(asked)) return asked as EngineName;
-  throw new ManyHandsError('ENGINE', `MANY_HANDS_ENGINE is ${shown(asked)}; it may be ${oneOf([...ENGINES, 'auto'])}.`);
+  throw new ManyHandsError(
+    'ENGINE',
+    `MANY_HANDS_ENGINE is ${shown(asked)}; it may be ${oneOf([...ENGINES, 'auto'])}.`,
+  );
 }
 
 /**
- * tfjs-node 4.22 calls two functions that Node 23 and later lack (tensorflow/tfjs#8425, merged and never released), and that print
- * a warning into the cell where they are still there.
+ * tfjs-node 4.22 calls two functions that Node 23 and later lack (tensorflow/tfjs#8425, merged and
+ * never released), and that print a warning into the cell where they are still there.
  */
 function mendNode(): void {
-  Object.assign(util, {isNullOrUndefined: (value: unknown) => value === null || value === undefined, isArray: Array.isArray});
+  Object.assign(util, {
+    isNullOrUndefined: (value: unknown) => value === null || value === undefined,
+    isArray: Array.isArray,
+  });
 }
 
-/** The caller's process stays off the GPUs, which belong to the workers: they are hidden while its addon starts. */
+/**
+ * The caller's process stays off the GPUs, which belong to the workers: they are hidden while its
+ * addon starts.
+ */
 function withoutGpus<T>(load: () => T): T {
   if (process.env.MANY_HANDS_WORKER === '1') return load();
   const before = process.env.CUDA_VISIBLE_DEVICES;
@@ -65,7 +85,8 @@ function withoutGpus<T>(load: () => T): T {
 function loadJavaScript(reason: string, fix: string | null): {tf: Tf; info: EngineInfo} {
   const tf = require('@tensorflow/tfjs') as Tf;
   tf.setBackend('cpu');
-  // The backend greets every Node process with advice to install tfjs-node; `reason` and `fix` say it better.
+  // The backend greets every Node process with advice to install tfjs-node; `reason` and `fix` say
+  // it better.
   (tf.backend() as unknown as {firstUse: boolean}).firstUse = false;
   registerFastGradients(false);
   return {tf, info: {name: 'javascript', libtensorflow: null, gpu: false, reason, fix}};
@@ -74,7 +95,8 @@ function loadJavaScript(reason: string, fix: string | null): {tf: Tf; info: Engi
 const packageFolder = join(__dirname, '..', '..', '..');
 
 /** What makes the engine: npm's command in a clone, npx's where the package was installed. */
-const setUpCommand = basename(join(packageFolder, '..')) === 'node_modules' ? 'npx many-hands setup' : 'npm run setup';
+const setUpCommand =
+  basename(join(packageFolder, '..')) === 'node_modules' ? 'npx many-hands setup' : 'npm run setup';
 
 interface SetUp {
   reason?: string | null;
@@ -115,7 +137,11 @@ function load(): {tf: Tf; info: EngineInfo} {
     const sentence = made.reason ?? messageOf(error).split('\n')[0];
     const fix = made.fix ?? setUpCommand;
     if (want === 'tensorflow') {
-      throw new ManyHandsError('ENGINE', `MANY_HANDS_ENGINE=tensorflow, but TensorFlow's engine does not load: ${sentence} Run: ${fix}`, {cause: error});
+      throw new ManyHandsError(
+        'ENGINE',
+        `MANY_HANDS_ENGINE=tensorflow, but TensorFlow's engine does not load: ${sentence} Run: ${fix}`,
+        {cause: error},
+      );
     }
     return loadJavaScript(`TensorFlow's engine does not load: ${sentence}`, fix);
   }

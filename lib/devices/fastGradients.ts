@@ -1,6 +1,7 @@
 /**
- * Either side. Gradients that tfjs 4.22 computes in many passes over its data, in few: registered in tfjs's registry, so that every
- * layer, model and plain `fit` of this process gains. Each equals tfjs's own up to the order of a sum.
+ * Either side. Gradients that tfjs 4.22 computes in many passes over its data, in few: registered
+ * in tfjs's registry, so that every layer, model and plain `fit` of this process gains. Each equals
+ * tfjs's own up to the order of a sum.
  */
 import * as tf from '@tensorflow/tfjs';
 import {BROADCAST, COLUMN_SUM, RELU_GRAD} from './fastKernels';
@@ -14,7 +15,10 @@ function replace(gradient: Gradient): void {
   tf.registerGradient(gradient);
 }
 
-/** The gradient of an operand that was broadcast to `dy`'s shape: the sum over the dims in which it was. */
+/**
+ * The gradient of an operand that was broadcast to `dy`'s shape: the sum over the dims in which it
+ * was.
+ */
 function unbroadcast(dy: tf.Tensor, shape: number[], fast: boolean): tf.Tensor {
   const axes = broadcasting.getReductionAxes(shape, dy.shape);
   if (axes.length === 0) return tf.reshape(dy, shape);
@@ -31,11 +35,17 @@ function unbroadcast(dy: tf.Tensor, shape: number[], fast: boolean): tf.Tensor {
 function spread(dy: tf.Tensor, shape: number[], axis: number | number[]): tf.Tensor {
   const kept = shape.slice();
   for (const reduced of tf.util.parseAxisParam(axis, shape)) kept[reduced] = 1;
-  return tf.engine().runKernel(BROADCAST, {x: tf.reshape(dy, kept), shape: tf.tensor1d(shape, 'int32')}) as tf.Tensor;
+  return tf.engine().runKernel(BROADCAST, {
+    x: tf.reshape(dy, kept),
+    shape: tf.tensor1d(shape, 'int32'),
+  }) as tf.Tensor;
 }
 
 function additions(fast: boolean): void {
-  for (const [kernelName, sign] of [['Add', 1], ['Sub', -1]] as const) {
+  for (const [kernelName, sign] of [
+    ['Add', 1],
+    ['Sub', -1],
+  ] as const) {
     replace({
       kernelName,
       inputsToSave: ['a', 'b'],
@@ -43,7 +53,8 @@ function additions(fast: boolean): void {
         const dy = given as tf.Tensor;
         return {
           a: () => unbroadcast(dy, a.shape, fast),
-          b: () => (sign === 1 ? unbroadcast(dy, b.shape, fast) : tf.neg(unbroadcast(dy, b.shape, fast))),
+          b: () =>
+            sign === 1 ? unbroadcast(dy, b.shape, fast) : tf.neg(unbroadcast(dy, b.shape, fast)),
         };
       },
     });
@@ -55,7 +66,9 @@ function reductions(): void {
   replace({
     kernelName: 'Sum',
     inputsToSave: ['x'],
-    gradFunc: (dy, [x], attrs) => ({x: () => spread(dy as tf.Tensor, x.shape, attrs.axis as number[])}),
+    gradFunc: (dy, [x], attrs) => ({
+      x: () => spread(dy as tf.Tensor, x.shape, attrs.axis as number[]),
+    }),
   });
   replace({
     kernelName: 'Mean',
@@ -88,8 +101,9 @@ function tiling(): void {
 }
 
 /**
- * y = (x - mean) r scale + offset with r = 1 / sqrt(variance + epsilon): all five gradients out of two sums over the samples, that
- * of dy and that of dy (x - mean). Statistics of rank 1 alone: tfjs's own handles the others.
+ * y = (x - mean) r scale + offset with r = 1 / sqrt(variance + epsilon): all five gradients out of
+ * two sums over the samples, that of dy and that of dy (x - mean). Statistics of rank 1 alone:
+ * tfjs's own handles the others.
  */
 function batchNorm(fast: boolean): void {
   const own = tf.getGradient('FusedBatchNorm').gradFunc;
@@ -116,7 +130,9 @@ function batchNorm(fast: boolean): void {
   });
 }
 
-/** Replaces the gradients; with `fast`, TensorFlow's kernels of `fastKernels.ts` are there to use. */
+/**
+ * Replaces the gradients; with `fast`, TensorFlow's kernels of `fastKernels.ts` are there to use.
+ */
 export function registerFastGradients(fast: boolean): void {
   additions(fast);
   tiling();
@@ -127,6 +143,8 @@ export function registerFastGradients(fast: boolean): void {
     kernelName: 'Relu',
     outputsToSave: [true],
     // tfjs makes a step function out of Greater, IsNaN, Select and Fill, and multiplies by it.
-    gradFunc: (dy, [y]) => ({x: () => tf.engine().runKernel(RELU_GRAD, {dy: dy as tf.Tensor, y}) as tf.Tensor}),
+    gradFunc: (dy, [y]) => ({
+      x: () => tf.engine().runKernel(RELU_GRAD, {dy: dy as tf.Tensor, y}) as tf.Tensor,
+    }),
   });
 }

@@ -1,5 +1,6 @@
 /**
- * Either side. TensorFlow operations that tfjs composes out of several, as kernels in tfjs's registry. `fastGradients.ts` uses them.
+ * Either side. TensorFlow operations that tfjs composes out of several, as kernels in tfjs's
+ * registry. `fastGradients.ts` uses them.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {TensorFlowBackend} from './engine';
@@ -13,17 +14,26 @@ const LARGE_PRODUCT = 2 ** 22;
 
 type Inputs = Record<string, tf.TensorInfo>;
 
-function register(kernelName: string, run: (backend: TensorFlowBackend, inputs: Inputs, attrs: Record<string, unknown>) => unknown): void {
+function register(
+  kernelName: string,
+  run: (backend: TensorFlowBackend, inputs: Inputs, attrs: Record<string, unknown>) => unknown,
+): void {
   tf.registerKernel({
     kernelName,
     backendName: 'tensorflow',
-    kernelFunc: ({inputs, backend, attrs}) => run(backend as unknown as TensorFlowBackend, inputs as Inputs, (attrs ?? {}) as Record<string, unknown>) as tf.TensorInfo,
+    kernelFunc: ({inputs, backend, attrs}) =>
+      run(
+        backend as unknown as TensorFlowBackend,
+        inputs as Inputs,
+        (attrs ?? {}) as Record<string, unknown>,
+      ) as tf.TensorInfo,
   });
 }
 
 /**
- * Large products a [m, k] times the transpose of b [n, k] by oneDNN, which TensorFlow's x86 build carries under a name of its own and
- * uses by itself only on newer processors: Eigen takes twice as long for a right side that is read against its rows.
+ * Large products a [m, k] times the transpose of b [n, k] by oneDNN, which TensorFlow's x86 build
+ * carries under a name of its own and uses by itself only on newer processors: Eigen takes twice as
+ * long for a right side that is read against its rows.
  */
 function timesTransposed(engine: TensorFlowBackend): void {
   const {TF_ATTR_BOOL, TF_ATTR_STRING, TF_ATTR_TYPE, TF_FLOAT} = engine.binding;
@@ -33,9 +43,11 @@ function timesTransposed(engine: TensorFlowBackend): void {
     {name: 'transpose_b', type: TF_ATTR_BOOL, value: true},
     {name: '_kernel', type: TF_ATTR_STRING, value: 'MklNameChangeOp'},
   ];
-  const product = (a: unknown, b: unknown) => engine.executeSingleOutput('_MklMatMul', attributes, [a, b]) as tf.Tensor;
+  const product = (a: unknown, b: unknown) =>
+    engine.executeSingleOutput('_MklMatMul', attributes, [a, b]) as tf.Tensor;
   try {
-    if (tf.tidy(() => product(tf.tensor2d([[1, 2]]), tf.tensor2d([[3, 4]])).dataSync()[0]) !== 11) return;
+    if (tf.tidy(() => product(tf.tensor2d([[1, 2]]), tf.tensor2d([[3, 4]])).dataSync()[0]) !== 11)
+      return;
   } catch {
     // Another processor's build, or one without oneDNN.
     return;
@@ -47,8 +59,18 @@ function timesTransposed(engine: TensorFlowBackend): void {
     kernelFunc: (call) => {
       const {a, b} = call.inputs as {a: tf.TensorInfo; b: tf.TensorInfo};
       const {transposeA, transposeB} = call.attrs as {transposeA: boolean; transposeB: boolean};
-      const flat = a.shape.length === 2 && b.shape.length === 2 && a.dtype === 'float32' && b.dtype === 'float32';
-      if (!flat || transposeA || !transposeB || a.shape[0] * b.shape[0] * b.shape[1] < LARGE_PRODUCT) return own.kernelFunc(call);
+      const flat =
+        a.shape.length === 2 &&
+        b.shape.length === 2 &&
+        a.dtype === 'float32' &&
+        b.dtype === 'float32';
+      if (
+        !flat ||
+        transposeA ||
+        !transposeB ||
+        a.shape[0] * b.shape[0] * b.shape[1] < LARGE_PRODUCT
+      )
+        return own.kernelFunc(call);
       return product(a, b);
     },
   });
@@ -64,9 +86,13 @@ export function registerFastKernels(): void {
   // dy where y is above 0, else 0; `y` is Relu's output.
   register(RELU_GRAD, (backend, {dy, y}) => backend.executeSingleOutput('ReluGrad', [T], [dy, y]));
   // The sum of x, [rows, columns], over its rows.
-  register(COLUMN_SUM, (backend, {x}) => backend.executeSingleOutput('BiasAddGrad', [T, rowsFirst], [x]));
+  register(COLUMN_SUM, (backend, {x}) =>
+    backend.executeSingleOutput('BiasAddGrad', [T, rowsFirst], [x]),
+  );
   // x repeated along its dims of length 1, to the shape that `shape` holds.
-  register(BROADCAST, (backend, {x, shape}) => backend.executeSingleOutput('BroadcastTo', [T, index], [x, shape]));
+  register(BROADCAST, (backend, {x, shape}) =>
+    backend.executeSingleOutput('BroadcastTo', [T, index], [x, shape]),
+  );
   // A GPU's tensors would travel to the processor for it.
   if (!engine.isUsingGpuDevice) timesTransposed(engine);
 }

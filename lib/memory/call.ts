@@ -1,8 +1,12 @@
 /**
- * Worker side. One operation about to run, as the rules of its output's size see it, and what they say.
+ * Worker side. One operation about to run, as the rules of its output's size see it, and what they
+ * say.
  */
 
-/** An operation in TensorFlow's own words: inputs in its order, attributes by its names. Shapes and sizes are known, values only where asked for. */
+/**
+ * An operation in TensorFlow's own words: inputs in its order, attributes by its names. Shapes and
+ * sizes are known, values only where asked for.
+ */
 export interface Call {
   readonly op: string;
   /** How many inputs. */

@@ -5,12 +5,28 @@
 import {formatBytes} from '../base/units';
 
 /**
- * `parameters`: weights; `gradients`: of weights, summed over a step; `optimizer`: its state; `activations`: what layers hand on and
- * keep for their backward, its gradients and the inputs; `gathered`: weights that other ranks own, while they are used; `communication`:
- * buffers on their way; `temporary`: what an update needs while it runs.
+ * `parameters`: weights; `gradients`: of weights, summed over a step; `optimizer`: its state;
+ * `activations`: what layers hand on and keep for their backward, its gradients and the inputs;
+ * `gathered`: weights that other ranks own, while they are used; `communication`: buffers on their
+ * way; `temporary`: what an update needs while it runs.
  */
-export type Category = 'parameters' | 'gradients' | 'optimizer' | 'activations' | 'gathered' | 'communication' | 'temporary';
-export const CATEGORIES: readonly Category[] = ['parameters', 'gradients', 'optimizer', 'activations', 'gathered', 'communication', 'temporary'];
+export type Category =
+  | 'parameters'
+  | 'gradients'
+  | 'optimizer'
+  | 'activations'
+  | 'gathered'
+  | 'communication'
+  | 'temporary';
+export const CATEGORIES: readonly Category[] = [
+  'parameters',
+  'gradients',
+  'optimizer',
+  'activations',
+  'gathered',
+  'communication',
+  'temporary',
+];
 
 /** Bytes a category. */
 export type ByCategory = Record<Category, number>;
@@ -22,9 +38,16 @@ export function byCategory(bytes: ArrayLike<number>): ByCategory {
 }
 
 /** Places of what a model's training keeps from step to step, and its gradients. */
-export const STATE: readonly number[] = [place('parameters'), place('gradients'), place('optimizer')];
+export const STATE: readonly number[] = [
+  place('parameters'),
+  place('gradients'),
+  place('optimizer'),
+];
 
 /** "parameters 7.45 MB, activations 1.20 MB": those that hold anything. */
 export function inWords(bytes: ByCategory): string {
-  return Object.entries(bytes).filter(([, count]) => count > 0).map(([name, count]) => `${name} ${formatBytes(count)}`).join(', ');
+  return Object.entries(bytes)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${name} ${formatBytes(count)}`)
+    .join(', ');
 }

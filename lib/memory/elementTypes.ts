@@ -1,5 +1,6 @@
 /**
- * Worker side. Element types by TensorFlow's own numbers (TF_DataType in its tf_datatype.h), and the bytes of an element.
+ * Worker side. Element types by TensorFlow's own numbers (TF_DataType in its tf_datatype.h), and
+ * the bytes of an element.
  */
 import type * as tf from '@tensorflow/tfjs';
 
@@ -11,13 +12,37 @@ export const INT64 = 9;
 export const BOOL = 10;
 export const RESOURCE = 20;
 
-/** Bytes an element by TF_DataType; a string counts its handle (sizeof TF_TString), not its letters; a resource is a handle to no buffer. */
+/**
+ * Bytes an element by TF_DataType; a string counts its handle (sizeof TF_TString), not its letters;
+ * a resource is a handle to no buffer.
+ */
 const BYTES: Record<number, number> = {
-  [FLOAT]: 4, 2: 8, [INT32]: 4, 4: 1, 5: 2, 6: 1, [STRING]: 24, [COMPLEX64]: 8, [INT64]: 8, [BOOL]: 1, 14: 2, 17: 2, 18: 16, 19: 2,
-  [RESOURCE]: 0, 22: 4, 23: 8,
+  [FLOAT]: 4,
+  2: 8,
+  [INT32]: 4,
+  4: 1,
+  5: 2,
+  6: 1,
+  [STRING]: 24,
+  [COMPLEX64]: 8,
+  [INT64]: 8,
+  [BOOL]: 1,
+  14: 2,
+  17: 2,
+  18: 16,
+  19: 2,
+  [RESOURCE]: 0,
+  22: 4,
+  23: 8,
 };
 
-const NUMBERS: Record<string, number> = {float32: FLOAT, int32: INT32, bool: BOOL, complex64: COMPLEX64, string: STRING};
+const NUMBERS: Record<string, number> = {
+  float32: FLOAT,
+  int32: INT32,
+  bool: BOOL,
+  complex64: COMPLEX64,
+  string: STRING,
+};
 
 /** TensorFlow's number of a tfjs dtype. */
 export function typeNumber(dtype: string): number {

@@ -1,7 +1,15 @@
 /** Worker side. How much memory tensors take, and the limit on it. */
 export {inWords} from './categories';
 export type {ByCategory, Category} from './categories';
-export {holdArray, noteStep, sharesBuffer, startMeter, tagMemory, withMemoryFor, withMeter} from './meter';
+export {
+  holdArray,
+  noteStep,
+  sharesBuffer,
+  startMeter,
+  tagMemory,
+  withMemoryFor,
+  withMeter,
+} from './meter';
 export type {MemoryMeter, OperationRecord} from './meter';
 export type {NamedBuffer} from './ledger';
 export {MemoryLimitError} from './refusal';

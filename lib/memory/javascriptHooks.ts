@@ -1,7 +1,9 @@
 /**
- * Worker side. Puts the meter into tfjs's JavaScript engine: its kernels are wrapped in tfjs's registry, and its backend where it takes values.
+ * Worker side. Puts the meter into tfjs's JavaScript engine: its kernels are wrapped in tfjs's
+ * registry, and its backend where it takes values.
  *
- * Bytes are those of the typed arrays that live tensors lie in; JavaScript frees them when its garbage collector runs, not before.
+ * Bytes are those of the typed arrays that live tensors lie in; JavaScript frees them when its
+ * garbage collector runs, not before.
  */
 import * as tf from '@tensorflow/tfjs';
 import {tensorBytes, typeNumber} from './elementTypes';
@@ -37,22 +39,31 @@ export function hookJavaScript(counter: Counter): () => void {
   let running: Running | null = null;
   const original = {write: backend.write, move: backend.move, disposeData: backend.disposeData};
 
-  /** Books values that a kernel made (their array counts whole, since its cuts share it) or the program gave. */
+  /**
+   * Books values that a kernel made (their array counts whole, since its cuts share it) or the
+   * program gave.
+   */
   function hold(values: unknown, shape: number[], dtype: string, keep: () => object): object {
     const type = typeNumber(dtype);
     const whole = running !== null;
     // A complex tensor has no values of its own: its two parts come by themselves.
-    const bytes = ArrayBuffer.isView(values) ? ledger.growthOf(values, whole) : values ? tensorBytes(shape, type) : 0;
+    const bytes = ArrayBuffer.isView(values)
+      ? ledger.growthOf(values, whole)
+      : values
+        ? tensorBytes(shape, type)
+        : 0;
     counter.admit(running?.op ?? 'data', bytes, () => [{shape, type}]);
     const id = keep();
     const op = running?.op ?? 'data';
-    if (ArrayBuffer.isView(values)) ledger.addView(id, values, whole, shape, type, op, counter.layer());
+    if (ArrayBuffer.isView(values))
+      ledger.addView(id, values, whole, shape, type, op, counter.layer());
     else ledger.add(id, bytes, shape, type, op, counter.layer());
     running?.written.push(id);
     return id;
   }
 
-  backend.write = (values, shape, dtype) => hold(values, shape, dtype, () => original.write.call(backend, values, shape, dtype));
+  backend.write = (values, shape, dtype) =>
+    hold(values, shape, dtype, () => original.write.call(backend, values, shape, dtype));
   backend.move = (id, values, shape, dtype, references) => {
     hold(values, shape, dtype, () => {
       original.move.call(backend, id, values, shape, dtype, references);
@@ -70,7 +81,10 @@ export function hookJavaScript(counter: Counter): () => void {
     counter.meet(tensor.dataId, tensor.shape, typeNumber(tensor.dtype));
   }
 
-  /** Takes from the books what a kernel wrote and neither gave out nor disposed: nothing holds it any more. */
+  /**
+   * Takes from the books what a kernel wrote and neither gave out nor disposed: nothing holds it
+   * any more.
+   */
   function forgetLeftovers(written: object[], outputs: tf.TensorInfo[]): void {
     if (written.length <= outputs.length) return;
     const kept = new Set<object>();
@@ -82,7 +96,11 @@ export function hookJavaScript(counter: Counter): () => void {
     for (const id of written) if (!kept.has(id)) ledger.release(id);
   }
 
-  function run(kernel: string, func: tf.KernelConfig['kernelFunc'], args: KernelArguments): ReturnType<tf.KernelConfig['kernelFunc']> {
+  function run(
+    kernel: string,
+    func: tf.KernelConfig['kernelFunc'],
+    args: KernelArguments,
+  ): ReturnType<tf.KernelConfig['kernelFunc']> {
     if (running) return func(args);
     const inputs = args.inputs as Record<string, tf.TensorInfo>;
     for (const input of Object.values(inputs)) if (input) meet(input);
@@ -109,10 +127,19 @@ export function hookJavaScript(counter: Counter): () => void {
     forgetLeftovers(mine.written, outputs);
     if (counter.observer) {
       const record: OperationRecord = {
-        op: kernel, layer: counter.layer(), foretold, liveBefore, liveBytes: ledger.liveBytes,
+        op: kernel,
+        layer: counter.layer(),
+        foretold,
+        liveBefore,
+        liveBytes: ledger.liveBytes,
         outputs: outputs.map(({dataId, shape, dtype}) => {
           const buffer = ledger.get(dataId);
-          return {shape, type: typeNumber(dtype), bytes: tensorBytes(shape, typeNumber(dtype)), shared: !buffer || !mine.written.includes(dataId)};
+          return {
+            shape,
+            type: typeNumber(dtype),
+            bytes: tensorBytes(shape, typeNumber(dtype)),
+            shared: !buffer || !mine.written.includes(dataId),
+          };
         }),
       };
       counter.observer(record);
@@ -120,8 +147,11 @@ export function hookJavaScript(counter: Counter): () => void {
     return result;
   }
 
-  const kernels = tf.getKernelsForBackend('cpu').map((config) => ({config, func: config.kernelFunc}));
-  for (const {config, func} of kernels) config.kernelFunc = (args) => run(config.kernelName, func, args);
+  const kernels = tf
+    .getKernelsForBackend('cpu')
+    .map((config) => ({config, func: config.kernelFunc}));
+  for (const {config, func} of kernels)
+    config.kernelFunc = (args) => run(config.kernelName, func, args);
 
   for (const variable of Object.values(tf.engine().state.registeredVariables)) meet(variable);
 

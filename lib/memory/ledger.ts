@@ -1,7 +1,9 @@
 /**
- * Worker side. The books of the meter: which buffers are alive, what each takes, who made it. A buffer that several tensors share is one entry.
+ * Worker side. The books of the meter: which buffers are alive, what each takes, who made it. A
+ * buffer that several tensors share is one entry.
  *
- * It runs at every operation, so an entry hangs on the tensor's data id itself and the entries on one another: no hashing, no search.
+ * It runs at every operation, so an entry hangs on the tensor's data id itself and the entries on
+ * one another: no hashing, no search.
  */
 import {CATEGORIES, place, STATE, type Category} from './categories';
 import {Region, View} from './regions';
@@ -24,7 +26,10 @@ export interface LiveBuffer {
   view: View | null;
 }
 
-/** One of the largest buffers, with the variable that it holds (a weight, an optimizer's moment), or null. */
+/**
+ * One of the largest buffers, with the variable that it holds (a weight, an optimizer's moment), or
+ * null.
+ */
 export interface NamedBuffer {
   /** Its size in bytes. */
   bytes: number;
@@ -74,7 +79,14 @@ export class Ledger {
   }
 
   /** A new buffer for `tensor`. */
-  add(tensor: object, bytes: number, shape: readonly number[], type: number, op: string, layer: string | null): void {
+  add(
+    tensor: object,
+    bytes: number,
+    shape: readonly number[],
+    type: number,
+    op: string,
+    layer: string | null,
+  ): void {
     this.enter(tensor, bytes, shape, type, op, layer, null, bytes);
   }
 
@@ -84,19 +96,32 @@ export class Ledger {
     (tensor as Tagged)[ENTRY] = owner as Entry;
   }
 
-  /** What holding `values` would add: nothing where a live tensor already lies over the same memory. */
+  /**
+   * What holding `values` would add: nothing where a live tensor already lies over the same memory.
+   */
   growthOf(values: ArrayBufferView, whole: boolean): number {
-    return this.regions.get(values.buffer)?.growth(values.byteOffset, values.byteLength) ?? (whole ? values.buffer.byteLength : values.byteLength);
+    return (
+      this.regions.get(values.buffer)?.growth(values.byteOffset, values.byteLength) ??
+      (whole ? values.buffer.byteLength : values.byteLength)
+    );
   }
 
   /**
-   * A tensor over memory of the program. Memory that two tensors lie over counts once; with `whole`, the array buffer counts
-   * whole as long as one tensor lies in it.
+   * A tensor over memory of the program. Memory that two tensors lie over counts once; with
+   * `whole`, the array buffer counts whole as long as one tensor lies in it.
    */
-  addView(tensor: object, values: ArrayBufferView, whole: boolean, shape: readonly number[], type: number, op: string, layer: string | null): void {
+  addView(
+    tensor: object,
+    values: ArrayBufferView,
+    whole: boolean,
+    shape: readonly number[],
+    type: number,
+    op: string,
+    layer: string | null,
+  ): void {
     const memory = values.buffer;
     let region = this.regions.get(memory);
-    if (!region) this.regions.set(memory, region = new Region(memory, whole, this.category));
+    if (!region) this.regions.set(memory, (region = new Region(memory, whole, this.category)));
     const {view, grown} = region.add(values.byteOffset, values.byteLength);
     this.enter(tensor, values.byteLength, shape, type, op, layer, view, grown);
   }
@@ -151,7 +176,10 @@ export class Ledger {
     if (state > this.peakState) this.peakState = state;
   }
 
-  /** The `count` largest buffers alive, those of `variables` by name; tensors over the same memory are one. */
+  /**
+   * The `count` largest buffers alive, those of `variables` by name; tensors over the same memory
+   * are one.
+   */
   largest(count: number, variables: Iterable<{dataId: object; name: string}> = []): NamedBuffer[] {
     const names = new Map<object, string>();
     for (const {dataId, name} of variables) {
@@ -159,9 +187,20 @@ export class Ledger {
       if (entry) names.set(entry.view ?? entry, name);
     }
     const distinct = new Map<object, Entry>();
-    for (let entry = this.last; entry; entry = entry.before) distinct.set(entry.view ?? entry, entry);
-    return [...distinct].sort(([, a], [, b]) => b.bytes - a.bytes).slice(0, count)
-      .map(([key, {bytes, shape, type, op, layer, category, view}]) => ({bytes, shape, type, op, layer, category: CATEGORIES[view?.region.category ?? category], variable: names.get(key) ?? null}));
+    for (let entry = this.last; entry; entry = entry.before)
+      distinct.set(entry.view ?? entry, entry);
+    return [...distinct]
+      .sort(([, a], [, b]) => b.bytes - a.bytes)
+      .slice(0, count)
+      .map(([key, {bytes, shape, type, op, layer, category, view}]) => ({
+        bytes,
+        shape,
+        type,
+        op,
+        layer,
+        category: CATEGORIES[view?.region.category ?? category],
+        variable: names.get(key) ?? null,
+      }));
   }
 
   resetPeak(): void {
@@ -173,9 +212,30 @@ export class Ledger {
     this.fresh = false;
   }
 
-  private enter(tensor: object, bytes: number, shape: readonly number[], type: number, op: string, layer: string | null, view: View | null, grown: number): void {
+  private enter(
+    tensor: object,
+    bytes: number,
+    shape: readonly number[],
+    type: number,
+    op: string,
+    layer: string | null,
+    view: View | null,
+    grown: number,
+  ): void {
     const before = this.last;
-    const entry: Entry = {bytes, shape, type, op, layer, category: this.category, tensors: 1, view, ledger: this, before, after: null};
+    const entry: Entry = {
+      bytes,
+      shape,
+      type,
+      op,
+      layer,
+      category: this.category,
+      tensors: 1,
+      view,
+      ledger: this,
+      before,
+      after: null,
+    };
     if (before) before.after = entry;
     this.last = entry;
     (tensor as Tagged)[ENTRY] = entry;

@@ -1,7 +1,9 @@
 /**
- * Worker side. Counts the bytes of distinct tensor buffers alive, holds their peak, and refuses what would pass a limit before it runs.
+ * Worker side. Counts the bytes of distinct tensor buffers alive, holds their peak, and refuses
+ * what would pass a limit before it runs.
  *
- * `tf.memory()` counts every tensor, also those that share a buffer; this counts buffers. Kernel scratch is outside of it.
+ * `tf.memory()` counts every tensor, also those that share a buffer; this counts buffers. Kernel
+ * scratch is outside of it.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
@@ -15,7 +17,10 @@ import {mayShare, newBytes, outputsOf} from './outputShapes';
 import {MemoryLimitError} from './refusal';
 import {hookTensorFlow} from './tensorflowHooks';
 
-/** One operation that ran: what its rule foretold (null: only running tells) and the buffers of its outputs, in bytes alive before and after. */
+/**
+ * One operation that ran: what its rule foretold (null: only running tells) and the buffers of its
+ * outputs, in bytes alive before and after.
+ */
 export interface OperationRecord {
   op: string;
   layer: string | null;
@@ -71,7 +76,15 @@ export class Counter {
   constructor() {
     this.ledger.onPeak = () => {
       const {peakBytes: bytes, peakLive, peakBuffer} = this.ledger;
-      if (peakBuffer) this.peak = {bytes, byCategory: byCategory(peakLive), step: this.step, op: peakBuffer.op, layer: peakBuffer.layer, largest: this.largest(LARGEST)};
+      if (peakBuffer)
+        this.peak = {
+          bytes,
+          byCategory: byCategory(peakLive),
+          step: this.step,
+          op: peakBuffer.op,
+          layer: peakBuffer.layer,
+          largest: this.largest(LARGEST),
+        };
     };
   }
 
@@ -79,12 +92,18 @@ export class Counter {
     return stepContext()?.layer ?? null;
   }
 
-  /** False where nobody asks what an operation that makes its own outputs will make: there is no limit, and no observer. */
+  /**
+   * False where nobody asks what an operation that makes its own outputs will make: there is no
+   * limit, and no observer.
+   */
   asks(op: string): boolean {
     return this.limitBytes !== undefined || this.observer !== null || mayShare(op);
   }
 
-  /** The rule's word on `call`; null where there is none, or where its inputs are wrong, which the engine will say better. */
+  /**
+   * The rule's word on `call`; null where there is none, or where its inputs are wrong, which the
+   * engine will say better.
+   */
   foretell(call: Call): Output[] | null {
     try {
       return outputsOf(call);
@@ -94,8 +113,17 @@ export class Counter {
   }
 
   /** Refuses when `bytes` more would pass the limit. */
-  admit(op: string, bytes: number, outputs: () => {shape: readonly number[]; type: number}[]): void {
-    if (this.limitBytes === undefined || bytes === 0 || this.ledger.liveBytes + bytes <= this.limitBytes) return;
+  admit(
+    op: string,
+    bytes: number,
+    outputs: () => {shape: readonly number[]; type: number}[],
+  ): void {
+    if (
+      this.limitBytes === undefined ||
+      bytes === 0 ||
+      this.ledger.liveBytes + bytes <= this.limitBytes
+    )
+      return;
     this.refuse(op, bytes, this.ledger.liveBytes, outputs(), false);
   }
 
@@ -103,9 +131,23 @@ export class Counter {
     this.admit(op, newBytes(outputs), () => outputs.filter((output) => output.from === undefined));
   }
 
-  refuse(op: string, bytes: number, liveBytes: number, outputs: {shape: readonly number[]; type: number}[], afterwards: boolean): never {
+  refuse(
+    op: string,
+    bytes: number,
+    liveBytes: number,
+    outputs: {shape: readonly number[]; type: number}[],
+    afterwards: boolean,
+  ): never {
     throw new MemoryLimitError({
-      op, layer: this.layer(), outputs, bytes, liveBytes, limitBytes: this.limitBytes ?? Infinity, afterwards, byCategory: byCategory(this.ledger.live), largest: this.largest(LARGEST),
+      op,
+      layer: this.layer(),
+      outputs,
+      bytes,
+      liveBytes,
+      limitBytes: this.limitBytes ?? Infinity,
+      afterwards,
+      byCategory: byCategory(this.ledger.live),
+      largest: this.largest(LARGEST),
     });
   }
 
@@ -115,7 +157,8 @@ export class Counter {
 
   /** A tensor that was there before the count began: it counts from when it is first met. */
   meet(tensor: object, shape: readonly number[], type: number): void {
-    if (!this.ledger.get(tensor)) this.ledger.add(tensor, tensorBytes(shape, type), shape, type, 'earlier', null);
+    if (!this.ledger.get(tensor))
+      this.ledger.add(tensor, tensorBytes(shape, type), shape, type, 'earlier', null);
   }
 }
 
@@ -124,14 +167,22 @@ const LARGEST = 5;
 let running: {meter: MemoryMeter; counter: Counter} | null = null;
 
 /**
- * Starts to count on the engine that is in force. Variables that exist are counted at once, other tensors made before when an
- * operation first reads them: start the meter first. One meter in a process.
+ * Starts to count on the engine that is in force. Variables that exist are counted at once, other
+ * tensors made before when an operation first reads them: start the meter first. One meter in a
+ * process.
  */
 export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMeter {
-  if (running) throw new ManyHandsError('INTERNAL', 'a memory meter counts already in this process: stop() it before another starts.');
+  if (running)
+    throw new ManyHandsError(
+      'INTERNAL',
+      'a memory meter counts already in this process: stop() it before another starts.',
+    );
   const backend = tf.getBackend();
   if (backend !== 'tensorflow' && backend !== 'cpu') {
-    throw new ManyHandsError('ENGINE', `memory is counted on the engines 'tensorflow' and 'cpu'; this process runs ${shown(backend)}.`);
+    throw new ManyHandsError(
+      'ENGINE',
+      `memory is counted on the engines 'tensorflow' and 'cpu'; this process runs ${shown(backend)}.`,
+    );
   }
   const counter = new Counter();
   counter.limitBytes = limitBytes;
@@ -195,14 +246,19 @@ export function withMemoryFor<T>(category: Category, run: () => T): T {
   }
 }
 
-/** Counts an array that the program itself holds, as long as it does; tensors that come to lie over it add nothing. Returns what ends the count. */
+/**
+ * Counts an array that the program itself holds, as long as it does; tensors that come to lie over
+ * it add nothing. Returns what ends the count.
+ */
 export function holdArray(values: ArrayBufferView, category: Category): () => void {
   if (!running || values.byteLength === 0) return () => {};
   const {counter} = running;
   const holder = {};
   const growth = counter.ledger.growthOf(values, false);
   counter.admit('data', growth, () => [{shape: [values.byteLength / 4], type: FLOAT}]);
-  withMemoryFor(category, () => counter.ledger.addView(holder, values, false, [values.byteLength / 4], FLOAT, 'data', null));
+  withMemoryFor(category, () =>
+    counter.ledger.addView(holder, values, false, [values.byteLength / 4], FLOAT, 'data', null),
+  );
   return () => counter.ledger.release(holder);
 }
 
@@ -216,7 +272,11 @@ export function sharesBuffer(a: tf.Tensor, b: tf.Tensor): boolean {
   if (a.dataId === b.dataId) return true;
   const own = running?.counter.ledger.get(a.dataId);
   const other = running?.counter.ledger.get(b.dataId);
-  return own !== undefined && other !== undefined && (own === other || (own.view !== null && own.view === other.view));
+  return (
+    own !== undefined &&
+    other !== undefined &&
+    (own === other || (own.view !== null && own.view === other.view))
+  );
 }
 
 /** Measures with the meter that runs, its limit lifted meanwhile, or with one of its own. */

@@ -1,7 +1,9 @@
 /**
- * Worker side. How large the outputs of an operation will be, told before it runs from its name, attributes and input shapes.
+ * Worker side. How large the outputs of an operation will be, told before it runs from its name,
+ * attributes and input shapes.
  *
- * One rule for every TensorFlow operation that tfjs's kernels and ours can issue (tests/memory/rules.test.ts holds it so).
+ * One rule for every TensorFlow operation that tfjs's kernels and ours can issue
+ * (tests/memory/rules.test.ts holds it so).
  */
 import type {Call, Output, Rule} from './call';
 import {RESOURCE, STRING, tensorBytes} from './elementTypes';
@@ -38,9 +40,13 @@ export function hasRule(op: string): boolean {
 }
 
 /** Operations that may hand on their input's buffer; all others make their own. */
-const MAY_SHARE = new Set(`
+const MAY_SHARE = new Set(
+  `
   AddN All Any BatchToSpaceND BroadcastTo Cast Einsum EuclideanNorm ExpandDims Identity InplaceUpdate Max Mean Min MirrorPad Pack Pad PadV2 Prod
-  Reshape ReverseV2 Slice SpaceToBatchND Split SplitV Squeeze StopGradient StridedSlice Sum Tile Transpose Unpack`.trim().split(/\s+/));
+  Reshape ReverseV2 Slice SpaceToBatchND Split SplitV Squeeze StopGradient StridedSlice Sum Tile Transpose Unpack`
+    .trim()
+    .split(/\s+/),
+);
 
 /** False where the outputs of `op` are its own whatever its inputs are. */
 export function mayShare(op: string): boolean {
@@ -56,7 +62,7 @@ export function outputsOf(call: Call): Output[] | null {
 /** The bytes of new buffers among `outputs`: one that shares its input's buffer takes none. */
 export function newBytes(outputs: readonly Output[]): number {
   let bytes = 0;
-  for (const output of outputs) if (output.from === undefined) bytes += tensorBytes(output.shape, output.type);
+  for (const output of outputs)
+    if (output.from === undefined) bytes += tensorBytes(output.shape, output.type);
   return bytes;
 }
-

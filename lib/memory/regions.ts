@@ -1,5 +1,6 @@
 /**
- * Worker side. Tensors that lie over memory of the program (TensorFlow does not copy a typed array): how many bytes of it they cover.
+ * Worker side. Tensors that lie over memory of the program (TensorFlow does not copy a typed
+ * array): how many bytes of it they cover.
  */
 
 /** One range of a region. Several tensors may lie over the same one. */
@@ -10,15 +11,25 @@ export interface View {
   tensors: number;
 }
 
-/** One array buffer and the ranges of it that live tensors lie over; where ranges overlap the bytes count once. */
+/**
+ * One array buffer and the ranges of it that live tensors lie over; where ranges overlap the bytes
+ * count once.
+ */
 export class Region {
   private views: View[] = [];
   /** How many are covered. */
   bytes = 0;
   private overlapping = false;
 
-  /** `whole`: any live tensor keeps all of it (the JavaScript engine's cuts share their parent's memory). `category`: place in CATEGORIES. */
-  constructor(readonly memory: ArrayBufferLike, private readonly whole: boolean, public category = 0) {}
+  /**
+   * `whole`: any live tensor keeps all of it (the JavaScript engine's cuts share their parent's
+   * memory). `category`: place in CATEGORIES.
+   */
+  constructor(
+    readonly memory: ArrayBufferLike,
+    private readonly whole: boolean,
+    public category = 0,
+  ) {}
 
   get empty(): boolean {
     return this.views.length === 0;
@@ -45,7 +56,12 @@ export class Region {
     if (this.whole) return 0;
     const end = start + length;
     const near = this.views.filter((view) => view.start < end && start < view.end);
-    return length - covered(near.map((view) => ({start: Math.max(view.start, start), end: Math.min(view.end, end)})));
+    return (
+      length -
+      covered(
+        near.map((view) => ({start: Math.max(view.start, start), end: Math.min(view.end, end)})),
+      )
+    );
   }
 
   /** One tensor over the range is gone; returns how many bytes are no longer covered. */

@@ -1,12 +1,16 @@
 /**
- * Worker side. Puts the meter between tfjs's kernels and TensorFlow: every operation passes through the backend's methods that are wrapped here.
+ * Worker side. Puts the meter between tfjs's kernels and TensorFlow: every operation passes through
+ * the backend's methods that are wrapped here.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Call, Output} from './call';
 import {tensorBytes, typeNumber} from './elementTypes';
 import type {Counter, OperationRecord} from './meter';
 
-/** What the backend of tfjs-node keeps of a tensor; `values` until an operation first needs it as TensorFlow's own. */
+/**
+ * What the backend of tfjs-node keeps of a tensor; `values` until an operation first needs it as
+ * TensorFlow's own.
+ */
 interface Entry {
   shape: number[];
   dtype: number;
@@ -26,12 +30,22 @@ interface Backend {
   disposeData(id: object, force?: boolean): boolean;
   createOutputTensor(metadata: {shape: number[]; dtype: number}): tf.Tensor;
   executeSingleOutput(name: string, attributes: Attribute[], inputs: tf.Tensor[]): tf.Tensor;
-  executeMultipleOutputs(name: string, attributes: Attribute[], inputs: tf.Tensor[], outputs: number): tf.Tensor[];
+  executeMultipleOutputs(
+    name: string,
+    attributes: Attribute[],
+    inputs: tf.Tensor[],
+    outputs: number,
+  ): tf.Tensor[];
 }
 
 class TensorFlowCall implements Call {
   readonly count: number;
-  constructor(readonly op: string, private readonly attributes: readonly Attribute[], private readonly inputs: readonly tf.Tensor[], private readonly backend: Backend) {
+  constructor(
+    readonly op: string,
+    private readonly attributes: readonly Attribute[],
+    private readonly inputs: readonly tf.Tensor[],
+    private readonly backend: Backend,
+  ) {
     this.count = inputs.length;
   }
   shape(input: number): readonly number[] {
@@ -77,26 +91,49 @@ export function hookTensorFlow(counter: Counter): () => void {
     counter.meet(input.dataId, shape, dtype);
   }
 
-  /** Before an operation: refuses what would pass the limit, and sets down what its outputs will be. */
+  /**
+   * Before an operation: refuses what would pass the limit, and sets down what its outputs will be.
+   */
   function begin(op: string, attributes: Attribute[], inputs: tf.Tensor[]): void {
     for (let i = 0; i < inputs.length; i++) meet(inputs[i]);
-    foretold = counter.asks(op) ? counter.foretell(new TensorFlowCall(op, attributes, inputs, backend)) : null;
+    foretold = counter.asks(op)
+      ? counter.foretell(new TensorFlowCall(op, attributes, inputs, backend))
+      : null;
     if (foretold && counter.limitBytes !== undefined) counter.admitForetold(op, foretold);
-    if (counter.observer) record = {op, layer: counter.layer(), foretold, outputs: [], liveBefore: ledger.liveBytes, liveBytes: 0};
+    if (counter.observer)
+      record = {
+        op,
+        layer: counter.layer(),
+        foretold,
+        outputs: [],
+        liveBefore: ledger.liveBytes,
+        liveBytes: 0,
+      };
     operation = op;
     sources = inputs;
     arrived = 0;
   }
 
-  /** After one that ran: an operation that no rule foretold has been counted by now, and is refused if it passed the limit. */
+  /**
+   * After one that ran: an operation that no rule foretold has been counted by now, and is refused
+   * if it passed the limit.
+   */
   function complete(op: string, before: number, outputs: tf.Tensor | tf.Tensor[]): void {
     if (record) {
       record.liveBytes = ledger.liveBytes;
       counter.observer?.(record);
     }
-    if (foretold || counter.limitBytes === undefined || ledger.liveBytes <= Math.max(before, counter.limitBytes)) return;
+    if (
+      foretold ||
+      counter.limitBytes === undefined ||
+      ledger.liveBytes <= Math.max(before, counter.limitBytes)
+    )
+      return;
     const made = Array.isArray(outputs) ? outputs : [outputs];
-    const shapes = made.map((output) => ({shape: output.shape, type: backend.tensorMap.get(output.dataId).dtype}));
+    const shapes = made.map((output) => ({
+      shape: output.shape,
+      type: backend.tensorMap.get(output.dataId).dtype,
+    }));
     const bytes = ledger.liveBytes - before;
     for (const output of made) output.dispose();
     counter.refuse(op, bytes, before, shapes, true);
@@ -138,23 +175,37 @@ export function hookTensorFlow(counter: Counter): () => void {
     const owner = from === undefined ? undefined : ledger.get(sources[from].dataId);
     const bytes = tensorBytes(metadata.shape, metadata.dtype);
     if (owner) ledger.share(tensor.dataId, owner);
-    else ledger.add(tensor.dataId, bytes, metadata.shape, metadata.dtype, operation ?? 'a saved model', counter.layer());
-    record?.outputs.push({shape: metadata.shape, type: metadata.dtype, bytes, shared: owner !== undefined});
+    else
+      ledger.add(
+        tensor.dataId,
+        bytes,
+        metadata.shape,
+        metadata.dtype,
+        operation ?? 'a saved model',
+        counter.layer(),
+      );
+    record?.outputs.push({
+      shape: metadata.shape,
+      type: metadata.dtype,
+      bytes,
+      shared: owner !== undefined,
+    });
     return tensor;
   };
 
   backend.move = (id, values, shape, dtype, references) => {
     const type = typeNumber(dtype);
     if (state.kernelDepth > 0 || !ArrayBuffer.isView(values)) {
-      // A kernel's own small arguments (axes, sizes) are fresh arrays. They are not held to the limit: a kernel refused halfway
-      // would leave those that it has made already.
+      // A kernel's own small arguments (axes, sizes) are fresh arrays. They are not held to the
+      // limit: a kernel refused halfway would leave those that it has made already.
       const bytes = tensorBytes(shape, type);
       if (state.kernelDepth === 0) counter.admit('data', bytes, () => [{shape, type}]);
       original.move.call(backend, id, values, shape, dtype, references);
       ledger.add(id, bytes, shape, type, 'data', counter.layer());
       return;
     }
-    if (counter.limitBytes !== undefined) counter.admit('data', ledger.growthOf(values, false), () => [{shape, type}]);
+    if (counter.limitBytes !== undefined)
+      counter.admit('data', ledger.growthOf(values, false), () => [{shape, type}]);
     original.move.call(backend, id, values, shape, dtype, references);
     ledger.addView(id, values, false, shape, type, 'data', counter.layer());
   };

@@ -1,6 +1,7 @@
 /**
- * Either side. The ranks of a run as a grid with named axes. The innermost axis counts fastest: ranks that talk most stand next to each other (Narayanan et al.
- * 2021, section 3.1: tensor parallelism inside a machine, then data, then the pipeline's stages).
+ * Either side. The ranks of a run as a grid with named axes. The innermost axis counts fastest:
+ * ranks that talk most stand next to each other (Narayanan et al. 2021, section 3.1: tensor
+ * parallelism inside a machine, then data, then the pipeline's stages).
  */
 
 /** An axis of the grid, by what its ranks divide among themselves. */
@@ -54,7 +55,10 @@ export class Mesh implements MeshSizes {
     return {data, tensor, pipeline: Math.floor(rank / (this.tensor * this.data))};
   }
 
-  /** The ranks that differ from `rank` on `axis` alone, itself among them, in the axis's order: the group in which they talk. */
+  /**
+   * The ranks that differ from `rank` on `axis` alone, itself among them, in the axis's order: the
+   * group in which they talk.
+   */
   groupOf(axis: Axis, rank: number): number[] {
     const at = this.coordinatesOf(rank);
     return Array.from({length: this[axis]}, (_, i) => this.rankAt({...at, [axis]: i}));
@@ -62,26 +66,49 @@ export class Mesh implements MeshSizes {
 
   /** All groups along `axis`, each rank in one of them. */
   groups(axis: Axis): number[][] {
-    return Array.from({length: this.size}, (_, rank) => this.groupOf(axis, rank)).filter(([first], rank) => first === rank);
+    return Array.from({length: this.size}, (_, rank) => this.groupOf(axis, rank)).filter(
+      ([first], rank) => first === rank,
+    );
   }
 
-  /** The grid in letters: a row a stage and replica, a column a tensor part; of many rows the first and the last. */
+  /**
+   * The grid in letters: a row a stage and replica, a column a tensor part; of many rows the first
+   * and the last.
+   */
   toString(): string {
     const {data, tensor, pipeline, size} = this;
-    const width = Math.max(tensor > 1 ? 'tensor 0'.length : 'rank'.length, String(size - 1).length) + 2;
-    const cells = (texts: Array<string | number>) => texts.map((text) => String(text).padStart(width)).join('');
+    const width =
+      Math.max(tensor > 1 ? 'tensor 0'.length : 'rank'.length, String(size - 1).length) + 2;
+    const cells = (texts: Array<string | number>) =>
+      texts.map((text) => String(text).padStart(width)).join('');
     const parts = Array.from({length: tensor}, (_, part) => part);
     const column = (axis: Axis) => `${axis} ${this[axis] - 1}`.length + 2;
     const row = (stage: number, replica: number, first: boolean) => {
-      const labels = (pipeline > 1 ? (first ? `pipeline ${stage}` : '').padEnd(column('pipeline')) : '') + (data > 1 ? `data ${replica}`.padEnd(column('data')) : '');
-      return labels + cells(parts.map((part) => this.rankAt({pipeline: stage, data: replica, tensor: part})));
+      const labels =
+        (pipeline > 1 ? (first ? `pipeline ${stage}` : '').padEnd(column('pipeline')) : '') +
+        (data > 1 ? `data ${replica}`.padEnd(column('data')) : '');
+      return (
+        labels +
+        cells(parts.map((part) => this.rankAt({pipeline: stage, data: replica, tensor: part})))
+      );
     };
     const rows = pipeline * data;
-    const shown = rows <= MOST_ROWS ? Array.from({length: rows}, (_, i) => i) : [...Array.from({length: MOST_ROWS - 2}, (_, i) => i), rows - 1];
-    const lines = shown.map((at, i) => row(Math.floor(at / data), at % data, at % data === 0 || at !== shown[i - 1] + 1));
+    const shown =
+      rows <= MOST_ROWS
+        ? Array.from({length: rows}, (_, i) => i)
+        : [...Array.from({length: MOST_ROWS - 2}, (_, i) => i), rows - 1];
+    const lines = shown.map((at, i) =>
+      row(Math.floor(at / data), at % data, at % data === 0 || at !== shown[i - 1] + 1),
+    );
     if (rows > MOST_ROWS) lines.splice(-1, 0, '...');
-    const head = ' '.repeat((pipeline > 1 ? column('pipeline') : 0) + (data > 1 ? column('data') : 0)) + cells(tensor > 1 ? parts.map((part) => `tensor ${part}`) : ['rank']);
+    const head =
+      ' '.repeat((pipeline > 1 ? column('pipeline') : 0) + (data > 1 ? column('data') : 0)) +
+      cells(tensor > 1 ? parts.map((part) => `tensor ${part}`) : ['rank']);
     const sizes = AXES_OUTSIDE_IN.map((axis) => `${axis} ${this[axis]}`).join(' x ');
-    return [`${sizes}: ${size} rank${size === 1 ? '' : 's'}, tensor innermost`, head, ...lines].join('\n');
+    return [
+      `${sizes}: ${size} rank${size === 1 ? '' : 's'}, tensor innermost`,
+      head,
+      ...lines,
+    ].join('\n');
   }
 }

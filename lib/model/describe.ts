@@ -8,7 +8,10 @@ import type {FunctionReference, ModelDescription, WeightDescription} from './des
 import {innerModel} from './inner';
 import {describeState} from './optimizerState';
 
-/** An entry of the option `modules`: a module's URL, or one of its exports that the model was compiled with. */
+/**
+ * An entry of the option `modules`: a module's URL, or one of its exports that the model was
+ * compiled with.
+ */
 export type ModuleReference = string | {module: string; export?: string};
 
 interface Compiled {
@@ -17,7 +20,12 @@ interface Compiled {
   optimizer_?: tf.Optimizer;
   lossFunctions?: unknown[];
   collectedTrainableWeights?: Array<{originalName: string}>;
-  weights: Array<{originalName: string; shape: Array<number | null>; dtype: string; read(): tf.Tensor}>;
+  weights: Array<{
+    originalName: string;
+    shape: Array<number | null>;
+    dtype: string;
+    read(): tf.Tensor;
+  }>;
 }
 
 /** Finds the reference of each function that a model was compiled with. */
@@ -36,15 +44,20 @@ class References {
       const name = entry.export ?? 'default';
       const value = (await importModule(entry.module))[name];
       if (typeof value !== 'function') {
-        throw new ManyHandsError('BAD_OPTION', `modules names the export '${name}' of ${entry.module}, which is ${shown(value)}: it must be a function.`);
+        throw new ManyHandsError(
+          'BAD_OPTION',
+          `modules names the export '${name}' of ${entry.module}, which is ${shown(value)}: it must be a function.`,
+        );
       }
       this.known.set(value, {module: moduleUrl(entry.module), export: name});
     }
   }
   of(value: unknown, what: string): FunctionReference {
     if (typeof value === 'string') return value;
-    // The same function, or the same text: a bundler or a notebook may have loaded the module a second time.
-    const known = this.known.get(value) ?? [...this.known].find(([own]) => String(own) === String(value))?.[1];
+    // The same function, or the same text: a bundler or a notebook may have loaded the module a
+    // second time.
+    const known =
+      this.known.get(value) ?? [...this.known].find(([own]) => String(own) === String(value))?.[1];
     if (known) return known;
     throw new ManyHandsError(
       'BAD_MODEL',
@@ -55,7 +68,9 @@ class References {
   all<T>(value: unknown, what: string): T {
     if (Array.isArray(value)) return value.map((part) => this.all(part, what)) as T;
     if (value !== null && typeof value === 'object') {
-      return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, this.all(part, what)])) as T;
+      return Object.fromEntries(
+        Object.entries(value).map(([key, part]) => [key, this.all(part, what)]),
+      ) as T;
     }
     return this.of(value, what) as T;
   }
@@ -63,22 +78,41 @@ class References {
 
 function checkCompiled(model: tf.LayersModel): void {
   if (!(model instanceof tf.LayersModel)) {
-    throw new ManyHandsError('BAD_MODEL', `train needs a tf.LayersModel (tf.sequential or tf.model); it got ${shown(model)}.`);
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      `train needs a tf.LayersModel (tf.sequential or tf.model); it got ${shown(model)}.`,
+    );
   }
   if (!(model as unknown as Compiled).optimizer_) {
-    throw new ManyHandsError('BAD_MODEL', "the model is not compiled: call model.compile({optimizer: 'sgd', loss: 'meanSquaredError'}) first.");
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      "the model is not compiled: call model.compile({optimizer: 'sgd', loss: 'meanSquaredError'}) first.",
+    );
   }
   if (!model.built) {
-    throw new ManyHandsError('BAD_MODEL', 'the model has no weights yet: give its first layer an inputShape.');
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      'the model has no weights yet: give its first layer an inputShape.',
+    );
   }
 }
 
 function describeWeight(weight: Compiled['weights'][number]): WeightDescription {
-  return {name: weight.originalName, shape: weight.shape as number[], dtype: weight.dtype as WeightDescription['dtype']};
+  return {
+    name: weight.originalName,
+    shape: weight.shape as number[],
+    dtype: weight.dtype as WeightDescription['dtype'],
+  };
 }
 
-/** Describes `model`; throws `BAD_MODEL` where it is not compiled or holds a function that no module exports. */
-export async function describeModel(model: tf.LayersModel, modules: ModuleReference[] = []): Promise<ModelDescription> {
+/**
+ * Describes `model`; throws `BAD_MODEL` where it is not compiled or holds a function that no module
+ * exports.
+ */
+export async function describeModel(
+  model: tf.LayersModel,
+  modules: ModuleReference[] = [],
+): Promise<ModelDescription> {
   checkCompiled(model);
   const references = new References();
   await references.addModules(modules);
@@ -87,10 +121,16 @@ export async function describeModel(model: tf.LayersModel, modules: ModuleRefere
   try {
     topology = JSON.parse(model.toJSON() as string) as object;
   } catch (error) {
-    throw new ManyHandsError('BAD_MODEL', `the model cannot be described for a worker: ${messageOf(error)}`, {cause: error});
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      `the model cannot be described for a worker: ${messageOf(error)}`,
+      {cause: error},
+    );
   }
   const weights = (model as unknown as Compiled).weights;
-  const trainable = (inner.collectedTrainableWeights ?? []).map((weight) => weights.indexOf(weight as Compiled['weights'][number]));
+  const trainable = (inner.collectedTrainableWeights ?? []).map((weight) =>
+    weights.indexOf(weight as Compiled['weights'][number]),
+  );
   return {
     topology,
     className: model.getClassName(),

@@ -1,9 +1,16 @@
 /**
- * Either side. What a worker needs to rebuild a model: plain data, since neither a model nor a function crosses processes.
+ * Either side. What a worker needs to rebuild a model: plain data, since neither a model nor a
+ * function crosses processes.
  */
 
-/** A name that tfjs knows, one of tfjs's own loss or metric functions, or an export of a module that every worker imports. */
-export type FunctionReference = string | {tfjs: 'losses' | 'metrics'; name: string} | {module: string; export: string};
+/**
+ * A name that tfjs knows, one of tfjs's own loss or metric functions, or an export of a module that
+ * every worker imports.
+ */
+export type FunctionReference =
+  | string
+  | {tfjs: 'losses' | 'metrics'; name: string}
+  | {module: string; export: string};
 
 export interface WeightDescription {
   /** tfjs's `originalName`: unlike `name` it does not depend on what else the process has made. */
@@ -12,7 +19,9 @@ export interface WeightDescription {
   dtype: 'float32' | 'int32' | 'bool';
 }
 
-/** An optimizer's state by tfjs's field names: lists go by position, one entry a trainable weight. */
+/**
+ * An optimizer's state by tfjs's field names: lists go by position, one entry a trainable weight.
+ */
 export interface OptimizerState {
   iterations: number;
   lists: Array<{field: string; names: string[]; shapes: number[][]}>;
@@ -24,10 +33,17 @@ export interface ModelDescription {
   topology: object;
   className: string;
   loss: FunctionReference | FunctionReference[] | Record<string, FunctionReference>;
-  metrics: FunctionReference | FunctionReference[] | Record<string, FunctionReference | FunctionReference[]> | null;
+  metrics:
+    | FunctionReference
+    | FunctionReference[]
+    | Record<string, FunctionReference | FunctionReference[]>
+    | null;
   optimizer: {className: string; config: object};
   optimizerState: OptimizerState;
-  /** In the order of `model.weights`; the values lie in a region, in this order, and the optimizer's state after them. */
+  /**
+   * In the order of `model.weights`; the values lie in a region, in this order, and the optimizer's
+   * state after them.
+   */
   weights: WeightDescription[];
   /** Places in `weights` of the trainable ones, as compile() fixed them. */
   trainable: number[];

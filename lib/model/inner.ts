@@ -1,5 +1,6 @@
 /**
- * Either side. Where tfjs keeps what compile() made: a Sequential has a functional model of its own inside.
+ * Either side. Where tfjs keeps what compile() made: a Sequential has a functional model of its own
+ * inside.
  */
 import type * as tf from '@tensorflow/tfjs';
 

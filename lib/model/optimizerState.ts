@@ -1,6 +1,6 @@
 /**
- * Either side. An optimizer's state, field by field: tfjs's own getWeights/setWeights round Adam's accumulated betas anew, so that a
- * run that goes on would not equal one that never stopped.
+ * Either side. An optimizer's state, field by field: tfjs's own getWeights/setWeights round Adam's
+ * accumulated betas anew, so that a run that goes on would not equal one that never stopped.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {OptimizerState} from './description';
@@ -12,7 +12,11 @@ interface Slot {
 type Fields = Record<string, unknown>;
 
 function isSlotList(value: unknown): value is Slot[] {
-  return Array.isArray(value) && value.length > 0 && (value[0] as Partial<Slot> | null)?.variable instanceof tf.Tensor;
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    (value[0] as Partial<Slot> | null)?.variable instanceof tf.Tensor
+  );
 }
 
 function isScalar(value: unknown): value is tf.Tensor {
@@ -27,13 +31,17 @@ export function describeState(optimizer: tf.Optimizer): OptimizerState {
   const fields = Object.entries(optimizer as unknown as Fields);
   return {
     iterations: iterationsOf(optimizer),
-    lists: fields.filter(([, value]) => isSlotList(value)).map(([field, value]) => ({
-      field,
-      names: (value as Slot[]).map((slot) => slot.originalName),
-      shapes: (value as Slot[]).map((slot) => slot.variable.shape),
-    })),
+    lists: fields
+      .filter(([, value]) => isSlotList(value))
+      .map(([field, value]) => ({
+        field,
+        names: (value as Slot[]).map((slot) => slot.originalName),
+        shapes: (value as Slot[]).map((slot) => slot.variable.shape),
+      })),
     // `c` of sgd and momentum is a copy of the learning rate, which the configuration holds.
-    scalars: fields.filter(([field, value]) => field !== 'c' && isScalar(value)).map(([field]) => ({field})),
+    scalars: fields
+      .filter(([field, value]) => field !== 'c' && isScalar(value))
+      .map(([field]) => ({field})),
   };
 }
 
@@ -42,7 +50,9 @@ export function slotLists(optimizer: tf.Optimizer): Array<Array<Slot | undefined
   return Object.values(optimizer as unknown as Fields).filter(Array.isArray) as Slot[][];
 }
 
-/** The state's tensors in the description's order: lists, then scalars. They stay the optimizer's. */
+/**
+ * The state's tensors in the description's order: lists, then scalars. They stay the optimizer's.
+ */
 export function stateTensors(optimizer: tf.Optimizer, state: OptimizerState): tf.Tensor[] {
   const fields = optimizer as unknown as Fields;
   return [
@@ -57,7 +67,11 @@ export function stateShapes(state: OptimizerState): number[][] {
 }
 
 /** Puts a state into an optimizer of the same class: `values` in the description's order. */
-export function restoreState(optimizer: tf.Optimizer, state: OptimizerState, values: Float32Array[]): void {
+export function restoreState(
+  optimizer: tf.Optimizer,
+  state: OptimizerState,
+  values: Float32Array[],
+): void {
   const fields = optimizer as unknown as Fields;
   let at = 0;
   tf.tidy(() => {

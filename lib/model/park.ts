@@ -1,5 +1,6 @@
 /**
- * Worker side. Variables without values: their shape and name stay, their memory is free until they are assigned again.
+ * Worker side. Variables without values: their shape and name stay, their memory is free until they
+ * are assigned again.
  */
 import * as tf from '@tensorflow/tfjs';
 
@@ -23,7 +24,10 @@ export function park(variable: tf.Variable): void {
 
 type AddWeight = (this: tf.layers.Layer, ...args: unknown[]) => tf.LayerVariable;
 
-/** Whatever layers `build` makes starts without values, so that no more than one weight is alive at once. */
+/**
+ * Whatever layers `build` makes starts without values, so that no more than one weight is alive at
+ * once.
+ */
 export async function withParkedWeights<T>(build: () => Promise<T>): Promise<T> {
   const prototype = tf.layers.Layer.prototype as unknown as {addWeight: AddWeight};
   const {addWeight} = prototype;

@@ -14,23 +14,35 @@ async function resolve(reference: unknown): Promise<unknown> {
   if (Array.isArray(reference)) return Promise.all(reference.map(resolve));
   if (typeof reference === 'string' || reference === null) return reference;
   const one = reference as Exclude<FunctionReference, string> | Record<string, FunctionReference>;
-  if ('tfjs' in one && typeof one.name === 'string') return (tf[one.tfjs as 'losses'] as unknown as Record<string, AnyFunction>)[one.name];
-  if ('module' in one && typeof one.module === 'string') return (await importModule(one.module))[one.export as string];
-  const entries = await Promise.all(Object.entries(one).map(async ([key, value]) => [key, await resolve(value)]));
+  if ('tfjs' in one && typeof one.name === 'string')
+    return (tf[one.tfjs as 'losses'] as unknown as Record<string, AnyFunction>)[one.name];
+  if ('module' in one && typeof one.module === 'string')
+    return (await importModule(one.module))[one.export as string];
+  const entries = await Promise.all(
+    Object.entries(one).map(async ([key, value]) => [key, await resolve(value)]),
+  );
   return Object.fromEntries(entries);
 }
 
 function rebuildOptimizer({className, config}: ModelDescription['optimizer']): tf.Optimizer {
   const entry = tf.serialization.SerializationMap.getMap().classNameMap[className];
   if (!entry) {
-    throw new ManyHandsError('BAD_MODEL', `the optimizer class '${className}' is not registered in the worker: register it with tf.serialization.registerClass in a module, and name that module in modules.`);
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      `the optimizer class '${className}' is not registered in the worker: register it with tf.serialization.registerClass in a module, and name that module in modules.`,
+    );
   }
   const [optimizerClass, fromConfig] = entry;
-  return fromConfig(optimizerClass, config as tf.serialization.ConfigDict) as unknown as tf.Optimizer;
+  return fromConfig(
+    optimizerClass,
+    config as tf.serialization.ConfigDict,
+  ) as unknown as tf.Optimizer;
 }
 
 /** What tfjs knows of all variables of the process. */
-const registered = () => (tf.engine() as unknown as {state: {registeredVariables: Record<string, tf.Variable>}}).state.registeredVariables;
+const registered = () =>
+  (tf.engine() as unknown as {state: {registeredVariables: Record<string, tf.Variable>}}).state
+    .registeredVariables;
 
 /** Builds; where that fails, the layers that were made already are gone. */
 async function buildOrNothing(build: () => Promise<tf.LayersModel>): Promise<tf.LayersModel> {
@@ -38,17 +50,27 @@ async function buildOrNothing(build: () => Promise<tf.LayersModel>): Promise<tf.
   try {
     return await build();
   } catch (error) {
-    for (const variable of Object.values(registered())) if (!before.has(variable)) variable.dispose();
+    for (const variable of Object.values(registered()))
+      if (!before.has(variable)) variable.dispose();
     throw error;
   }
 }
 
-/** Rebuilds and compiles; the weights are tfjs's initial ones until `readModel` fills them, or with `parked` none at all. */
-export async function rebuildModel(description: ModelDescription, parked = false): Promise<tf.LayersModel> {
+/**
+ * Rebuilds and compiles; the weights are tfjs's initial ones until `readModel` fills them, or with
+ * `parked` none at all.
+ */
+export async function rebuildModel(
+  description: ModelDescription,
+  parked = false,
+): Promise<tf.LayersModel> {
   for (const module of description.modules) await importModule(module);
   let model: tf.LayersModel;
   try {
-    const build = () => tf.models.modelFromJSON({modelTopology: description.topology} as Parameters<typeof tf.models.modelFromJSON>[0]);
+    const build = () =>
+      tf.models.modelFromJSON({modelTopology: description.topology} as Parameters<
+        typeof tf.models.modelFromJSON
+      >[0]);
     model = await buildOrNothing(() => (parked ? withParkedWeights(build) : build()));
   } catch (error) {
     // A refusal under a memory limit says more than we could.
@@ -60,10 +82,18 @@ export async function rebuildModel(description: ModelDescription, parked = false
       {cause: error},
     );
   }
-  const weights = (model as unknown as {weights: Array<{originalName: string; shape: number[]}>}).weights;
+  const weights = (model as unknown as {weights: Array<{originalName: string; shape: number[]}>})
+    .weights;
   description.weights.forEach((weight, i) => {
-    if (weights[i]?.originalName === weight.name && String(weights[i].shape) === String(weight.shape)) return;
-    throw new ManyHandsError('BAD_MODEL', `the rebuilt model's weight ${i} is '${weights[i]?.originalName}' of shape [${weights[i]?.shape}], the caller's is '${weight.name}' of shape [${weight.shape}]: check getConfig() of the layer that owns it.`);
+    if (
+      weights[i]?.originalName === weight.name &&
+      String(weights[i].shape) === String(weight.shape)
+    )
+      return;
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      `the rebuilt model's weight ${i} is '${weights[i]?.originalName}' of shape [${weights[i]?.shape}], the caller's is '${weight.name}' of shape [${weight.shape}]: check getConfig() of the layer that owns it.`,
+    );
   });
   model.compile({
     optimizer: rebuildOptimizer(description.optimizer),

@@ -8,13 +8,17 @@ import {restoreState, stateShapes, stateTensors} from './optimizerState';
 type Values = Float32Array | Int32Array | Uint8Array;
 
 const size = (shape: number[]) => shape.reduce((product, length) => product * length, 1);
-// Every tensor starts at a multiple of 4 bytes, so that a bool before it does not shift a float's view.
+// Every tensor starts at a multiple of 4 bytes, so that a bool before it does not shift a float's
+// view.
 const padded = (bytes: number) => Math.ceil(bytes / 4) * 4;
-const bytesOf = (weight: WeightDescription) => padded(size(weight.shape) * (weight.dtype === 'bool' ? 1 : 4));
+const bytesOf = (weight: WeightDescription) =>
+  padded(size(weight.shape) * (weight.dtype === 'bool' ? 1 : 4));
 
 /** The variables of a model's or a layer's weights, in its order. */
 export function variablesOf(model: tf.LayersModel | tf.layers.Layer): tf.Variable[] {
-  return (model as unknown as {weights: Array<{read(): tf.Variable}>}).weights.map((weight) => weight.read());
+  return (model as unknown as {weights: Array<{read(): tf.Variable}>}).weights.map((weight) =>
+    weight.read(),
+  );
 }
 
 /** Where one tensor's bytes lie. */
@@ -25,44 +29,87 @@ export interface Piece {
 }
 
 /** Where `writeModel` puts each weight, and each tensor of the optimizer's state. */
-export function layoutOf(description: Pick<ModelDescription, 'weights'>, state: OptimizerState): {weights: Piece[]; state: Piece[]} {
+export function layoutOf(
+  description: Pick<ModelDescription, 'weights'>,
+  state: OptimizerState,
+): {weights: Piece[]; state: Piece[]} {
   let at = 0;
   const next = (bytes: number): Piece => {
     const piece = {at, bytes};
     at += bytes;
     return piece;
   };
-  return {weights: description.weights.map((weight) => next(bytesOf(weight))), state: stateShapes(state).map((shape) => next(4 * size(shape)))};
+  return {
+    weights: description.weights.map((weight) => next(bytesOf(weight))),
+    state: stateShapes(state).map((shape) => next(4 * size(shape))),
+  };
 }
 
 /** Bytes of the weights and of the optimizer's state together. */
-export function modelBytes(description: Pick<ModelDescription, 'weights'>, state: OptimizerState): number {
+export function modelBytes(
+  description: Pick<ModelDescription, 'weights'>,
+  state: OptimizerState,
+): number {
   const {weights, state: tensors} = layoutOf(description, state);
   return [...weights, ...tensors].reduce((sum, {bytes}) => sum + bytes, 0);
 }
 
 /** A weight's values, as its type has them, at their place in a buffer. */
-export function valuesAt(buffer: ArrayBuffer, at: number, {shape, dtype}: Pick<WeightDescription, 'shape' | 'dtype'>): Values {
+export function valuesAt(
+  buffer: ArrayBuffer,
+  at: number,
+  {shape, dtype}: Pick<WeightDescription, 'shape' | 'dtype'>,
+): Values {
   const length = size(shape);
   if (dtype === 'bool') return new Uint8Array(buffer, at, length);
-  return dtype === 'int32' ? new Int32Array(buffer, at, length) : new Float32Array(buffer, at, length);
+  return dtype === 'int32'
+    ? new Int32Array(buffer, at, length)
+    : new Float32Array(buffer, at, length);
 }
 
 /** Copies the model's weights, then its optimizer's state, into `buffer`. */
-export function writeModel(model: tf.LayersModel, weights: WeightDescription[], state: OptimizerState, buffer: ArrayBuffer): void {
+export function writeModel(
+  model: tf.LayersModel,
+  weights: WeightDescription[],
+  state: OptimizerState,
+  buffer: ArrayBuffer,
+): void {
   const layout = layoutOf({weights}, state);
-  variablesOf(model).forEach((variable, i) => valuesAt(buffer, layout.weights[i].at, weights[i]).set(variable.dataSync() as Values));
-  stateTensors(model.optimizer, state).forEach((tensor, i) => new Float32Array(buffer, layout.state[i].at, tensor.size).set(tensor.dataSync() as Float32Array));
+  variablesOf(model).forEach((variable, i) =>
+    valuesAt(buffer, layout.weights[i].at, weights[i]).set(variable.dataSync() as Values),
+  );
+  stateTensors(model.optimizer, state).forEach((tensor, i) =>
+    new Float32Array(buffer, layout.state[i].at, tensor.size).set(
+      tensor.dataSync() as Float32Array,
+    ),
+  );
 }
 
 /** Puts values into a variable; nothing keeps a view of them. */
-export function assignValues(variable: tf.Variable, values: Values, {shape, dtype}: Pick<WeightDescription, 'shape' | 'dtype'>): void {
+export function assignValues(
+  variable: tf.Variable,
+  values: Values,
+  {shape, dtype}: Pick<WeightDescription, 'shape' | 'dtype'>,
+): void {
   tf.tidy(() => variable.assign(tf.tensor(values.slice(), shape, dtype)));
 }
 
-/** Puts what `writeModel` wrote into a model of the same topology; nothing keeps a view of `buffer`. */
-export function readModel(model: tf.LayersModel, weights: WeightDescription[], state: OptimizerState, buffer: ArrayBuffer): void {
+/**
+ * Puts what `writeModel` wrote into a model of the same topology; nothing keeps a view of `buffer`.
+ */
+export function readModel(
+  model: tf.LayersModel,
+  weights: WeightDescription[],
+  state: OptimizerState,
+  buffer: ArrayBuffer,
+): void {
   const layout = layoutOf({weights}, state);
-  variablesOf(model).forEach((variable, i) => assignValues(variable, valuesAt(buffer, layout.weights[i].at, weights[i]), weights[i]));
-  restoreState(model.optimizer, state, layout.state.map(({at, bytes}) => new Float32Array(buffer, at, bytes / 4).slice()));
+  variablesOf(model).forEach((variable, i) =>
+    assignValues(variable, valuesAt(buffer, layout.weights[i].at, weights[i]), weights[i]),
+  );
+  restoreState(
+    model.optimizer,
+    state,
+    layout.state.map(({at, bytes}) => new Float32Array(buffer, at, bytes / 4).slice()),
+  );
 }

@@ -1,5 +1,6 @@
 /**
- * Either side. What the models share: how they are compiled, and initial weights that depend on the seed and the layer's name alone.
+ * Either side. What the models share: how they are compiled, and initial weights that depend on the
+ * seed and the layer's name alone.
  */
 import * as tf from '@tensorflow/tfjs';
 import {seedFor} from '../base/random';
@@ -34,7 +35,10 @@ export function compiled<M extends tf.LayersModel>(
 }
 
 /** Glorot and Bengio's uniform kernel (2010), for the named layer of a model with `seed`. */
-export function glorot(seed: number, layer: string): ReturnType<typeof tf.initializers.glorotUniform> {
+export function glorot(
+  seed: number,
+  layer: string,
+): ReturnType<typeof tf.initializers.glorotUniform> {
   return tf.initializers.glorotUniform({seed: seedFor(seed, layer, 'kernel')});
 }
 

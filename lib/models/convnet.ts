@@ -22,17 +22,25 @@ export interface ConvnetOptions extends CompileOptions {
 }
 
 /**
- * [samples, height, width, channels] -> [samples, classes].
- * Blocks `block_i/conv` (3 x 3, stride 2, which halves height and width, rounded up), `block_i/norm`, `block_i/relu`, then `flatten`,
- * `dropout` where asked for, and `output`, a softmax. Strides in place of pooling, whose gradient is the slowest of TensorFlow's on a
- * CPU (Springenberg et al. 2015, "Striving for simplicity"). Compiled with adam and 'sparseCategoricalCrossentropy'.
+ * [samples, height, width, channels] -> [samples, classes]. Blocks `block_i/conv` (3 x 3, stride 2,
+ * which halves height and width, rounded up), `block_i/norm`, `block_i/relu`, then `flatten`,
+ * `dropout` where asked for, and `output`, a softmax. Strides in place of pooling, whose gradient
+ * is the slowest of TensorFlow's on a CPU (Springenberg et al. 2015, "Striving for simplicity").
+ * Compiled with adam and 'sparseCategoricalCrossentropy'.
  *
- * Parameters: for each block 9 * channels * filters + 4 * filters (half of the latter are moving averages, which are not trained;
- * without batch norm + filters, the biases), and (height * width * filters after the blocks + 1) * classes. The default has 20,634.
- * Throws BAD_OPTION.
+ * Parameters: for each block 9 * channels * filters + 4 * filters (half of the latter are moving
+ * averages, which are not trained; without batch norm + filters, the biases), and (height * width *
+ * filters after the blocks + 1) * classes. The default has 20,634. Throws BAD_OPTION.
  */
 export function convnet(options: ConvnetOptions = {}): tf.Sequential {
-  checkNames('convnet', options, ['inputShape', 'filters', 'classes', 'batchNorm', 'dropout', ...COMPILE_NAMES]);
+  checkNames('convnet', options, [
+    'inputShape',
+    'filters',
+    'classes',
+    'batchNorm',
+    'dropout',
+    ...COMPILE_NAMES,
+  ]);
   const {seed = DEFAULT_SEED, batchNorm = true} = options;
   const inputShape = pictureShape('convnet', options.inputShape ?? [28, 28, 1]);
   const filters = wholeNumbers('convnet', 'filters', options.filters ?? [16, 32], 1, 1);
@@ -42,22 +50,49 @@ export function convnet(options: ConvnetOptions = {}): tf.Sequential {
   filters.forEach((count, i) => {
     const name = `block_${i}/conv`;
     // A bias before batch norm is taken away again with the mean: its true gradient is zero.
-    model.add(tf.layers.conv2d({name, filters: count, kernelSize: 3, strides: 2, padding: 'same', useBias: !batchNorm, kernelInitializer: he(seed, name), ...(i === 0 ? {inputShape} : {})}));
-    // tfjs's own momentum, 0.99, needs some hundred steps before predictions can use the moving averages.
-    if (batchNorm) model.add(tf.layers.batchNormalization({name: `block_${i}/norm`, momentum: 0.9}));
+    model.add(
+      tf.layers.conv2d({
+        name,
+        filters: count,
+        kernelSize: 3,
+        strides: 2,
+        padding: 'same',
+        useBias: !batchNorm,
+        kernelInitializer: he(seed, name),
+        ...(i === 0 ? {inputShape} : {}),
+      }),
+    );
+    // tfjs's own momentum, 0.99, needs some hundred steps before predictions can use the moving
+    // averages.
+    if (batchNorm)
+      model.add(tf.layers.batchNormalization({name: `block_${i}/norm`, momentum: 0.9}));
     model.add(tf.layers.activation({name: `block_${i}/relu`, activation: 'relu'}));
   });
   model.add(tf.layers.flatten({name: 'flatten'}));
   if (dropout > 0) model.add(new Dropout({name: 'dropout', rate: dropout}));
-  model.add(tf.layers.dense({name: 'output', units: classes, activation: 'softmax', kernelInitializer: glorot(seed, 'output')}));
-  return compiled(model, options, {optimizer: () => tf.train.adam(), loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy']});
+  model.add(
+    tf.layers.dense({
+      name: 'output',
+      units: classes,
+      activation: 'softmax',
+      kernelInitializer: glorot(seed, 'output'),
+    }),
+  );
+  return compiled(model, options, {
+    optimizer: () => tf.train.adam(),
+    loss: 'sparseCategoricalCrossentropy',
+    metrics: ['accuracy'],
+  });
 }
 
 /** Throws BAD_OPTION unless `shape` is [height, width, channels]; returns it. */
 export function pictureShape(call: string, shape: number[]): number[] {
   wholeNumbers(call, 'inputShape', shape, 1, 3);
   if (shape.length !== 3) {
-    throw new ManyHandsError('BAD_OPTION', `${call}: inputShape is [height, width, channels] of one picture, and [${shape}] has ${shape.length} dims.`);
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `${call}: inputShape is [height, width, channels] of one picture, and [${shape}] has ${shape.length} dims.`,
+    );
   }
   return shape;
 }

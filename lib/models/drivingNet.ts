@@ -20,16 +20,22 @@ export interface DrivingNetOptions extends CompileOptions {
 }
 
 /**
- * [samples, height, width, channels] -> [samples, 1].
- * Convolutions `conv_i` (5 x 5, stride 2, which halves height and width, rounded up), `flatten`, `hidden`, `dropout` where asked for, and
- * `steering`, one number. After Bojarski et al. 2016, "End to end learning for self-driving cars", made small. Compiled with adam
- * and 'meanSquaredError', of the steering as a share of full lock.
+ * [samples, height, width, channels] -> [samples, 1]. Convolutions `conv_i` (5 x 5, stride 2, which
+ * halves height and width, rounded up), `flatten`, `hidden`, `dropout` where asked for, and
+ * `steering`, one number. After Bojarski et al. 2016, "End to end learning for self-driving cars",
+ * made small. Compiled with adam and 'meanSquaredError', of the steering as a share of full lock.
  *
- * Parameters: (25 * channels + 1) * filters for each convolution, (height * width * filters after them + 1) * units, units + 1. The
- * default has 125,801. Throws BAD_OPTION.
+ * Parameters: (25 * channels + 1) * filters for each convolution, (height * width * filters after
+ * them + 1) * units, units + 1. The default has 125,801. Throws BAD_OPTION.
  */
 export function drivingNet(options: DrivingNetOptions = {}): tf.Sequential {
-  checkNames('drivingNet', options, ['inputShape', 'filters', 'units', 'dropout', ...COMPILE_NAMES]);
+  checkNames('drivingNet', options, [
+    'inputShape',
+    'filters',
+    'units',
+    'dropout',
+    ...COMPILE_NAMES,
+  ]);
   const {seed = DEFAULT_SEED} = options;
   const inputShape = pictureShape('drivingNet', options.inputShape ?? [48, 64, 3]);
   const filters = wholeNumbers('drivingNet', 'filters', options.filters ?? [12, 24, 32], 1, 1);
@@ -38,11 +44,35 @@ export function drivingNet(options: DrivingNetOptions = {}): tf.Sequential {
   const model = tf.sequential({name: 'drivingNet'});
   filters.forEach((count, i) => {
     const name = `conv_${i}`;
-    model.add(tf.layers.conv2d({name, filters: count, kernelSize: 5, strides: 2, padding: 'same', activation: 'relu', kernelInitializer: he(seed, name), ...(i === 0 ? {inputShape} : {})}));
+    model.add(
+      tf.layers.conv2d({
+        name,
+        filters: count,
+        kernelSize: 5,
+        strides: 2,
+        padding: 'same',
+        activation: 'relu',
+        kernelInitializer: he(seed, name),
+        ...(i === 0 ? {inputShape} : {}),
+      }),
+    );
   });
   model.add(tf.layers.flatten({name: 'flatten'}));
-  model.add(tf.layers.dense({name: 'hidden', units, activation: 'relu', kernelInitializer: he(seed, 'hidden')}));
+  model.add(
+    tf.layers.dense({
+      name: 'hidden',
+      units,
+      activation: 'relu',
+      kernelInitializer: he(seed, 'hidden'),
+    }),
+  );
   if (dropout > 0) model.add(new Dropout({name: 'dropout', rate: dropout}));
-  model.add(tf.layers.dense({name: 'steering', units: 1, kernelInitializer: glorot(seed, 'steering')}));
-  return compiled(model, options, {optimizer: () => tf.train.adam(), loss: 'meanSquaredError', metrics: ['mae']});
+  model.add(
+    tf.layers.dense({name: 'steering', units: 1, kernelInitializer: glorot(seed, 'steering')}),
+  );
+  return compiled(model, options, {
+    optimizer: () => tf.train.adam(),
+    loss: 'meanSquaredError',
+    metrics: ['mae'],
+  });
 }

@@ -1,6 +1,7 @@
 /**
- * Either side. Models to learn with, compiled and unaware of any parallelism, and the layer classes that tfjs does not have.
- * A worker imports this module before it rebuilds a model, which registers those classes.
+ * Either side. Models to learn with, compiled and unaware of any parallelism, and the layer classes
+ * that tfjs does not have. A worker imports this module before it rebuilds a model, which registers
+ * those classes.
  */
 export {convnet} from './convnet';
 export type {ConvnetOptions} from './convnet';

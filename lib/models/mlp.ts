@@ -19,9 +19,11 @@ export interface MlpOptions extends CompileOptions {
 }
 
 /**
- * [samples, ...inputShape] -> [samples, classes]. Dense layers with ReLU, then a softmax over the classes: layers `flatten` (where needed), `hidden_0`, `hidden_1`, ..., `output`,
- * and `dropout_i` after `hidden_i` with dropout. Compiled with sgd (0.1) and 'sparseCategoricalCrossentropy'. Parameters: the sum
- * of (inputs + 1) * outputs over the Dense layers; 784-1024-1024-10 has 1,863,690. Throws BAD_OPTION.
+ * [samples, ...inputShape] -> [samples, classes]. Dense layers with ReLU, then a softmax over the
+ * classes: layers `flatten` (where needed), `hidden_0`, `hidden_1`, ..., `output`, and `dropout_i`
+ * after `hidden_i` with dropout. Compiled with sgd (0.1) and 'sparseCategoricalCrossentropy'.
+ * Parameters: the sum of (inputs + 1) * outputs over the Dense layers; 784-1024-1024-10 has
+ * 1,863,690. Throws BAD_OPTION.
  */
 export function mlp(options: MlpOptions = {}): tf.Sequential {
   checkNames('mlp', options, ['inputShape', 'units', 'classes', 'dropout', ...COMPILE_NAMES]);
@@ -38,10 +40,30 @@ export function mlp(options: MlpOptions = {}): tf.Sequential {
   }
   units.forEach((width, i) => {
     const name = `hidden_${i}`;
-    model.add(tf.layers.dense({name, units: width, activation: 'relu', kernelInitializer: he(seed, name), ...first}));
+    model.add(
+      tf.layers.dense({
+        name,
+        units: width,
+        activation: 'relu',
+        kernelInitializer: he(seed, name),
+        ...first,
+      }),
+    );
     first = {};
     if (dropout > 0) model.add(new Dropout({name: `dropout_${i}`, rate: dropout}));
   });
-  model.add(tf.layers.dense({name: 'output', units: classes, activation: 'softmax', kernelInitializer: glorot(seed, 'output'), ...first}));
-  return compiled(model, options, {optimizer: () => tf.train.sgd(0.1), loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy']});
+  model.add(
+    tf.layers.dense({
+      name: 'output',
+      units: classes,
+      activation: 'softmax',
+      kernelInitializer: glorot(seed, 'output'),
+      ...first,
+    }),
+  );
+  return compiled(model, options, {
+    optimizer: () => tf.train.sgd(0.1),
+    loss: 'sparseCategoricalCrossentropy',
+    metrics: ['accuracy'],
+  });
 }

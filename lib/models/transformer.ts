@@ -1,5 +1,6 @@
 /**
- * Either side. A small GPT-style language model out of layers, in blocks that the strategies split, recompute and lay out by name.
+ * Either side. A small GPT-style language model out of layers, in blocks that the strategies split,
+ * recompute and lay out by name.
  */
 import * as tf from '@tensorflow/tfjs';
 import {checkNames, dropoutRate, wholeNumber} from '../base/checks';
@@ -22,9 +23,15 @@ export interface TransformerOptions extends CompileOptions {
   vocab?: number;
   /** Tokens a sample; 64 without it. */
   sequence?: number;
-  /** The share of activations that is dropped in training, after the embedding and in each branch; 0 without it. */
+  /**
+   * The share of activations that is dropped in training, after the embedding and in each branch; 0
+   * without it.
+   */
   dropout?: number;
-  /** Read the logits with the embedding's own table, in place of a head of its own; false without it. */
+  /**
+   * Read the logits with the embedding's own table, in place of a head of its own; false without
+   * it.
+   */
   tied?: boolean;
 }
 
@@ -33,18 +40,31 @@ type Symbolic = tf.SymbolicTensor;
 /**
  * Tokens [samples, sequence] -> the probability of every next token, [samples, sequence, vocab].
  *
- * Layers: `tokens` (the input), `embedding`, `positions`, (`dropout`), then in block_i: `block_i/norm_1`, `block_i/attention`,
- * (`block_i/dropout_1`), `block_i/add_1`, `block_i/norm_2`, `block_i/up` (ReLU), `block_i/down`, (`block_i/dropout_2`),
- * `block_i/add_2`; then `norm` and `head`, or with `tied` `embedding` again and `probabilities`. Normalization stands before each
- * branch (Xiong et al. 2020) and every skip connection stays inside its block. ReLU in place of GELU, which tfjs makes of many
- * operations. Compiled with adam and 'sparseCategoricalCrossentropy'; targets are [samples, sequence, 1].
+ * Layers: `tokens` (the input), `embedding`, `positions`, (`dropout`), then in block_i:
+ * `block_i/norm_1`, `block_i/attention`, (`block_i/dropout_1`), `block_i/add_1`, `block_i/norm_2`,
+ * `block_i/up` (ReLU), `block_i/down`, (`block_i/dropout_2`), `block_i/add_2`; then `norm` and
+ * `head`, or with `tied` `embedding` again and `probabilities`. Normalization stands before each
+ * branch (Xiong et al. 2020) and every skip connection stays inside its block. ReLU in place of
+ * GELU, which tfjs makes of many operations. Compiled with adam and
+ * 'sparseCategoricalCrossentropy'; targets are [samples, sequence, 1].
  *
- * Parameters, with h hidden, f ffn: vocab h + sequence h + layers (4 h^2 + 2 h f + f + 5 h) + 2 h + (tied ? 0 : h vocab). With
- * f = 4 h a block has 12 h^2 + 9 h; the default has 115,968. Throws BAD_OPTION.
+ * Parameters, with h hidden, f ffn: vocab h + sequence h + layers (4 h^2 + 2 h f + f + 5 h) + 2 h +
+ * (tied ? 0 : h vocab). With f = 4 h a block has 12 h^2 + 9 h; the default has 115,968. Throws
+ * BAD_OPTION.
  */
 export function transformer(options: TransformerOptions = {}): tf.LayersModel {
   const call = 'transformer';
-  checkNames(call, options, ['layers', 'hidden', 'heads', 'ffn', 'vocab', 'sequence', 'dropout', 'tied', ...COMPILE_NAMES]);
+  checkNames(call, options, [
+    'layers',
+    'hidden',
+    'heads',
+    'ffn',
+    'vocab',
+    'sequence',
+    'dropout',
+    'tied',
+    ...COMPILE_NAMES,
+  ]);
   const {seed = DEFAULT_SEED, tied = false} = options;
   const layers = wholeNumber(call, 'layers', options.layers ?? 2, 1);
   const hidden = wholeNumber(call, 'hidden', options.hidden ?? 64, 1);
@@ -54,34 +74,79 @@ export function transformer(options: TransformerOptions = {}): tf.LayersModel {
   const sequence = wholeNumber(call, 'sequence', options.sequence ?? 64, 1);
   const dropout = dropoutRate(call, options.dropout ?? 0);
   if (hidden % heads !== 0) {
-    throw new ManyHandsError('BAD_OPTION', `transformer: hidden (${hidden}) is divided among ${heads} heads, which leaves ${hidden % heads} over: make hidden a multiple of heads, for example ${heads * Math.ceil(hidden / heads)}.`);
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `transformer: hidden (${hidden}) is divided among ${heads} heads, which leaves ${hidden % heads} over: make hidden a multiple of heads, for example ${heads * Math.ceil(hidden / heads)}.`,
+    );
   }
-  const drop = (name: string, x: Symbolic) => (dropout > 0 ? (new Dropout({name, rate: dropout}).apply(x) as Symbolic) : x);
+  const drop = (name: string, x: Symbolic) =>
+    dropout > 0 ? (new Dropout({name, rate: dropout}).apply(x) as Symbolic) : x;
 
   function block(i: number, x: Symbolic): Symbolic {
     const name = (part: string) => `block_${i}/${part}`;
     const attended = [
       new LayerNorm({name: name('norm_1')}),
-      new CausalSelfAttention({name: name('attention'), heads, headSize: hidden / heads, seed: seedFor(seed, name('attention'))}),
+      new CausalSelfAttention({
+        name: name('attention'),
+        heads,
+        headSize: hidden / heads,
+        seed: seedFor(seed, name('attention')),
+      }),
     ].reduce((t, layer) => layer.apply(t) as Symbolic, x);
-    const middle = tf.layers.add({name: name('add_1')}).apply([x, drop(name('dropout_1'), attended)]) as Symbolic;
+    const middle = tf.layers
+      .add({name: name('add_1')})
+      .apply([x, drop(name('dropout_1'), attended)]) as Symbolic;
     const fed = [
       new LayerNorm({name: name('norm_2')}),
-      tf.layers.dense({name: name('up'), units: ffn, activation: 'relu', kernelInitializer: he(seed, name('up'))}),
-      tf.layers.dense({name: name('down'), units: hidden, kernelInitializer: glorot(seed, name('down'))}),
+      tf.layers.dense({
+        name: name('up'),
+        units: ffn,
+        activation: 'relu',
+        kernelInitializer: he(seed, name('up')),
+      }),
+      tf.layers.dense({
+        name: name('down'),
+        units: hidden,
+        kernelInitializer: glorot(seed, name('down')),
+      }),
     ].reduce((t, layer) => layer.apply(t) as Symbolic, middle);
-    return tf.layers.add({name: name('add_2')}).apply([middle, drop(name('dropout_2'), fed)]) as Symbolic;
+    return tf.layers
+      .add({name: name('add_2')})
+      .apply([middle, drop(name('dropout_2'), fed)]) as Symbolic;
   }
 
   const tokens = tf.input({name: 'tokens', shape: [sequence], dtype: 'int32'});
-  const embedding = new TokenEmbedding({name: 'embedding', vocabulary, hidden, seed: seedFor(seed, 'embedding')});
-  const positions = new PositionEmbedding({name: 'positions', sequence, seed: seedFor(seed, 'positions')});
+  const embedding = new TokenEmbedding({
+    name: 'embedding',
+    vocabulary,
+    hidden,
+    seed: seedFor(seed, 'embedding'),
+  });
+  const positions = new PositionEmbedding({
+    name: 'positions',
+    sequence,
+    seed: seedFor(seed, 'positions'),
+  });
   let x = drop('dropout', positions.apply(embedding.apply(tokens)) as Symbolic);
   for (let i = 0; i < layers; i++) x = block(i, x);
   x = new LayerNorm({name: 'norm'}).apply(x) as Symbolic;
   const probabilities = tied
-    ? tf.layers.activation({name: 'probabilities', activation: 'softmax'}).apply(embedding.apply(x) as Symbolic)
-    : tf.layers.dense({name: 'head', units: vocabulary, useBias: false, activation: 'softmax', kernelInitializer: glorot(seed, 'head')}).apply(x);
+    ? tf.layers
+        .activation({name: 'probabilities', activation: 'softmax'})
+        .apply(embedding.apply(x) as Symbolic)
+    : tf.layers
+        .dense({
+          name: 'head',
+          units: vocabulary,
+          useBias: false,
+          activation: 'softmax',
+          kernelInitializer: glorot(seed, 'head'),
+        })
+        .apply(x);
   const model = tf.model({name: 'transformer', inputs: tokens, outputs: probabilities as Symbolic});
-  return compiled(model, options, {optimizer: () => tf.train.adam(), loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy']});
+  return compiled(model, options, {
+    optimizer: () => tf.train.adam(),
+    loss: 'sparseCategoricalCrossentropy',
+    metrics: ['accuracy'],
+  });
 }

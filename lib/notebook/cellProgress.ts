@@ -1,5 +1,6 @@
 /**
- * Caller side. A run as its cell shows it: devices, progress, speed, time left, and the chart that moves.
+ * Caller side. A run as its cell shows it: devices, progress, speed, time left, and the chart that
+ * moves.
  */
 import type {RankSummary, RunOutput} from '../base/events';
 import {newLiveDisplay, type LiveDisplay, type MimeBundle} from './display';
@@ -21,13 +22,23 @@ export interface Watcher {
 
 const framesPerSecond = 6;
 
-/** Watches a run in the cell that started it. `warning`: what stands under the devices, or nothing. */
-export function watchInCell(state: RunState, warning: string | undefined, display: LiveDisplay = newLiveDisplay()): Watcher {
-  const frames: Throttled = throttle(() => display.show(runBundle(state, warning)), 1000 / framesPerSecond);
+/**
+ * Watches a run in the cell that started it. `warning`: what stands under the devices, or nothing.
+ */
+export function watchInCell(
+  state: RunState,
+  warning: string | undefined,
+  display: LiveDisplay = newLiveDisplay(),
+): Watcher {
+  const frames: Throttled = throttle(
+    () => display.show(runBundle(state, warning)),
+    1000 / framesPerSecond,
+  );
   frames.request();
   return {
     changed: () => frames.request(),
-    printed: ({rank, stream, text}) => process[stream].write(`[rank ${rank}] ${text.replace(/\n$/, '')}\n`),
+    printed: ({rank, stream, text}) =>
+      process[stream].write(`[rank ${rank}] ${text.replace(/\n$/, '')}\n`),
     ended: () => frames.finish(),
   };
 }
@@ -37,7 +48,9 @@ export function runBundle(state: RunState, warning: string | undefined): MimeBun
   const {start} = state;
   const chart: LossChart = {
     losses: state.losses,
-    validation: state.epochs.flatMap(({at, logs}) => (logs.val_loss === undefined ? [] : [{at, value: logs.val_loss}])),
+    validation: state.epochs.flatMap(({at, logs}) =>
+      logs.val_loss === undefined ? [] : [{at, value: logs.val_loss}],
+    ),
     totalSteps: state.totalSteps,
     epochEnds: state.epochs.map(({at}) => at),
   };
@@ -50,26 +63,58 @@ export function runBundle(state: RunState, warning: string | undefined): MimeBun
     `<p><label>progress <progress max="${Math.max(1, state.totalSteps)}" value="${state.stepsDone}">${state.stepsDone}</progress></label> ${escapeHtml(progress)}<br>${escapeHtml(state.metricsLine)}</p>`,
     `<p>${imageHtml({mime: 'image/svg+xml', bytes: lossChartSvg(chart), alt, ...chartSize})}</p>`,
     state.end?.ranks ? ranksTable(state.end.ranks).html : '',
-    state.end && state.epochs.length > 0 ? detailsHtml('The figures of this chart', epochsTable(state).html) : '',
+    state.end && state.epochs.length > 0
+      ? detailsHtml('The figures of this chart', epochsTable(state).html)
+      : '',
   ];
-  const text = [state.devicesLine, about, warning, progress, state.metricsLine, alt, state.end?.ranks && ranksTable(state.end.ranks).text, state.end && state.epochs.length > 0 ? epochsTable(state).text : undefined];
+  const text = [
+    state.devicesLine,
+    about,
+    warning,
+    progress,
+    state.metricsLine,
+    alt,
+    state.end?.ranks && ranksTable(state.end.ranks).text,
+    state.end && state.epochs.length > 0 ? epochsTable(state).text : undefined,
+  ];
   return {'text/html': html.join('\n'), 'text/plain': text.filter(Boolean).join('\n')};
 }
 
 /** What each rank did: the summary of a run on several devices. */
 export function ranksTable(ranks: readonly RankSummary[]): {html: string; text: string} {
-  const view = table(ranks.map((rank) => ({...rank})), {
-    caption: 'Each rank: samples a second, mean time of a step, bytes sent and tensors alive at most over the run',
-    columns: {
-      rank: 'rank', device: 'device', samplesPerSecond: 'samples/s', computeSeconds: 'compute', communicationSeconds: 'communication', waitSeconds: 'waiting',
-      noCoreSeconds: 'no core', sentBytes: 'sent', peakBytes: 'peak memory',
+  const view = table(
+    ranks.map((rank) => ({...rank})),
+    {
+      caption:
+        'Each rank: samples a second, mean time of a step, bytes sent and tensors alive at most over the run',
+      columns: {
+        rank: 'rank',
+        device: 'device',
+        samplesPerSecond: 'samples/s',
+        computeSeconds: 'compute',
+        communicationSeconds: 'communication',
+        waitSeconds: 'waiting',
+        noCoreSeconds: 'no core',
+        sentBytes: 'sent',
+        peakBytes: 'peak memory',
+      },
+      units: {
+        computeSeconds: 'seconds',
+        communicationSeconds: 'seconds',
+        waitSeconds: 'seconds',
+        noCoreSeconds: 'seconds',
+        sentBytes: 'bytes',
+        peakBytes: 'bytes',
+      },
     },
-    units: {computeSeconds: 'seconds', communicationSeconds: 'seconds', waitSeconds: 'seconds', noCoreSeconds: 'seconds', sentBytes: 'bytes', peakBytes: 'bytes'},
-  });
+  );
   return {html: String(view.outputs[0]!['text/html']), text: view.text};
 }
 
 function epochsTable(state: RunState): {html: string; text: string} {
-  const view = table(state.epochs.map(({epoch, logs}) => ({epoch: epoch + 1, ...logs})), {caption: 'Metrics at the end of each epoch'});
+  const view = table(
+    state.epochs.map(({epoch, logs}) => ({epoch: epoch + 1, ...logs})),
+    {caption: 'Metrics at the end of each epoch'},
+  );
   return {html: String(view.outputs[0]!['text/html']), text: view.text};
 }

@@ -1,5 +1,6 @@
 /**
- * Caller side. Where a cell's output goes: the tslab kernel that runs this process, if one does, else the terminal.
+ * Caller side. Where a cell's output goes: the tslab kernel that runs this process, if one does,
+ * else the terminal.
  */
 import {randomBytes} from 'node:crypto';
 
@@ -20,14 +21,16 @@ interface DisplayData {
 type WriteDisplayData = (data: DisplayData, update: boolean) => void;
 
 /**
- * The kernel's own writer of display data, or null outside a kernel. tslab may be installed more than once, so what counts is the
- * copy that this process has loaded *and* that has begun a cell; plain Node never loads it. The writer is bound to the cell that
- * runs now: kept, it still writes into that cell after the next one has begun.
+ * The kernel's own writer of display data, or null outside a kernel. tslab may be installed more
+ * than once, so what counts is the copy that this process has loaded *and* that has begun a cell;
+ * plain Node never loads it. The writer is bound to the cell that runs now: kept, it still writes
+ * into that cell after the next one has begun.
  */
 function cellWriter(): WriteDisplayData | null {
   for (const [path, loaded] of Object.entries(require.cache)) {
     if (!/[\\/]tslab[\\/]dist[\\/]jupyter\.js$/.test(path)) continue;
-    const write: unknown = (loaded?.exports as {lastWriteDisplayData?: unknown} | undefined)?.lastWriteDisplayData;
+    const write: unknown = (loaded?.exports as {lastWriteDisplayData?: unknown} | undefined)
+      ?.lastWriteDisplayData;
     if (typeof write === 'function') return write as WriteDisplayData;
   }
   return null;
@@ -52,7 +55,9 @@ export function showBundle(bundle: MimeBundle): void {
   newLiveDisplay().show(bundle);
 }
 
-/** Begins an output that can be replaced; outside a kernel each `show` prints the `text/plain` form. */
+/**
+ * Begins an output that can be replaced; outside a kernel each `show` prints the `text/plain` form.
+ */
 export function newLiveDisplay(): LiveDisplay {
   const write = cellWriter();
   if (!write) {
@@ -73,7 +78,10 @@ export function newLiveDisplay(): LiveDisplay {
   };
 }
 
-/** Shows HTML in the running cell, with `text` as its form for readers without HTML; outside a kernel prints `text`. */
+/**
+ * Shows HTML in the running cell, with `text` as its form for readers without HTML; outside a
+ * kernel prints `text`.
+ */
 export function showHtml({html, text}: {html: string; text: string}): void {
   showBundle({'text/html': html, 'text/plain': text});
 }

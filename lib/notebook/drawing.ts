@@ -1,5 +1,6 @@
 /**
- * Caller side. Drawings of ideas in one hand: boxes, arrows, words, puzzle pieces, on the course's card.
+ * Caller side. Drawings of ideas in one hand: boxes, arrows, words, puzzle pieces, on the course's
+ * card.
  */
 import {Drawn} from './drawn';
 import {paper, rankStyle, type Pattern} from './palette';
@@ -17,36 +18,103 @@ export class Drawing {
   private readonly parts: string[] = [];
 
   /** `alt`: what is drawn, told to someone who does not see it. */
-  constructor(readonly width: number, readonly height: number, readonly alt: string) {}
+  constructor(
+    readonly width: number,
+    readonly height: number,
+    readonly alt: string,
+  ) {}
 
-  /** A box with words in its middle; with `rank`, in that rank's colour and pattern. Lines of words are parted by \n. */
-  box(place: Place, words = '', {rank, dashed = false, bold = false}: {rank?: number; dashed?: boolean; bold?: boolean} = {}): this {
+  /**
+   * A box with words in its middle; with `rank`, in that rank's colour and pattern. Lines of words
+   * are parted by \n.
+   */
+  box(
+    place: Place,
+    words = '',
+    {rank, dashed = false, bold = false}: {rank?: number; dashed?: boolean; bold?: boolean} = {},
+  ): this {
     const {x, y, width, height} = place;
     const look = rank === undefined ? undefined : rankStyle(rank);
     const shape: Attributes = {x, y, width, height, rx: 6};
     this.parts.push(element('rect', {...shape, fill: look ? tint(look.color) : '#ffffff'}));
-    if (look?.pattern) this.parts.push(element('rect', {...shape, fill: `url(#${patternId(look.pattern, look.color)})`}));
-    this.parts.push(element('rect', {...shape, fill: 'none', stroke: look?.color ?? paper.ink, 'stroke-width': look ? 2 : 1.5, 'stroke-dasharray': dashed ? '6 4' : undefined}));
-    return this.words(x + width / 2, y + height / 2, words, {anchor: 'middle', bold, halo: Boolean(look?.pattern)});
+    if (look?.pattern)
+      this.parts.push(
+        element('rect', {...shape, fill: `url(#${patternId(look.pattern, look.color)})`}),
+      );
+    this.parts.push(
+      element('rect', {
+        ...shape,
+        fill: 'none',
+        stroke: look?.color ?? paper.ink,
+        'stroke-width': look ? 2 : 1.5,
+        'stroke-dasharray': dashed ? '6 4' : undefined,
+      }),
+    );
+    return this.words(x + width / 2, y + height / 2, words, {
+      anchor: 'middle',
+      bold,
+      halo: Boolean(look?.pattern),
+    });
   }
 
-  /** Words around a point: `anchor` says which part of a line stands there. `halo` keeps them readable on a pattern. */
-  words(x: number, y: number, words: string, {anchor = 'middle', size = 14, bold = false, faint = false, halo = false}: {anchor?: 'start' | 'middle' | 'end'; size?: number; bold?: boolean; faint?: boolean; halo?: boolean} = {}): this {
+  /**
+   * Words around a point: `anchor` says which part of a line stands there. `halo` keeps them
+   * readable on a pattern.
+   */
+  words(
+    x: number,
+    y: number,
+    words: string,
+    {
+      anchor = 'middle',
+      size = 14,
+      bold = false,
+      faint = false,
+      halo = false,
+    }: {
+      anchor?: 'start' | 'middle' | 'end';
+      size?: number;
+      bold?: boolean;
+      faint?: boolean;
+      halo?: boolean;
+    } = {},
+  ): this {
     const lines = words === '' ? [] : words.split('\n');
     const height = size * 1.3;
     lines.forEach((one, at) => {
-      this.parts.push(text(x, y + size * 0.35 + (at - (lines.length - 1) / 2) * height, one, {
-        'font-size': size, 'text-anchor': anchor, 'font-weight': bold ? 'bold' : undefined, fill: faint ? paper.faint : paper.ink,
-        ...(halo ? {stroke: paper.card, 'stroke-width': 5, 'stroke-linejoin': 'round', 'paint-order': 'stroke'} : {}),
-      }));
+      this.parts.push(
+        text(x, y + size * 0.35 + (at - (lines.length - 1) / 2) * height, one, {
+          'font-size': size,
+          'text-anchor': anchor,
+          'font-weight': bold ? 'bold' : undefined,
+          fill: faint ? paper.faint : paper.ink,
+          ...(halo
+            ? {
+                stroke: paper.card,
+                'stroke-width': 5,
+                'stroke-linejoin': 'round',
+                'paint-order': 'stroke',
+              }
+            : {}),
+        }),
+      );
     });
     return this;
   }
 
   /** An arrow from one point to another; `both` gives it two heads. */
-  arrow(from: readonly [number, number], to: readonly [number, number], {dashed = false, both = false}: {dashed?: boolean; both?: boolean} = {}): this {
+  arrow(
+    from: readonly [number, number],
+    to: readonly [number, number],
+    {dashed = false, both = false}: {dashed?: boolean; both?: boolean} = {},
+  ): this {
     const angle = Math.atan2(to[1] - from[1], to[0] - from[0]);
-    this.parts.push(line(from[0], from[1], to[0], to[1], {'stroke-width': 2, 'stroke-dasharray': dashed ? '5 4' : undefined}));
+    this.parts.push(
+      line(from[0], from[1], to[0], to[1], {
+        'stroke-width': 2,
+        'stroke-dasharray': dashed ? '5 4' : undefined,
+      }),
+    );
     this.parts.push(head(to, angle));
     if (both) this.parts.push(head(from, angle + Math.PI));
     return this;
@@ -55,17 +123,42 @@ export class Drawing {
   /** A person's hand at work, as a circle with its number, in a rank's colour. */
   hand(x: number, y: number, rank: number, radius = 15): this {
     const {color} = rankStyle(rank);
-    this.parts.push(element('circle', {cx: x, cy: y, r: radius, fill: '#ffffff', stroke: color, 'stroke-width': 3}));
+    this.parts.push(
+      element('circle', {
+        cx: x,
+        cy: y,
+        r: radius,
+        fill: '#ffffff',
+        stroke: color,
+        'stroke-width': 3,
+      }),
+    );
     return this.words(x, y, String(rank), {bold: true});
   }
 
-  /** A jigsaw piece; `tabs` says for top, right, bottom and left: 1 a tab, -1 a hole, 0 straight. */
-  piece({x, y, width, height}: Place, tabs: readonly [number, number, number, number], rank?: number): this {
+  /**
+   * A jigsaw piece; `tabs` says for top, right, bottom and left: 1 a tab, -1 a hole, 0 straight.
+   */
+  piece(
+    {x, y, width, height}: Place,
+    tabs: readonly [number, number, number, number],
+    rank?: number,
+  ): this {
     const look = rank === undefined ? undefined : rankStyle(rank);
     const d = piecePath(x, y, width, height, tabs);
     this.parts.push(element('path', {d, fill: look ? tint(look.color) : '#ffffff'}));
-    if (look?.pattern) this.parts.push(element('path', {d, fill: `url(#${patternId(look.pattern, look.color)})`}));
-    this.parts.push(element('path', {d, fill: 'none', stroke: look?.color ?? paper.faint, 'stroke-width': 2, 'stroke-linejoin': 'round', 'stroke-dasharray': look ? undefined : '4 3'}));
+    if (look?.pattern)
+      this.parts.push(element('path', {d, fill: `url(#${patternId(look.pattern, look.color)})`}));
+    this.parts.push(
+      element('path', {
+        d,
+        fill: 'none',
+        stroke: look?.color ?? paper.faint,
+        'stroke-width': 2,
+        'stroke-linejoin': 'round',
+        'stroke-dasharray': look ? undefined : '4 3',
+      }),
+    );
     return this;
   }
 
@@ -73,7 +166,12 @@ export class Drawing {
   svg(): string {
     const body = this.parts.join('');
     const used = [...new Set(body.match(/url\(#[^)]+\)/g) ?? [])].map((url) => url.slice(5, -1));
-    return card(this.width, this.height, this.alt, `<defs>${used.map(patternOf).join('')}</defs>${body}`);
+    return card(
+      this.width,
+      this.height,
+      this.alt,
+      `<defs>${used.map(patternOf).join('')}</defs>${body}`,
+    );
   }
 
   /** The drawing as a view, with its caption. */
@@ -84,13 +182,19 @@ export class Drawing {
 }
 
 function head([x, y]: readonly [number, number], angle: number): string {
-  const corner = (turn: number): string => `${(x - 10 * Math.cos(angle + turn)).toFixed(1)},${(y - 10 * Math.sin(angle + turn)).toFixed(1)}`;
-  return element('polygon', {points: `${x},${y} ${corner(0.42)} ${corner(-0.42)}`, fill: paper.ink});
+  const corner = (turn: number): string =>
+    `${(x - 10 * Math.cos(angle + turn)).toFixed(1)},${(y - 10 * Math.sin(angle + turn)).toFixed(1)}`;
+  return element('polygon', {
+    points: `${x},${y} ${corner(0.42)} ${corner(-0.42)}`,
+    fill: paper.ink,
+  });
 }
 
 /** A colour mixed with four parts of white: ink on it keeps AA contrast. */
 export function tint(color: string): string {
-  const mixed = [1, 3, 5].map((at) => Math.round(255 - (255 - parseInt(color.slice(at, at + 2), 16)) * 0.22));
+  const mixed = [1, 3, 5].map((at) =>
+    Math.round(255 - (255 - parseInt(color.slice(at, at + 2), 16)) * 0.22),
+  );
   return `#${mixed.map((channel) => channel.toString(16).padStart(2, '0')).join('')}`;
 }
 
@@ -112,18 +216,43 @@ function patternId(pattern: Exclude<Pattern, ''>, color: string): string {
 function patternOf(id: string): string {
   const [sign, color] = id.slice(1).split('-');
   const lines = patternLines[String.fromCharCode(Number(sign)) as Exclude<Pattern, ''>];
-  return element('pattern', {id, width: 10, height: 10, patternUnits: 'userSpaceOnUse'}, element('path', {d: lines, stroke: `#${color}`, 'stroke-width': 1.5, 'stroke-opacity': '0.45', fill: 'none'}));
+  return element(
+    'pattern',
+    {id, width: 10, height: 10, patternUnits: 'userSpaceOnUse'},
+    element('path', {
+      d: lines,
+      stroke: `#${color}`,
+      'stroke-width': 1.5,
+      'stroke-opacity': '0.45',
+      fill: 'none',
+    }),
+  );
 }
 
-/** Around the piece clockwise from its top left corner; a tab is an arc in the middle of its side. */
-function piecePath(x: number, y: number, width: number, height: number, tabs: readonly [number, number, number, number]): string {
-  const corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height], [x, y]] as const;
+/**
+ * Around the piece clockwise from its top left corner; a tab is an arc in the middle of its side.
+ */
+function piecePath(
+  x: number,
+  y: number,
+  width: number,
+  height: number,
+  tabs: readonly [number, number, number, number],
+): string {
+  const corners = [
+    [x, y],
+    [x + width, y],
+    [x + width, y + height],
+    [x, y + height],
+    [x, y],
+  ] as const;
   const radius = Math.min(width, height) * 0.14;
   const sides = tabs.map((tab, side) => {
     const [from, to] = [corners[side]!, corners[side + 1]!];
     if (tab === 0) return `L${to[0]} ${to[1]}`;
     const length = Math.hypot(to[0] - from[0], to[1] - from[1]);
-    const along = (share: number): string => `${(from[0] + (to[0] - from[0]) * share).toFixed(1)} ${(from[1] + (to[1] - from[1]) * share).toFixed(1)}`;
+    const along = (share: number): string =>
+      `${(from[0] + (to[0] - from[0]) * share).toFixed(1)} ${(from[1] + (to[1] - from[1]) * share).toFixed(1)}`;
     const half = (radius * 0.8) / length;
     return `L${along(0.5 - half)}A${radius.toFixed(1)} ${radius.toFixed(1)} 0 1 ${tab > 0 ? 1 : 0} ${along(0.5 + half)}L${to[0]} ${to[1]}`;
   });

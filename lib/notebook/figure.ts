@@ -1,6 +1,7 @@
 /**
- * Caller side. A figure of the course: plotly.js's data and layout on the course's card, what it shows in words, its numbers as a
- * table. Each ready-made figure (figures/) only says its data; look, words and table are made here.
+ * Caller side. A figure of the course: plotly.js's data and layout on the course's card, what it
+ * shows in words, its numbers as a table. Each ready-made figure (figures/) only says its data;
+ * look, words and table are made here.
  */
 import type {Config} from 'plotly.js';
 import type {MimeBundle} from './display';
@@ -32,18 +33,35 @@ const axis = {
   title: {standoff: 12},
 };
 
-/** The course's look, as a plotly.js template: whatever a figure's own layout says goes before it. */
+/**
+ * The course's look, as a plotly.js template: whatever a figure's own layout says goes before it.
+ */
 export const template = {
   layout: {
     paper_bgcolor: paper.card,
     plot_bgcolor: paper.card,
     font: {family: fontFamily, size: 14, color: paper.ink},
-    title: {x: 0.02, xref: 'container', xanchor: 'left', y: 0.96, yref: 'container', yanchor: 'top', font: {size: 17}},
+    title: {
+      x: 0.02,
+      xref: 'container',
+      xanchor: 'left',
+      y: 0.96,
+      yref: 'container',
+      yanchor: 'top',
+      font: {size: 17},
+    },
     colorway: rankColors,
     margin: {l: 64, r: 24, t: 56, b: 56},
     xaxis: axis,
     yaxis: axis,
-    legend: {orientation: 'h', xref: 'container', x: 0.02, yref: 'container', y: 0.02, yanchor: 'bottom'},
+    legend: {
+      orientation: 'h',
+      xref: 'container',
+      x: 0.02,
+      yref: 'container',
+      y: 0.02,
+      yanchor: 'bottom',
+    },
     hoverlabel: {font: {family: fontFamily, size: 13}},
     bargap: 0.35,
   },
@@ -51,25 +69,37 @@ export const template = {
 
 const config: Partial<Config> = {displaylogo: false, responsive: true, displayModeBar: false};
 
-/** A plotly.js figure with its words and its numbers; `show` shows it, `saveFigure` writes it to a file. */
+/**
+ * A plotly.js figure with its words and its numbers; `show` shows it, `saveFigure` writes it to a
+ * file.
+ */
 export class Figure extends View {
   readonly title: string;
   readonly alt: string;
-  /** What plotly.js draws. Said without its types, which a program that uses this library need not have. */
+  /**
+   * What plotly.js draws. Said without its types, which a program that uses this library need not
+   * have.
+   */
   readonly plotly: {data: readonly object[]; layout: object; config: object};
   /** The figure's numbers as an HTML table. */
   readonly tableHtml: string;
 
   constructor(options: FigureOptions) {
     const {title, alt, data, layout} = options;
-    const numbers = table(options.table.rows, {...options.table, caption: options.table.caption ?? title});
+    const numbers = table(options.table.rows, {
+      ...options.table,
+      caption: options.table.caption ?? title,
+    });
     const tableHtml = String(numbers.outputs[0]!['text/html']);
     const plotly = {
       data,
       layout: {height: 380, ...layout, template, title: {text: title}},
       config,
     };
-    const picture: MimeBundle = {'application/vnd.plotly.v1+json': plotly, 'text/plain': `${title}\n${alt}`};
+    const picture: MimeBundle = {
+      'application/vnd.plotly.v1+json': plotly,
+      'text/plain': `${title}\n${alt}`,
+    };
     const words: MimeBundle = {
       'text/html': `<p>${escapeHtml(alt)}</p>${detailsHtml('The numbers of this figure', tableHtml)}`,
       'text/plain': numbers.text,

@@ -1,12 +1,16 @@
 /**
- * Caller side. A figure as an HTML file that stands alone: plotly.js is inside it, nothing is fetched.
+ * Caller side. A figure as an HTML file that stands alone: plotly.js is inside it, nothing is
+ * fetched.
  */
 import {readFileSync, writeFileSync} from 'node:fs';
 import type {Figure} from './figure';
 import {detailsHtml, escapeHtml} from './html';
 import {fontFamily, labBackgrounds, paper} from './palette';
 
-/** Writes the figure to `path` (about 10 MB, nearly all of it plotly.js) and returns the path. Throws what the file system throws. */
+/**
+ * Writes the figure to `path` (about 10 MB, nearly all of it plotly.js) and returns the path.
+ * Throws what the file system throws.
+ */
 export function saveFigure(figure: Figure, path: string): string {
   writeFileSync(path, figurePage(figure));
   return path;
@@ -50,7 +54,10 @@ Plotly.newPlot('figure', figure.data, figure.layout, figure.config);
 `;
 }
 
-/** `</script` would end the script in which it stands; the escape means the same inside a JavaScript string. */
+/**
+ * `</script` would end the script in which it stands; the escape means the same inside a JavaScript
+ * string.
+ */
 function scriptSafe(code: string): string {
   return code.replace(/<\/(script)/gi, '<\\/$1').replace(/<!--/g, '<\\!--');
 }

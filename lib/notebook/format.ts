@@ -7,13 +7,17 @@ const grouped = new Intl.NumberFormat('en-US', {maximumFractionDigits: 0});
 export function formatNumber(value: number, digits = 3): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'not a number' : value > 0 ? '∞' : '-∞';
   const size = Math.abs(value);
-  if (Number.isInteger(value) ? size < 1e15 : size >= 10 ** digits && size < 1e15) return grouped.format(value);
+  if (Number.isInteger(value) ? size < 1e15 : size >= 10 ** digits && size < 1e15)
+    return grouped.format(value);
   if (size < 1e-4 || size >= 1e15) return value.toExponential(digits - 1).replace('e+', 'e');
   const text = value.toPrecision(digits);
   return text.includes('e') ? grouped.format(Number(text)) : text;
 }
 
-/** A length of time, from `4.20 µs` through `3.20 s` and `2 min 5 s` to `12.0 days` and `3.00 years`. */
+/**
+ * A length of time, from `4.20 µs` through `3.20 s` and `2 min 5 s` to `12.0 days` and `3.00
+ * years`.
+ */
 export function formatSeconds(seconds: number): string {
   const size = Math.abs(seconds);
   if (!Number.isFinite(seconds)) return formatNumber(seconds);
@@ -32,7 +36,13 @@ function long(value: number, noun: string): string {
   return `${words} ${noun}${words === '1' ? '' : 's'}`;
 }
 
-function parts(seconds: number, large: number, largeName: string, small: number, smallName: string): string {
+function parts(
+  seconds: number,
+  large: number,
+  largeName: string,
+  small: number,
+  smallName: string,
+): string {
   const total = Math.round(seconds / small);
   const ratio = large / small;
   const rest = total % ratio;

@@ -1,5 +1,6 @@
 /**
- * Caller side. Watches every run of this process and shows it where it can be seen: in its cell, or in the terminal.
+ * Caller side. Watches every run of this process and shows it where it can be seen: in its cell, or
+ * in the terminal.
  */
 import {onRun, type RunEvent} from '../base/events';
 import {engineInfo} from '../devices/engine';
@@ -24,14 +25,17 @@ function hear(event: RunEvent): void {
   if (event.type === 'start') {
     if (event.verbose === 0) return;
     const state = new RunState(event);
-    const watcher = inKernel() ? watchInCell(state, engineWarning()) : watchInTerminal(state, engineWarning());
+    const watcher = inKernel()
+      ? watchInCell(state, engineWarning())
+      : watchInTerminal(state, engineWarning());
     runs.set(event.run, {state, watcher});
     return;
   }
   const run = runs.get(event.run);
   if (!run) {
     // A run that nobody shows (verbose: 0), or not yet: what its workers print is not lost.
-    if (event.type === 'output') process[event.stream].write(`[rank ${event.rank}] ${event.text.replace(/\n$/, '')}\n`);
+    if (event.type === 'output')
+      process[event.stream].write(`[rank ${event.rank}] ${event.text.replace(/\n$/, '')}\n`);
     return;
   }
   run.state.add(event);
@@ -42,7 +46,10 @@ function hear(event: RunEvent): void {
   } else run.watcher.changed();
 }
 
-/** On the JavaScript engine: that it is slow, why it runs, and the command that mends it; nothing on TensorFlow's. */
+/**
+ * On the JavaScript engine: that it is slow, why it runs, and the command that mends it; nothing on
+ * TensorFlow's.
+ */
 function engineWarning(): string | undefined {
   const {name, reason, fix} = engineInfo();
   if (name !== 'javascript') return undefined;

@@ -5,7 +5,10 @@ import type MarkdownIt from 'markdown-it';
 
 let renderer: MarkdownIt.MarkdownIt | undefined;
 
-/** Markdown as safe HTML: raw HTML in it stands there as text, and a link to a script is no link (markdown-it's own checks). */
+/**
+ * Markdown as safe HTML: raw HTML in it stands there as text, and a link to a script is no link
+ * (markdown-it's own checks).
+ */
 export function renderMarkdown(text: string): string {
   renderer ??= newRenderer();
   return renderer.render(text);

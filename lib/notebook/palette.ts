@@ -1,17 +1,26 @@
 /**
- * Either side. The one picture language: what rank n and each kind of span look like, in every figure of the course.
+ * Either side. The one picture language: what rank n and each kind of span look like, in every
+ * figure of the course.
  *
- * Every picture is drawn with dark ink on a light card of its own: a picture cannot know JupyterLab's theme (no script runs in an
- * untrusted notebook, and `prefers-color-scheme` follows the system, not the Lab), and no single ink has AA contrast for text on
- * both #fff and #111. The rank colours are middle tones, 3:1 or more on the card and on both themes. Nothing is said by colour
- * alone: with a colour always comes a pattern, a dash and a marker, and a name in letters.
+ * Every picture is drawn with dark ink on a light card of its own: a picture cannot know
+ * JupyterLab's theme (no script runs in an untrusted notebook, and `prefers-color-scheme` follows
+ * the system, not the Lab), and no single ink has AA contrast for text on both #fff and #111. The
+ * rank colours are middle tones, 3:1 or more on the card and on both themes. Nothing is said by
+ * colour alone: with a colour always comes a pattern, a dash and a marker, and a name in letters.
  */
 import type {SpanKind} from '../trace/spans';
 
 /** The card, what is written on it, and the lines that carry no meaning of their own. */
-export const paper = {card: '#fdfcf8', edge: '#c9c4b6', ink: '#23211c', faint: '#5d594e', grid: '#e4e0d4'} as const;
+export const paper = {
+  card: '#fdfcf8',
+  edge: '#c9c4b6',
+  ink: '#23211c',
+  faint: '#5d594e',
+  grid: '#e4e0d4',
+} as const;
 
-export const fontFamily = 'system-ui, -apple-system, "Segoe UI", "Liberation Sans", Arial, sans-serif';
+export const fontFamily =
+  'system-ui, -apple-system, "Segoe UI", "Liberation Sans", Arial, sans-serif';
 
 /** JupyterLab's own backgrounds behind a cell's output, light and dark. */
 export const labBackgrounds = {light: '#ffffff', dark: '#111111', darkRow: '#212121'} as const;
@@ -21,7 +30,10 @@ export type Pattern = '' | '/' | '\\' | 'x' | '-' | '|' | '+' | '.';
 /** plotly.js's names of line styles. */
 export type Dash = 'solid' | 'dash' | 'dot' | 'dashdot' | 'longdash' | 'longdashdot';
 
-/** How one rank looks: as an area (color, pattern), as a line (color, dash), as a point (color, symbol), and in words. */
+/**
+ * How one rank looks: as an area (color, pattern), as a line (color, dash), as a point (color,
+ * symbol), and in words.
+ */
 export interface RankStyle {
   label: string;
   color: string;
@@ -30,12 +42,33 @@ export interface RankStyle {
   symbol: string;
 }
 
-export const rankColors = ['#2878b8', '#c45f12', '#2c8a57', '#b0539f', '#8c7a14', '#cc4654', '#12868c', '#8a6a55'] as const;
+export const rankColors = [
+  '#2878b8',
+  '#c45f12',
+  '#2c8a57',
+  '#b0539f',
+  '#8c7a14',
+  '#cc4654',
+  '#12868c',
+  '#8a6a55',
+] as const;
 const patterns: readonly Pattern[] = ['', '/', '.', 'x', '-', '\\', '|', '+'];
 const dashes: readonly Dash[] = ['solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot'];
-const symbols = ['circle', 'square', 'diamond', 'triangle-up', 'x', 'cross', 'star', 'pentagon'] as const;
+const symbols = [
+  'circle',
+  'square',
+  'diamond',
+  'triangle-up',
+  'x',
+  'cross',
+  'star',
+  'pentagon',
+] as const;
 
-/** The look of rank `n` (0 and up). After eight ranks the colours begin again with other patterns: 64 pairs before one comes back. */
+/**
+ * The look of rank `n` (0 and up). After eight ranks the colours begin again with other patterns:
+ * 64 pairs before one comes back.
+ */
 export function rankStyle(n: number): RankStyle {
   const turn = n + Math.floor(n / rankColors.length);
   return {
@@ -47,7 +80,10 @@ export function rankStyle(n: number): RankStyle {
   };
 }
 
-/** How one kind of span looks: a pale fill with a dark edge (a rank's fill is a middle tone), a pattern, a letter and its words. */
+/**
+ * How one kind of span looks: a pale fill with a dark edge (a rank's fill is a middle tone), a
+ * pattern, a letter and its words.
+ */
 export interface KindStyle {
   label: string;
   letter: string;
@@ -62,9 +98,21 @@ export const kindStyles: Readonly<Record<SpanKind, KindStyle>> = {
   forward: {label: 'forward', letter: 'F', fill: '#c4dcf0', edge: '#23618f', pattern: ''},
   backward: {label: 'backward', letter: 'B', fill: '#f6d3b8', edge: '#9a4a10', pattern: '/'},
   update: {label: 'update', letter: 'U', fill: '#c8e6d2', edge: '#22704a', pattern: '-'},
-  communication: {label: 'communication', letter: 'C', fill: '#e8cfe4', edge: '#86407a', pattern: '\\'},
+  communication: {
+    label: 'communication',
+    letter: 'C',
+    fill: '#e8cfe4',
+    edge: '#86407a',
+    pattern: '\\',
+  },
   wait: {label: 'waiting', letter: 'W', fill: '#fdfcf8', edge: '#6d685c', pattern: '|'},
-  noCore: {label: 'ready, but no core', letter: 'N', fill: '#dcd9d0', edge: '#23211c', pattern: 'x'},
+  noCore: {
+    label: 'ready, but no core',
+    letter: 'N',
+    fill: '#dcd9d0',
+    edge: '#23211c',
+    pattern: 'x',
+  },
 };
 
 /** The look of a kind of span. */

@@ -34,22 +34,30 @@ interface Grid {
 }
 
 /**
- * Pictures of shape [n, height, width, 1 or 3] (or [n, height, width]), values 0..255 or 0..1, as one view. A ShapedArray's `scale`
- * says which; without it, values that are all at most 1 are taken as 0..1. Throws BAD_DATA for any other shape.
+ * Pictures of shape [n, height, width, 1 or 3] (or [n, height, width]), values 0..255 or 0..1, as
+ * one view. A ShapedArray's `scale` says which; without it, values that are all at most 1 are taken
+ * as 0..1. Throws BAD_DATA for any other shape.
  */
 export function pictures(source: tf.Tensor | ShapedArray, options: PictureOptions = {}): View {
   const grid = gridOf(source, options.count ?? 24);
   const scale = options.scale ?? Math.ceil(84 / Math.max(grid.height, grid.width));
   const tile = {width: grid.width * scale, height: grid.height * scale};
   const given = options.labels ?? [];
-  const labels = Array.from<string | number>('shape' in given ? given.values.subarray(0, grid.count) : given).slice(0, grid.count).map(String);
+  const labels = Array.from<string | number>(
+    'shape' in given ? given.values.subarray(0, grid.count) : given,
+  )
+    .slice(0, grid.count)
+    .map(String);
   const gap = 10;
   const below = labels.length > 0 ? 20 : 0;
   // A letter of a label is about 7.5 pixels wide: long labels set their pictures further apart.
   const column = gap + Math.max(tile.width, ...labels.map((label) => label.length * 7.5));
   const fit = Math.max(1, Math.floor(680 / column));
   // Rows of about the same length: 16 where 7 fit are 6, 6 and 4.
-  const columns = Math.max(1, Math.min(grid.count, options.columns ?? Math.ceil(grid.count / Math.ceil(grid.count / fit))));
+  const columns = Math.max(
+    1,
+    Math.min(grid.count, options.columns ?? Math.ceil(grid.count / Math.ceil(grid.count / fit))),
+  );
   const rows = Math.ceil(grid.count / columns);
   const caption = options.caption ?? `${grid.count} pictures`;
   const alt = `${caption}: ${grid.count} pictures of ${grid.width} × ${grid.height} pixels${labels.length > 0 ? `, labelled ${labels.join(', ')}` : ''}.`;
@@ -64,7 +72,9 @@ export function pictures(source: tf.Tensor | ShapedArray, options: PictureOption
     const label = labels[index];
     return (
       element('image', {x, y, ...tile, href, style: 'image-rendering: pixelated'}) +
-      (label === undefined ? '' : text(x + tile.width / 2, y + tile.height + 15, label, {'text-anchor': 'middle'}))
+      (label === undefined
+        ? ''
+        : text(x + tile.width / 2, y + tile.height + 15, label, {'text-anchor': 'middle'}))
     );
   });
   const html = `<p><strong>${escapeHtml(caption)}</strong></p><p>${imageHtml({mime: 'image/svg+xml', bytes: card(size.width, size.height, alt, drawn.join('')), alt, ...size})}</p>`;
@@ -74,8 +84,18 @@ export function pictures(source: tf.Tensor | ShapedArray, options: PictureOption
 
 function gridOf(source: tf.Tensor | ShapedArray, most: number): Grid {
   const [n, height, width, channels = 1] = source.shape;
-  if (source.shape.length < 3 || source.shape.length > 4 || !n || !height || !width || (channels !== 1 && channels !== 3)) {
-    throw new ManyHandsError('BAD_DATA', `pictures: the shape must be [n, height, width, 1 or 3]; it is ${shown(source.shape)}.`);
+  if (
+    source.shape.length < 3 ||
+    source.shape.length > 4 ||
+    !n ||
+    !height ||
+    !width ||
+    (channels !== 1 && channels !== 3)
+  ) {
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `pictures: the shape must be [n, height, width, 1 or 3]; it is ${shown(source.shape)}.`,
+    );
   }
   const count = Math.min(n, most);
   const used = count * height * width * channels;
@@ -83,7 +103,8 @@ function gridOf(source: tf.Tensor | ShapedArray, most: number): Grid {
   let highest = -Infinity;
   for (let at = 0; at < used; at++) highest = Math.max(highest, values[at]!);
   const scale = 'values' in source ? source.scale : undefined;
-  const gain = scale !== undefined ? scale * 255 : values instanceof Uint8Array || highest > 1 ? 1 : 255;
+  const gain =
+    scale !== undefined ? scale * 255 : values instanceof Uint8Array || highest > 1 ? 1 : 255;
   return {count, height, width, channels, values, gain};
 }
 
@@ -96,12 +117,22 @@ function firstValues(tensor: tf.Tensor, count: number): ArrayLike<number> {
   }
 }
 
-/** The pictures `which`, `columns` in a row, two pixels between them where there are several, as a PNG file. */
-function png({height, width, channels, values, gain}: Grid, which: readonly number[], columns: number): Buffer {
+/**
+ * The pictures `which`, `columns` in a row, two pixels between them where there are several, as a
+ * PNG file.
+ */
+function png(
+  {height, width, channels, values, gain}: Grid,
+  which: readonly number[],
+  columns: number,
+): Buffer {
   const {PNG} = require('pngjs') as {PNG: typeof PngLibrary};
   const gap = which.length > 1 ? 2 : 0;
   const rows = Math.ceil(which.length / columns);
-  const image = new PNG({width: columns * (width + gap) - gap, height: rows * (height + gap) - gap});
+  const image = new PNG({
+    width: columns * (width + gap) - gap,
+    height: rows * (height + gap) - gap,
+  });
   image.data.fill(0);
   which.forEach((picture, at) => {
     const left = (at % columns) * (width + gap);

@@ -1,5 +1,6 @@
 /**
- * Caller side. What is known of a run so far, gathered from its events, and how it is said in words.
+ * Caller side. What is known of a run so far, gathered from its events, and how it is said in
+ * words.
  */
 import type {DeviceUse, RunEnd, RunEvent, RunStart} from '../base/events';
 import {count, formatNumber, formatSeconds} from './format';
@@ -29,7 +30,8 @@ export class RunState {
     if (event.type === 'step') {
       this.stepsDone++;
       this.epoch = event.epoch;
-      if (event.logs.loss !== undefined) this.losses.push({at: this.stepsDone, value: event.logs.loss});
+      if (event.logs.loss !== undefined)
+        this.losses.push({at: this.stepsDone, value: event.logs.loss});
       this.recent.push({samples: event.samples, seconds: event.seconds});
       if (this.recent.length > 50) this.recent.shift();
     } else if (event.type === 'epoch') {
@@ -43,14 +45,18 @@ export class RunState {
     return (this.start.epochs - this.start.initialEpoch) * this.start.stepsPerEpoch;
   }
 
-  /** Samples a second: of the last 50 steps while the run goes on, of the whole run when it is over. */
+  /**
+   * Samples a second: of the last 50 steps while the run goes on, of the whole run when it is over.
+   */
   get samplesPerSecond(): number {
     if (this.end) return this.end.samplesPerSecond;
     const seconds = sum(this.recent.map((step) => step.seconds));
     return seconds > 0 ? sum(this.recent.map((step) => step.samples)) / seconds : 0;
   }
 
-  /** Seconds that the steps to come will take at the speed of the last 50; validation is not in it. */
+  /**
+   * Seconds that the steps to come will take at the speed of the last 50; validation is not in it.
+   */
   get secondsLeft(): number {
     if (this.recent.length === 0) return Infinity;
     const perStep = sum(this.recent.map((step) => step.seconds)) / this.recent.length;
@@ -71,15 +77,19 @@ export class RunState {
 
   /** `10,200 samples/s, about 12 s left`, or how the run ended. */
   get speedLine(): string {
-    if (this.end?.error) return `stopped after ${count(this.stepsDone, 'step')}: ${this.end.error.message.split('\n')[0]}`;
-    if (this.end) return `${formatNumber(this.samplesPerSecond)} samples/s, ${formatSeconds(this.end.seconds)} in all`;
+    if (this.end?.error)
+      return `stopped after ${count(this.stepsDone, 'step')}: ${this.end.error.message.split('\n')[0]}`;
+    if (this.end)
+      return `${formatNumber(this.samplesPerSecond)} samples/s, ${formatSeconds(this.end.seconds)} in all`;
     if (this.stepsDone === 0) return 'starting';
     const speed = `${formatNumber(Math.round(this.samplesPerSecond))} samples/s`;
     if (this.stepsDone >= this.totalSteps) return speed;
     return `${speed}, about ${formatSeconds(wholeSeconds(this.secondsLeft))} left`;
   }
 
-  /** `loss 0.312 · acc 0.905 · val_loss 0.298`: the last epoch's, or before its end the last step's. */
+  /**
+   * `loss 0.312 · acc 0.905 · val_loss 0.298`: the last epoch's, or before its end the last step's.
+   */
   get metricsLine(): string {
     const last = this.epochs[this.epochs.length - 1];
     const loss = this.losses[this.losses.length - 1];
@@ -90,7 +100,9 @@ export class RunState {
 
 /** Metrics in words: `loss 0.312 · acc 0.905`. */
 export function metricsWords(logs: Record<string, number>): string {
-  return Object.entries(logs).map(([name, value]) => `${name} ${formatNumber(value)}`).join(' · ');
+  return Object.entries(logs)
+    .map(([name, value]) => `${name} ${formatNumber(value)}`)
+    .join(' · ');
 }
 
 /** Devices × threads, first of all that is said of a run: `2 × cpu, 1 thread each (Intel ...)`. */
@@ -101,7 +113,8 @@ export function devicesWords(devices: readonly DeviceUse[]): string {
     kinds.set(key, {use, ranks: (kinds.get(key)?.ranks ?? 0) + 1});
   }
   const lines = [...kinds.values()].map(({use, ranks}) => {
-    const threads = use.threads === 0 ? "the engine's own number of threads" : count(use.threads, 'thread');
+    const threads =
+      use.threads === 0 ? "the engine's own number of threads" : count(use.threads, 'thread');
     return `${ranks} × ${use.id} (${use.name}) × ${threads}`;
   });
   return `${count(devices.length, 'device')}: ${lines.join(', ')}`;

@@ -1,5 +1,6 @@
 /**
- * Either side. The few SVG elements that charts and drawings are made of, always on the course's own card.
+ * Either side. The few SVG elements that charts and drawings are made of, always on the course's
+ * own card.
  */
 import {escapeHtml} from './html';
 import {fontFamily, paper} from './palette';
@@ -10,31 +11,67 @@ export type Attributes = Readonly<Record<string, string | number | undefined>>;
 export function element(name: string, attributes: Attributes, content = ''): string {
   const written = Object.entries(attributes)
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => ` ${key}="${typeof value === 'number' ? Number(value.toFixed(1)) : escapeHtml(String(value))}"`)
+    .map(
+      ([key, value]) =>
+        ` ${key}="${typeof value === 'number' ? Number(value.toFixed(1)) : escapeHtml(String(value))}"`,
+    )
     .join('');
   return content === '' ? `<${name}${written}/>` : `<${name}${written}>${content}</${name}>`;
 }
 
 export function text(x: number, y: number, words: string, attributes: Attributes = {}): string {
-  return element('text', {x, y, fill: paper.ink, 'font-size': 13, ...attributes}, escapeHtml(words));
+  return element(
+    'text',
+    {x, y, fill: paper.ink, 'font-size': 13, ...attributes},
+    escapeHtml(words),
+  );
 }
 
-export function line(x1: number, y1: number, x2: number, y2: number, attributes: Attributes = {}): string {
+export function line(
+  x1: number,
+  y1: number,
+  x2: number,
+  y2: number,
+  attributes: Attributes = {},
+): string {
   return element('line', {x1, y1, x2, y2, stroke: paper.ink, 'stroke-width': 1.5, ...attributes});
 }
 
 /** A line through points, `[x, y]` each. */
-export function polyline(points: readonly (readonly [number, number])[], attributes: Attributes = {}): string {
-  const joined = points.map(([x, y]) => `${Number(x.toFixed(1))},${Number(y.toFixed(1))}`).join(' ');
-  return element('polyline', {points: joined, fill: 'none', stroke: paper.ink, 'stroke-width': 2, 'stroke-linejoin': 'round', ...attributes});
+export function polyline(
+  points: readonly (readonly [number, number])[],
+  attributes: Attributes = {},
+): string {
+  const joined = points
+    .map(([x, y]) => `${Number(x.toFixed(1))},${Number(y.toFixed(1))}`)
+    .join(' ');
+  return element('polyline', {
+    points: joined,
+    fill: 'none',
+    stroke: paper.ink,
+    'stroke-width': 2,
+    'stroke-linejoin': 'round',
+    ...attributes,
+  });
 }
 
-/** A whole picture: `width` by `height` pixels on a light card with a thin edge, `title` for those who hear it. */
+/**
+ * A whole picture: `width` by `height` pixels on a light card with a thin edge, `title` for those
+ * who hear it.
+ */
 export function card(width: number, height: number, title: string, content: string): string {
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" ` +
     `role="img" font-family='${fontFamily}'><title>${escapeHtml(title)}</title>` +
-    element('rect', {x: 0.5, y: 0.5, width: width - 1, height: height - 1, rx: 8, fill: paper.card, stroke: paper.edge}) +
+    element('rect', {
+      x: 0.5,
+      y: 0.5,
+      width: width - 1,
+      height: height - 1,
+      rx: 8,
+      fill: paper.card,
+      stroke: paper.edge,
+    }) +
     `${content}</svg>`
   );
 }

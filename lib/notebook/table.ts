@@ -1,5 +1,6 @@
 /**
- * Caller side. Rows as a table that a screen reader can walk, and the same table in letters for a terminal.
+ * Caller side. Rows as a table that a screen reader can walk, and the same table in letters for a
+ * terminal.
  */
 import {ManyHandsError, shown} from '../base/errors';
 import {formatBytes} from '../base/units';
@@ -16,9 +17,15 @@ export type Row = Readonly<Record<string, Cell>>;
 export interface TableOptions {
   /** What the table shows, in a few words; stands above it. */
   caption: string;
-  /** Which columns, in which order; an object also gives them other heads: `{samplesPerSecond: 'speed'}`. Default: the rows' own keys. */
+  /**
+   * Which columns, in which order; an object also gives them other heads: `{samplesPerSecond:
+   * 'speed'}`. Default: the rows' own keys.
+   */
   columns?: readonly string[] | Readonly<Record<string, string>>;
-  /** The unit of a column: it stands in the head. With 'bytes' or 'seconds' each value takes the unit that fits it (1.20 MB, 3.20 s). */
+  /**
+   * The unit of a column: it stands in the head. With 'bytes' or 'seconds' each value takes the
+   * unit that fits it (1.20 MB, 3.20 s).
+   */
   units?: Readonly<Record<string, string>>;
 }
 
@@ -29,10 +36,18 @@ interface Column {
   words: string[];
 }
 
-/** Rows as a `View`: numbers to the right, units in the heads. Throws BAD_OPTION for a column that no row has. */
+/**
+ * Rows as a `View`: numbers to the right, units in the heads. Throws BAD_OPTION for a column that
+ * no row has.
+ */
 export function table(rows: readonly Row[], options: TableOptions): View {
   const columns = columnsOf(rows, options);
-  return new View([{'text/html': htmlTable(columns, rows.length, options.caption), 'text/plain': textTable(columns, rows.length, options.caption)}]);
+  return new View([
+    {
+      'text/html': htmlTable(columns, rows.length, options.caption),
+      'text/plain': textTable(columns, rows.length, options.caption),
+    },
+  ]);
 }
 
 function columnsOf(rows: readonly Row[], {columns, units = {}}: TableOptions): Column[] {
@@ -40,9 +55,14 @@ function columnsOf(rows: readonly Row[], {columns, units = {}}: TableOptions): C
   const heads: [string, string][] = Array.isArray(columns)
     ? columns.map((key: string) => [key, key])
     : Object.entries(columns ?? Object.fromEntries(known.map((key) => [key, key])));
-  const wrong = [...heads.map(([key]) => key), ...Object.keys(units)].find((key) => rows.length > 0 && !known.includes(key));
+  const wrong = [...heads.map(([key]) => key), ...Object.keys(units)].find(
+    (key) => rows.length > 0 && !known.includes(key),
+  );
   if (wrong !== undefined) {
-    throw new ManyHandsError('BAD_OPTION', `table: no row has a column ${shown(wrong)}; the rows have ${known.join(', ')}.`);
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `table: no row has a column ${shown(wrong)}; the rows have ${known.join(', ')}.`,
+    );
   }
   return heads.map(([key, head]) => {
     const values = rows.map((row) => row[key]);
@@ -51,7 +71,9 @@ function columnsOf(rows: readonly Row[], {columns, units = {}}: TableOptions): C
     return {
       key,
       head: unit === undefined || scaled ? head : `${head} (${unit})`,
-      numeric: values.some((value) => typeof value === 'number') && values.every((value) => typeof value === 'number' || value == null),
+      numeric:
+        values.some((value) => typeof value === 'number') &&
+        values.every((value) => typeof value === 'number' || value == null),
       words: values.map((value) => cellWords(value, unit)),
     };
   });
@@ -67,13 +89,18 @@ function cellWords(value: Cell, unit: string | undefined): string {
 }
 
 function htmlTable(columns: Column[], rows: number, caption: string): string {
-  const side = (column: Column): string => `style="text-align: ${column.numeric ? 'right' : 'left'}"`;
-  const head = columns.map((column) => `<th scope="col" ${side(column)}>${escapeHtml(column.head)}</th>`).join('');
+  const side = (column: Column): string =>
+    `style="text-align: ${column.numeric ? 'right' : 'left'}"`;
+  const head = columns
+    .map((column) => `<th scope="col" ${side(column)}>${escapeHtml(column.head)}</th>`)
+    .join('');
   const body = Array.from({length: rows}, (_, row) => {
     const cells = columns.map((column, at) => {
       const words = escapeHtml(column.words[row]!);
       // The first column names its row, where it is made of words.
-      return at === 0 && !column.numeric ? `<th scope="row" ${side(column)}>${words}</th>` : `<td ${side(column)}>${words}</td>`;
+      return at === 0 && !column.numeric
+        ? `<th scope="row" ${side(column)}>${words}</th>`
+        : `<td ${side(column)}>${words}</td>`;
     });
     return `<tr>${cells.join('')}</tr>`;
   });
@@ -84,9 +111,16 @@ function htmlTable(columns: Column[], rows: number, caption: string): string {
 }
 
 function textTable(columns: Column[], rows: number, caption: string): string {
-  const widths = columns.map(({head, words}) => Math.max(head.length, ...words.map((word) => word.length)));
+  const widths = columns.map(({head, words}) =>
+    Math.max(head.length, ...words.map((word) => word.length)),
+  );
   const line = (words: string[]): string =>
-    words.map((word, at) => (columns[at]!.numeric ? word.padStart(widths[at]!) : word.padEnd(widths[at]!))).join('  ').trimEnd();
+    words
+      .map((word, at) =>
+        columns[at]!.numeric ? word.padStart(widths[at]!) : word.padEnd(widths[at]!),
+      )
+      .join('  ')
+      .trimEnd();
   return [
     caption,
     line(columns.map(({head}) => head)),

@@ -1,5 +1,6 @@
 /**
- * Caller side. A run as a terminal shows it, on stderr: one line rewritten in place, or, where nobody watches, one line an epoch.
+ * Caller side. A run as a terminal shows it, on stderr: one line rewritten in place, or, where
+ * nobody watches, one line an epoch.
  */
 import type {Watcher} from './cellProgress';
 import {metricsWords, type RunState} from './runState';
@@ -12,8 +13,15 @@ export interface Terminal {
   write(text: string): unknown;
 }
 
-/** Watches a run on a terminal, or on a stream that is none. `warning`: said after the devices, or nothing. */
-export function watchInTerminal(state: RunState, warning: string | undefined, terminal: Terminal = process.stderr): Watcher {
+/**
+ * Watches a run on a terminal, or on a stream that is none. `warning`: said after the devices, or
+ * nothing.
+ */
+export function watchInTerminal(
+  state: RunState,
+  warning: string | undefined,
+  terminal: Terminal = process.stderr,
+): Watcher {
   terminal.write(`${state.devicesLine}\n${warning ? `Note: ${warning}\n` : ''}`);
   return terminal.isTTY ? inPlace(state, terminal) : lineByLine(state, terminal);
 }
@@ -44,7 +52,9 @@ function lineByLine(state: RunState, terminal: Terminal): Watcher {
     changed: () => {
       for (; epochsTold < state.epochs.length; epochsTold++) {
         const {epoch, logs} = state.epochs[epochsTold]!;
-        terminal.write(`epoch ${epoch + 1} of ${state.start.epochs} · ${metricsWords(logs)} · ${state.speedLine}\n`);
+        terminal.write(
+          `epoch ${epoch + 1} of ${state.start.epochs} · ${metricsWords(logs)} · ${state.speedLine}\n`,
+        );
       }
     },
     printed: ({rank, text}) => terminal.write(`[rank ${rank}] ${text.replace(/\n$/, '')}\n`),
@@ -55,7 +65,12 @@ function lineByLine(state: RunState, terminal: Terminal): Watcher {
 /** `[#####-----] epoch 1 of 2, step 37 of 235 · 10,200 samples/s, about 12 s left · loss 0.312`. */
 export function progressLine(state: RunState): string {
   const width = 20;
-  const full = state.totalSteps > 0 ? Math.min(width, Math.floor((state.stepsDone / state.totalSteps) * width)) : width;
+  const full =
+    state.totalSteps > 0
+      ? Math.min(width, Math.floor((state.stepsDone / state.totalSteps) * width))
+      : width;
   const bar = `[${'#'.repeat(full)}${'-'.repeat(width - full)}]`;
-  return [`${bar} ${state.whereLine}`, state.speedLine, state.metricsLine].filter(Boolean).join(' · ');
+  return [`${bar} ${state.whereLine}`, state.speedLine, state.metricsLine]
+    .filter(Boolean)
+    .join(' · ');
 }

@@ -2,7 +2,10 @@
  * Caller side. Drawing no oftener than an eye can follow.
  */
 
-/** A `draw` that is called at once, then at most every `milliseconds`; what comes in between is drawn when they are over. */
+/**
+ * A `draw` that is called at once, then at most every `milliseconds`; what comes in between is
+ * drawn when they are over.
+ */
 export interface Throttled {
   request(): void;
   /** Draws now, and never again by itself: the final state. */

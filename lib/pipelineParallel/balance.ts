@@ -1,5 +1,6 @@
 /**
- * Either side. Which of the possible cuts make the stages alike: by the number of layers, by computed or measured cost, or by memory.
+ * Either side. Which of the possible cuts make the stages alike: by the number of layers, by
+ * computed or measured cost, or by memory.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
@@ -13,7 +14,10 @@ import {Slots} from '../step/slots';
 import {backward, record} from '../step/tape';
 import {cutName, cutNames, possibleCuts, type Cut} from './cuts';
 
-/** What is made alike: the number of layers; the products that a sample takes, computed or (`measured`) timed on this machine; the bytes of weights and activations. */
+/**
+ * What is made alike: the number of layers; the products that a sample takes, computed or
+ * (`measured`) timed on this machine; the bytes of weights and activations.
+ */
 export type Balance = 'layers' | 'computed' | 'measured' | 'memory';
 const BALANCES: readonly Balance[] = ['layers', 'computed', 'measured', 'memory'];
 
@@ -26,16 +30,33 @@ interface SymbolicLike {
   dtype: tf.DataType;
 }
 
-/** Walks the layers once over `samples` of zeros; `visit` sees each call with what it is given and applies it. */
-function walk(model: tf.LayersModel, graph: Graph, samples: number, visit: (call: LayerCall, apply: () => tf.Tensor[], given: tf.Tensor[]) => tf.Tensor[]): void {
-  const inputs = (model.inputs as unknown as SymbolicLike[]).map(({shape, dtype}) => tf.zeros([samples, ...shape.slice(1).map((length) => length ?? 1)], dtype === 'int32' ? 'int32' : 'float32'));
+/**
+ * Walks the layers once over `samples` of zeros; `visit` sees each call with what it is given and
+ * applies it.
+ */
+function walk(
+  model: tf.LayersModel,
+  graph: Graph,
+  samples: number,
+  visit: (call: LayerCall, apply: () => tf.Tensor[], given: tf.Tensor[]) => tf.Tensor[],
+): void {
+  const inputs = (model.inputs as unknown as SymbolicLike[]).map(({shape, dtype}) =>
+    tf.zeros(
+      [samples, ...shape.slice(1).map((length) => length ?? 1)],
+      dtype === 'int32' ? 'int32' : 'float32',
+    ),
+  );
   const slots = Slots.ofInputs(graph, inputs);
   const putBack = remember(fixedWeights(model));
   try {
     for (const call of graph.calls) {
       const given = call.inputs.map((slot) => slots.tensors[slot]!);
       const mask = slots.masks[call.inputs[0]];
-      const outputs = visit(call, () => applyLayer(call, given, mask, {seed: 1, layer: '', step: 0, firstSample: 0}, true), given);
+      const outputs = visit(
+        call,
+        () => applyLayer(call, given, mask, {seed: 1, layer: '', step: 0, firstSample: 0}, true),
+        given,
+      );
       slots.put(call, outputs, maskAfter(call, given, mask), false);
       slots.freeAfter(call);
     }
@@ -46,10 +67,22 @@ function walk(model: tf.LayersModel, graph: Graph, samples: number, visit: (call
   }
 }
 
-/** Multiply-adds a sample: a weight of two dims or more meets every place of the output once, but in a table that is only looked up. */
-function products(call: LayerCall, given: tf.Tensor[], outputs: tf.Tensor[], samples: number): number {
+/**
+ * Multiply-adds a sample: a weight of two dims or more meets every place of the output once, but in
+ * a table that is only looked up.
+ */
+function products(
+  call: LayerCall,
+  given: tf.Tensor[],
+  outputs: tf.Tensor[],
+  samples: number,
+): number {
   const looksUp = given[0].dtype === 'int32' && outputs[0].rank === given[0].rank + 1;
-  const weights = looksUp ? 0 : variablesOf(call.layer).filter(({rank}) => rank > 1).reduce((sum, {size}) => sum + size, 0);
+  const weights = looksUp
+    ? 0
+    : variablesOf(call.layer)
+        .filter(({rank}) => rank > 1)
+        .reduce((sum, {size}) => sum + size, 0);
   const [output] = outputs;
   const places = output.size / samples / output.shape[output.rank - 1];
   // What a layer does beside its products costs something too.
@@ -63,9 +96,14 @@ function seconds(model: tf.LayersModel, graph: Graph, samples: number): number[]
   for (let round = -1; round < ROUNDS; round++) {
     walk(model, graph, samples, (call, apply, given) => {
       const start = performance.now();
-      const {outputs, tape} = record([...given.filter(({dtype}) => dtype === 'float32'), ...sum.weightsOf(call.layer)], apply);
+      const {outputs, tape} = record(
+        [...given.filter(({dtype}) => dtype === 'float32'), ...sum.weightsOf(call.layer)],
+        apply,
+      );
       const flowed = outputs.map((output) => tf.onesLike(output));
-      const gradients = [...backward(tape, new Map(outputs.map((output, i) => [output.id, flowed[i]]))).values()];
+      const gradients = [
+        ...backward(tape, new Map(outputs.map((output, i) => [output.id, flowed[i]]))).values(),
+      ];
       for (const gradient of gradients.slice(0, 1)) gradient.dataSync();
       if (round >= 0) found[call.index].push((performance.now() - start) / 1000);
       tf.dispose([...flowed, ...gradients]);
@@ -83,16 +121,28 @@ function costsOf(model: tf.LayersModel, graph: Graph, by: Balance, samples: numb
   const seen = new Set<tf.layers.Layer>();
   walk(model, graph, 2, (call, apply, given) => {
     const outputs = tf.tidy(apply);
-    const state = seen.has(call.layer) ? 0 : STATE_BYTES * variablesOf(call.layer).reduce((sum, {size}) => sum + size, 0);
+    const state = seen.has(call.layer)
+      ? 0
+      : STATE_BYTES * variablesOf(call.layer).reduce((sum, {size}) => sum + size, 0);
     seen.add(call.layer);
-    costs[call.index] = by === 'computed' ? products(call, given, outputs, 2) : state + 4 * samples * outputs.reduce((sum, {shape}) => sum + tf.util.sizeFromShape(shape.slice(1)), 0);
+    costs[call.index] =
+      by === 'computed'
+        ? products(call, given, outputs, 2)
+        : state +
+          4 *
+            samples *
+            outputs.reduce((sum, {shape}) => sum + tf.util.sizeFromShape(shape.slice(1)), 0);
     return outputs;
   });
   return costs;
 }
 
 /** Of the possible cuts, those with which the dearest stage is cheapest. */
-export function balancedCuts(cuts: readonly Cut[], costs: readonly number[], stages: number): Cut[] {
+export function balancedCuts(
+  cuts: readonly Cut[],
+  costs: readonly number[],
+  stages: number,
+): Cut[] {
   const before = [0];
   for (const cost of costs) before.push(before[before.length - 1] + cost);
   const ends = [...cuts.map(({at}) => at), costs.length];
@@ -140,17 +190,35 @@ export interface SplitOptions {
 }
 
 /** The cuts of a balanced split, and the graph that they cut. */
-export function chooseCuts(model: tf.LayersModel, {stages, by = 'computed', samples = 32}: SplitOptions): {graph: Graph; cuts: Cut[]; costs: number[]} {
-  if (!Number.isInteger(stages) || stages < 1) throw new ManyHandsError('BAD_OPTION', `stages must be a whole number from 1; it is ${shown(stages)}.`);
-  if (!BALANCES.includes(by)) throw new ManyHandsError('BAD_OPTION', `a split is balanced by ${oneOf(BALANCES as string[])}; it is ${shown(by)}.`);
+export function chooseCuts(
+  model: tf.LayersModel,
+  {stages, by = 'computed', samples = 32}: SplitOptions,
+): {graph: Graph; cuts: Cut[]; costs: number[]} {
+  if (!Number.isInteger(stages) || stages < 1)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `stages must be a whole number from 1; it is ${shown(stages)}.`,
+    );
+  if (!BALANCES.includes(by))
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `a split is balanced by ${oneOf(BALANCES as string[])}; it is ${shown(by)}.`,
+    );
   const graph = readGraph(model);
   const possible = possibleCuts(graph);
-  if (possible.length < stages - 1) throw new ManyHandsError('BAD_OPTION', `the model cannot be cut into ${stages} stages, for which it would take ${stages - 1} cuts: a cut lies between two layers where one tensor goes on. ${cutNames(graph)} Take at most ${possible.length + 1} stages.`);
+  if (possible.length < stages - 1)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `the model cannot be cut into ${stages} stages, for which it would take ${stages - 1} cuts: a cut lies between two layers where one tensor goes on. ${cutNames(graph)} Take at most ${possible.length + 1} stages.`,
+    );
   const costs = costsOf(model, graph, by, samples);
   return {graph, cuts: balancedCuts(possible, costs, stages), costs};
 }
 
-/** Cuts a model into stages that are alike. Throws BAD_OPTION where there are too few places to cut, with those that there are. */
+/**
+ * Cuts a model into stages that are alike. Throws BAD_OPTION where there are too few places to cut,
+ * with those that there are.
+ */
 export function splitModel(model: tf.LayersModel, options: SplitOptions): Split {
   const {graph, cuts, costs} = chooseCuts(model, options);
   const bounds = [0, ...cuts.map(({at}) => at), graph.calls.length];

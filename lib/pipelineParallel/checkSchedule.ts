@@ -1,39 +1,83 @@
 /**
- * Either side. A schedule is checked before it runs: nothing is missing or done twice, every message has both its ends, and no rank waits for ever.
+ * Either side. A schedule is checked before it runs: nothing is missing or done twice, every
+ * message has both its ends, and no rank waits for ever.
  */
 import {ManyHandsError, shown} from '../base/errors';
 import {messageName, playSchedule, UNIT_COST, type Playing} from './playSchedule';
-import {actionText, chunksOf, microBatchesOf, type Action, type Compute, type StageMessage, type Schedule} from './schedule';
+import {
+  actionText,
+  chunksOf,
+  microBatchesOf,
+  type Action,
+  type Compute,
+  type StageMessage,
+  type Schedule,
+} from './schedule';
 
 const KINDS = ['forward', 'backward', 'backwardInput', 'backwardWeights', 'send', 'recv', 'update'];
 
 function refuse(schedule: Schedule, message: string): never {
-  throw new ManyHandsError('BAD_SCHEDULE', `the schedule '${schedule.name}' cannot run: ${message}`);
+  throw new ManyHandsError(
+    'BAD_SCHEDULE',
+    `the schedule '${schedule.name}' cannot run: ${message}`,
+  );
 }
 
 function checkShape(schedule: Schedule): void {
   const {name, actions} = schedule ?? {};
-  if (typeof name !== 'string' || !Array.isArray(actions) || actions.length === 0 || !actions.every(Array.isArray)) {
-    throw new ManyHandsError('BAD_OPTION', `a schedule is {name, actions}, actions a list for each rank; it is ${shown(schedule)}. schedule('mine', ['F1 B1', 'F1 B1']) writes one.`);
+  if (
+    typeof name !== 'string' ||
+    !Array.isArray(actions) ||
+    actions.length === 0 ||
+    !actions.every(Array.isArray)
+  ) {
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `a schedule is {name, actions}, actions a list for each rank; it is ${shown(schedule)}. schedule('mine', ['F1 B1', 'F1 B1']) writes one.`,
+    );
   }
-  actions.forEach((list, rank) => list.forEach((action, i) => {
-    if (!KINDS.includes(action?.do)) refuse(schedule, `action ${i} of rank ${rank} is ${shown(action)}; 'do' is one of ${KINDS.join(', ')}.`);
-    if (action.do === 'update') return;
-    const numbers: Array<[string, number]> = [['microBatch', action.microBatch], ['chunk', action.chunk], ...('peer' in action ? [['peer', action.peer] as [string, number]] : [])];
-    for (const [field, value] of numbers) if (!Number.isInteger(value) || value < 0) refuse(schedule, `action ${i} of rank ${rank} has ${field} ${shown(value)}; it must be a whole number from 0.`);
-    if ('peer' in action && (action.peer >= actions.length || action.peer === rank)) refuse(schedule, `action ${i} of rank ${rank} names the peer ${action.peer}; it must be another of ranks 0 to ${actions.length - 1}.`);
-  }));
+  actions.forEach((list, rank) =>
+    list.forEach((action, i) => {
+      if (!KINDS.includes(action?.do))
+        refuse(
+          schedule,
+          `action ${i} of rank ${rank} is ${shown(action)}; 'do' is one of ${KINDS.join(', ')}.`,
+        );
+      if (action.do === 'update') return;
+      const numbers: Array<[string, number]> = [
+        ['microBatch', action.microBatch],
+        ['chunk', action.chunk],
+        ...('peer' in action ? [['peer', action.peer] as [string, number]] : []),
+      ];
+      for (const [field, value] of numbers)
+        if (!Number.isInteger(value) || value < 0)
+          refuse(
+            schedule,
+            `action ${i} of rank ${rank} has ${field} ${shown(value)}; it must be a whole number from 0.`,
+          );
+      if ('peer' in action && (action.peer >= actions.length || action.peer === rank))
+        refuse(
+          schedule,
+          `action ${i} of rank ${rank} names the peer ${action.peer}; it must be another of ranks 0 to ${actions.length - 1}.`,
+        );
+    }),
+  );
 }
 
 /** One rank's own order: forward before backward, every part once, the update at the end. */
 function checkRank(schedule: Schedule, rank: number, microBatches: number, chunks: number): void {
   const list = schedule.actions[rank];
   const done = new Map<string, number>();
-  const key = (kind: Compute['do'], microBatch: number, chunk: number) => `${kind} ${microBatch} ${chunk}`;
+  const key = (kind: Compute['do'], microBatch: number, chunk: number) =>
+    `${kind} ${microBatch} ${chunk}`;
   list.forEach((action, i) => {
     if ('peer' in action) return;
     if (action.do === 'update') {
-      if (i !== list.length - 1) refuse(schedule, `rank ${rank} updates its weights before ${actionText(list[i + 1])}; the update ends a rank's list.`);
+      if (i !== list.length - 1)
+        refuse(
+          schedule,
+          `rank ${rank} updates its weights before ${actionText(list[i + 1])}; the update ends a rank's list.`,
+        );
       return;
     }
     const {do: kind, microBatch, chunk} = action;
@@ -41,18 +85,38 @@ function checkRank(schedule: Schedule, rank: number, microBatches: number, chunk
     if (done.has(name)) refuse(schedule, `rank ${rank} does ${actionText(action)} twice.`);
     done.set(name, i);
     const before = kind === 'backwardWeights' ? 'backwardInput' : 'forward';
-    if (kind !== 'forward' && !done.has(key(before, microBatch, chunk))) refuse(schedule, `rank ${rank} does ${actionText(action)} before ${actionText({...action, do: before})}.`);
-    const other = kind === 'backward' ? 'backwardInput' : kind === 'backwardInput' ? 'backward' : null;
-    if (other && done.has(key(other, microBatch, chunk))) refuse(schedule, `rank ${rank} does both ${actionText(action)} and ${actionText({...action, do: other})}: a backward is whole, or in two parts, I and W.`);
+    if (kind !== 'forward' && !done.has(key(before, microBatch, chunk)))
+      refuse(
+        schedule,
+        `rank ${rank} does ${actionText(action)} before ${actionText({...action, do: before})}.`,
+      );
+    const other =
+      kind === 'backward' ? 'backwardInput' : kind === 'backwardInput' ? 'backward' : null;
+    if (other && done.has(key(other, microBatch, chunk)))
+      refuse(
+        schedule,
+        `rank ${rank} does both ${actionText(action)} and ${actionText({...action, do: other})}: a backward is whole, or in two parts, I and W.`,
+      );
   });
   for (let chunk = 0; chunk < chunks; chunk++) {
     for (let microBatch = 0; microBatch < microBatches; microBatch++) {
       const has = (kind: Compute['do']) => done.has(key(kind, microBatch, chunk));
-      const missing: Compute['do'] | null = !has('forward') ? 'forward' : !has('backward') && !has('backwardInput') ? 'backward' : !has('backward') && !has('backwardWeights') ? 'backwardWeights' : null;
-      if (missing) refuse(schedule, `rank ${rank} never does ${actionText({do: missing, microBatch, chunk})}; every rank takes each of the ${microBatches} micro-batches through each of its stages, forward and backward.`);
+      const missing: Compute['do'] | null = !has('forward')
+        ? 'forward'
+        : !has('backward') && !has('backwardInput')
+          ? 'backward'
+          : !has('backward') && !has('backwardWeights')
+            ? 'backwardWeights'
+            : null;
+      if (missing)
+        refuse(
+          schedule,
+          `rank ${rank} never does ${actionText({do: missing, microBatch, chunk})}; every rank takes each of the ${microBatches} micro-batches through each of its stages, forward and backward.`,
+        );
     }
   }
-  if (list[list.length - 1]?.do !== 'update') refuse(schedule, `rank ${rank} has no update at its end.`);
+  if (list[list.length - 1]?.do !== 'update')
+    refuse(schedule, `rank ${rank} has no update at its end.`);
 }
 
 /** Each message once, after what makes it and before what needs it, with both its ends. */
@@ -69,19 +133,36 @@ function checkMessages(schedule: Schedule, chunks: number): void {
         if (ends[action.do].has(name)) refuse(schedule, `rank ${rank} does ${text} twice.`);
         ends[action.do].set(name, `rank ${rank}'s ${text}`);
         const {microBatch, chunk} = action;
-        const made = (action.what === 'activations' ? (['forward'] as const) : (['backward', 'backwardInput'] as const)).map((kind) => actionText({do: kind, microBatch, chunk}));
-        if (action.do === 'send' && !made.some((one) => before.has(one))) refuse(schedule, `rank ${rank} does ${text} before ${made[0]}, which makes it.`);
-      } else if (action.do !== 'update') checkNeeds(schedule, rank, ranks, ranks * chunks - 1, action, before);
+        const made = (
+          action.what === 'activations'
+            ? (['forward'] as const)
+            : (['backward', 'backwardInput'] as const)
+        ).map((kind) => actionText({do: kind, microBatch, chunk}));
+        if (action.do === 'send' && !made.some((one) => before.has(one)))
+          refuse(schedule, `rank ${rank} does ${text} before ${made[0]}, which makes it.`);
+      } else if (action.do !== 'update')
+        checkNeeds(schedule, rank, ranks, ranks * chunks - 1, action, before);
       before.add(text);
     }
   });
-  for (const [kind, other] of [['send', 'recv'], ['recv', 'send']] as const) {
-    for (const [name, words] of ends[kind]) if (!ends[other].has(name)) refuse(schedule, `${words} has no ${other} on the other rank.`);
+  for (const [kind, other] of [
+    ['send', 'recv'],
+    ['recv', 'send'],
+  ] as const) {
+    for (const [name, words] of ends[kind])
+      if (!ends[other].has(name)) refuse(schedule, `${words} has no ${other} on the other rank.`);
   }
 }
 
 /** What an action needs from another stage stands before it. */
-function checkNeeds(schedule: Schedule, rank: number, ranks: number, last: number, action: Compute, before: Set<string>): void {
+function checkNeeds(
+  schedule: Schedule,
+  rank: number,
+  ranks: number,
+  last: number,
+  action: Compute,
+  before: Set<string>,
+): void {
   if (action.do === 'backwardWeights') return;
   const stage = action.chunk * ranks + rank;
   const forward = action.do === 'forward';
@@ -89,15 +170,33 @@ function checkNeeds(schedule: Schedule, rank: number, ranks: number, last: numbe
   if (from < 0 || from > last) return;
   const {microBatch} = action;
   const kinds = forward ? (['forward'] as const) : (['backward', 'backwardInput'] as const);
-  const message: StageMessage = {do: 'recv', what: forward ? 'activations' : 'gradients', microBatch, chunk: action.chunk, peer: from % ranks};
-  const needs = from % ranks !== rank ? [actionText(message)] : kinds.map((kind) => actionText({do: kind, microBatch, chunk: Math.floor(from / ranks)}));
-  if (!needs.some((one) => before.has(one))) refuse(schedule, `rank ${rank} does ${actionText(action)} before ${needs[0]}, from which it gets what it works on.`);
+  const message: StageMessage = {
+    do: 'recv',
+    what: forward ? 'activations' : 'gradients',
+    microBatch,
+    chunk: action.chunk,
+    peer: from % ranks,
+  };
+  const needs =
+    from % ranks !== rank
+      ? [actionText(message)]
+      : kinds.map((kind) => actionText({do: kind, microBatch, chunk: Math.floor(from / ranks)}));
+  if (!needs.some((one) => before.has(one)))
+    refuse(
+      schedule,
+      `rank ${rank} does ${actionText(action)} before ${needs[0]}, from which it gets what it works on.`,
+    );
 }
 
 function checkEnd(schedule: Schedule, {stuck}: Playing): void {
   if (stuck.every((place) => place === null)) return;
-  const words = stuck.flatMap((place, rank) => (place === null ? [] : [`rank ${rank} at ${actionText(schedule.actions[rank][place])}`]));
-  refuse(schedule, `it comes to a deadlock: ${words.join(', ')} wait${words.length === 1 ? 's' : ''} for a message that is sent only later.`);
+  const words = stuck.flatMap((place, rank) =>
+    place === null ? [] : [`rank ${rank} at ${actionText(schedule.actions[rank][place])}`],
+  );
+  refuse(
+    schedule,
+    `it comes to a deadlock: ${words.join(', ')} wait${words.length === 1 ? 's' : ''} for a message that is sent only later.`,
+  );
 }
 
 /** What a check finds out. */
@@ -116,19 +215,26 @@ export interface Checked {
 const LEAST_ROOM = 2;
 
 /**
- * Whether the schedule is complete and free of deadlock; `promised`: by rank, the most micro-batches that may be alive at once. Throws BAD_OPTION where it is
- * no schedule, and BAD_SCHEDULE with the rank and the action that is wrong.
+ * Whether the schedule is complete and free of deadlock; `promised`: by rank, the most
+ * micro-batches that may be alive at once. Throws BAD_OPTION where it is no schedule, and
+ * BAD_SCHEDULE with the rank and the action that is wrong.
  */
 export function checkSchedule(schedule: Schedule, promised?: readonly number[]): Checked {
   checkShape(schedule);
   const chunks = chunksOf(schedule);
   const microBatches = microBatchesOf(schedule);
-  schedule.actions.forEach((_: Action[], rank: number) => checkRank(schedule, rank, microBatches, chunks));
+  schedule.actions.forEach((_: Action[], rank: number) =>
+    checkRank(schedule, rank, microBatches, chunks),
+  );
   checkMessages(schedule, chunks);
   const free = playSchedule(schedule, UNIT_COST);
   checkEnd(schedule, free);
   free.live.forEach((live, rank) => {
-    if (promised && live > promised[rank]) refuse(schedule, `rank ${rank} keeps the activations of ${live} micro-batches at once; ${promised[rank]} were promised.`);
+    if (promised && live > promised[rank])
+      refuse(
+        schedule,
+        `rank ${rank} keeps the activations of ${live} micro-batches at once; ${promised[rank]} were promised.`,
+      );
   });
   // The least room in which it ends too.
   let room = LEAST_ROOM;

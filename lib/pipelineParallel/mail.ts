@@ -1,6 +1,6 @@
 /**
- * Worker side. Activations and their gradients between ranks. A rank's messages to another come in the order of the sender's list; one that is not wanted yet
- * is put aside.
+ * Worker side. Activations and their gradients between ranks. A rank's messages to another come in
+ * the order of the sender's list; one that is not wanted yet is put aside.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -13,17 +13,39 @@ export class Mail {
   private readonly coming = new Map<number, Array<{name: string; own: StageMessage}>>();
   private readonly aside = new Map<string, tf.Tensor>();
 
-  /** `parts`: how many micro-batches this step has; a small batch has fewer than the schedule. `shapeOf`: of a message to this rank. */
-  constructor(private readonly comm: Communicator, {actions}: Schedule, parts: number, private readonly shapeOf: (message: StageMessage) => number[]) {
+  /**
+   * `parts`: how many micro-batches this step has; a small batch has fewer than the schedule.
+   * `shapeOf`: of a message to this rank.
+   */
+  constructor(
+    private readonly comm: Communicator,
+    {actions}: Schedule,
+    parts: number,
+    private readonly shapeOf: (message: StageMessage) => number[],
+  ) {
     const {rank, size} = comm;
-    const received = new Map(actions[rank].flatMap((action): Array<[string, StageMessage]> => (action.do === 'recv' ? [[messageName(action, rank, size), action]] : [])));
+    const received = new Map(
+      actions[rank].flatMap(
+        (action): Array<[string, StageMessage]> =>
+          action.do === 'recv' ? [[messageName(action, rank, size), action]] : [],
+      ),
+    );
     actions.forEach((list, from) => {
-      const sent = list.flatMap((action) => (action.do === 'send' && action.peer === rank && action.microBatch < parts ? [messageName(action, from, size)] : []));
-      this.coming.set(from, sent.map((name) => ({name, own: received.get(name)!})));
+      const sent = list.flatMap((action) =>
+        action.do === 'send' && action.peer === rank && action.microBatch < parts
+          ? [messageName(action, from, size)]
+          : [],
+      );
+      this.coming.set(
+        from,
+        sent.map((name) => ({name, own: received.get(name)!})),
+      );
     });
   }
 
-  /** Reads the tensor, which stays the caller's, and sends it; waits only where the line is full. */
+  /**
+   * Reads the tensor, which stays the caller's, and sends it; waits only where the line is full.
+   */
   async send({peer, what}: Pick<StageMessage, 'peer' | 'what'>, tensor: tf.Tensor): Promise<void> {
     await this.comm.send(tensor.dataSync() as Float32Array, {to: peer, label: what});
   }
@@ -49,7 +71,12 @@ export class Mail {
 }
 
 /** One tensor from another rank. */
-export async function receive(comm: Communicator, from: number, label: string, shape: number[]): Promise<tf.Tensor> {
+export async function receive(
+  comm: Communicator,
+  from: number,
+  label: string,
+  shape: number[],
+): Promise<tf.Tensor> {
   const values = new Float32Array(tf.util.sizeFromShape(shape));
   await comm.recv(values, {from, label});
   const tensor = tf.tensor(values, shape, 'float32');

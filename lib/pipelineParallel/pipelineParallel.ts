@@ -1,6 +1,7 @@
 /**
- * Worker side. The pipeline axis: each rank holds a run of the model's layers, and micro-batches flow through all of them (Huang et al. 2019, "GPipe"). A
- * step's gradients are those of the whole batch, so that it equals one device's with the same micro-batches.
+ * Worker side. The pipeline axis: each rank holds a run of the model's layers, and micro-batches
+ * flow through all of them (Huang et al. 2019, "GPipe"). A step's gradients are those of the whole
+ * batch, so that it equals one device's with the same micro-batches.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -53,7 +54,13 @@ export class PipelineParallel implements AxisPart {
   private readonly releases: Array<() => void> = [];
 
   /** `channelTo`: the memory through which this rank sends to another, where it has such. */
-  constructor(private readonly comm: Communicator, private readonly recorder: SpanRecorder | null, private readonly model: tf.LayersModel, private readonly plan: PipelinePlan, private readonly channelTo: (peer: number) => Uint8Array | null) {}
+  constructor(
+    private readonly comm: Communicator,
+    private readonly recorder: SpanRecorder | null,
+    private readonly model: tf.LayersModel,
+    private readonly plan: PipelinePlan,
+    private readonly channelTo: (peer: number) => Uint8Array | null,
+  ) {}
 
   private stagesOf(graph: Graph): StageGraph[] {
     return (this.stages ??= stageGraphs(graph, this.plan.cuts));
@@ -65,7 +72,9 @@ export class PipelineParallel implements AxisPart {
 
   /** This rank's layers, a run a stage. */
   runs(graph: Graph): LayerCall[][] {
-    return this.stagesOf(graph).filter((stage) => this.holds(this.comm.rank, stage)).map((stage) => stage.graph.calls);
+    return this.stagesOf(graph)
+      .filter((stage) => this.holds(this.comm.rank, stage))
+      .map((stage) => stage.graph.calls);
   }
 
   /** The ranks of the axis that have a weight. */
@@ -78,21 +87,40 @@ export class PipelineParallel implements AxisPart {
     this.stepper = stepper;
     this.beside = beside;
     const stages = this.stagesOf(stepper.graph).map((stage): StageGraph => {
-      const local = <T extends StageGraph['from']>(boundary: T): T => (boundary ? {...boundary, shape: beside.shapeOf(boundary.slot, boundary.shape)} : boundary);
+      const local = <T extends StageGraph['from']>(boundary: T): T =>
+        boundary ? {...boundary, shape: beside.shapeOf(boundary.slot, boundary.shape)} : boundary;
       return {...stage, from: local(stage.from), to: local(stage.to)};
     });
-    this.local = stages.filter((stage) => this.holds(comm.rank, stage)).map((stage): LocalStage => ({
-      stage,
-      walk: {graph: stage.graph, segments: stageSegments(stage, stepper.segments, stepper.recompute === 'stage'), hooks: stepper.hooks, sum: stepper.gradients, halvesOf: beside.halves, wanted: stage.from?.slot ?? null},
-    }));
+    this.local = stages
+      .filter((stage) => this.holds(comm.rank, stage))
+      .map(
+        (stage): LocalStage => ({
+          stage,
+          walk: {
+            graph: stage.graph,
+            segments: stageSegments(stage, stepper.segments, stepper.recompute === 'stage'),
+            hooks: stepper.hooks,
+            sum: stepper.gradients,
+            halvesOf: beside.halves,
+            wanted: stage.from?.slot ?? null,
+          },
+        }),
+      );
     for (const stage of stages) {
       for (const variable of stage.graph.calls.flatMap(({layer}) => variablesOf(layer))) {
         const ranks = this.ranks.get(variable) ?? [];
-        this.ranks.set(variable, [...new Set([...ranks, stage.index % comm.size])].sort((a, b) => a - b));
+        this.ranks.set(
+          variable,
+          [...new Set([...ranks, stage.index % comm.size])].sort((a, b) => a - b),
+        );
       }
     }
     await this.openTied();
-    const peers = new Set(plan.schedule.actions[comm.rank].flatMap((action) => (action.do === 'send' ? [action.peer] : [])));
+    const peers = new Set(
+      plan.schedule.actions[comm.rank].flatMap((action) =>
+        action.do === 'send' ? [action.peer] : [],
+      ),
+    );
     for (const peer of peers) {
       const channel = channelTo(peer);
       if (channel) this.releases.push(holdArray(channel, 'communication'));
@@ -100,16 +128,28 @@ export class PipelineParallel implements AxisPart {
   }
 
   private async openTied(): Promise<void> {
-    const {comm: {rank}, stepper: {gradients}} = this;
-    const groups = new Set(GradientSum.of(this.model).entries.map(({variable}) => this.ranksOf(variable).join(',')).filter((key) => key.includes(',')));
+    const {
+      comm: {rank},
+      stepper: {gradients},
+    } = this;
+    const groups = new Set(
+      GradientSum.of(this.model)
+        .entries.map(({variable}) => this.ranksOf(variable).join(','))
+        .filter((key) => key.includes(',')),
+    );
     for (const key of [...groups].sort()) {
       const ranks = key.split(',').map(Number);
       if (!ranks.includes(rank)) continue;
-      this.tied.push({group: await this.comm.group(ranks), entries: gradients.entries.filter(({variable}) => this.ranksOf(variable).join(',') === key)});
+      this.tied.push({
+        group: await this.comm.group(ranks),
+        entries: gradients.entries.filter(({variable}) => this.ranksOf(variable).join(',') === key),
+      });
     }
   }
 
-  /** Whether several stages have the weight, so that its gradient is complete after the last walk. */
+  /**
+   * Whether several stages have the weight, so that its gradient is complete after the last walk.
+   */
   isTied(variable: tf.Variable): boolean {
     return this.ranksOf(variable).length > 1;
   }
@@ -124,12 +164,23 @@ export class PipelineParallel implements AxisPart {
 
   /** This rank's walks of a step with so many micro-batches. */
   itinerary(parts: number): Itinerary {
-    return this.plan.schedule.actions[this.comm.rank].filter(isCompute).filter(({microBatch, do: kind}) => microBatch < parts && kind !== 'backwardWeights')
-      .map(({do: kind, chunk}) => ({direction: kind === 'forward' ? 'forward' : 'backward', segments: this.local[chunk].walk.segments}));
+    return this.plan.schedule.actions[this.comm.rank]
+      .filter(isCompute)
+      .filter(({microBatch, do: kind}) => microBatch < parts && kind !== 'backwardWeights')
+      .map(({do: kind, chunk}) => ({
+        direction: kind === 'forward' ? 'forward' : 'backward',
+        segments: this.local[chunk].walk.segments,
+      }));
   }
 
   async walkParts(step: number, parts: BatchPart[]): Promise<Values> {
-    const {comm, plan: {schedule}, local, stepper, recorder} = this;
+    const {
+      comm,
+      plan: {schedule},
+      local,
+      stepper,
+      recorder,
+    } = this;
     return new StageRun(comm, schedule, local, stepper, recorder, step, parts).all();
   }
 
@@ -145,15 +196,33 @@ export class PipelineParallel implements AxisPart {
     let values: Values = stepper.objective.names.map(() => 0);
     for (const {stage} of this.local) {
       const {graph, modelInputs, from, to, index} = stage;
-      const batch = modelInputs.length > 0 || !to ? part.make({xs: modelInputs.length > 0, ys: !to}) : null;
-      const entered = from ? [await receive(comm, (index - 1) % size, 'activations', [part.samples, ...from.shape])] : [];
-      const isFirst = (call: LayerCall) => stepper.graph.calls.find(({layer}) => layer === call.layer)!.index === call.index;
+      const batch =
+        modelInputs.length > 0 || !to ? part.make({xs: modelInputs.length > 0, ys: !to}) : null;
+      const entered = from
+        ? [await receive(comm, (index - 1) % size, 'activations', [part.samples, ...from.shape])]
+        : [];
+      const isFirst = (call: LayerCall) =>
+        stepper.graph.calls.find(({layer}) => layer === call.layer)!.index === call.index;
       try {
-        const counts = (call: LayerCall, variable: tf.Variable | null) => isFirst(call) && beside.countsPenalty(variable).value;
-        const {outputs, penalty} = await predict(graph, [...entered, ...modelInputs.map((i) => batch!.xs[i])], {seed: stepper.seed, layer: '', step: 0, firstSample: 0}, stepper.hooks, {counts, halvesOf: beside.predicting.halves});
+        const counts = (call: LayerCall, variable: tf.Variable | null) =>
+          isFirst(call) && beside.countsPenalty(variable).value;
+        const {outputs, penalty} = await predict(
+          graph,
+          [...entered, ...modelInputs.map((i) => batch!.xs[i])],
+          {seed: stepper.seed, layer: '', step: 0, firstSample: 0},
+          stepper.hooks,
+          {counts, halvesOf: beside.predicting.halves},
+        );
         try {
-          if (to) await comm.send(outputs[0].dataSync() as Float32Array, {to: (rank + 1) % size, label: 'activations'});
-          else if (beside.predicting.countsLoss) values = stepper.objective.evaluate(outputs, batch!.ys).map((value, i) => values[i] + value);
+          if (to)
+            await comm.send(outputs[0].dataSync() as Float32Array, {
+              to: (rank + 1) % size,
+              label: 'activations',
+            });
+          else if (beside.predicting.countsLoss)
+            values = stepper.objective
+              .evaluate(outputs, batch!.ys)
+              .map((value, i) => values[i] + value);
           values[0] += penalty;
         } finally {
           tf.dispose(outputs);

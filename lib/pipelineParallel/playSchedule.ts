@@ -1,13 +1,16 @@
 /**
- * Either side. A schedule played on a virtual clock: each action starts when its rank and what it needs are there. Whether it can run, how long it takes,
- * and what is alive meanwhile.
+ * Either side. A schedule played on a virtual clock: each action starts when its rank and what it
+ * needs are there. Whether it can run, how long it takes, and what is alive meanwhile.
  */
 import type {Action, Compute, StageMessage, Schedule} from './schedule';
 
 /** What an action takes, in whatever unit of time. */
 export type CostOf = (action: Compute, rank: number) => number;
 
-/** What a message takes its sender, which does nothing else meanwhile; it is there when that is over. */
+/**
+ * What a message takes its sender, which does nothing else meanwhile; it is there when that is
+ * over.
+ */
 export type SendCostOf = (message: StageMessage, rank: number) => number;
 
 /** When an action of compute ran, on the virtual clock. */
@@ -47,7 +50,11 @@ export interface Playing {
 export const UNIT_COST: CostOf = ({do: kind}) => (kind === 'backward' ? 2 : 1);
 
 /** The message as both its ends know it. */
-const nameOf = ({what, microBatch, chunk}: Pick<StageMessage, 'what' | 'microBatch' | 'chunk'>, rank: number, ranks: number) => `${what} ${microBatch} ${chunk * ranks + rank}`;
+const nameOf = (
+  {what, microBatch, chunk}: Pick<StageMessage, 'what' | 'microBatch' | 'chunk'>,
+  rank: number,
+  ranks: number,
+) => `${what} ${microBatch} ${chunk * ranks + rank}`;
 
 /** The name under which `message`, of `rank`, stands at its receiver. */
 export function messageName(message: StageMessage, rank: number, ranks: number): string {
@@ -61,8 +68,16 @@ interface Sent {
   at: number;
 }
 
-/** Plays to the end, or until no rank can go on. `room`: messages that may be under way between two ranks one way; `sendOf`: what they take, without it nothing. */
-export function playSchedule({actions}: Schedule, costOf: CostOf = UNIT_COST, room = Infinity, sendOf: SendCostOf = () => 0): Playing {
+/**
+ * Plays to the end, or until no rank can go on. `room`: messages that may be under way between two
+ * ranks one way; `sendOf`: what they take, without it nothing.
+ */
+export function playSchedule(
+  {actions}: Schedule,
+  costOf: CostOf = UNIT_COST,
+  room = Infinity,
+  sendOf: SendCostOf = () => 0,
+): Playing {
   const ranks = actions.length;
   const next = actions.map(() => 0);
   const clock = actions.map(() => 0);
@@ -136,7 +151,11 @@ export function playSchedule({actions}: Schedule, costOf: CostOf = UNIT_COST, ro
   const total = played.reduce((latest, {end}) => Math.max(latest, end), 0) - first;
   const busy = played.reduce((sum, {start, end}) => sum + end - start, 0);
   return {
-    played, messages, total, live: most, underWay,
+    played,
+    messages,
+    total,
+    live: most,
+    underWay,
     bubble: total > 0 ? 1 - busy / (ranks * total) : 0,
     stuck: next.map((place, rank) => (place < actions[rank].length ? place : null)),
   };

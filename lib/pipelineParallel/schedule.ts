@@ -3,7 +3,10 @@
  */
 import {ManyHandsError, shown} from '../base/errors';
 
-/** Work of one micro-batch on one of the rank's stages. A backward is whole, or in two: for the stage's input, and later for its weights. */
+/**
+ * Work of one micro-batch on one of the rank's stages. A backward is whole, or in two: for the
+ * stage's input, and later for its weights.
+ */
 export interface Compute {
   do: 'forward' | 'backward' | 'backwardInput' | 'backwardWeights';
   /** Counts from 0. */
@@ -12,7 +15,9 @@ export interface Compute {
   chunk: number;
 }
 
-/** One message between two ranks: activations to the next stage, their gradients to the one before. */
+/**
+ * One message between two ranks: activations to the next stage, their gradients to the one before.
+ */
 export interface StageMessage {
   do: 'send' | 'recv';
   what: 'activations' | 'gradients';
@@ -38,49 +43,92 @@ export interface Schedule {
   actions: Action[][];
 }
 
-/** The highest number of an action's chunk or micro-batch; of a large schedule there are more actions than a call takes arguments. */
+/**
+ * The highest number of an action's chunk or micro-batch; of a large schedule there are more
+ * actions than a call takes arguments.
+ */
 function highest(actions: readonly (readonly Action[])[], field: 'chunk' | 'microBatch'): number {
-  return actions.reduce((most, list) => list.reduce((own, action) => (action.do === 'update' ? own : Math.max(own, action[field])), most), 0);
+  return actions.reduce(
+    (most, list) =>
+      list.reduce(
+        (own, action) => (action.do === 'update' ? own : Math.max(own, action[field])),
+        most,
+      ),
+    0,
+  );
 }
 
 /** Stages that each rank has: stage s = chunk × ranks + rank. */
-export const chunksOf = ({actions}: Pick<Schedule, 'actions'>): number => 1 + highest(actions, 'chunk');
+export const chunksOf = ({actions}: Pick<Schedule, 'actions'>): number =>
+  1 + highest(actions, 'chunk');
 
 /** How many micro-batches a schedule is for. */
 export const microBatchesOf = ({actions}: Schedule): number => 1 + highest(actions, 'microBatch');
 
-const LETTERS: Record<string, Compute['do']> = {F: 'forward', B: 'backward', I: 'backwardInput', W: 'backwardWeights'};
-export const LETTER: Record<Compute['do'], string> = {forward: 'F', backward: 'B', backwardInput: 'I', backwardWeights: 'W'};
+const LETTERS: Record<string, Compute['do']> = {
+  F: 'forward',
+  B: 'backward',
+  I: 'backwardInput',
+  W: 'backwardWeights',
+};
+export const LETTER: Record<Compute['do'], string> = {
+  forward: 'F',
+  backward: 'B',
+  backwardInput: 'I',
+  backwardWeights: 'W',
+};
 
-/** 'F1' of the first micro-batch, 'F1.2' on the rank's second stage; 'send F1', 'recv B1'; 'U'. In words, as in figures, both count from 1. */
+/**
+ * 'F1' of the first micro-batch, 'F1.2' on the rank's second stage; 'send F1', 'recv B1'; 'U'. In
+ * words, as in figures, both count from 1.
+ */
 export function actionText(action: Action): string {
   if (action.do === 'update') return 'U';
   const name = `${action.microBatch + 1}${action.chunk > 0 ? `.${action.chunk + 1}` : ''}`;
-  if (action.do === 'send' || action.do === 'recv') return `${action.do} ${action.what === 'activations' ? 'F' : 'B'}${name}`;
+  if (action.do === 'send' || action.do === 'recv')
+    return `${action.do} ${action.what === 'activations' ? 'F' : 'B'}${name}`;
   return `${LETTER[action.do]}${name}`;
 }
 
 /** The compute of each rank in letters, a line a rank; messages and update are left out. */
 export function scheduleText({actions}: Schedule): string[] {
-  return actions.map((list) => list.filter((action) => action.do in LETTER).map(actionText).join(' '));
+  return actions.map((list) =>
+    list
+      .filter((action) => action.do in LETTER)
+      .map(actionText)
+      .join(' '),
+  );
 }
 
 function readAction(text: string, rank: number): Compute {
   const found = /^([FBIW])([1-9]\d*)(?:\.([1-9]\d*))?$/.exec(text);
-  if (!found) throw new ManyHandsError('BAD_OPTION', `schedule: rank ${rank} has ${shown(text)}; write F1 for the forward of the first micro-batch, B1 for its backward (or I1 for its input's gradient and W1 for its weights'), F1.2 on the rank's second stage.`);
-  return {do: LETTERS[found[1]], microBatch: Number(found[2]) - 1, chunk: Number(found[3] ?? 1) - 1};
+  if (!found)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `schedule: rank ${rank} has ${shown(text)}; write F1 for the forward of the first micro-batch, B1 for its backward (or I1 for its input's gradient and W1 for its weights'), F1.2 on the rank's second stage.`,
+    );
+  return {
+    do: LETTERS[found[1]],
+    microBatch: Number(found[2]) - 1,
+    chunk: Number(found[3] ?? 1) - 1,
+  };
 }
 
 /**
- * Puts the messages that `compute` needs around it, and the update at its end: a forward first receives its activations and then sends its own on, a backward
- * the gradients likewise.
+ * Puts the messages that `compute` needs around it, and the update at its end: a forward first
+ * receives its activations and then sends its own on, a backward the gradients likewise.
  */
 export function withMessages(compute: Compute[][]): Action[][] {
   const ranks = compute.length;
   const last = ranks * chunksOf({actions: compute}) - 1;
   return compute.map((list, rank) => {
     const actions: Action[] = [];
-    const message = (kind: StageMessage['do'], what: StageMessage['what'], {microBatch, chunk}: Compute, stage: number) => {
+    const message = (
+      kind: StageMessage['do'],
+      what: StageMessage['what'],
+      {microBatch, chunk}: Compute,
+      stage: number,
+    ) => {
       const peer = stage % ranks;
       // Two stages of one rank hand over without a message.
       if (peer !== rank) actions.push({do: kind, what, microBatch, chunk, peer});
@@ -91,7 +139,8 @@ export function withMessages(compute: Compute[][]): Action[][] {
       if (action.do === 'forward' && stage > 0) message('recv', 'activations', action, stage - 1);
       if (backward && stage < last) message('recv', 'gradients', action, stage + 1);
       actions.push(action);
-      if (action.do === 'forward' && stage < last) message('send', 'activations', action, stage + 1);
+      if (action.do === 'forward' && stage < last)
+        message('send', 'activations', action, stage + 1);
       if (backward && stage > 0) message('send', 'gradients', action, stage - 1);
     }
     return [...actions, {do: 'update'}];
@@ -99,11 +148,30 @@ export function withMessages(compute: Compute[][]): Action[][] {
 }
 
 /**
- * A schedule out of its compute, a line a rank: `schedule('mine', ['F1 F2 B1 B2', 'F1 B1 F2 B2'])`. Messages and update are put in. Throws BAD_OPTION;
- * whether it can run, `checkSchedule` says.
+ * A schedule out of its compute, a line a rank: `schedule('mine', ['F1 F2 B1 B2', 'F1 B1 F2 B2'])`.
+ * Messages and update are put in. Throws BAD_OPTION; whether it can run, `checkSchedule` says.
  */
 export function schedule(name: string, lines: string[]): Schedule {
-  if (typeof name !== 'string' || name === '') throw new ManyHandsError('BAD_OPTION', `schedule: its name must be a text; it is ${shown(name)}.`);
-  if (!Array.isArray(lines) || lines.length === 0) throw new ManyHandsError('BAD_OPTION', `schedule: give a line a rank, such as ['F1 F2 B1 B2', 'F1 B1 F2 B2']; it is ${shown(lines)}.`);
-  return {name, actions: withMessages(lines.map((line, rank) => line.trim().split(/\s+/).filter((text) => text !== '').map((text) => readAction(text, rank))))};
+  if (typeof name !== 'string' || name === '')
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `schedule: its name must be a text; it is ${shown(name)}.`,
+    );
+  if (!Array.isArray(lines) || lines.length === 0)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `schedule: give a line a rank, such as ['F1 F2 B1 B2', 'F1 B1 F2 B2']; it is ${shown(lines)}.`,
+    );
+  return {
+    name,
+    actions: withMessages(
+      lines.map((line, rank) =>
+        line
+          .trim()
+          .split(/\s+/)
+          .filter((text) => text !== '')
+          .map((text) => readAction(text, rank)),
+      ),
+    ),
+  };
 }

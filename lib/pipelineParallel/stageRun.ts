@@ -8,7 +8,13 @@ import {runHooks} from '../step/hooks';
 import type {Values} from '../step/objective';
 import type {BatchPart, Stepper} from '../step/trainStep';
 import {discardForward, walkForward, type Forward, type Walk} from '../step/walk';
-import {discardLater, walkBackward, walkBackwardInput, walkWeights, type Later} from '../step/walkBackward';
+import {
+  discardLater,
+  walkBackward,
+  walkBackwardInput,
+  walkWeights,
+  type Later,
+} from '../step/walkBackward';
 import type {SpanRecorder} from '../trace/spans';
 import {actionSpan} from './actionSpan';
 import {Mail} from './mail';
@@ -30,7 +36,8 @@ interface Live {
   later: Later | null;
 }
 
-const keyOf = ({microBatch, chunk}: Pick<Compute, 'microBatch' | 'chunk'>) => `${microBatch} ${chunk}`;
+const keyOf = ({microBatch, chunk}: Pick<Compute, 'microBatch' | 'chunk'>) =>
+  `${microBatch} ${chunk}`;
 
 export class StageRun {
   private readonly mail: Mail;
@@ -41,8 +48,13 @@ export class StageRun {
   private values: Values;
 
   constructor(
-    private readonly comm: Communicator, private readonly schedule: Schedule, private readonly stages: LocalStage[], private readonly stepper: Stepper,
-    private readonly recorder: SpanRecorder | null, private readonly step: number, private readonly parts: BatchPart[],
+    private readonly comm: Communicator,
+    private readonly schedule: Schedule,
+    private readonly stages: LocalStage[],
+    private readonly stepper: Stepper,
+    private readonly recorder: SpanRecorder | null,
+    private readonly step: number,
+    private readonly parts: BatchPart[],
   ) {
     this.values = stepper.objective.names.map(() => 0);
     this.mail = new Mail(comm, schedule, parts.length, ({what, microBatch, chunk}) => {
@@ -71,7 +83,13 @@ export class StageRun {
 
   private async compute(action: Compute): Promise<void> {
     const {samples, share} = this.parts[action.microBatch];
-    await runHooks(this.stepper.hooks, 'beforePart', {index: action.microBatch, count: this.parts.length, samples, share, last: this.isLast(action)});
+    await runHooks(this.stepper.hooks, 'beforePart', {
+      index: action.microBatch,
+      count: this.parts.length,
+      samples,
+      share,
+      last: this.isLast(action),
+    });
     if (samples === 0) await this.absent(action);
     else if (action.do === 'forward') await this.forward(action);
     else if (action.do === 'backward') await this.backward(action);
@@ -81,13 +99,24 @@ export class StageRun {
 
   /** Whether nothing of this kind follows on the same layers in this step. */
   private isLast(action: Compute): boolean {
-    const alike = this.schedule.actions[this.comm.rank].filter((other): other is Compute => !('peer' in other) && other.do === action.do && other.chunk === action.chunk && other.microBatch < this.parts.length);
+    const alike = this.schedule.actions[this.comm.rank].filter(
+      (other): other is Compute =>
+        !('peer' in other) &&
+        other.do === action.do &&
+        other.chunk === action.chunk &&
+        other.microBatch < this.parts.length,
+    );
     return alike[alike.length - 1] === action;
   }
 
   private async absent({do: kind, chunk}: Compute): Promise<void> {
     if (kind === 'backwardWeights') return;
-    await runHooks(this.stepper.hooks, 'absent', kind === 'forward' ? 'forward' : 'backward', this.stages[chunk].stage.graph.calls);
+    await runHooks(
+      this.stepper.hooks,
+      'absent',
+      kind === 'forward' ? 'forward' : 'backward',
+      this.stages[chunk].stage.graph.calls,
+    );
   }
 
   private begin(action: Action): void {
@@ -99,19 +128,36 @@ export class StageRun {
     const {stage, walk} = this.stages[action.chunk];
     const part = this.parts[action.microBatch];
     const ends = stage.to === null;
-    const batch = stage.modelInputs.length > 0 || ends ? part.make({xs: stage.modelInputs.length > 0, ys: ends}) : null;
+    const batch =
+      stage.modelInputs.length > 0 || ends
+        ? part.make({xs: stage.modelInputs.length > 0, ys: ends})
+        : null;
     const entered = stage.from ? [this.take(this.inbox, 'activations', action)] : [];
     this.begin(action);
-    const context: StepContext = {seed: this.stepper.seed, layer: '', step: this.step, firstSample: part.firstSample};
+    const context: StepContext = {
+      seed: this.stepper.seed,
+      layer: '',
+      step: this.step,
+      firstSample: part.firstSample,
+    };
     const live: Live = {context, forward: null, lossGradients: null, later: null};
     this.live.set(keyOf(action), live);
     try {
-      const forward = await walkForward(walk, [...entered, ...stage.modelInputs.map((i) => batch!.xs[i])], context);
+      const forward = await walkForward(
+        walk,
+        [...entered, ...stage.modelInputs.map((i) => batch!.xs[i])],
+        context,
+      );
       live.forward = forward;
       if (!ends) this.handOver('activations', action, forward.outputs[0]);
       else {
         await runHooks(this.stepper.hooks, 'beforeLoss');
-        const {values, gradients} = this.stepper.objective.withGradient(forward.outputs, batch!.ys, batch!.weights, part.share);
+        const {values, gradients} = this.stepper.objective.withGradient(
+          forward.outputs,
+          batch!.ys,
+          batch!.weights,
+          part.share,
+        );
         tf.dispose(forward.outputs);
         live.lossGradients = gradients;
         this.values = values.map((value, i) => this.values[i] + part.share * value);
@@ -119,7 +165,12 @@ export class StageRun {
       }
       forward.outputs = [];
     } finally {
-      tf.dispose([...entered, ...(batch ? [...batch.xs, ...batch.ys, ...batch.weights.filter((weight) => weight !== null)] : [])]);
+      tf.dispose([
+        ...entered,
+        ...(batch
+          ? [...batch.xs, ...batch.ys, ...batch.weights.filter((weight) => weight !== null)]
+          : []),
+      ]);
     }
   }
 
@@ -129,7 +180,11 @@ export class StageRun {
     const {forward, lossGradients} = live;
     live.forward = null;
     live.lossGradients = null;
-    return {live, forward: forward!, gradients: lossGradients ?? [this.take(this.inbox, 'gradients', action)]};
+    return {
+      live,
+      forward: forward!,
+      gradients: lossGradients ?? [this.take(this.inbox, 'gradients', action)],
+    };
   }
 
   private async backward(action: Compute): Promise<void> {
@@ -161,16 +216,32 @@ export class StageRun {
   private giveBack({from}: StageGraph, action: Compute, input: tf.Tensor | null): void {
     if (!from) return;
     // Nothing of the stage depends on what entered it: its gradient is zero.
-    this.handOver('gradients', action, input ?? tf.zeros([this.parts[action.microBatch].samples, ...from.shape]));
+    this.handOver(
+      'gradients',
+      action,
+      input ?? tf.zeros([this.parts[action.microBatch].samples, ...from.shape]),
+    );
   }
 
   /** To a message, or to the neighbouring stage where this rank has it too. */
-  private handOver(what: StageMessage['what'], {microBatch, chunk}: Compute, tensor: tf.Tensor): void {
+  private handOver(
+    what: StageMessage['what'],
+    {microBatch, chunk}: Compute,
+    tensor: tf.Tensor,
+  ): void {
     if (this.comm.size > 1) this.outbox.set(`${what} ${keyOf({microBatch, chunk})}`, tensor);
-    else this.inbox.set(`${what} ${keyOf({microBatch, chunk: chunk + (what === 'activations' ? 1 : -1)})}`, tensor);
+    else
+      this.inbox.set(
+        `${what} ${keyOf({microBatch, chunk: chunk + (what === 'activations' ? 1 : -1)})}`,
+        tensor,
+      );
   }
 
-  private take(from: Map<string, tf.Tensor>, what: StageMessage['what'], of: Pick<Compute, 'microBatch' | 'chunk'>): tf.Tensor {
+  private take(
+    from: Map<string, tf.Tensor>,
+    what: StageMessage['what'],
+    of: Pick<Compute, 'microBatch' | 'chunk'>,
+  ): tf.Tensor {
     const key = `${what} ${keyOf(of)}`;
     const tensor = from.get(key)!;
     from.delete(key);

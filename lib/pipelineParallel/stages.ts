@@ -1,5 +1,6 @@
 /**
- * Worker side. A stage as a graph of its own: a run of the model's layers between two cuts, with the slots and numbers of the whole.
+ * Worker side. A stage as a graph of its own: a run of the model's layers between two cuts, with
+ * the slots and numbers of the whole.
  */
 import type {Graph, Slot} from '../step/graph';
 import type {Segment} from '../step/segments';
@@ -14,7 +15,10 @@ export interface Boundary {
 export interface StageGraph {
   /** Counts all stages of the pipeline from 0. */
   index: number;
-  /** Its inputs are what the stage before made, where there is one, then the model's inputs that it reads. */
+  /**
+   * Its inputs are what the stage before made, where there is one, then the model's inputs that it
+   * reads.
+   */
   graph: Graph;
   /** Which of the model's inputs it reads, by their place. */
   modelInputs: number[];
@@ -34,13 +38,28 @@ export function stageGraphs(whole: Graph, cuts: readonly Cut[]): StageGraph[] {
     const from = index > 0 ? cuts[index - 1] : null;
     const to = index < cuts.length ? cuts[index] : null;
     const inputs = [...(from ? [from.slot] : []), ...modelInputs.map((i) => whole.inputs[i])];
-    return {index, graph: {...whole, calls, inputs, outputs: to ? [to.slot] : whole.outputs}, modelInputs, from, to};
+    return {
+      index,
+      graph: {...whole, calls, inputs, outputs: to ? [to.slot] : whole.outputs},
+      modelInputs,
+      from,
+      to,
+    };
   });
 }
 
-/** The stage's part of the whole graph's segments; with `all`, the stage is one segment that is computed again. */
-export function stageSegments({graph}: StageGraph, segments: readonly Segment[], all: boolean): Segment[] {
+/**
+ * The stage's part of the whole graph's segments; with `all`, the stage is one segment that is
+ * computed again.
+ */
+export function stageSegments(
+  {graph}: StageGraph,
+  segments: readonly Segment[],
+  all: boolean,
+): Segment[] {
   if (all) return [{calls: graph.calls, again: true}];
   const own = new Set(graph.calls);
-  return segments.map(({calls, again}) => ({calls: calls.filter((call) => own.has(call)), again})).filter(({calls}) => calls.length > 0);
+  return segments
+    .map(({calls, again}) => ({calls: calls.filter((call) => own.has(call)), again}))
+    .filter(({calls}) => calls.length > 0);
 }

@@ -26,15 +26,25 @@ const LENGTHS = [256, 16_384, 1_048_576, 4_194_304];
 const ROUNDS = 11;
 
 async function linksOf(ids: string[]): Promise<Link[]> {
-  const [times] = await spmd<LinkTime[], LinkArgs>(PROGRAM, {devices: ids, threads: 1, args: {lengths: LENGTHS, rounds: ROUNDS}});
+  const [times] = await spmd<LinkTime[], LinkArgs>(PROGRAM, {
+    devices: ids,
+    threads: 1,
+    args: {lengths: LENGTHS, rounds: ROUNDS},
+  });
   const links = TIMED_OPERATIONS.map((operation): Link => {
     const {alpha, beta} = fitAlphaBeta(times.filter((time) => time.operation === operation));
     return {operation, ranks: ids.length, alpha, beta};
   });
   const {order, meeting, sum} = await laneTimes(ids);
   // Between layers ranks also wait for each other, which a sum by itself does not show.
-  const inSteps = links.map((link) => (link.operation === 'sumTensor' ? {...link, alpha: Math.max(link.alpha, sum)} : link));
-  return [...inSteps, {operation: 'order', ranks: ids.length, alpha: order, beta: 0}, {operation: 'meeting', ranks: ids.length, alpha: meeting, beta: 0}];
+  const inSteps = links.map((link) =>
+    link.operation === 'sumTensor' ? {...link, alpha: Math.max(link.alpha, sum)} : link,
+  );
+  return [
+    ...inSteps,
+    {operation: 'order', ranks: ids.length, alpha: order, beta: 0},
+    {operation: 'meeting', ranks: ids.length, alpha: meeting, beta: 0},
+  ];
 }
 
 /** Group sizes that are measured: pairs, and as many as may talk at once. */
@@ -43,12 +53,20 @@ function groupSizes(chosen: readonly Device[]): number[] {
 }
 
 /**
- * Measures this machine: α (seconds) and β (seconds a byte) of every operation between workers, as the strategies make it, among two and among all of `devices`.
- * Takes a few seconds, and is kept per machine and engine in the user's cache folder; what a model's own layers take, `plan` measures and keeps by itself.
- * Throws BAD_OPTION and DEVICE.
+ * Measures this machine: α (seconds) and β (seconds a byte) of every operation between workers, as
+ * the strategies make it, among two and among all of `devices`. Takes a few seconds, and is kept
+ * per machine and engine in the user's cache folder; what a model's own layers take, `plan`
+ * measures and keeps by itself. Throws BAD_OPTION and DEVICE.
  */
-export async function calibrate({devices = 2, fresh = false}: CalibrateOptions = {}): Promise<Machine> {
-  if (typeof fresh !== 'boolean') throw new ManyHandsError('BAD_OPTION', `calibrate: fresh must be true or false; it is ${shown(fresh)}.`);
+export async function calibrate({
+  devices = 2,
+  fresh = false,
+}: CalibrateOptions = {}): Promise<Machine> {
+  if (typeof fresh !== 'boolean')
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `calibrate: fresh must be true or false; it is ${shown(fresh)}.`,
+    );
   const chosen = chooseDevices(devices);
   const ids = chosen.map(({id}) => id);
   const what = `links ${ids.join(' ')}`;
@@ -59,5 +77,11 @@ export async function calibrate({devices = 2, fresh = false}: CalibrateOptions =
   const {name, libtensorflow} = engineInfo();
   const own = new Map(chosen.map((device) => [device.id, device.memoryBytes]));
   const memoryBytes = [...own.values()].reduce((sum, bytes) => sum + bytes, 0);
-  return keep(what, {device: chosen[0].name, cores: chosen[0].threads, memoryBytes, engine: [name, libtensorflow].filter(Boolean).join(' '), links});
+  return keep(what, {
+    device: chosen[0].name,
+    cores: chosen[0].threads,
+    memoryBytes,
+    engine: [name, libtensorflow].filter(Boolean).join(' '),
+    links,
+  });
 }

@@ -1,14 +1,35 @@
 /**
- * Worker side. What the planner times between ranks: each operation as a strategy makes it, with the engine's copies before and after.
+ * Worker side. What the planner times between ranks: each operation as a strategy makes it, with
+ * the engine's copies before and after.
  */
 import type {Communicator} from '../collectives/types';
 import type {SpmdContext} from '../run/spmdJob';
 
-/** An operation between ranks, as the planner counts it; 'order': what a helper thread takes to be told of one and to say that it is done; 'meeting': what a step takes because ranks wait for each other at its end. */
+/**
+ * An operation between ranks, as the planner counts it; 'order': what a helper thread takes to be
+ * told of one and to say that it is done; 'meeting': what a step takes because ranks wait for each
+ * other at its end.
+ */
 export type LinkOperation = TimedOperation | 'order' | 'meeting';
-/** Those that are timed by themselves: a layer's sum with the engine's copies, three collectives over shared arrays, a pipeline's message, and reading a tensor. */
-export type TimedOperation = 'sumTensor' | 'allReduce' | 'reduceScatter' | 'allGather' | 'send' | 'read';
-export const TIMED_OPERATIONS: readonly TimedOperation[] = ['sumTensor', 'allReduce', 'reduceScatter', 'allGather', 'send', 'read'];
+/**
+ * Those that are timed by themselves: a layer's sum with the engine's copies, three collectives
+ * over shared arrays, a pipeline's message, and reading a tensor.
+ */
+export type TimedOperation =
+  | 'sumTensor'
+  | 'allReduce'
+  | 'reduceScatter'
+  | 'allGather'
+  | 'send'
+  | 'read';
+export const TIMED_OPERATIONS: readonly TimedOperation[] = [
+  'sumTensor',
+  'allReduce',
+  'reduceScatter',
+  'allGather',
+  'send',
+  'read',
+];
 
 export interface LinkArgs {
   /** Elements of each array that is timed. */
@@ -26,10 +47,15 @@ export interface LinkTime {
 
 type Tf = SpmdContext<LinkArgs>['tf'];
 
-const middle = (values: number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const middle = (values: number[]) =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /** The message of a pipeline: out of the engine, to the other rank, and into its engine. */
-async function sendOne(comm: Communicator, tf: Tf, tensor: InstanceType<Tf['Tensor']>): Promise<void> {
+async function sendOne(
+  comm: Communicator,
+  tf: Tf,
+  tensor: InstanceType<Tf['Tensor']>,
+): Promise<void> {
   const {rank, size} = comm;
   const pair = rank ^ 1;
   if (pair >= size) return;
@@ -43,7 +69,11 @@ async function sendOne(comm: Communicator, tf: Tf, tensor: InstanceType<Tf['Tens
 }
 
 /** Times every operation over every length; rank 0's times count. */
-export default async function timeLinks({comm, tf, args: {lengths, rounds}}: SpmdContext<LinkArgs>): Promise<LinkTime[]> {
+export default async function timeLinks({
+  comm,
+  tf,
+  args: {lengths, rounds},
+}: SpmdContext<LinkArgs>): Promise<LinkTime[]> {
   const found: LinkTime[] = [];
   for (const length of lengths) {
     const shared = await comm.allocate(length, 'float32');
@@ -62,7 +92,9 @@ export default async function timeLinks({comm, tf, args: {lengths, rounds}}: Spm
       send: () => sendOne(comm, tf, tensor),
       read: async () => shared.set(tensor.dataSync() as Float32Array),
     };
-    for (const [operation, run] of Object.entries(operations) as Array<[TimedOperation, () => Promise<void>]>) {
+    for (const [operation, run] of Object.entries(operations) as Array<
+      [TimedOperation, () => Promise<void>]
+    >) {
       const seconds: number[] = [];
       for (let round = -2; round < rounds; round++) {
         tensor.dispose();

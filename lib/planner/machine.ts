@@ -41,11 +41,23 @@ const folder = () => join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'
 /** The name under which this machine and engine keep `what`. */
 function fileOf(what: string): string {
   const {name, libtensorflow} = engineInfo();
-  const key = [FORMAT, what, cpus()[0]?.model, cpus().length, process.arch, process.versions.node, name, libtensorflow].join('\n');
+  const key = [
+    FORMAT,
+    what,
+    cpus()[0]?.model,
+    cpus().length,
+    process.arch,
+    process.versions.node,
+    name,
+    libtensorflow,
+  ].join('\n');
   return join(folder(), `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
 }
 
-/** What was kept under `what` on this machine; null where there is nothing, or nothing that can be read. */
+/**
+ * What was kept under `what` on this machine; null where there is nothing, or nothing that can be
+ * read.
+ */
 export function recall<T>(what: string): T | null {
   try {
     return JSON.parse(readFileSync(fileOf(what), 'utf8')) as T;
@@ -54,7 +66,10 @@ export function recall<T>(what: string): T | null {
   }
 }
 
-/** Keeps a value under `what`. A place that cannot be written keeps nothing, and the next run measures again. */
+/**
+ * Keeps a value under `what`. A place that cannot be written keeps nothing, and the next run
+ * measures again.
+ */
 export function keep<T>(what: string, value: T): T {
   const file = fileOf(what);
   try {

@@ -1,5 +1,6 @@
 /**
- * Caller side. Every way to train a model on so many devices that makes sense, each as the run would take it.
+ * Caller side. Every way to train a model on so many devices that makes sense, each as the run
+ * would take it.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
@@ -26,28 +27,53 @@ function orNull<T>(make: () => T): T | null {
   }
 }
 
-/** Every mesh of up to `devices` ranks: of one, of all, and of the sizes between that divide them. */
+/**
+ * Every mesh of up to `devices` ranks: of one, of all, and of the sizes between that divide them.
+ */
 function meshes(devices: number): Mesh[] {
-  return divisors(devices).flatMap((size) => divisors(size).flatMap((tensor) => divisors(size / tensor).map((pipeline) => new Mesh({tensor, pipeline, data: size / tensor / pipeline}))));
+  return divisors(devices).flatMap((size) =>
+    divisors(size).flatMap((tensor) =>
+      divisors(size / tensor).map(
+        (pipeline) => new Mesh({tensor, pipeline, data: size / tensor / pipeline}),
+      ),
+    ),
+  );
 }
 
-/** The blocks of several layers, where there are any: without them `recompute: 'block'` has nothing to compute again. */
+/**
+ * The blocks of several layers, where there are any: without them `recompute: 'block'` has nothing
+ * to compute again.
+ */
 function recomputesOf({calls}: Graph): Recompute[] {
-  return calls.some(({block}, i) => calls.some((other, j) => i !== j && other.block === block)) ? ['none', 'block'] : ['none'];
+  return calls.some(({block}, i) => calls.some((other, j) => i !== j && other.block === block))
+    ? ['none', 'block']
+    : ['none'];
 }
 
 /** All choices for a step over `batchSize` samples. */
-export function modelChoices(model: tf.LayersModel, batchSize: number, devices: number): ModelChoice[] {
+export function modelChoices(
+  model: tf.LayersModel,
+  batchSize: number,
+  devices: number,
+): ModelChoice[] {
   const graph = readGraph(model);
   const layouts = new Map<number, Rules | null>();
   const layoutOf = (tensor: number) => {
-    if (!layouts.has(tensor)) layouts.set(tensor, tensor === 1 ? {} : orNull(() => resolveLayout(graph, undefined, tensor)));
+    if (!layouts.has(tensor))
+      layouts.set(
+        tensor,
+        tensor === 1 ? {} : orNull(() => resolveLayout(graph, undefined, tensor)),
+      );
     return layouts.get(tensor)!;
   };
   // The balance that a run takes looks at a sample, whatever the batch.
   const cuts = new Map<number, Cut[] | null>();
   const cutsOf = (stages: number) => {
-    if (!cuts.has(stages)) cuts.set(stages, orNull(() => chooseCuts(model, {stages}).cuts));
+    if (!cuts.has(stages))
+      cuts.set(
+        stages,
+        orNull(() => chooseCuts(model, {stages}).cuts),
+      );
     return cuts.get(stages)!;
   };
   const recomputes = recomputesOf(graph);
@@ -59,12 +85,24 @@ export function modelChoices(model: tf.LayersModel, batchSize: number, devices: 
     const zeros = mesh.data > 1 ? ([0, 1, 2, 3] as const) : ([0] as const);
     const stages = mesh.pipeline > 1 ? cutsOf(mesh.pipeline) : [];
     if (stages === null) continue;
-    for (const microBatches of mesh.pipeline === 1 ? [1] : MICRO_BATCHES.map((times) => times * mesh.pipeline).filter((m) => m <= share)) {
-      const pipeline = mesh.pipeline === 1 ? null : {schedule: pipelineSchedule('1f1b', {ranks: mesh.pipeline, microBatches}), cuts: stages};
-      for (const zero of zeros) for (const recompute of recomputes) found.push({mesh, zero, microBatches, recompute, rules, pipeline});
+    for (const microBatches of mesh.pipeline === 1
+      ? [1]
+      : MICRO_BATCHES.map((times) => times * mesh.pipeline).filter((m) => m <= share)) {
+      const pipeline =
+        mesh.pipeline === 1
+          ? null
+          : {
+              schedule: pipelineSchedule('1f1b', {ranks: mesh.pipeline, microBatches}),
+              cuts: stages,
+            };
+      for (const zero of zeros)
+        for (const recompute of recomputes)
+          found.push({mesh, zero, microBatches, recompute, rules, pipeline});
     }
     // Accumulation makes activations smaller where nothing else does.
-    if (mesh.pipeline === 1 && share >= 4) for (const zero of zeros) found.push({mesh, zero, microBatches: 4, recompute: 'none', rules, pipeline: null});
+    if (mesh.pipeline === 1 && share >= 4)
+      for (const zero of zeros)
+        found.push({mesh, zero, microBatches: 4, recompute: 'none', rules, pipeline: null});
   }
   return found;
 }

@@ -1,5 +1,6 @@
 /**
- * Caller side. `plan(model, options)`: every way to train this model on these devices, with what a step would take, best first.
+ * Caller side. `plan(model, options)`: every way to train this model on these devices, with what a
+ * step would take, best first.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
@@ -24,7 +25,10 @@ export interface PlanOptions {
   devices?: number | string[];
   /** What `calibrate` found. @default measured, or remembered */
   machine?: Machine;
-  /** The most bytes that a device may hold: a number, or '256MB'. @default its share of the machine's memory */
+  /**
+   * The most bytes that a device may hold: a number, or '256MB'. @default its share of the
+   * machine's memory
+   */
   memoryLimit?: number | string;
   /** Samples of an epoch, for device-seconds. */
   samples?: number;
@@ -52,7 +56,9 @@ export interface Prediction {
   deviceSecondsPerEpoch: number | null;
 }
 
-/** One way to train: a strategy that `trainParallel` takes as it is, with what is foretold of it. */
+/**
+ * One way to train: a strategy that `trainParallel` takes as it is, with what is foretold of it.
+ */
 export interface PlanRow extends Omit<Plan, 'layout'> {
   /** How many of the devices it uses, the first ones. */
   devices: number;
@@ -62,7 +68,8 @@ export interface PlanRow extends Omit<Plan, 'layout'> {
 /** Differences below this are not worth another device, or another division. */
 const ALIKE = 0.05;
 
-const seconds = (value: number) => (value >= 1 ? `${Number(value.toPrecision(3))} s` : `${Number((1000 * value).toPrecision(3))} ms`);
+const seconds = (value: number) =>
+  value >= 1 ? `${Number(value.toPrecision(3))} s` : `${Number((1000 * value).toPrecision(3))} ms`;
 
 interface Tried {
   choice: ModelChoice;
@@ -72,83 +79,185 @@ interface Tried {
 }
 
 /** How much is divided, the least first: what decides between choices that are alike. */
-const plainness = ({choice: {mesh, zero, recompute, microBatches}}: Tried) => [mesh.size, Number(mesh.pipeline > 1) + Number(mesh.tensor > 1), zero, Number(recompute !== 'none'), microBatches];
+const plainness = ({choice: {mesh, zero, recompute, microBatches}}: Tried) => [
+  mesh.size,
+  Number(mesh.pipeline > 1) + Number(mesh.tensor > 1),
+  zero,
+  Number(recompute !== 'none'),
+  microBatches,
+];
 
 function compare(one: readonly number[], other: readonly number[]): number {
   const at = one.findIndex((value, i) => value !== other[i]);
   return at < 0 ? 0 : one[at] - other[at];
 }
 
-/** What fits by time, then what does not by memory; at the top, of those that are alike, the plainest. */
+/**
+ * What fits by time, then what does not by memory; at the top, of those that are alike, the
+ * plainest.
+ */
 function ranked(all: readonly Tried[]): Tried[] {
-  const rest = [...all].sort((a, b) => Number(b.fits) - Number(a.fits) || (a.fits ? a.cost.seconds - b.cost.seconds : a.memory.total - b.memory.total) || compare(plainness(a), plainness(b)));
-  const alike = rest.filter(({fits, cost}) => fits && cost.seconds <= (1 + ALIKE) * rest[0].cost.seconds);
+  const rest = [...all].sort(
+    (a, b) =>
+      Number(b.fits) - Number(a.fits) ||
+      (a.fits ? a.cost.seconds - b.cost.seconds : a.memory.total - b.memory.total) ||
+      compare(plainness(a), plainness(b)),
+  );
+  const alike = rest.filter(
+    ({fits, cost}) => fits && cost.seconds <= (1 + ALIKE) * rest[0].cost.seconds,
+  );
   if (alike.length === 0) return rest;
-  const best = alike.reduce((least, one) => (compare(plainness(one), plainness(least)) < 0 ? one : least));
+  const best = alike.reduce((least, one) =>
+    compare(plainness(one), plainness(least)) < 0 ? one : least,
+  );
   return [best, ...rest.filter((one) => one !== best)];
 }
 
 const WORDS: Record<keyof StepParts, string> = {
-  compute: 'compute', bubble: "the pipeline's bubble", tensor: 'the sums between the parts of layers', pipeline: 'messages between stages', data: 'gradients and weights between replicas', update: 'the update', rest: 'input and all that surrounds it',
+  compute: 'compute',
+  bubble: "the pipeline's bubble",
+  tensor: 'the sums between the parts of layers',
+  pipeline: 'messages between stages',
+  data: 'gradients and weights between replicas',
+  update: 'the update',
+  rest: 'input and all that surrounds it',
 };
 
 /** The row's verdict, in a sentence. */
-function reasonOf(one: Tried, place: number, all: readonly Tried[], limit: number, asked: number): string {
-  const {choice: {mesh, pipeline}, cost, memory, fits} = one;
+function reasonOf(
+  one: Tried,
+  place: number,
+  all: readonly Tried[],
+  limit: number,
+  asked: number,
+): string {
+  const {
+    choice: {mesh, pipeline},
+    cost,
+    memory,
+    fits,
+  } = one;
   const [best] = all;
   if (!fits) {
     const {total, ...kinds} = memory;
-    const [kind, bytes] = Object.entries(kinds).reduce((most, next) => (next[1] > most[1] ? next : most));
+    const [kind, bytes] = Object.entries(kinds).reduce((most, next) =>
+      next[1] > most[1] ? next : most,
+    );
     return `does not fit: ${formatBytes(total)} on ${pipeline ? 'the fullest stage' : 'each device'}, of which ${formatBytes(bytes)} ${kind}; the limit is ${formatBytes(limit)}.`;
   }
   if (place === 0) {
-    const alone = all.find(({choice}) => choice.mesh.size === 1 && choice.recompute === 'none' && choice.microBatches === 1);
-    if (mesh.size === 1) return `do not parallelise: the model fits one device, and nothing that ${asked} devices could do is more than ${Math.round(100 * ALIKE)} % faster; a step takes ${seconds(cost.seconds)}.`;
-    const beside = alone?.fits ? `${Number((alone.cost.seconds / cost.seconds).toPrecision(3))} times as fast as one device, which takes ${seconds(alone.cost.seconds)}` : 'on one device it does not fit';
-    const unused = mesh.size < asked ? `; ${asked - mesh.size} of ${asked} devices are left unused, since with them a step takes longer` : '';
+    const alone = all.find(
+      ({choice}) =>
+        choice.mesh.size === 1 && choice.recompute === 'none' && choice.microBatches === 1,
+    );
+    if (mesh.size === 1)
+      return `do not parallelise: the model fits one device, and nothing that ${asked} devices could do is more than ${Math.round(100 * ALIKE)} % faster; a step takes ${seconds(cost.seconds)}.`;
+    const beside = alone?.fits
+      ? `${Number((alone.cost.seconds / cost.seconds).toPrecision(3))} times as fast as one device, which takes ${seconds(alone.cost.seconds)}`
+      : 'on one device it does not fit';
+    const unused =
+      mesh.size < asked
+        ? `; ${asked - mesh.size} of ${asked} devices are left unused, since with them a step takes longer`
+        : '';
     return `a step takes ${seconds(cost.seconds)}, ${beside}${unused}.`;
   }
   const more = (part: keyof StepParts) => cost.parts[part] - best.cost.parts[part];
-  const part = (Object.keys(WORDS) as Array<keyof StepParts>).reduce((most, next) => (more(next) > more(most) ? next : most));
+  const part = (Object.keys(WORDS) as Array<keyof StepParts>).reduce((most, next) =>
+    more(next) > more(most) ? next : most,
+  );
   const ratio = cost.seconds / best.cost.seconds;
-  return ratio < 1 + ALIKE ? `as fast as the best, within ${Math.round(100 * ALIKE)} %, with more that is divided.` : `${Number(ratio.toPrecision(3))} times as long as the best: ${WORDS[part]} takes ${seconds(cost.parts[part])}, there ${seconds(Math.max(0, best.cost.parts[part]))}.`;
+  return ratio < 1 + ALIKE
+    ? `as fast as the best, within ${Math.round(100 * ALIKE)} %, with more that is divided.`
+    : `${Number(ratio.toPrecision(3))} times as long as the best: ${WORDS[part]} takes ${seconds(cost.parts[part])}, there ${seconds(Math.max(0, best.cost.parts[part]))}.`;
 }
 
-/** The sizes of a micro-batch at which the model is measured: alone over the whole batch, and with the other cores at work over its shares. */
+/**
+ * The sizes of a micro-batch at which the model is measured: alone over the whole batch, and with
+ * the other cores at work over its shares.
+ */
 function sizings(batchSize: number, ids: string[], cores: number): Sizing[] {
   const together = ids.slice(0, Math.max(2, Math.min(ids.length, cores || ids.length)));
   const shares = [...new Set([1, 2, 4, 8].map((parts) => Math.ceil(batchSize / parts)))];
-  const alone = [...new Set([batchSize, Math.ceil(batchSize / 4)])].map((samples) => ({samples, ids: ids.slice(0, 1)}));
-  return ids.length === 1 ? alone : [...alone, ...shares.map((samples) => ({samples, ids: together}))];
+  const alone = [...new Set([batchSize, Math.ceil(batchSize / 4)])].map((samples) => ({
+    samples,
+    ids: ids.slice(0, 1),
+  }));
+  return ids.length === 1
+    ? alone
+    : [...alone, ...shares.map((samples) => ({samples, ids: together}))];
 }
 
-function rowOf(graph: Graph, one: Tried, reason: string, {batchSize, samples}: {batchSize: number; samples: number | undefined}): PlanRow {
-  const {choice: {mesh, zero, microBatches, recompute, pipeline}, cost, memory, fits} = one;
-  const epoch = samples === undefined ? null : mesh.size * cost.seconds * Math.ceil(samples / batchSize);
+function rowOf(
+  graph: Graph,
+  one: Tried,
+  reason: string,
+  {batchSize, samples}: {batchSize: number; samples: number | undefined},
+): PlanRow {
+  const {
+    choice: {mesh, zero, microBatches, recompute, pipeline},
+    cost,
+    memory,
+    fits,
+  } = one;
+  const epoch =
+    samples === undefined ? null : mesh.size * cost.seconds * Math.ceil(samples / batchSize);
   return {
-    mesh, zero, microBatches, recompute, ...(pipeline ? {schedule: '1f1b' as const, chunks: 1, splitAt: pipeline.cuts.map((cut) => cutName(graph, cut))} : {}), devices: mesh.size, reason,
-    prediction: {batchSize, stepSeconds: cost.seconds, parts: cost.parts, memory, fits, bubble: cost.bubble, traffic: cost.traffic, deviceSecondsPerEpoch: epoch},
+    mesh,
+    zero,
+    microBatches,
+    recompute,
+    ...(pipeline
+      ? {
+          schedule: '1f1b' as const,
+          chunks: 1,
+          splitAt: pipeline.cuts.map((cut) => cutName(graph, cut)),
+        }
+      : {}),
+    devices: mesh.size,
+    reason,
+    prediction: {
+      batchSize,
+      stepSeconds: cost.seconds,
+      parts: cost.parts,
+      memory,
+      fits,
+      bubble: cost.bubble,
+      traffic: cost.traffic,
+      deviceSecondsPerEpoch: epoch,
+    },
   };
 }
 
 function wholeFrom1(name: string, value: unknown): number {
-  if (!Number.isInteger(value) || (value as number) < 1) throw new ManyHandsError('BAD_OPTION', `plan: ${name} must be a whole number from 1; it is ${shown(value)}.`);
+  if (!Number.isInteger(value) || (value as number) < 1)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `plan: ${name} must be a whole number from 1; it is ${shown(value)}.`,
+    );
   return value as number;
 }
 
 const KNOWN = ['batchSize', 'devices', 'machine', 'memoryLimit', 'samples', 'modules'];
 
 /**
- * Every way to train a compiled `model` on `devices` that makes sense (meshes of all of them or of fewer, stages of ZeRO, micro-batches, recompute), each with what a step would
- * take, what the fullest device would hold and what would be sent, best first, and a verdict in a sentence. A row is a strategy: `trainParallel(model, data, {strategy: rows[0]})`.
- * Layers are timed on this machine, in real steps of one-thread workers, the first time that a model and batch size are asked for. Throws BAD_OPTION, BAD_MODEL and DEVICE.
+ * Every way to train a compiled `model` on `devices` that makes sense (meshes of all of them or of
+ * fewer, stages of ZeRO, micro-batches, recompute), each with what a step would take, what the
+ * fullest device would hold and what would be sent, best first, and a verdict in a sentence. A row
+ * is a strategy: `trainParallel(model, data, {strategy: rows[0]})`. Layers are timed on this
+ * machine, in real steps of one-thread workers, the first time that a model and batch size are
+ * asked for. Throws BAD_OPTION, BAD_MODEL and DEVICE.
  */
 export async function plan(model: tf.LayersModel, options: PlanOptions = {}): Promise<PlanRow[]> {
   const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
-  if (unknown) throw new ManyHandsError('BAD_OPTION', `plan has no option '${unknown}'. It knows: ${KNOWN.join(', ')}.`);
+  if (unknown)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `plan has no option '${unknown}'. It knows: ${KNOWN.join(', ')}.`,
+    );
   const {devices = 2, memoryLimit, modules = []} = options;
   const batchSize = wholeFrom1('batchSize', options.batchSize ?? 32);
-  const samples = options.samples === undefined ? undefined : wholeFrom1('samples', options.samples);
+  const samples =
+    options.samples === undefined ? undefined : wholeFrom1('samples', options.samples);
   const ids = chooseDevices(devices).map(({id}) => id);
   // A model that cannot cross is told before a worker starts.
   await describeModel(model, modules);
@@ -157,17 +266,25 @@ export async function plan(model: tf.LayersModel, options: PlanOptions = {}): Pr
   const graph = readGraph(model);
   const cost = new ModelCost(model, graph, machine, times, updateSeconds(model.optimizer));
   const memory = new ModelMemory(model);
-  const limit = memoryLimit === undefined ? machine.memoryBytes / ids.length : parseBytes(memoryLimit, 'memoryLimit');
+  const limit =
+    memoryLimit === undefined
+      ? machine.memoryBytes / ids.length
+      : parseBytes(memoryLimit, 'memoryLimit');
   const tried = modelChoices(model, batchSize, ids.length).map((choice): Tried => {
     const held = memory.at(choice, batchSize);
     return {choice, cost: cost.at(choice, batchSize), memory: held, fits: held.total <= limit};
   });
   const all = ranked(tried);
-  return all.map((one, place) => rowOf(graph, one, reasonOf(one, place, all, limit, ids.length), {batchSize, samples}));
+  return all.map((one, place) =>
+    rowOf(graph, one, reasonOf(one, place, all, limit, ids.length), {batchSize, samples}),
+  );
 }
 
 /** What a table or a chart calls a row. */
 export function rowName(row: PlanRow): string {
-  const more = [...(row.microBatches > 1 ? [`${row.microBatches} micro-batches`] : []), ...(row.recompute === 'none' ? [] : [`recompute '${row.recompute as string}'`])];
+  const more = [
+    ...(row.microBatches > 1 ? [`${row.microBatches} micro-batches`] : []),
+    ...(row.recompute === 'none' ? [] : [`recompute '${row.recompute as string}'`]),
+  ];
   return [planName(row), ...more].join(', ');
 }

@@ -1,5 +1,6 @@
 /**
- * Either side. Plans a transformer from a spec: every choice that makes sense, best first. Numbers alone: no model, no engine.
+ * Either side. Plans a transformer from a spec: every choice that makes sense, best first. Numbers
+ * alone: no model, no engine.
  */
 import {transformerParameters} from '../account/formulas';
 import type {CheckedSpec, SpecPlan, TransformerSpec} from './spec';
@@ -9,7 +10,10 @@ import {modelFlops} from './specFormulas';
 import {reasonOf, type Tried} from './specReasons';
 import {evaluateChoice, type Evaluated} from './specRow';
 
-/** As many rows at most that show every choice; more show the best micro-batch of each mesh, stage of ZeRO and recompute. */
+/**
+ * As many rows at most that show every choice; more show the best micro-batch of each mesh, stage
+ * of ZeRO and recompute.
+ */
 const MOST_ROWS = 1000;
 
 /** Numbers in turn, the first that differ decide. */
@@ -19,18 +23,31 @@ function compare(one: readonly number[], other: readonly number[]): number {
 }
 
 /**
- * What fits comes before what does not. Of what fits the fastest, of equals the simplest; by state alone, the least cut up. Of what does not fit, the least
- * memory. The order never depends on how choices were found.
+ * What fits comes before what does not. Of what fits the fastest, of equals the simplest; by state
+ * alone, the least cut up. Of what does not fit, the least memory. The order never depends on how
+ * choices were found.
  */
 function order({row, choice}: Evaluated): number[] {
   const {tensor, pipeline, zero, microBatch} = choice;
   const {total} = row.memory;
-  const simple = [tensor * pipeline, zero, tensor, ['none', 'selective', 'full'].indexOf(choice.recompute), total, microBatch];
-  return row.fits ? [0, row.stepSeconds ?? 0, ...simple] : [1, total, row.stepSeconds ?? 0, ...simple];
+  const simple = [
+    tensor * pipeline,
+    zero,
+    tensor,
+    ['none', 'selective', 'full'].indexOf(choice.recompute),
+    total,
+    microBatch,
+  ];
+  return row.fits
+    ? [0, row.stepSeconds ?? 0, ...simple]
+    : [1, total, row.stepSeconds ?? 0, ...simple];
 }
 
 function sorted(all: readonly Evaluated[]): Evaluated[] {
-  return all.map((one) => ({one, key: order(one)})).sort((a, b) => compare(a.key, b.key)).map(({one}) => one);
+  return all
+    .map((one) => ({one, key: order(one)}))
+    .sort((a, b) => compare(a.key, b.key))
+    .map(({one}) => one);
 }
 
 /** The best of each mesh, stage of ZeRO and recompute, in their order. */
@@ -42,12 +59,28 @@ function bestOfEach(all: readonly Evaluated[]): Evaluated[] {
   });
 }
 
-/** Seconds of a step on one device by itself, null where it does not fit there or the mesh is fixed. */
+/**
+ * Seconds of a step on one device by itself, null where it does not fit there or the mesh is fixed.
+ */
 function aloneSeconds(spec: CheckedSpec, parameters: number): number | null {
   const {data, tensor, pipeline, ...rest} = spec.fixed;
-  if (!spec.sizes || rest.chunks > 1 || spec.machine.devices === 1 || data !== undefined || tensor !== undefined || pipeline !== undefined) return null;
-  const alone: CheckedSpec = {...spec, machine: {...spec.machine, devices: 1, devicesPerNode: 1}, fixed: rest};
-  const [best] = sorted(choicesOf(alone).map((choice) => evaluateChoice(alone, parameters, choice)));
+  if (
+    !spec.sizes ||
+    rest.chunks > 1 ||
+    spec.machine.devices === 1 ||
+    data !== undefined ||
+    tensor !== undefined ||
+    pipeline !== undefined
+  )
+    return null;
+  const alone: CheckedSpec = {
+    ...spec,
+    machine: {...spec.machine, devices: 1, devicesPerNode: 1},
+    fixed: rest,
+  };
+  const [best] = sorted(
+    choicesOf(alone).map((choice) => evaluateChoice(alone, parameters, choice)),
+  );
   return best.row.fits ? best.row.stepSeconds : null;
 }
 
@@ -61,26 +94,38 @@ export interface CountedPlan {
 /** `planSpec`, with the count of what was tried. Throws BAD_OPTION. */
 export function planSpecCounted(value: TransformerSpec): CountedPlan {
   const spec = readSpec(value);
-  const parameters = 'parameters' in spec.model ? spec.model.parameters : transformerParameters(spec.model);
+  const parameters =
+    'parameters' in spec.model ? spec.model.parameters : transformerParameters(spec.model);
   const all = sorted(choicesOf(spec).map((choice) => evaluateChoice(spec, parameters, choice)));
-  const copies = all.filter(({choice}) => choice.zero === 0 && choice.tensor * choice.pipeline === 1);
+  const copies = all.filter(
+    ({choice}) => choice.zero === 0 && choice.tensor * choice.pipeline === 1,
+  );
   const kept = all.length > MOST_ROWS ? bestOfEach(all) : all;
   const tried: Tried = {
     count: all.length,
     aloneSeconds: aloneSeconds(spec, parameters),
     copyFits: copies.length === 0 ? null : copies.some(({row}) => row.fits),
   };
-  const rows = kept.map((one, rank) => ({...one.row, reason: reasonOf(one, rank, kept[0], spec, tried)}));
-  return {plan: {parameters, flopsPerStep: spec.sizes && modelFlops(spec.sizes, spec.batchSize), rows}, tried: all.length};
+  const rows = kept.map((one, rank) => ({
+    ...one.row,
+    reason: reasonOf(one, rank, kept[0], spec, tried),
+  }));
+  return {
+    plan: {parameters, flopsPerStep: spec.sizes && modelFlops(spec.sizes, spec.batchSize), rows},
+    tried: all.length,
+  };
 }
 
 /**
- * Plans the training of a transformer with Adam: every mesh that multiplies to the devices, stage of ZeRO, micro-batch and recompute that divides evenly, around
- * what `fixed` says; at most 1000 rows, of more the best micro-batch of each mesh, stage of ZeRO and recompute.
+ * Plans the training of a transformer with Adam: every mesh that multiplies to the devices, stage
+ * of ZeRO, micro-batch and recompute that divides evenly, around what `fixed` says; at most 1000
+ * rows, of more the best micro-batch of each mesh, stage of ZeRO and recompute.
  *
- * Memory is the papers': state by ZeRO (Rajbhandari et al. 2020), activations by Korthikanti et al. 2022; gathered weights, the layer that is computed
- * again, message buffers and the allocator's waste are not in it. Time is arithmetic at `efficiency` of the peak, and messages that overlap with
- * nothing. Tensor is the innermost axis of the mesh, within a node unless fixed. Throws BAD_OPTION, naming key, value and what is allowed.
+ * Memory is the papers': state by ZeRO (Rajbhandari et al. 2020), activations by Korthikanti et al.
+ * 2022; gathered weights, the layer that is computed again, message buffers and the allocator's
+ * waste are not in it. Time is arithmetic at `efficiency` of the peak, and messages that overlap
+ * with nothing. Tensor is the innermost axis of the mesh, within a node unless fixed. Throws
+ * BAD_OPTION, naming key, value and what is allowed.
  */
 export function planSpec(spec: TransformerSpec): SpecPlan {
   return planSpecCounted(spec).plan;

@@ -8,7 +8,9 @@ import type {Schedule} from '../pipelineParallel/schedule';
 import type {Span, SpanKind} from '../trace/spans';
 import type {CheckedCosts} from './simulateCosts';
 
-/** What a rank does when its last micro-batch is over, by its place in the pipeline; all in seconds. */
+/**
+ * What a rank does when its last micro-batch is over, by its place in the pipeline; all in seconds.
+ */
 export interface Ending {
   /** Its last action is over. */
   worked: number[];
@@ -19,14 +21,25 @@ export interface Ending {
 }
 
 /** The part of a playing that is of each place of the pipeline, in its order. */
-function byPlace<T extends Played | PlayedMessage>(all: readonly T[], places: ReadonlySet<number>): Map<number, T[]> {
+function byPlace<T extends Played | PlayedMessage>(
+  all: readonly T[],
+  places: ReadonlySet<number>,
+): Map<number, T[]> {
   const found = new Map([...places].map((place): [number, T[]] => [place, []]));
   for (const one of all) found.get(one.rank)?.push(one);
   return found;
 }
 
 /** The spans of `ranks`, a rank after the other, each in the order of time. */
-export function spansOf(mesh: Mesh, schedule: Schedule, chunks: number, {played, messages}: Pick<Playing, 'played' | 'messages'>, costs: CheckedCosts, ending: Ending, ranks: readonly number[]): Span[] {
+export function spansOf(
+  mesh: Mesh,
+  schedule: Schedule,
+  chunks: number,
+  {played, messages}: Pick<Playing, 'played' | 'messages'>,
+  costs: CheckedCosts,
+  ending: Ending,
+  ranks: readonly number[],
+): Span[] {
   const placeOf = (rank: number) => mesh.coordinatesOf(rank).pipeline;
   const places = new Set(ranks.map(placeOf));
   const [computes, sent] = [byPlace(played, places), byPlace(messages, places)];
@@ -35,7 +48,15 @@ export function spansOf(mesh: Mesh, schedule: Schedule, chunks: number, {played,
     const place = placeOf(rank);
     const add = (kind: SpanKind, name: string, start: number, end: number) => {
       const works = kind !== 'wait' && kind !== 'communication';
-      spans.push({rank, step: 0, kind, name, start, wallSeconds: end - start, cpuSeconds: works ? end - start : 0});
+      spans.push({
+        rank,
+        step: 0,
+        kind,
+        name,
+        start,
+        wallSeconds: end - start,
+        cpuSeconds: works ? end - start : 0,
+      });
     };
     let [compute, message] = [0, 0];
     for (const action of schedule.actions[place]) {
@@ -54,7 +75,12 @@ export function spansOf(mesh: Mesh, schedule: Schedule, chunks: number, {played,
         // A divided layer completes its result in the middle of the walk, which then goes on.
         const half = (end - start - said) / 2;
         add(kind, name, start, start + half);
-        add('communication', `all-reduce stage ${stage}${action.do === 'forward' ? '' : ', gradient'}`, start + half, end - half);
+        add(
+          'communication',
+          `all-reduce stage ${stage}${action.do === 'forward' ? '' : ', gradient'}`,
+          start + half,
+          end - half,
+        );
         add(kind, name, end - half, end);
       }
     }

@@ -1,10 +1,14 @@
 /**
- * Either side. A spec: a transformer, the machine and the batch that `planSpec` plans for, in numbers alone; and the plan's rows.
+ * Either side. A spec: a transformer, the machine and the batch that `planSpec` plans for, in
+ * numbers alone; and the plan's rows.
  */
 import type {Recipe, TransformerSizes} from '../account/formulas';
 import type {ScheduleName} from '../pipelineParallel/schedules';
 
-/** What of the activations is computed again in the backward pass: nothing, the attention's scores, or every layer from its input. */
+/**
+ * What of the activations is computed again in the backward pass: nothing, the attention's scores,
+ * or every layer from its input.
+ */
 export type SpecRecompute = 'none' | 'selective' | 'full';
 
 /** The machine of a spec. Its nodes hold consecutive devices. */
@@ -17,7 +21,10 @@ export interface SpecMachine {
   memoryBytes: number;
   /** Peak floating-point operations a second of a device, in the spec's precision. */
   flopsPerSecond: number;
-  /** Share of that peak that the layers' own arithmetic reaches, above 0 to 1; waiting and messages are counted apart. @default 0.5 */
+  /**
+   * Share of that peak that the layers' own arithmetic reaches, above 0 to 1; waiting and messages
+   * are counted apart. @default 0.5
+   */
   efficiency?: number;
   /** Bytes a second that a device sends to another in its node, one direction. */
   nodeBandwidth: number;
@@ -55,15 +62,24 @@ export interface TransformerSpec {
   machine: SpecMachine;
   /** Samples of a step, over all devices, B. */
   batchSize: number;
-  /** Adam's 16 bytes a parameter as 2 + 2 + 12 ('mixed') or 4 + 4 + 8; activations take 2 or 4 bytes a number. */
+  /**
+   * Adam's 16 bytes a parameter as 2 + 2 + 12 ('mixed') or 4 + 4 + 8; activations take 2 or 4 bytes
+   * a number.
+   */
   precision: 'mixed' | 'float32';
   /** Bytes a parameter, in the precision's place. */
   recipe?: Recipe;
-  /** Choices that are made already. What is left out is tried, but: `sequenceParallel` is false, `chunks` 1 (2 with 'interleaved-1f1b'), `schedule` '1f1b' ('interleaved-1f1b' with more chunks). */
+  /**
+   * Choices that are made already. What is left out is tried, but: `sequenceParallel` is false,
+   * `chunks` 1 (2 with 'interleaved-1f1b'), `schedule` '1f1b' ('interleaved-1f1b' with more
+   * chunks).
+   */
   fixed?: Partial<SpecChoice>;
 }
 
-/** One choice and what it comes to. What needs the model's sizes is null where the spec has none. */
+/**
+ * One choice and what it comes to. What needs the model's sizes is null where the spec has none.
+ */
 export interface SpecRow {
   mesh: Pick<SpecChoice, 'data' | 'tensor' | 'pipeline'>;
   /** Samples of a micro-batch, b. */
@@ -84,7 +100,10 @@ export interface SpecRow {
   stepSeconds: number | null;
   /** Floating-point operations of a step over all devices, with what is computed again. */
   hardwareFlops: number | null;
-  /** Model FLOPs utilization: the model's operations over what all devices could do in a step's time at their peak. */
+  /**
+   * Model FLOPs utilization: the model's operations over what all devices could do in a step's time
+   * at their peak.
+   */
   mfu: number | null;
   /** The share of the total time that the schedule leaves a device idle. */
   bubble: number;
@@ -98,7 +117,10 @@ export interface SpecRow {
 export interface SpecPlan {
   /** The model's parameters, P. */
   parameters: number;
-  /** Floating-point operations of a step that the model needs, nothing computed again; null without its sizes. */
+  /**
+   * Floating-point operations of a step that the model needs, nothing computed again; null without
+   * its sizes.
+   */
   flopsPerStep: number | null;
   /** Best first; what does not fit comes after, the nearest first. */
   rows: SpecRow[];

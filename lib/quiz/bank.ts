@@ -1,5 +1,6 @@
 /**
- * Caller side. What a question is, and the course's bank of questions: every `quizzes/*.md` read, checked and put in order.
+ * Caller side. What a question is, and the course's bank of questions: every `quizzes/*.md` read,
+ * checked and put in order.
  */
 import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -25,7 +26,10 @@ export interface QuestionBase {
   line: number;
 }
 
-/** One option: exactly one of a question's options is right; every wrong one has the mistake behind it. */
+/**
+ * One option: exactly one of a question's options is right; every wrong one has the mistake behind
+ * it.
+ */
 export interface Option {
   letter: string;
   text: string;
@@ -38,7 +42,10 @@ export interface ChoiceQuestion extends QuestionBase {
   options: Option[];
 }
 
-/** A visible test of a code question: `call` and `expected` are expressions; `call` uses the function by its name. */
+/**
+ * A visible test of a code question: `call` and `expected` are expressions; `call` uses the
+ * function by its name.
+ */
 export interface VisibleTest {
   name: string;
   call: string;
@@ -49,7 +56,10 @@ export interface CodeQuestion extends QuestionBase {
   kind: 'code';
   functionName: string;
   tests: VisibleTest[];
-  /** TypeScript that declares `functionName`: what the cells after it use until the learner's own passes. */
+  /**
+   * TypeScript that declares `functionName`: what the cells after it use until the learner's own
+   * passes.
+   */
   reference: string;
 }
 
@@ -96,7 +106,9 @@ export class Bank {
     return [...this.byId.keys()];
   }
 
-  /** The notebooks that hold questions, in reading order: by the number that their name begins with. */
+  /**
+   * The notebooks that hold questions, in reading order: by the number that their name begins with.
+   */
   get notebooks(): string[] {
     const names = new Set(this.questions.flatMap((question) => question.notebooks));
     return [...names].sort(inReadingOrder);
@@ -117,13 +129,20 @@ export function inReadingOrder(one: string, other: string): number {
 export const banksFolder = join(__dirname, '..', '..', '..', 'quizzes');
 
 /**
- * Reads every bank of a folder. Throws BAD_BANK with all that is wrong at once, a line each: `file:line: reason`.
- * `name` is how the folder is called in those lines.
+ * Reads every bank of a folder. Throws BAD_BANK with all that is wrong at once, a line each:
+ * `file:line: reason`. `name` is how the folder is called in those lines.
  */
 export function loadBank(folder: string = banksFolder, name = 'quizzes'): Bank {
-  const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.md') && file !== 'README.md').sort() : [];
+  const files = existsSync(folder)
+    ? readdirSync(folder)
+        .filter((file) => file.endsWith('.md') && file !== 'README.md')
+        .sort()
+    : [];
   if (files.length === 0) {
-    throw new ManyHandsError('BAD_BANK', `No question bank (a Markdown file) in ${folder}. Put the course's quizzes/ folder there.`);
+    throw new ManyHandsError(
+      'BAD_BANK',
+      `No question bank (a Markdown file) in ${folder}. Put the course's quizzes/ folder there.`,
+    );
   }
   const questions: Question[] = [];
   const problems: BankProblem[] = [];
@@ -149,12 +168,22 @@ function duplicates(ids: ParsedBank['ids']): BankProblem[] {
   return ids.flatMap(({id, file, line}) => {
     const before = first.get(id);
     if (!before) first.set(id, {id, file, line});
-    return before ? [{file, line, message: `the id '${id}' is already that of the question at ${before.file}:${before.line}; give this one another`}] : [];
+    return before
+      ? [
+          {
+            file,
+            line,
+            message: `the id '${id}' is already that of the question at ${before.file}:${before.line}; give this one another`,
+          },
+        ]
+      : [];
   });
 }
 
 function badBank(problems: BankProblem[]): ManyHandsError {
-  const sorted = [...problems].sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
+  const sorted = [...problems].sort((a, b) =>
+    a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1,
+  );
   const lines = sorted.map(({file, line, message}) => `${file}:${line}: ${message}`);
   const count = lines.length === 1 ? 'One error' : `${lines.length} errors`;
   return new ManyHandsError('BAD_BANK', `${count} in the question banks:\n${lines.join('\n')}`);

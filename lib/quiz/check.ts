@@ -1,5 +1,6 @@
 /**
- * Caller side. `check('sgd-step', sgdStep)`: runs a code question's visible tests on the learner's function.
+ * Caller side. `check('sgd-step', sgdStep)`: runs a code question's visible tests on the learner's
+ * function.
  */
 import {messageOf, shown} from '../base/errors';
 import {findQuestion, show} from './answer';
@@ -7,13 +8,14 @@ import {courseBank, type Bank, type CodeQuestion} from './bank';
 import {card, solutionParts, type Card, type CardPart} from './card';
 import {referenceOf, runTests, type AnyFunction, type TestResult} from './tests';
 
-type Which = 'yours' | 'the library\'s';
+type Which = 'yours' | "the library's";
 const ran = new Map<string, {which: Which; name: string}>();
 
 /**
- * Shows each visible test of question `id` as passed or not, and resolves to the function that later cells shall use: the learner's own
- * once it passes all of them, the library's until then (`whichRan` says which). Never throws, for a wrong id or value either:
- * then it resolves to what it was given.
+ * Shows each visible test of question `id` as passed or not, and resolves to the function that
+ * later cells shall use: the learner's own once it passes all of them, the library's until then
+ * (`whichRan` says which). Never throws, for a wrong id or value either: then it resolves to what
+ * it was given.
  */
 export async function check<F extends AnyFunction>(id: string, value?: F): Promise<F> {
   let outcome: {card: Card; use: unknown};
@@ -26,17 +28,31 @@ export async function check<F extends AnyFunction>(id: string, value?: F): Promi
   return outcome.use as F;
 }
 
-/** "sgdStep: yours" or "sgdStep: the library's": which of the two the cells after the check of question `id` use. */
+/**
+ * "sgdStep: yours" or "sgdStep: the library's": which of the two the cells after the check of
+ * question `id` use.
+ */
 export function whichRan(id: string): string {
   const found = ran.get(id);
   return found ? `${found.name}: ${found.which}` : `${id}: not checked yet`;
 }
 
 /** The card of a check, and the function to use after it. */
-export async function checked(bank: Bank, id: unknown, value: unknown): Promise<{card: Card; use: unknown}> {
+export async function checked(
+  bank: Bank,
+  id: unknown,
+  value: unknown,
+): Promise<{card: Card; use: unknown}> {
   const question = findQuestion(bank, id, 'check');
   if (!('kind' in question)) return {card: question, use: value};
-  if (question.kind !== 'code') return {card: card('!', `"${question.id}" is answered with a letter: write answer('${question.id}', '…').`), use: value};
+  if (question.kind !== 'code')
+    return {
+      card: card(
+        '!',
+        `"${question.id}" is answered with a letter: write answer('${question.id}', '…').`,
+      ),
+      use: value,
+    };
   const given = value === undefined || value === null ? undefined : value;
   if (given !== undefined && typeof given !== 'function') {
     const message = `check('${question.id}'): ${shown(value)} is no function; give the function itself, ${question.functionName}, not what it returns.`;
@@ -46,14 +62,24 @@ export async function checked(bank: Bank, id: unknown, value: unknown): Promise<
   if (results.every(({passed}) => passed)) {
     ran.set(question.id, {which: 'yours', name: question.functionName});
     const parts = question.mode === 'practice' ? solutionParts(question, true) : [];
-    return {card: card('✓', `All ${results.length} visible tests pass: the cells below use your ${question.functionName}.`, [testList(results), ...parts]), use: given};
+    return {
+      card: card(
+        '✓',
+        `All ${results.length} visible tests pass: the cells below use your ${question.functionName}.`,
+        [testList(results), ...parts],
+      ),
+      use: given,
+    };
   }
   return {card: failedCard(question, results, blank), use: useLibrary(question)};
 }
 
 function failedCard(question: CodeQuestion, results: TestResult[], blank: boolean): Card {
   if (blank) {
-    return card('○', `not answered yet: ${question.functionName} returns nothing. ${usesLibrary(question)}`);
+    return card(
+      '○',
+      `not answered yet: ${question.functionName} returns nothing. ${usesLibrary(question)}`,
+    );
   }
   const passed = results.filter((result) => result.passed).length;
   return card('✗', `${passed} of ${results.length} visible tests pass. ${usesLibrary(question)}`, [
@@ -67,7 +93,7 @@ function usesLibrary({functionName}: CodeQuestion): string {
 }
 
 function useLibrary(question: CodeQuestion): AnyFunction {
-  ran.set(question.id, {which: 'the library\'s', name: question.functionName});
+  ran.set(question.id, {which: "the library's", name: question.functionName});
   return referenceOf(question);
 }
 

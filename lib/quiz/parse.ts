@@ -18,14 +18,24 @@ export interface ParsedBank {
   problems: BankProblem[];
 }
 
-/** The questions of one bank that have no error, and the errors of the others; `file` is how problems name the bank. */
+/**
+ * The questions of one bank that have no error, and the errors of the others; `file` is how
+ * problems name the bank.
+ */
 export function parseBank(text: string, file: string): ParsedBank {
   const problems: BankProblem[] = [];
   const raw = cutQuestions(text);
-  if (raw.length === 0) problems.push({file, line: 1, message: 'holds no question; a question begins with a heading `## its-id`'});
+  if (raw.length === 0)
+    problems.push({
+      file,
+      line: 1,
+      message: 'holds no question; a question begins with a heading `## its-id`',
+    });
   const questions = raw.flatMap((one) => {
     const before = problems.length;
-    const question = readQuestion(one, file, (line, message) => problems.push({file, line, message}));
+    const question = readQuestion(one, file, (line, message) =>
+      problems.push({file, line, message}),
+    );
     return question && problems.length === before ? [question] : [];
   });
   return {questions, ids: raw.map(({id, line}) => ({id, file, line})), problems};
@@ -33,37 +43,59 @@ export function parseBank(text: string, file: string): ParsedBank {
 
 function readQuestion(raw: RawQuestion, file: string, report: Report): Question | null {
   if (!idPattern.test(raw.id)) {
-    report(raw.line, `${shown(raw.id)} is no id: write small letters, digits and single hyphens, beginning with a letter, as in which-split`);
+    report(
+      raw.line,
+      `${shown(raw.id)} is no id: write small letters, digits and single hyphens, beginning with a letter, as in which-split`,
+    );
   }
   const settings = readSettings(raw, report);
   const kindName = settings.get('kind')?.value;
   const kind = readKind(raw, settings.get('kind'), report);
   const mode = readMode(raw, settings.get('mode'), report);
   const title = settings.get('title')?.value;
-  if (!title) report(raw.line, `'${raw.id}' has no title; write \`- title: \` and a few words under its heading`);
+  if (!title)
+    report(
+      raw.line,
+      `'${raw.id}' has no title; write \`- title: \` and a few words under its heading`,
+    );
   const notebooks = readNotebooks(raw, settings.get('notebooks'), report);
-  if (raw.stem === '') report(raw.line, `'${raw.id}' has no stem: write the question under its settings`);
+  if (raw.stem === '')
+    report(raw.line, `'${raw.id}' has no stem: write the question under its settings`);
 
   const sections = new Map<string, Section>();
   const known = [...commonSections, ...(kind?.sections ?? [])];
   for (const section of raw.sections) {
-    if (sections.has(section.title)) report(section.line, `'${raw.id}' has two sections '${section.title}'; keep one`);
+    if (sections.has(section.title))
+      report(section.line, `'${raw.id}' has two sections '${section.title}'; keep one`);
     else if (kind && !known.includes(section.title)) {
-      report(section.line, `'${raw.id}' has an unknown section ${shown(section.title)}; a ${kindName} question has ${oneOf(known)}`);
+      report(
+        section.line,
+        `'${raw.id}' has an unknown section ${shown(section.title)}; a ${kindName} question has ${oneOf(known)}`,
+      );
     }
     sections.set(section.title, section);
   }
   const expected = [...commonSettings, ...(kind?.settings ?? [])];
   for (const [name, {line}] of settings) {
-    if (kind && !expected.includes(name)) report(line, `'${raw.id}' has an unknown setting '${name}'; a ${kindName} question has ${oneOf(expected)}`);
+    if (kind && !expected.includes(name))
+      report(
+        line,
+        `'${raw.id}' has an unknown setting '${name}'; a ${kindName} question has ${oneOf(expected)}`,
+      );
   }
   const solution = sections.get('Solution');
-  if (!solution) report(raw.line, `'${raw.id}' has no solution: add a section \`### Solution\` with a numbered list of steps`);
-  else if (solution.items.length === 0) report(solution.line, `the solution of '${raw.id}' has no steps: write it as a numbered list`);
+  if (!solution)
+    report(
+      raw.line,
+      `'${raw.id}' has no solution: add a section \`### Solution\` with a numbered list of steps`,
+    );
+  else if (solution.items.length === 0)
+    report(solution.line, `the solution of '${raw.id}' has no steps: write it as a numbered list`);
   const textOf = (name: string): string => {
     const section = sections.get(name);
     if (!section) report(raw.line, `'${raw.id}' has no section \`### ${name}\``);
-    else if (section.text === '') report(section.line, `the section '${name}' of '${raw.id}' is empty`);
+    else if (section.text === '')
+      report(section.line, `the section '${name}' of '${raw.id}' is empty`);
     return section?.text ?? '';
   };
   const base: QuestionBase = {
@@ -91,31 +123,63 @@ function readSettings(raw: RawQuestion, report: Report): Map<string, Setting> {
   const settings = new Map<string, Setting>();
   for (const {text, line} of raw.settings) {
     const found = /^([a-z]+):\s*(.*)$/s.exec(text);
-    if (!found) report(line, `${shown(text)} is no setting of '${raw.id}': write \`- name: value\`, and leave the list before the stem to settings`);
-    else if (settings.has(found[1]!)) report(line, `'${raw.id}' sets '${found[1]}' twice; keep one`);
+    if (!found)
+      report(
+        line,
+        `${shown(text)} is no setting of '${raw.id}': write \`- name: value\`, and leave the list before the stem to settings`,
+      );
+    else if (settings.has(found[1]!))
+      report(line, `'${raw.id}' sets '${found[1]}' twice; keep one`);
     else settings.set(found[1]!, {value: found[2]!.trim(), line});
   }
   return settings;
 }
 
-function readKind(raw: RawQuestion, setting: Setting | undefined, report: Report): (typeof kinds)[string] {
+function readKind(
+  raw: RawQuestion,
+  setting: Setting | undefined,
+  report: Report,
+): (typeof kinds)[string] {
   const known = oneOf(Object.keys(kinds));
-  if (!setting) report(raw.line, `'${raw.id}' has no kind; write \`- kind: choice\` under its heading (kinds: ${known})`);
-  else if (!kinds[setting.value]) report(setting.line, `'${raw.id}' has the unknown kind ${shown(setting.value)}; write ${known}`);
+  if (!setting)
+    report(
+      raw.line,
+      `'${raw.id}' has no kind; write \`- kind: choice\` under its heading (kinds: ${known})`,
+    );
+  else if (!kinds[setting.value])
+    report(
+      setting.line,
+      `'${raw.id}' has the unknown kind ${shown(setting.value)}; write ${known}`,
+    );
   return setting && kinds[setting.value];
 }
 
-function readMode(raw: RawQuestion, setting: Setting | undefined, report: Report): Mode | undefined {
+function readMode(
+  raw: RawQuestion,
+  setting: Setting | undefined,
+  report: Report,
+): Mode | undefined {
   const mode = modes.find((name) => name === setting?.value);
-  if (!setting) report(raw.line, `'${raw.id}' has no mode; write \`- mode: practice\` or \`- mode: assessed\``);
-  else if (!mode) report(setting.line, `'${raw.id}' has the unknown mode ${shown(setting.value)}; write ${oneOf(modes)}`);
+  if (!setting)
+    report(raw.line, `'${raw.id}' has no mode; write \`- mode: practice\` or \`- mode: assessed\``);
+  else if (!mode)
+    report(
+      setting.line,
+      `'${raw.id}' has the unknown mode ${shown(setting.value)}; write ${oneOf(modes)}`,
+    );
   return mode;
 }
 
 function readNotebooks(raw: RawQuestion, setting: Setting | undefined, report: Report): string[] {
-  const names = (setting?.value ?? '').split(',').map((name) => name.trim()).filter(Boolean);
+  const names = (setting?.value ?? '')
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
   if (names.length === 0) {
-    report(setting?.line ?? raw.line, `'${raw.id}' stands in no notebook; write \`- notebooks: 14-practice\` (several: with commas)`);
+    report(
+      setting?.line ?? raw.line,
+      `'${raw.id}' stands in no notebook; write \`- notebooks: 14-practice\` (several: with commas)`,
+    );
   }
   const twice = names.find((name, at) => names.indexOf(name) !== at);
   if (twice !== undefined) report(setting!.line, `'${raw.id}' names the notebook '${twice}' twice`);

@@ -1,7 +1,9 @@
 /**
- * Caller side. Cuts a bank's Markdown into questions and their sections, with line numbers, by markdown-it's own tokens.
+ * Caller side. Cuts a bank's Markdown into questions and their sections, with line numbers, by
+ * markdown-it's own tokens.
  *
- * `## id` begins a question; the list right under it is its settings; what follows, up to the first `###`, is its stem.
+ * `## id` begins a question; the list right under it is its settings; what follows, up to the first
+ * `###`, is its stem.
  */
 import type MarkdownIt from 'markdown-it';
 
@@ -54,29 +56,52 @@ function tokensOf(text: string): Token[] {
   return parser.parse(text, {});
 }
 
-/** The questions of a bank's text, in order; what stands before the first `##` is an introduction for people. */
+/**
+ * The questions of a bank's text, in order; what stands before the first `##` is an introduction
+ * for people.
+ */
 export function cutQuestions(text: string): RawQuestion[] {
   const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/);
   const tokens = tokensOf(lines.join('\n'));
-  const heads = tokens.flatMap((token, at) => (token.type === 'heading_open' && token.level === 0 && /^h[23]$/.test(token.tag) ? [at] : []));
+  const heads = tokens.flatMap((token, at) =>
+    token.type === 'heading_open' && token.level === 0 && /^h[23]$/.test(token.tag) ? [at] : [],
+  );
   const questions: RawQuestion[] = [];
   heads.forEach((at, n) => {
     const end = heads[n + 1] ?? tokens.length;
-    const [from, to] = [tokens[at]!.map![1], end < tokens.length ? tokens[end]!.map![0] : lines.length];
+    const [from, to] = [
+      tokens[at]!.map![1],
+      end < tokens.length ? tokens[end]!.map![0] : lines.length,
+    ];
     const title = tokens[at + 1]!.content.trim();
     const line = tokens[at]!.map![0] + 1;
     const body = tokens.slice(at + 3, end);
     if (tokens[at]!.tag === 'h2') {
       const settings = body[0]?.type === 'bullet_list_open' ? body[0] : undefined;
-      const stem = lines.slice(settings ? settings.map![1] : from, to).join('\n').trim();
-      questions.push({id: title, line, settings: settings ? itemsOf(body, lines)[0] ?? [] : [], stem, sections: []});
+      const stem = lines
+        .slice(settings ? settings.map![1] : from, to)
+        .join('\n')
+        .trim();
+      questions.push({
+        id: title,
+        line,
+        settings: settings ? (itemsOf(body, lines)[0] ?? []) : [],
+        stem,
+        sections: [],
+      });
     } else {
       questions.at(-1)?.sections.push({
         title,
         line,
         text: lines.slice(from, to).join('\n').trim(),
         items: itemsOf(body, lines).flat(),
-        fences: body.filter((token) => token.type === 'fence').map((token) => ({language: token.info.trim(), code: token.content, line: token.map![0] + 1})),
+        fences: body
+          .filter((token) => token.type === 'fence')
+          .map((token) => ({
+            language: token.info.trim(),
+            code: token.content,
+            line: token.map![0] + 1,
+          })),
         rows: rowsOf(body),
       });
     }
@@ -114,7 +139,14 @@ function listItems(tokens: Token[], lines: string[]): Item[] {
 function withoutMarker(text: string): string {
   const marker = /^\s*(?:[-*+]|\d+[.)])\s+/.exec(text)?.[0] ?? '';
   const [first = '', ...rest] = text.slice(marker.length).split('\n');
-  return [first, ...rest.map((line) => line.slice(Math.min(marker.length, line.length - line.trimStart().length)))].join('\n').trim();
+  return [
+    first,
+    ...rest.map((line) =>
+      line.slice(Math.min(marker.length, line.length - line.trimStart().length)),
+    ),
+  ]
+    .join('\n')
+    .trim();
 }
 
 function closeOf(tokens: Token[], open: number): number {
@@ -129,7 +161,8 @@ function rowsOf(tokens: Token[]): TableRow[] {
   const rows: TableRow[] = [];
   let inBody = false;
   for (const [at, token] of tokens.entries()) {
-    if (token.type === 'tbody_open' || token.type === 'tbody_close') inBody = token.type === 'tbody_open';
+    if (token.type === 'tbody_open' || token.type === 'tbody_close')
+      inBody = token.type === 'tbody_open';
     if (inBody && token.type === 'tr_open') rows.push({cells: [], line: (token.map?.[0] ?? 0) + 1});
     if (inBody && token.type === 'td_open') rows.at(-1)!.cells.push(tokens[at + 1]!.content.trim());
   }

@@ -1,5 +1,6 @@
 /**
- * Caller side. Remembers answers and first predictions under `answers/` of the course, for the learner alone: no grader reads it.
+ * Caller side. Remembers answers and first predictions under `answers/` of the course, for the
+ * learner alone: no grader reads it.
  *
  * A folder that cannot be written is no error: then the kernel's own memory is all there is.
  */
@@ -21,7 +22,10 @@ export interface Kept {
   prediction?: Quantity;
 }
 
-/** The course's folder: the nearest one above `from` whose package.json is that of many-hands; null outside a course. */
+/**
+ * The course's folder: the nearest one above `from` whose package.json is that of many-hands; null
+ * outside a course.
+ */
 export function courseRoot(from: string = process.cwd()): string | null {
   for (let folder = from; ; folder = dirname(folder)) {
     try {
@@ -49,7 +53,9 @@ export function recall(id: string): Kept {
     return {
       id,
       ...(typeof answer === 'string' ? {answer} : {}),
-      ...(typeof prediction?.value === 'number' && typeof prediction.unit === 'string' ? {prediction: {value: prediction.value, unit: prediction.unit}} : {}),
+      ...(typeof prediction?.value === 'number' && typeof prediction.unit === 'string'
+        ? {prediction: {value: prediction.value, unit: prediction.unit}}
+        : {}),
     };
   } catch {
     return {id};

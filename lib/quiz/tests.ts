@@ -1,5 +1,6 @@
 /**
- * Caller side. Runs a code question's visible tests on a function, and makes the question's reference a function.
+ * Caller side. Runs a code question's visible tests on a function, and makes the question's
+ * reference a function.
  */
 import {inspect} from 'node:util';
 import {messageOf} from '../base/errors';
@@ -16,7 +17,9 @@ export interface TestResult {
   got: string;
 }
 
-/** All results, and whether the function returned anything at all: the untouched cell's does not. */
+/**
+ * All results, and whether the function returned anything at all: the untouched cell's does not.
+ */
 export interface TestRun {
   results: TestResult[];
   blank: boolean;
@@ -52,10 +55,20 @@ export async function runTests(question: CodeQuestion, given: AnyFunction): Prom
     const expected: unknown = evaluate(question, test.expected, given);
     try {
       const got: unknown = await withDeadline(evaluate(question, test.call, watched));
-      results.push({test, passed: alike(got, expected), expected: words(expected), got: words(got)});
+      results.push({
+        test,
+        passed: alike(got, expected),
+        expected: words(expected),
+        got: words(got),
+      });
     } catch (error) {
       blank = false;
-      results.push({test, passed: false, expected: words(expected), got: `an error: ${messageOf(error)}`});
+      results.push({
+        test,
+        passed: false,
+        expected: words(expected),
+        got: `an error: ${messageOf(error)}`,
+      });
     }
   }
   return {results, blank};
@@ -69,15 +82,22 @@ function evaluate(question: CodeQuestion, expression: string, given: AnyFunction
 /** The function that the bank's reference declares. */
 export function referenceOf(question: CodeQuestion): AnyFunction {
   const ts = require('typescript') as typeof import('typescript');
-  const {outputText} = ts.transpileModule(question.reference, {compilerOptions: {target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.None}});
-  return new Function(`'use strict';\n${outputText}\nreturn ${question.functionName};`)() as AnyFunction;
+  const {outputText} = ts.transpileModule(question.reference, {
+    compilerOptions: {target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.None},
+  });
+  return new Function(
+    `'use strict';\n${outputText}\nreturn ${question.functionName};`,
+  )() as AnyFunction;
 }
 
 async function withDeadline(value: unknown): Promise<unknown> {
   if (!(value instanceof Promise)) return value;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done after ${deadlineSeconds} s`)), deadlineSeconds * 1000);
+    timer = setTimeout(
+      () => reject(new Error(`not done after ${deadlineSeconds} s`)),
+      deadlineSeconds * 1000,
+    );
   });
   try {
     return await Promise.race([value, late]);
@@ -86,19 +106,36 @@ async function withDeadline(value: unknown): Promise<unknown> {
   }
 }
 
-/** Equal by value: numbers within the tolerance, arrays and typed arrays by their elements, objects by their own keys. */
+/**
+ * Equal by value: numbers within the tolerance, arrays and typed arrays by their elements, objects
+ * by their own keys.
+ */
 export function alike(got: unknown, expected: unknown): boolean {
   if (typeof got === 'number' && typeof expected === 'number') {
-    return Object.is(got, expected) || Math.abs(got - expected) <= tolerance * Math.max(1, Math.abs(expected));
+    return (
+      Object.is(got, expected) ||
+      Math.abs(got - expected) <= tolerance * Math.max(1, Math.abs(expected))
+    );
   }
   if (isList(got) && isList(expected)) {
-    return got.length === expected.length && Array.from(expected).every((value, at) => alike(got[at], value));
+    return (
+      got.length === expected.length &&
+      Array.from(expected).every((value, at) => alike(got[at], value))
+    );
   }
   if (isList(got) !== isList(expected)) return false;
-  if (typeof got === 'object' && typeof expected === 'object' && got !== null && expected !== null) {
+  if (
+    typeof got === 'object' &&
+    typeof expected === 'object' &&
+    got !== null &&
+    expected !== null
+  ) {
     const [one, other] = [got as Record<string, unknown>, expected as Record<string, unknown>];
     const keys = Object.keys(other);
-    return Object.keys(one).length === keys.length && keys.every((key) => Object.hasOwn(one, key) && alike(one[key], other[key]));
+    return (
+      Object.keys(one).length === keys.length &&
+      keys.every((key) => Object.hasOwn(one, key) && alike(one[key], other[key]))
+    );
   }
   return Object.is(got, expected);
 }
@@ -108,5 +145,10 @@ function isList(value: unknown): value is ArrayLike<unknown> {
 }
 
 function words(value: unknown): string {
-  return inspect(value, {depth: 4, breakLength: Infinity, maxArrayLength: 20, maxStringLength: 200});
+  return inspect(value, {
+    depth: 4,
+    breakLength: Infinity,
+    maxArrayLength: 20,
+    maxStringLength: 200,
+  });
 }

@@ -1,20 +1,51 @@
 /**
- * Either side. Units that a prediction may stand in, and how those of one dimension turn into each other.
+ * Either side. Units that a prediction may stand in, and how those of one dimension turn into each
+ * other.
  */
 const dimensions: Record<string, Record<string, number>> = {
-  time: {ns: 1e-9, µs: 1e-6, us: 1e-6, ms: 1e-3, s: 1, second: 1, seconds: 1, min: 60, minutes: 60, h: 3600, hours: 3600, day: 86400, days: 86400},
+  time: {
+    ns: 1e-9,
+    µs: 1e-6,
+    us: 1e-6,
+    ms: 1e-3,
+    s: 1,
+    second: 1,
+    seconds: 1,
+    min: 60,
+    minutes: 60,
+    h: 3600,
+    hours: 3600,
+    day: 86400,
+    days: 86400,
+  },
   memory: {
-    B: 1, byte: 1, bytes: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12,
-    KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40,
+    B: 1,
+    byte: 1,
+    bytes: 1,
+    kB: 1e3,
+    KB: 1e3,
+    MB: 1e6,
+    GB: 1e9,
+    TB: 1e12,
+    KiB: 2 ** 10,
+    MiB: 2 ** 20,
+    GiB: 2 ** 30,
+    TiB: 2 ** 40,
   },
   ratio: {'': 1, x: 1, '×': 1, '%': 0.01},
 };
 
-/** `value` of unit `from` in unit `to`; null where the two are no units of one dimension (other units only turn into themselves). */
+/**
+ * `value` of unit `from` in unit `to`; null where the two are no units of one dimension (other
+ * units only turn into themselves).
+ */
 export function convert(value: number, from: string, to: string): number | null {
   if (from === to) return value;
   for (const units of Object.values(dimensions)) {
-    const [source, target] = [Object.hasOwn(units, from) ? units[from] : undefined, Object.hasOwn(units, to) ? units[to] : undefined];
+    const [source, target] = [
+      Object.hasOwn(units, from) ? units[from] : undefined,
+      Object.hasOwn(units, to) ? units[to] : undefined,
+    ];
     if (source !== undefined && target !== undefined) return (value * source) / target;
   }
   return null;
@@ -32,5 +63,9 @@ export function figure(value: number): string {
 
 /** A number with its unit. */
 export function withUnit({value, unit}: {value: number; unit: string}): string {
-  return unit === '' ? figure(value) : unit === '%' ? `${figure(value)} %` : `${figure(value)} ${unit}`;
+  return unit === ''
+    ? figure(value)
+    : unit === '%'
+      ? `${figure(value)} %`
+      : `${figure(value)} ${unit}`;
 }

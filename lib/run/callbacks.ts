@@ -27,14 +27,30 @@ const METHODS: Record<CallbackName, MethodName> = {
 };
 const NAMES = ['onTrainBegin', 'onTrainEnd', ...Object.values(METHODS), 'onYield'];
 
-const isCallback = (value: object): value is CallbackLike => typeof (value as Partial<CallbackLike>).setModel === 'function';
+const isCallback = (value: object): value is CallbackLike =>
+  typeof (value as Partial<CallbackLike>).setModel === 'function';
 
-function asCallback(given: tf.CustomCallbackArgs | tf.CustomCallback): {callback: CallbackLike; waits: CallbackName[]} {
-  if (given === null || typeof given !== 'object') throw new ManyHandsError('BAD_OPTION', `callbacks must be objects with functions such as onEpochEnd; one is ${shown(given)}.`);
+function asCallback(given: tf.CustomCallbackArgs | tf.CustomCallback): {
+  callback: CallbackLike;
+  waits: CallbackName[];
+} {
+  if (given === null || typeof given !== 'object')
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `callbacks must be objects with functions such as onEpochEnd; one is ${shown(given)}.`,
+    );
   const names = Object.keys(METHODS) as CallbackName[];
-  if (isCallback(given)) return {callback: given as unknown as CallbackLike, waits: names.filter((name) => overrides(given, METHODS[name]))};
+  if (isCallback(given))
+    return {
+      callback: given as unknown as CallbackLike,
+      waits: names.filter((name) => overrides(given, METHODS[name])),
+    };
   for (const name of Object.keys(given)) {
-    if (!NAMES.includes(name)) throw new ManyHandsError('BAD_OPTION', `a callback has '${name}'; there are ${NAMES.join(', ')}.`);
+    if (!NAMES.includes(name))
+      throw new ManyHandsError(
+        'BAD_OPTION',
+        `a callback has '${name}'; there are ${NAMES.join(', ')}.`,
+      );
   }
   const args = given as tf.CustomCallbackArgs;
   const waits = names.filter((name) => args[METHODS[name]] !== undefined);
@@ -45,8 +61,16 @@ function asCallback(given: tf.CustomCallbackArgs | tf.CustomCallback): {callback
 
 /** A class that leaves a method as tfjs's empty one does not want to be waited for. */
 function overrides(callback: object, method: MethodName): boolean {
-  if (callback instanceof tf.CustomCallback) return (callback as unknown as Record<string, unknown>)[method.replace(/^on(.)/, (_, first: string) => first.toLowerCase())] !== undefined;
-  return (callback as unknown as Record<string, unknown>)[method] !== (tf.Callback.prototype as unknown as Record<string, unknown>)[method];
+  if (callback instanceof tf.CustomCallback)
+    return (
+      (callback as unknown as Record<string, unknown>)[
+        method.replace(/^on(.)/, (_, first: string) => first.toLowerCase())
+      ] !== undefined
+    );
+  return (
+    (callback as unknown as Record<string, unknown>)[method] !==
+    (tf.Callback.prototype as unknown as Record<string, unknown>)[method]
+  );
 }
 
 /** All callbacks of a run. */
@@ -55,8 +79,13 @@ export class CallbackList {
   readonly waits: CallbackName[];
   private readonly callbacks: CallbackLike[];
 
-  constructor(given: Callbacks | undefined, private readonly model: tf.LayersModel) {
-    const list = (given === undefined ? [] : Array.isArray(given) ? given : [given]).map(asCallback);
+  constructor(
+    given: Callbacks | undefined,
+    private readonly model: tf.LayersModel,
+  ) {
+    const list = (given === undefined ? [] : Array.isArray(given) ? given : [given]).map(
+      asCallback,
+    );
     this.callbacks = list.map(({callback}) => callback);
     this.waits = [...new Set(list.flatMap(({waits}) => waits))];
   }

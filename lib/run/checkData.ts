@@ -1,12 +1,16 @@
 /**
- * Either side. Whether data fits a model: in the caller for arrays that are given, in the worker for those that it opens itself.
+ * Either side. Whether data fits a model: in the caller for arrays that are given, in the worker
+ * for those that it opens itself.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {ShapedArray} from '../base/arrays';
 import {ManyHandsError, shown} from '../base/errors';
 import {innerModel} from '../model/inner';
 
-/** Inputs and targets as lists of shaped arrays of rank 2 at least, all with the same number of samples. */
+/**
+ * Inputs and targets as lists of shaped arrays of rank 2 at least, all with the same number of
+ * samples.
+ */
 export interface CheckedData {
   xs: ShapedArray[];
   ys: ShapedArray[];
@@ -16,7 +20,8 @@ export interface CheckedData {
 type Shape = Array<number | null>;
 
 const text = (shape: Shape) => `[${shape.map((dim) => dim ?? 'n').join(', ')}]`;
-const fits = (shape: number[], wanted: Shape) => shape.length === wanted.length && wanted.every((dim, i) => dim === null || dim === shape[i]);
+const fits = (shape: number[], wanted: Shape) =>
+  shape.length === wanted.length && wanted.every((dim, i) => dim === null || dim === shape[i]);
 
 /** As fit does: a list of n numbers is a column [n, 1]. */
 function column(array: ShapedArray): ShapedArray {
@@ -25,13 +30,20 @@ function column(array: ShapedArray): ShapedArray {
 
 function checkOne(array: ShapedArray, what: string): ShapedArray {
   const {values, shape} = array;
-  const isArray = values instanceof Uint8Array || values instanceof Int32Array || values instanceof Float32Array;
+  const isArray =
+    values instanceof Uint8Array || values instanceof Int32Array || values instanceof Float32Array;
   if (!isArray || !Array.isArray(shape)) {
-    throw new ManyHandsError('BAD_DATA', `${what} must be a tensor, or {values, shape} with a Uint8Array, Int32Array or Float32Array; it is ${shown(array)}.`);
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `${what} must be a tensor, or {values, shape} with a Uint8Array, Int32Array or Float32Array; it is ${shown(array)}.`,
+    );
   }
   const size = shape.reduce((product, dim) => product * dim, 1);
   if (shape.length === 0 || size !== values.length) {
-    throw new ManyHandsError('BAD_DATA', `${what} has ${values.length} values, but its shape ${text(shape)} wants ${size}.`);
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `${what} has ${values.length} values, but its shape ${text(shape)} wants ${size}.`,
+    );
   }
   return column(array);
 }
@@ -40,37 +52,73 @@ function checkTarget(array: ShapedArray, output: Shape, loss: unknown, what: str
   if (typeof loss === 'string' && loss.startsWith('sparse')) {
     const classes = output.slice(0, -1);
     if (fits(array.shape, classes) || fits(array.shape, [...classes, 1])) return;
-    throw new ManyHandsError('BAD_DATA', `${what} has shape ${text(array.shape)}; the loss '${loss}' wants one class number for each prediction: ${text([...classes, 1])}.`);
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `${what} has shape ${text(array.shape)}; the loss '${loss}' wants one class number for each prediction: ${text([...classes, 1])}.`,
+    );
   }
   if (fits(array.shape, output)) return;
-  const hint = loss === 'categoricalCrossentropy' && array.shape[array.shape.length - 1] === 1 ? " Class numbers go with the loss 'sparseCategoricalCrossentropy'." : '';
-  throw new ManyHandsError('BAD_DATA', `${what} has shape ${text(array.shape)}; the model's output has ${text(output)}.${hint}`);
+  const hint =
+    loss === 'categoricalCrossentropy' && array.shape[array.shape.length - 1] === 1
+      ? " Class numbers go with the loss 'sparseCategoricalCrossentropy'."
+      : '';
+  throw new ManyHandsError(
+    'BAD_DATA',
+    `${what} has shape ${text(array.shape)}; the model's output has ${text(output)}.${hint}`,
+  );
 }
 
-/** Checks shapes and counts against `model`; throws `BAD_DATA` with both sides. `what` names the data in the errors. */
-export function checkData(model: tf.LayersModel, xs: ShapedArray[], ys: ShapedArray[], what: string): CheckedData {
+/**
+ * Checks shapes and counts against `model`; throws `BAD_DATA` with both sides. `what` names the
+ * data in the errors.
+ */
+export function checkData(
+  model: tf.LayersModel,
+  xs: ShapedArray[],
+  ys: ShapedArray[],
+  what: string,
+): CheckedData {
   const inputs = model.inputs.map((input) => input.shape as Shape);
   const outputs = model.outputs.map((output) => output.shape as Shape);
-  if (xs.length !== inputs.length) throw new ManyHandsError('BAD_DATA', `${what}.xs has ${xs.length} array(s); the model has ${inputs.length} input(s).`);
-  if (ys.length !== outputs.length) throw new ManyHandsError('BAD_DATA', `${what}.ys has ${ys.length} array(s); the model has ${outputs.length} output(s).`);
-  const name = (part: string, list: unknown[], i: number) => `${what}.${part}${list.length > 1 ? `[${i}]` : ''}`;
+  if (xs.length !== inputs.length)
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `${what}.xs has ${xs.length} array(s); the model has ${inputs.length} input(s).`,
+    );
+  if (ys.length !== outputs.length)
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `${what}.ys has ${ys.length} array(s); the model has ${outputs.length} output(s).`,
+    );
+  const name = (part: string, list: unknown[], i: number) =>
+    `${what}.${part}${list.length > 1 ? `[${i}]` : ''}`;
   const checkedXs = xs.map((array, i) => checkOne(array, name('xs', xs, i)));
   const checkedYs = ys.map((array, i) => checkOne(array, name('ys', ys, i)));
   const samples = checkedXs[0].shape[0];
   [...checkedXs, ...checkedYs].forEach((array, i) => {
     if (array.shape[0] === samples) return;
     const here = i < xs.length ? name('xs', xs, i) : name('ys', ys, i - xs.length);
-    throw new ManyHandsError('BAD_DATA', `${here} has ${array.shape[0]} samples, ${name('xs', xs, 0)} has ${samples}: they must agree.`);
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `${here} has ${array.shape[0]} samples, ${name('xs', xs, 0)} has ${samples}: they must agree.`,
+    );
   });
   if (samples === 0) throw new ManyHandsError('BAD_DATA', `${what} has no sample.`);
   checkedXs.forEach((array, i) => {
     if (fits(array.shape, inputs[i])) return;
-    throw new ManyHandsError('BAD_DATA', `${name('xs', xs, i)} has shape ${text(array.shape)}; the model's input has ${text(inputs[i])}.`);
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `${name('xs', xs, i)} has shape ${text(array.shape)}; the model's input has ${text(inputs[i])}.`,
+    );
   });
   const {loss} = innerModel(model) as unknown as {loss: unknown};
   const names = (model as unknown as {outputNames: string[]}).outputNames;
   checkedYs.forEach((array, i) => {
-    const own = Array.isArray(loss) ? loss[i] : loss !== null && typeof loss === 'object' ? (loss as Record<string, unknown>)[names[i]] : loss;
+    const own = Array.isArray(loss)
+      ? loss[i]
+      : loss !== null && typeof loss === 'object'
+        ? (loss as Record<string, unknown>)[names[i]]
+        : loss;
     // A loss of the user's own may compare an output with whatever it likes.
     if (typeof own === 'string') checkTarget(array, outputs[i], own, name('ys', ys, i));
   });

@@ -13,7 +13,12 @@ const ms = (seconds: number) => `${(1000 * seconds).toPrecision(3)} ms`;
 function devicesSentence({devices}: TrainResult): string {
   const threads = [...new Set(devices.map((device) => device.threads))];
   const ids = [...new Set(devices.map((device) => device.id))].join(', ');
-  const each = threads.length > 1 ? `${threads.join(', ')} threads` : threads[0] === 0 ? 'the GPU’s own threads' : `${threads[0]} thread${threads[0] === 1 ? '' : 's'}`;
+  const each =
+    threads.length > 1
+      ? `${threads.join(', ')} threads`
+      : threads[0] === 0
+        ? 'the GPU’s own threads'
+        : `${threads[0]} thread${threads[0] === 1 ? '' : 's'}`;
   return `${devices.length} device${devices.length === 1 ? '' : 's'} × ${each} (${ids}).`;
 }
 
@@ -48,17 +53,35 @@ const WAYS: Record<string, string> = {
 };
 
 function trafficSentence({traffic, record, devices}: TrainResult): string {
-  const gradients = traffic.filter((line) => /gradients|updated weights|parameters|activations|embedding|outputs/.test(line.operation));
-  if (devices.length === 1 || gradients.length === 0) return 'Nothing had to be sent: there was one device.';
+  const gradients = traffic.filter((line) =>
+    /gradients|updated weights|parameters|activations|embedding|outputs/.test(line.operation),
+  );
+  if (devices.length === 1 || gradients.length === 0)
+    return 'Nothing had to be sent: there was one device.';
   const steps = Math.max(1, record.steps.length);
-  const sent = devices.map(({rank}) => gradients.filter((line) => line.rank === rank).reduce((sum, line) => sum + line.sent, 0) / steps);
+  const sent = devices.map(
+    ({rank}) =>
+      gradients.filter((line) => line.rank === rank).reduce((sum, line) => sum + line.sent, 0) /
+      steps,
+  );
   const [least, most] = [Math.min(...sent), Math.max(...sent)];
-  const amount = least === most ? `Each sent ${formatBytes(most)} a step` : `Each sent ${formatBytes(least)} to ${formatBytes(most)} a step`;
-  const what = [...new Set(gradients.filter((line) => line.sent > 0).map(({operation}) => WAYS[operation] ?? operation))];
+  const amount =
+    least === most
+      ? `Each sent ${formatBytes(most)} a step`
+      : `Each sent ${formatBytes(least)} to ${formatBytes(most)} a step`;
+  const what = [
+    ...new Set(
+      gradients.filter((line) => line.sent > 0).map(({operation}) => WAYS[operation] ?? operation),
+    ),
+  ];
   return `${amount} for ${what.join(' and ')}, as the formula says.`;
 }
 
-function share(timing: RankTiming[], part: (one: RankTiming) => number, stepSeconds: number): number {
+function share(
+  timing: RankTiming[],
+  part: (one: RankTiming) => number,
+  stepSeconds: number,
+): number {
   return timing.reduce((sum, one) => sum + part(one), 0) / timing.length / stepSeconds;
 }
 
@@ -71,7 +94,8 @@ function meanStep({record}: TrainResult): number {
 function timeSentence(result: TrainResult): string {
   const {timing, devices, straggler} = result;
   const stepSeconds = meanStep(result);
-  if (stepSeconds === 0 || timing.every((one) => one.computeSeconds === 0)) return 'The run kept no trace, so nothing is known of where its time went.';
+  if (stepSeconds === 0 || timing.every((one) => one.computeSeconds === 0))
+    return 'The run kept no trace, so nothing is known of where its time went.';
   const compute = share(timing, (one) => one.computeSeconds, stepSeconds);
   const noCore = share(timing, (one) => one.noCoreSeconds, stepSeconds);
   const wait = share(timing, (one) => one.waitSeconds, stepSeconds);
@@ -81,7 +105,8 @@ function timeSentence(result: TrainResult): string {
 }
 
 function tryPipeline(result: TrainResult): string {
-  if (result.plan.schedule === 'naive') return "Try: a schedule other than 'naive', with several microBatches: then stages work at the same time.";
+  if (result.plan.schedule === 'naive')
+    return "Try: a schedule other than 'naive', with several microBatches: then stages work at the same time.";
   const {cause, reason, expected} = idle(result);
   if (cause === 'unbalanced stages') return `Try: other cuts, since ${reason}`;
   return `Try: more microBatches, or fewer: ${Math.round(100 * expected)} % of the time is the bubble, and small micro-batches are dear.`;
@@ -92,12 +117,16 @@ function trySentence(result: TrainResult): string {
   const stepSeconds = meanStep(result);
   if (devices.length === 1) return 'Try: trainParallel on two devices, and compare.';
   if (stepSeconds === 0) return 'Try: more epochs; the run took no step.';
-  if (share(timing, (one) => one.noCoreSeconds, stepSeconds) > 0.15) return 'Try: fewer devices or threads, since workers stood in line for a core.';
+  if (share(timing, (one) => one.noCoreSeconds, stepSeconds) > 0.15)
+    return 'Try: fewer devices or threads, since workers stood in line for a core.';
   if (result.plan.mesh.pipeline > 1) return tryPipeline(result);
   const wait = share(timing, (one) => one.waitSeconds, stepSeconds);
   const used = devices.reduce((sum, {threads}) => sum + threads, 0);
   const free = devices.some(({id}) => id !== 'cpu') || used < physicalCores();
-  if (wait <= 0.15) return free ? 'Try: one device more, since a core is free for it.' : 'Try: a larger model or batch; every core has its worker already.';
+  if (wait <= 0.15)
+    return free
+      ? 'Try: one device more, since a core is free for it.'
+      : 'Try: a larger model or batch; every core has its worker already.';
   return result.straggler === null
     ? 'Try: a larger batchSize, so that each exchange of gradients pays for more samples.'
     : 'Try: equal devices for all ranks, since one keeps the others waiting.';
@@ -105,5 +134,11 @@ function trySentence(result: TrainResult): string {
 
 /** Devices, speed, traffic, time and what to try next: five sentences, one a line. */
 export function explain(result: TrainResult): string {
-  return [devicesSentence(result), speedSentence(result), trafficSentence(result), timeSentence(result), trySentence(result)].join('\n');
+  return [
+    devicesSentence(result),
+    speedSentence(result),
+    trafficSentence(result),
+    timeSentence(result),
+    trySentence(result),
+  ].join('\n');
 }

@@ -1,6 +1,6 @@
 /**
- * Caller side. The names that a function uses from outside itself. They do not travel with it to another process, so a program for
- * `spmd` must have none.
+ * Caller side. The names that a function uses from outside itself. They do not travel with it to
+ * another process, so a program for `spmd` must have none.
  */
 import {ManyHandsError, messageOf} from '../base/errors';
 
@@ -9,7 +9,10 @@ const FILE = 'program.js';
 const GIVEN = ['require'];
 const UNKNOWN = /^(Cannot find name|No value exists in scope)/;
 
-/** Outer names of the function whose text is `source`, in the order of their first use; what every JavaScript program has is not among them. */
+/**
+ * Outer names of the function whose text is `source`, in the order of their first use; what every
+ * JavaScript program has is not among them.
+ */
 export function freeNames(source: string): string[] {
   // Half a second to load: only who gives a function pays for it.
   const ts = require('typescript') as typeof import('typescript');
@@ -26,26 +29,63 @@ export function freeNames(source: string): string[] {
     fileExists: (name) => name === FILE,
     readFile: () => undefined,
   };
-  const program = ts.createProgram([FILE], {allowJs: true, checkJs: true, noLib: true, noResolve: true, types: [], target: ts.ScriptTarget.ESNext}, host);
-  const unknown = program.getSemanticDiagnostics(file).filter(({messageText}) => UNKNOWN.test(ts.flattenDiagnosticMessageText(messageText, ' ')));
+  const program = ts.createProgram(
+    [FILE],
+    {
+      allowJs: true,
+      checkJs: true,
+      noLib: true,
+      noResolve: true,
+      types: [],
+      target: ts.ScriptTarget.ESNext,
+    },
+    host,
+  );
+  const unknown = program
+    .getSemanticDiagnostics(file)
+    .filter(({messageText}) => UNKNOWN.test(ts.flattenDiagnosticMessageText(messageText, ' ')));
   const names = unknown.map(({start = 0, length = 0}) => {
     const name = text.slice(start, start + length);
     const member = /^\.(\w+)/.exec(text.slice(start + length));
-    // A notebook or a compiler has put the variable, or what was imported, into an object of its own.
-    return /^exports$|_\d+(_?_?)$/.test(name) && member ? {name, said: member[1]} : {name, said: name};
+    // A notebook or a compiler has put the variable, or what was imported, into an object of its
+    // own.
+    return /^exports$|_\d+(_?_?)$/.test(name) && member
+      ? {name, said: member[1]}
+      : {name, said: name};
   });
-  return [...new Set(names.filter(({name}) => !(name in globalThis) && !GIVEN.includes(name)).map(({said}) => said))];
+  return [
+    ...new Set(
+      names
+        .filter(({name}) => !(name in globalThis) && !GIVEN.includes(name))
+        .map(({said}) => said),
+    ),
+  ];
 }
 
-/** The function's text as an expression that a worker can evaluate. Throws BAD_OPTION where it is none, or uses outer names. */
+/**
+ * The function's text as an expression that a worker can evaluate. Throws BAD_OPTION where it is
+ * none, or uses outer names.
+ */
 export function programSource(program: (...args: never[]) => unknown): string {
   const source = String(program);
-  if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) throw new ManyHandsError('BAD_OPTION', 'program is a bound or built-in function, whose text is hidden: give a plain function, or the URL of a module whose default export it is.');
-  if (/^class\b/.test(source)) throw new ManyHandsError('BAD_OPTION', `program is a class (${program.name}): give a function ({rank, size, comm, tf, device, args}) => ...`);
+  if (/\{\s*\[native code\]\s*\}\s*$/.test(source))
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      'program is a bound or built-in function, whose text is hidden: give a plain function, or the URL of a module whose default export it is.',
+    );
+  if (/^class\b/.test(source))
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `program is a class (${program.name}): give a function ({rank, size, comm, tf, device, args}) => ...`,
+    );
   try {
     new Function(`return (${source});`);
   } catch (error) {
-    throw new ManyHandsError('BAD_OPTION', `program cannot stand alone (${messageOf(error)}): write it as a function or an arrow function, not as a method.`, {cause: error});
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `program cannot stand alone (${messageOf(error)}): write it as a function or an arrow function, not as a method.`,
+      {cause: error},
+    );
   }
   const outer = freeNames(source);
   if (outer.length > 0) {

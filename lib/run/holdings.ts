@@ -1,5 +1,6 @@
 /**
- * Caller side. Which rank holds which piece of which weight, before a run: by the same cuts, layout and shards that the run will use.
+ * Caller side. Which rank holds which piece of which weight, before a run: by the same cuts, layout
+ * and shards that the run will use.
  */
 import * as tf from '@tensorflow/tfjs';
 import {optimizerSizes} from '../account/optimizerSizes';
@@ -36,7 +37,9 @@ export interface HeldWeight {
   shape: number[];
   /** The run of it that this rank has along one axis; null where it has all. */
   cut: WeightCut | null;
-  /** What is divided in its layer, and which of them are this rank's; null where the layer is whole. */
+  /**
+   * What is divided in its layer, and which of them are this rank's; null where the layer is whole.
+   */
   part: HeldPart | null;
 }
 
@@ -45,7 +48,10 @@ export interface RankHolding {
   rank: number;
   /** Its place on each axis. */
   at: Coordinates;
-  /** Its stages' weights as the tensor axis divides them. In stage 3 of ZeRO it keeps its share of them, and gathers a block at a time. */
+  /**
+   * Its stages' weights as the tensor axis divides them. In stage 3 of ZeRO it keeps its share of
+   * them, and gathers a block at a time.
+   */
   weights: HeldWeight[];
   /** Bytes of parameters. */
   parameters: number;
@@ -58,7 +64,10 @@ export interface RankHolding {
 /** Who holds what. */
 export interface Holdings {
   mesh: Mesh;
-  /** The stage of ZeRO, which divides by the data axis the optimizer's state (1), the gradients too (2), the parameters too (3). */
+  /**
+   * The stage of ZeRO, which divides by the data axis the optimizer's state (1), the gradients too
+   * (2), the parameters too (3).
+   */
   zero: 0 | 1 | 2 | 3;
   /** By rank. */
   ranks: RankHolding[];
@@ -78,22 +87,30 @@ interface LayerWeight {
   shape: number[];
   read(): tf.Variable;
 }
-const weightsOf = (layer: tf.layers.Layer) => (layer as unknown as {weights: LayerWeight[]}).weights;
+const weightsOf = (layer: tf.layers.Layer) =>
+  (layer as unknown as {weights: LayerWeight[]}).weights;
 
 const BYTES = 4;
 /** Elements that a rank has of a weight. */
-export const heldSize = ({shape, cut}: Pick<HeldWeight, 'shape' | 'cut'>) => tf.util.sizeFromShape(cut ? cutShape(shape, cut) : shape);
+export const heldSize = ({shape, cut}: Pick<HeldWeight, 'shape' | 'cut'>) =>
+  tf.util.sizeFromShape(cut ? cutShape(shape, cut) : shape);
 /** The words of a matrix, where a rule has another for its layer's. */
 const WORDS: Partial<Record<string, string>> = {column: 'columns', row: 'rows'};
 
 function devicesOf(strategy: Strategy | Plan): number {
-  const mesh = typeof strategy === 'object' && strategy !== null && 'mesh' in strategy ? strategy.mesh : null;
+  const mesh =
+    typeof strategy === 'object' && strategy !== null && 'mesh' in strategy ? strategy.mesh : null;
   const {data = 1, tensor = 1, pipeline = 1} = mesh ?? {data: 2};
   return data * tensor * pipeline;
 }
 
 /** The weights of these calls, each variable once, as part `t` of the tensor axis has them. */
-export function heldBy(calls: readonly LayerCall[], rules: Rules, t: number, parts: number): Map<tf.Variable, HeldWeight> {
+export function heldBy(
+  calls: readonly LayerCall[],
+  rules: Rules,
+  t: number,
+  parts: number,
+): Map<tf.Variable, HeldWeight> {
   const found = new Map<tf.Variable, HeldWeight>();
   for (const {layer, name, block} of calls) {
     const rule = rules[name];
@@ -102,7 +119,14 @@ export function heldBy(calls: readonly LayerCall[], rules: Rules, t: number, par
     for (const weight of weightsOf(layer)) {
       const variable = weight.read();
       if (found.has(variable)) continue;
-      found.set(variable, {name: weight.originalName, layer: name, block, shape: variable.shape, cut: sharded && cutOf(sharded, layer, weight.originalName, part!), part: sharded && {what: WORDS[rule] ?? sharded.what, ...part!}});
+      found.set(variable, {
+        name: weight.originalName,
+        layer: name,
+        block,
+        shape: variable.shape,
+        cut: sharded && cutOf(sharded, layer, weight.originalName, part!),
+        part: sharded && {what: WORDS[rule] ?? sharded.what, ...part!},
+      });
     }
   }
   return found;
@@ -117,27 +141,53 @@ interface Divided {
   walks: LayerCall[][][];
 }
 
-function divide(model: tf.LayersModel, strategy: Strategy | Plan, {devices = devicesOf(strategy), batchSize = 32}: HoldingsOptions): Divided {
+function divide(
+  model: tf.LayersModel,
+  strategy: Strategy | Plan,
+  {devices = devicesOf(strategy), batchSize = 32}: HoldingsOptions,
+): Divided {
   const plan = choosePlan(strategy, devices, {batchSize});
   const {mesh, zero} = plan;
   const fields = (typeof strategy === 'object' ? strategy : {}) as StrategyFields;
-  const cutting: Cutting = {splitAt: fields.splitAt, balance: fields.balance, layout: fields.layout};
+  const cutting: Cutting = {
+    splitAt: fields.splitAt,
+    balance: fields.balance,
+    layout: fields.layout,
+  };
   const graph = readGraph(model);
   const rules = mesh.tensor > 1 ? planTensor(model, plan, cutting).layout : {};
-  const stages = stageGraphs(graph, mesh.pipeline > 1 ? planPipeline(model, plan, cutting, batchSize).pipeline.cuts : []);
-  const walks = Array.from({length: mesh.pipeline}, (_, place) => stages.filter(({index}) => index % mesh.pipeline === place).map((stage) => stage.graph.calls));
+  const stages = stageGraphs(
+    graph,
+    mesh.pipeline > 1 ? planPipeline(model, plan, cutting, batchSize).pipeline.cuts : [],
+  );
+  const walks = Array.from({length: mesh.pipeline}, (_, place) =>
+    stages.filter(({index}) => index % mesh.pipeline === place).map((stage) => stage.graph.calls),
+  );
   return {graph, mesh, zero, rules, walks};
 }
 
 /**
- * Which rank holds which piece of which weight of `model` under `strategy`: a strategy object, a name, or `result.plan` of a run. Throws BAD_OPTION and BAD_SCHEDULE as
- * `trainParallel` does, BAD_MODEL for a model that is not compiled.
+ * Which rank holds which piece of which weight of `model` under `strategy`: a strategy object, a
+ * name, or `result.plan` of a run. Throws BAD_OPTION and BAD_SCHEDULE as `trainParallel` does,
+ * BAD_MODEL for a model that is not compiled.
  */
-export function holdings(model: tf.LayersModel, strategy: Strategy | Plan, options: HoldingsOptions = {}): Holdings {
+export function holdings(
+  model: tf.LayersModel,
+  strategy: Strategy | Plan,
+  options: HoldingsOptions = {},
+): Holdings {
   const compiled = model as unknown as {optimizer_?: tf.Optimizer};
-  if (!compiled.optimizer_) throw new ManyHandsError('BAD_MODEL', "holdings: the model is not compiled, so what its optimizer keeps is not known: call model.compile({optimizer: 'adam', loss: 'meanSquaredError'}) first.");
+  if (!compiled.optimizer_)
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      "holdings: the model is not compiled, so what its optimizer keeps is not known: call model.compile({optimizer: 'adam', loss: 'meanSquaredError'}) first.",
+    );
   const {devices} = options;
-  if (devices !== undefined && (!Number.isInteger(devices) || devices < 1)) throw new ManyHandsError('BAD_OPTION', `holdings: devices must be a whole number from 1; it is ${shown(devices)}.`);
+  if (devices !== undefined && (!Number.isInteger(devices) || devices < 1))
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `holdings: devices must be a whole number from 1; it is ${shown(devices)}.`,
+    );
   const {graph, mesh, zero, rules, walks} = divide(model, strategy, options);
   const {state} = optimizerSizes(model.optimizer);
   const ranks = Array.from({length: mesh.size}, (_, rank): RankHolding => {
@@ -145,13 +195,31 @@ export function holdings(model: tf.LayersModel, strategy: Strategy | Plan, optio
     const runs = walks[at.pipeline];
     const held = heldBy(runs.flat(), rules, at.tensor, mesh.tensor);
     const trained = GradientSum.of(model, runs.flat());
-    const {units} = planUnits(graph, runs, trained, () => false, ({variable}) => heldSize(held.get(variable)!));
+    const {units} = planUnits(
+      graph,
+      runs,
+      trained,
+      () => false,
+      ({variable}) => heldSize(held.get(variable)!),
+    );
     const all = sum([...held.values()].map(heldSize));
     const trainable = sum(units.map(({length}) => length));
     // ZeRO divides each block's weights, end to end, among the replicas.
-    const share = sum(units.map(({length}) => partStart(at.data + 1, length, mesh.data) - partStart(at.data, length, mesh.data)));
+    const share = sum(
+      units.map(
+        ({length}) =>
+          partStart(at.data + 1, length, mesh.data) - partStart(at.data, length, mesh.data),
+      ),
+    );
     const from = (stage: number) => (zero >= stage ? share : trainable);
-    return {rank, at, weights: [...held.values()], parameters: BYTES * (all - trainable + from(3)), gradients: BYTES * from(2), optimizer: state * from(1)};
+    return {
+      rank,
+      at,
+      weights: [...held.values()],
+      parameters: BYTES * (all - trainable + from(3)),
+      gradients: BYTES * from(2),
+      optimizer: state * from(1),
+    };
   });
   return {mesh, zero, ranks};
 }

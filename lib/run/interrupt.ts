@@ -1,5 +1,6 @@
 /**
- * Caller side. A notebook's interrupt and a terminal's Ctrl-C stop a run's workers; afterwards the program goes the way it would have.
+ * Caller side. A notebook's interrupt and a terminal's Ctrl-C stop a run's workers; afterwards the
+ * program goes the way it would have.
  */
 import {ManyHandsError} from '../base/errors';
 
@@ -18,7 +19,8 @@ export function stopOnInterrupt(own: AbortSignal | undefined): Interrupt {
   const aborted = () => new ManyHandsError('ABORTED', 'the run was interrupted before it began.');
   const abort = () => controller.abort(aborted());
   let interrupted = false;
-  // A kernel listens for itself; a plain program that nobody else keeps alive ends, as Ctrl-C means, once its workers have stopped.
+  // A kernel listens for itself; a plain program that nobody else keeps alive ends, as Ctrl-C
+  // means, once its workers have stopped.
   const alone = process.listenerCount('SIGINT') === 0;
   const onInterrupt = () => {
     if (interrupted) force.abort();

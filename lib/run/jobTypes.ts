@@ -31,7 +31,10 @@ export interface Team {
 export interface TeamGroups {
   /** Of all ranks. */
   world: SharedGroupHandle;
-  /** By axis of which there is more than one rank, and less than all, a group for each line of ranks, in the mesh's order. */
+  /**
+   * By axis of which there is more than one rank, and less than all, a group for each line of
+   * ranks, in the mesh's order.
+   */
   axes: Partial<Record<Axis, SharedGroupHandle[]>>;
   /** For each line of the data axis, one for each lane that its ranks' helper threads may open. */
   lanes: SharedGroupHandle[][];
@@ -42,12 +45,29 @@ export interface TrainJob {
   /** Null on one device. */
   team: Team | null;
   model: ModelDescription;
-  /** The weights and the optimizer's state, as `writeModel` lays them out; rank 0's, from which the others get them. */
+  /**
+   * The weights and the optimizer's state, as `writeModel` lays them out; rank 0's, from which the
+   * others get them.
+   */
   weights: RegionHandle | null;
   data: PlacedData;
   validation: PlacedData | null;
   sampleWeight: Float32Array | null;
-  options: Pick<CheckedOptions, 'epochs' | 'batchSize' | 'shuffle' | 'validationSplit' | 'initialEpoch' | 'classWeight' | 'seed' | 'microBatches' | 'clipNorm' | 'recompute' | 'memoryLimit' | 'trace'>;
+  options: Pick<
+    CheckedOptions,
+    | 'epochs'
+    | 'batchSize'
+    | 'shuffle'
+    | 'validationSplit'
+    | 'initialEpoch'
+    | 'classWeight'
+    | 'seed'
+    | 'microBatches'
+    | 'clipNorm'
+    | 'recompute'
+    | 'memoryLimit'
+    | 'trace'
+  >;
   /** The callbacks for which the worker waits. */
   callbacks: CallbackName[];
 }

@@ -1,6 +1,7 @@
 /**
- * Caller side. A training run on one worker or on a team: places what it needs in shared memory, gives each rank its job, and
- * puts the result together. `train` and `trainParallel` are two doors to it.
+ * Caller side. A training run on one worker or on a team: places what it needs in shared memory,
+ * gives each rank its job, and puts the result together. `train` and `trainParallel` are two doors
+ * to it.
  */
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs';
@@ -58,7 +59,12 @@ export function checkArrays(model: tf.LayersModel, data: Data, what: string): Ch
 }
 
 /** Copies such data into shared memory. */
-function place(model: tf.LayersModel, data: Data, what: string, regions: SharedRegion[]): PlacedData {
+function place(
+  model: tf.LayersModel,
+  data: Data,
+  what: string,
+  regions: SharedRegion[],
+): PlacedData {
   if (isModule(data)) return {module: data};
   const {placed, region} = placeArrays(checkArrays(model, data, what), what);
   regions.push(region);
@@ -67,17 +73,42 @@ function place(model: tf.LayersModel, data: Data, what: string, regions: SharedR
 
 function numbers(weights: CheckedOptions['sampleWeight']): Float32Array | null {
   if (!weights) return null;
-  return Float32Array.from(weights instanceof tf.Tensor ? (weights.dataSync() as Float32Array) : weights);
+  return Float32Array.from(
+    weights instanceof tf.Tensor ? (weights.dataSync() as Float32Array) : weights,
+  );
 }
 
-function makeJobs(model: tf.LayersModel, description: ModelDescription, data: Data, launch: Launch, run: TrainRun, team: Team | null, regions: SharedRegion[]): TrainJob[] {
+function makeJobs(
+  model: tf.LayersModel,
+  description: ModelDescription,
+  data: Data,
+  launch: Launch,
+  run: TrainRun,
+  team: Team | null,
+  regions: SharedRegion[],
+): TrainJob[] {
   const {checked} = launch;
   const placed = place(model, data, 'data', regions);
-  const validation = checked.validationData ? place(model, checked.validationData, 'validationData', regions) : null;
+  const validation = checked.validationData
+    ? place(model, checked.validationData, 'validationData', regions)
+    : null;
   const weights = createRegion(modelBytes(description, description.optimizerState));
   regions.push(weights);
   writeModel(model, description.weights, description.optimizerState, weights.buffer);
-  const {epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed, microBatches, clipNorm, recompute, memoryLimit, trace} = checked;
+  const {
+    epochs,
+    batchSize,
+    shuffle,
+    validationSplit,
+    initialEpoch,
+    classWeight,
+    seed,
+    microBatches,
+    clipNorm,
+    recompute,
+    memoryLimit,
+    trace,
+  } = checked;
   return launch.devices.map(({rank}) => ({
     rank,
     team,
@@ -86,12 +117,32 @@ function makeJobs(model: tf.LayersModel, description: ModelDescription, data: Da
     data: placed,
     validation,
     sampleWeight: numbers(checked.sampleWeight),
-    options: {epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed, microBatches, clipNorm, recompute, memoryLimit, trace},
+    options: {
+      epochs,
+      batchSize,
+      shuffle,
+      validationSplit,
+      initialEpoch,
+      classWeight,
+      seed,
+      microBatches,
+      clipNorm,
+      recompute,
+      memoryLimit,
+      trace,
+    },
     callbacks: run.callbacks.waits,
   }));
 }
 
-async function runOn(workers: WorkerGroup, run: TrainRun, jobs: TrainJob[], groups: Groups | null, how: Launch, interrupt: Interrupt): Promise<TrainDone[]> {
+async function runOn(
+  workers: WorkerGroup,
+  run: TrainRun,
+  jobs: TrainJob[],
+  groups: Groups | null,
+  how: Launch,
+  interrupt: Interrupt,
+): Promise<TrainDone[]> {
   const {epochs, initialEpoch, batchSize, verbose, timeoutMs} = run.options;
   await run.callbacks.begin({epochs, initialEpoch, batchSize, verbose});
   const handlers: GroupHandlers = {
@@ -105,7 +156,11 @@ async function runOn(workers: WorkerGroup, run: TrainRun, jobs: TrainJob[], grou
     onOutput: (rank, stream, text) => emitRun({type: 'output', run: run.id, rank, stream, text}),
   };
   const together: TogetherJob = {jobs, timeoutMs: how.collectiveTimeoutMs};
-  const done = (how.together ? ((await workers.run('trainTogether', [together], handlers)) as [TrainDone[]])[0] : await workers.run('train', jobs, handlers)) as TrainDone[];
+  const done = (
+    how.together
+      ? ((await workers.run('trainTogether', [together], handlers)) as [TrainDone[]])[0]
+      : await workers.run('train', jobs, handlers)
+  ) as TrainDone[];
   run.takeState(done[0].model!);
   await run.callbacks.end();
   return done;
@@ -115,29 +170,67 @@ function lateWords({rank, times}: Straggler): string {
   return `warning: straggler rank ${rank}, ${times.toFixed(1)}×: its part of a step took ${times.toFixed(1)} times as long as the other ranks', which waited for it. Look at what else runs on its device.`;
 }
 
-/** Trains `model` as `launch` says. Throws `ManyHandsError`; the model then is as it was when it was last given weights. */
+/**
+ * Trains `model` as `launch` says. Throws `ManyHandsError`; the model then is as it was when it was
+ * last given weights.
+ */
 export async function launch(model: tf.LayersModel, data: Data, how: Launch): Promise<TrainResult> {
   const {checked, devices} = how;
   const description = await describeModel(model, checked.modules);
   // A wrong name is told before a worker starts.
   if (checked.recompute !== 'none') segmentsOf(readGraph(model), checked.recompute);
-  const {pipeline = null, channelBytes, ...cut} = how.plan.mesh.pipeline > 1 ? planPipeline(model, how.plan, how.cutting, checked.batchSize) : {};
+  const {
+    pipeline = null,
+    channelBytes,
+    ...cut
+  } = how.plan.mesh.pipeline > 1
+    ? planPipeline(model, how.plan, how.cutting, checked.batchSize)
+    : {};
   const tensor = how.plan.mesh.tensor > 1 ? planTensor(model, how.plan, how.cutting) : null;
   const plan: Plan = {...(tensor ?? how.plan), ...cut};
   const busy = model as unknown as {isTraining: boolean};
-  if (busy.isTraining) throw new ManyHandsError('BAD_MODEL', 'this model is being trained already: await that run first.');
+  if (busy.isTraining)
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      'this model is being trained already: await that run first.',
+    );
   busy.isTraining = true;
   const regions: SharedRegion[] = [];
   const interrupt = stopOnInterrupt(how.signal);
   let groups: Groups | null = null;
   let run: TrainRun | null = null;
   try {
-    run = new TrainRun(model, description, checked, devices, {name: how.strategy, warning: plan.warning}, how.callbacks);
+    run = new TrainRun(
+      model,
+      description,
+      checked,
+      devices,
+      {name: how.strategy, warning: plan.warning},
+      how.callbacks,
+    );
     const several = devices.length > 1;
-    groups = several && !how.together ? new Groups(new Mesh(plan.mesh), how.collectiveTimeoutMs, channelBytes) : null;
-    const team: Team | null = several ? {mesh: {...plan.mesh}, bucketBytes: how.bucketBytes, zero: plan.zero, pipeline, tensor: tensor && {rules: tensor.layout, sequence: tensor.sequenceParallel ?? false}, groups: groups?.handles ?? null} : null;
+    groups =
+      several && !how.together
+        ? new Groups(new Mesh(plan.mesh), how.collectiveTimeoutMs, channelBytes)
+        : null;
+    const team: Team | null = several
+      ? {
+          mesh: {...plan.mesh},
+          bucketBytes: how.bucketBytes,
+          zero: plan.zero,
+          pipeline,
+          tensor: tensor && {rules: tensor.layout, sequence: tensor.sequenceParallel ?? false},
+          groups: groups?.handles ?? null,
+        }
+      : null;
     const jobs = makeJobs(model, description, data, how, run, team, regions);
-    const workers = await WorkerGroup.take((how.together ? devices.slice(0, 1) : devices).map(({id, threads}) => ({entry: WORKER, device: id, threads})));
+    const workers = await WorkerGroup.take(
+      (how.together ? devices.slice(0, 1) : devices).map(({id, threads}) => ({
+        entry: WORKER,
+        device: id,
+        threads,
+      })),
+    );
     const started = performance.now();
     let done: TrainDone[];
     try {
@@ -149,7 +242,14 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
       await workers.release();
     }
     const result = makeResult(run, description, done, plan);
-    if (result.straggler && checked.verbose > 0) emitRun({type: 'output', run: run.id, rank: result.straggler.rank, stream: 'stderr', text: lateWords(result.straggler)});
+    if (result.straggler && checked.verbose > 0)
+      emitRun({
+        type: 'output',
+        run: run.id,
+        rank: result.straggler.rank,
+        stream: 'stderr',
+        text: lateWords(result.straggler),
+      });
     run.end(started, undefined, summaries(result));
     if (checked.record) writeRecord(checked.record, result.record);
     return result;

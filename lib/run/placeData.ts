@@ -1,11 +1,17 @@
 /**
- * Either side. Data in shared memory: the caller copies every array once, in its own type; a worker sees it in place.
+ * Either side. Data in shared memory: the caller copies every array once, in its own type; a worker
+ * sees it in place.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {ArrayValues, Data, DataArray, DataModule, ShapedArray} from '../base/arrays';
 import {ManyHandsError, shown} from '../base/errors';
 import {importModule} from '../base/modules';
-import {attachRegion, createRegion, type RegionHandle, type SharedRegion} from '../workers/sharedRegion';
+import {
+  attachRegion,
+  createRegion,
+  type RegionHandle,
+  type SharedRegion,
+} from '../workers/sharedRegion';
 
 type Kind = 'Uint8Array' | 'Int32Array' | 'Float32Array';
 const KINDS = {Uint8Array, Int32Array, Float32Array};
@@ -20,7 +26,9 @@ interface PlacedArray {
 }
 
 /** Data as it crosses to a worker. */
-export type PlacedData = {module: DataModule} | {region: RegionHandle; xs: PlacedArray[]; ys: PlacedArray[]};
+export type PlacedData =
+  | {module: DataModule}
+  | {region: RegionHandle; xs: PlacedArray[]; ys: PlacedArray[]};
 
 export interface Arrays {
   xs: ShapedArray[];
@@ -36,19 +44,36 @@ function shaped(array: DataArray, what: string): ShapedArray {
     const values = array.dataSync() as ArrayValues;
     return {values, shape: array.shape};
   }
-  if (array === null || typeof array !== 'object') throw new ManyHandsError('BAD_DATA', `${what} must be a tensor, or {values, shape}; it is ${shown(array)}.`);
+  if (array === null || typeof array !== 'object')
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `${what} must be a tensor, or {values, shape}; it is ${shown(array)}.`,
+    );
   return array;
 }
 
 /** The arrays of `{xs, ys}` as lists of typed arrays; tensors are read. */
 export function readArrays(data: Data, what: string): Arrays {
   if (typeof data === 'function') {
-    throw new ManyHandsError('BAD_DATA', `${what} is a function, which cannot cross to a worker: export it from a module file and give {module: new URL('./data.mjs', import.meta.url).href}.`);
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `${what} is a function, which cannot cross to a worker: export it from a module file and give {module: new URL('./data.mjs', import.meta.url).href}.`,
+    );
   }
-  if (data === null || typeof data !== 'object' || isModule(data) || !('xs' in data) || !('ys' in data)) {
-    throw new ManyHandsError('BAD_DATA', `${what} must be {xs, ys}, or {module} that opens it; it is ${shown(data)}.`);
+  if (
+    data === null ||
+    typeof data !== 'object' ||
+    isModule(data) ||
+    !('xs' in data) ||
+    !('ys' in data)
+  ) {
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `${what} must be {xs, ys}, or {module} that opens it; it is ${shown(data)}.`,
+    );
   }
-  const list = (part: DataArray | DataArray[], name: string) => (Array.isArray(part) ? part : [part]).map((array, i) => shaped(array, `${what}.${name}[${i}]`));
+  const list = (part: DataArray | DataArray[], name: string) =>
+    (Array.isArray(part) ? part : [part]).map((array, i) => shaped(array, `${what}.${name}[${i}]`));
   return {xs: list(data.xs, 'xs'), ys: list(data.ys, 'ys')};
 }
 
@@ -57,15 +82,26 @@ function checkFinite(values: ArrayValues, shape: number[], what: string): void {
   for (let i = 0; i < values.length; i++) {
     if (Number.isFinite(values[i])) continue;
     const sample = Math.floor(i / (values.length / shape[0]));
-    throw new ManyHandsError('BAD_DATA', `${what} holds ${values[i]} in sample ${sample}: one such number spoils every weight. Remove the sample, or mend it.`);
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `${what} holds ${values[i]} in sample ${sample}: one such number spoils every weight. Remove the sample, or mend it.`,
+    );
   }
 }
 
 /** Copies arrays into a region of their own; the caller closes it when the run is over. */
-export function placeArrays({xs, ys}: Arrays, what: string): {placed: PlacedData; region: SharedRegion} {
+export function placeArrays(
+  {xs, ys}: Arrays,
+  what: string,
+): {placed: PlacedData; region: SharedRegion} {
   let bytes = 0;
   const place = (array: ShapedArray): PlacedArray => {
-    const placed = {kind: array.values.constructor.name as Kind, at: bytes, shape: array.shape, scale: array.scale};
+    const placed = {
+      kind: array.values.constructor.name as Kind,
+      at: bytes,
+      shape: array.shape,
+      scale: array.scale,
+    };
     bytes = Math.ceil((bytes + array.values.byteLength) / ALIGNMENT) * ALIGNMENT;
     return placed;
   };
@@ -86,12 +122,21 @@ export function placeArrays({xs, ys}: Arrays, what: string): {placed: PlacedData
   return {placed: {region: region.handle, ...placed}, region};
 }
 
-/** The worker's view of placed data, and what closes it; a data module is imported and called here. */
-export async function openData(placed: PlacedData, what: string): Promise<Arrays & {close(): void}> {
+/**
+ * The worker's view of placed data, and what closes it; a data module is imported and called here.
+ */
+export async function openData(
+  placed: PlacedData,
+  what: string,
+): Promise<Arrays & {close(): void}> {
   if ('module' in placed) {
     const {module, export: name = 'default', args} = placed.module;
     const open = (await importModule(module))[name];
-    if (typeof open !== 'function') throw new ManyHandsError('BAD_DATA', `${what}: the module ${module} has no function '${name}'; it exports ${shown(open)} there.`);
+    if (typeof open !== 'function')
+      throw new ManyHandsError(
+        'BAD_DATA',
+        `${what}: the module ${module} has no function '${name}'; it exports ${shown(open)} there.`,
+      );
     const data = (await open(args)) as Data;
     return {...readArrays(data, what), close: () => {}};
   }

@@ -1,5 +1,6 @@
 /**
- * Caller side. What a run leaves to be read by others: format `many-hands-run/1`, without user, host or path.
+ * Caller side. What a run leaves to be read by others: format `many-hands-run/1`, without user,
+ * host or path.
  */
 import {createHash} from 'node:crypto';
 import {readFileSync} from 'node:fs';
@@ -19,11 +20,16 @@ export interface MemoryUse {
   byCategory: ByCategory | null;
   /** The most that parameters, gradients and the optimizer's state held together, in bytes. */
   stateBytes: number;
-  /** Where the peak was: the step, from 0, and the layer and operation that made it, where known. */
+  /**
+   * Where the peak was: the step, from 0, and the layer and operation that made it, where known.
+   */
   at: {step: number | null; layer: string | null; operation: string | null};
   /** The largest buffers alive at the peak. */
   largest: NamedBuffer[];
-  /** All memory of the worker's process at the end of the run, in bytes: libraries, kernel scratch and JavaScript among it. */
+  /**
+   * All memory of the worker's process at the end of the run, in bytes: libraries, kernel scratch
+   * and JavaScript among it.
+   */
   processBytes: number;
 }
 
@@ -56,7 +62,9 @@ export interface RunRecord {
   memory: MemoryUse[];
 }
 
-const {version} = JSON.parse(readFileSync(join(__dirname, '..', '..', '..', 'package.json'), 'utf8')) as {version: string};
+const {version} = JSON.parse(
+  readFileSync(join(__dirname, '..', '..', '..', 'package.json'), 'utf8'),
+) as {version: string};
 
 export function versions(tfjs: string): Record<string, string | null> {
   return {node: process.versions.node, tfjs, libtensorflow: engineInfo().libtensorflow};
@@ -69,11 +77,20 @@ export function topologyHash(topology: object): string {
 /** The options that a reader may see: plain values; a module by its file's name alone. */
 export function publicOptions(options: Record<string, unknown>): Record<string, unknown> {
   const {modules, record: _record, validationData, sampleWeight, ...rest} = options;
-  const name = (entry: unknown) => basename(typeof entry === 'string' ? entry : (entry as {module: string}).module);
-  return {...rest, modules: (modules as unknown[]).map(name), validationData: validationData !== null, sampleWeight: sampleWeight !== null};
+  const name = (entry: unknown) =>
+    basename(typeof entry === 'string' ? entry : (entry as {module: string}).module);
+  return {
+    ...rest,
+    modules: (modules as unknown[]).map(name),
+    validationData: validationData !== null,
+    sampleWeight: sampleWeight !== null,
+  };
 }
 
-export function makeRecord(parts: Omit<RunRecord, 'format' | 'course' | 'library' | 'engine' | 'versions'>, tfjs: typeof tf): RunRecord {
+export function makeRecord(
+  parts: Omit<RunRecord, 'format' | 'course' | 'library' | 'engine' | 'versions'>,
+  tfjs: typeof tf,
+): RunRecord {
   return {
     format: 'many-hands-run/1',
     course: `many-hands ${version}`,
@@ -89,6 +106,10 @@ export function writeRecord(file: string, record: RunRecord): void {
   try {
     writeWhole(file, `${JSON.stringify(record, null, 1)}\n`);
   } catch (error) {
-    throw new ManyHandsError('BAD_OPTION', `the record could not be written to ${file}: ${messageOf(error)} The model holds the trained weights.`, {cause: error});
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `the record could not be written to ${file}: ${messageOf(error)} The model holds the trained weights.`,
+      {cause: error},
+    );
   }
 }

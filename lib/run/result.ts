@@ -8,7 +8,14 @@ import {median} from '../base/median';
 import type {ModelDescription} from '../model/description';
 import type {Span} from '../trace/spans';
 import type {TrainDone} from './jobTypes';
-import {makeRecord, publicOptions, topologyHash, type MemoryUse, type RunRecord, type TrafficLine} from './record';
+import {
+  makeRecord,
+  publicOptions,
+  topologyHash,
+  type MemoryUse,
+  type RunRecord,
+  type TrafficLine,
+} from './record';
 import type {Plan} from './strategy';
 import {stragglerOf, timingOf, type RankTiming, type Straggler} from './timing';
 import type {TrainRun} from './trainRun';
@@ -34,15 +41,34 @@ export interface TrainResult {
   record: RunRecord;
 }
 
-export function makeResult(run: TrainRun, description: ModelDescription, done: TrainDone[], plan: Plan): TrainResult {
+export function makeResult(
+  run: TrainRun,
+  description: ModelDescription,
+  done: TrainDone[],
+  plan: Plan,
+): TrainResult {
   const {steps, devices, options} = run;
   const seconds = steps.reduce((sum, step) => sum + step.seconds, 0);
   const memory: MemoryUse[] = done.map((one) => one.memory);
   for (const {rank, operation, sent, received, formula} of done.flatMap((one) => one.traffic)) {
-    if (sent !== formula.sent || received !== formula.received) throw new ManyHandsError('INTERNAL', `internal: rank ${rank}'s ledger of ${operation} has ${sent} bytes sent and ${received} received, its formula ${formula.sent} and ${formula.received}.`);
+    if (sent !== formula.sent || received !== formula.received)
+      throw new ManyHandsError(
+        'INTERNAL',
+        `internal: rank ${rank}'s ledger of ${operation} has ${sent} bytes sent and ${received} received, its formula ${formula.sent} and ${formula.received}.`,
+      );
   }
-  const traffic: TrafficLine[] = done.flatMap((one) => one.traffic.map(({rank, operation, sent, received, formula}) => ({rank, operation, sent, received, formula: formula.text})));
-  const timing = done.map(({spans, samples}, rank) => timingOf(rank, spans, samples, steps.length, seconds));
+  const traffic: TrafficLine[] = done.flatMap((one) =>
+    one.traffic.map(({rank, operation, sent, received, formula}) => ({
+      rank,
+      operation,
+      sent,
+      received,
+      formula: formula.text,
+    })),
+  );
+  const timing = done.map(({spans, samples}, rank) =>
+    timingOf(rank, spans, samples, steps.length, seconds),
+  );
   const record = makeRecord(
     {
       device: devices.map(({id, name, threads}) => ({id, name, threads})),
@@ -74,10 +100,17 @@ export function makeResult(run: TrainRun, description: ModelDescription, done: T
 }
 
 /** A line a rank, where there are several. */
-export function summaries({devices, timing, traffic, memory}: TrainResult): RankSummary[] | undefined {
+export function summaries({
+  devices,
+  timing,
+  traffic,
+  memory,
+}: TrainResult): RankSummary[] | undefined {
   if (devices.length < 2) return undefined;
   return devices.map(({rank, id}) => {
-    const sentBytes = traffic.filter((line) => line.rank === rank).reduce((sum, line) => sum + line.sent, 0);
+    const sentBytes = traffic
+      .filter((line) => line.rank === rank)
+      .reduce((sum, line) => sum + line.sent, 0);
     return {...timing[rank], device: id, sentBytes, peakBytes: memory[rank].peakBytes};
   });
 }

@@ -18,7 +18,10 @@ export interface SpmdContext<A = unknown> {
   /** How many ranks there are. */
   size: number;
   comm: Communicator;
-  /** Records what this rank does and when: `trace.begin('forward', 'micro-batch 1')`, `trace.end()`; return `trace.spans` to see them. */
+  /**
+   * Records what this rank does and when: `trace.begin('forward', 'micro-batch 1')`, `trace.end()`;
+   * return `trace.spans` to see them.
+   */
   trace: RankTrace;
   /** tfjs, on this rank's engine. */
   tf: typeof tf;
@@ -53,9 +56,14 @@ export interface SpmdDone {
 
 async function load(handle: ProgramHandle): Promise<SpmdProgram> {
   // With `require`, since a function's own text has no imports.
-  if ('source' in handle) return new Function('require', `return (${handle.source});`)(require) as SpmdProgram;
+  if ('source' in handle)
+    return new Function('require', `return (${handle.source});`)(require) as SpmdProgram;
   const {default: program} = await importModule(handle.module);
-  if (typeof program !== 'function') throw new ManyHandsError('BAD_OPTION', `program: the default export of ${handle.module} must be a function; it is ${shown(program)}.`);
+  if (typeof program !== 'function')
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `program: the default export of ${handle.module} must be a function; it is ${shown(program)}.`,
+    );
   return program as SpmdProgram;
 }
 
@@ -63,14 +71,20 @@ async function load(handle: ProgramHandle): Promise<SpmdProgram> {
 export async function spmdJob(given: unknown): Promise<SpmdDone> {
   const {rank, size, group, program, device, args, origin} = given as SpmdJob;
   const before = tf.memory().numTensors;
-  const comm = createCommunicator(group ? joinSharedGroup(group, rank) : createInProcessGroup(1)[0]);
+  const comm = createCommunicator(
+    group ? joinSharedGroup(group, rank) : createInProcessGroup(1)[0],
+  );
   try {
     const run = await load(program);
     const trace = new SpanRecorder(rank);
     trace.restart(origin);
     const value = await run({rank, size, comm, trace, tf, device, args});
     const why = uncloneable(value);
-    if (why) throw new ManyHandsError('BAD_OPTION', `program returned ${why}, which cannot cross to the caller: return numbers, strings, typed arrays, or lists and objects of them (await tensor.data()).`);
+    if (why)
+      throw new ManyHandsError(
+        'BAD_OPTION',
+        `program returned ${why}, which cannot cross to the caller: return numbers, strings, typed arrays, or lists and objects of them (await tensor.data()).`,
+      );
     return {value, leftTensors: Math.max(0, tf.memory().numTensors - before)};
   } finally {
     comm.close();

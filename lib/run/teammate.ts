@@ -1,5 +1,6 @@
 /**
- * Worker side. A rank's part in a team: its end of the groups, the strategy on it, and what all of it sent.
+ * Worker side. A rank's part in a team: its end of the groups, the strategy on it, and what all of
+ * it sent.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {createCommunicator} from '../collectives/communicator';
@@ -23,7 +24,10 @@ import {noteRegion, withRegion} from '../workers/sharedRegion';
 import {Zero} from '../zero/zero';
 import type {Team, TrainJob} from './jobTypes';
 
-/** `which`: a strategy's lanes by number; each has a group of its own, in which the ranks agree on their order. */
+/**
+ * `which`: a strategy's lanes by number; each has a group of its own, in which the ranks agree on
+ * their order.
+ */
 type MakeLane = (work: LaneWork, which: number) => Lane;
 
 /** A rank's communicators: of all ranks, and along each axis of which there are several. */
@@ -33,7 +37,8 @@ export interface RankComms {
 }
 
 /** Whether some rank has not the whole model. */
-export const dividesModel = ({zero, pipeline, tensor}: Team) => zero > 0 || pipeline !== null || tensor !== null;
+export const dividesModel = ({zero, pipeline, tensor}: Team) =>
+  zero > 0 || pipeline !== null || tensor !== null;
 
 export class Teammate {
   private strategyOf: RankStrategy | null = null;
@@ -42,7 +47,12 @@ export class Teammate {
   private readonly mesh: Mesh;
 
   /** `channelTo`: the memory through which this rank sends to another of its pipeline. */
-  constructor(private readonly comms: RankComms, private readonly team: Team, private readonly makeLane: MakeLane, private readonly channelTo: (peer: number) => Uint8Array | null = () => null) {
+  constructor(
+    private readonly comms: RankComms,
+    private readonly team: Team,
+    private readonly makeLane: MakeLane,
+    private readonly channelTo: (peer: number) => Uint8Array | null = () => null,
+  ) {
     this.mesh = new Mesh(team.mesh);
   }
 
@@ -50,7 +60,10 @@ export class Teammate {
     return this.comms.world;
   }
 
-  /** This rank's place among those that share out a batch; those that differ on other axes see the same samples. */
+  /**
+   * This rank's place among those that share out a batch; those that differ on other axes see the
+   * same samples.
+   */
   get dataAxis(): {rank: number; size: number} {
     return {rank: this.mesh.coordinatesOf(this.world.rank).data, size: this.mesh.data};
   }
@@ -62,15 +75,39 @@ export class Teammate {
       this.lanes.push(lane);
       return lane;
     };
-    const {comms: {axes}, team, team: {zero, pipeline, tensor, bucketBytes}} = this;
+    const {
+      comms: {axes},
+      team,
+      team: {zero, pipeline, tensor, bucketBytes},
+    } = this;
     const {optimizer} = model;
-    const data = axes.data && (zero > 0 ? new Zero(axes.data, open, recorder, zero as 1 | 2 | 3, optimizer) : new DataParallel(axes.data, open, bucketBytes, recorder, {optimizer, clipNorm: job.options.clipNorm}));
+    const data =
+      axes.data &&
+      (zero > 0
+        ? new Zero(axes.data, open, recorder, zero as 1 | 2 | 3, optimizer)
+        : new DataParallel(axes.data, open, bucketBytes, recorder, {
+            optimizer,
+            clipNorm: job.options.clipNorm,
+          }));
     const parts: Parts = {
       data: data ?? null,
-      tensor: axes.tensor && tensor ? new TensorParallel(axes.tensor, recorder, model, tensor, zero > 0) : null,
-      pipeline: axes.pipeline && pipeline ? new PipelineParallel(axes.pipeline, recorder, model, pipeline, this.channelTo) : null,
+      tensor:
+        axes.tensor && tensor
+          ? new TensorParallel(axes.tensor, recorder, model, tensor, zero > 0)
+          : null,
+      pipeline:
+        axes.pipeline && pipeline
+          ? new PipelineParallel(axes.pipeline, recorder, model, pipeline, this.channelTo)
+          : null,
     };
-    return (this.strategyOf = new Composed(this.world, recorder, {mesh: this.mesh, parts, model, description: job.model, divides: dividesModel(team), withSource: (use) => withRegion(job.weights, use)}));
+    return (this.strategyOf = new Composed(this.world, recorder, {
+      mesh: this.mesh,
+      parts,
+      model,
+      description: job.model,
+      divides: dividesModel(team),
+      withSource: (use) => withRegion(job.weights, use),
+    }));
   }
 
   /** Rank 0's bytes reach every rank's `buffer`. */
@@ -91,13 +128,21 @@ export class Teammate {
   async finish(recorder: SpanRecorder): Promise<LedgerLine[]> {
     this.reports = [];
     for (const lane of this.lanes) this.reports.push(await lane.finish());
-    for (const {name, step, startMs, wallSeconds, cpuSeconds} of this.reports.flatMap(({spans}) => spans)) {
+    for (const {name, step, startMs, wallSeconds, cpuSeconds} of this.reports.flatMap(
+      ({spans}) => spans,
+    )) {
       recorder.add({kind: 'communication', name, step, startMs, wallSeconds, cpuSeconds});
     }
     // Nobody leaves while another still reads its memory.
     await this.world.barrier({label: 'end'});
     const comms = new Set([this.world, ...Object.values(this.comms.axes)]);
-    return mergeLines([...[...comms].flatMap((comm) => comm.ledger()), ...this.reports.flatMap(({ledger}) => ledger)], this.world.rank);
+    return mergeLines(
+      [
+        ...[...comms].flatMap((comm) => comm.ledger()),
+        ...this.reports.flatMap(({ledger}) => ledger),
+      ],
+      this.world.rank,
+    );
   }
 
   async close(): Promise<void> {
@@ -108,18 +153,34 @@ export class Teammate {
   }
 }
 
-/** The line of ranks along an axis to which `rank` belongs, its place among the lines, and the rank's in it. */
-function lineOf(mesh: Mesh, axis: Axis, rank: number): {ranks: number[]; line: number; place: number} {
+/**
+ * The line of ranks along an axis to which `rank` belongs, its place among the lines, and the
+ * rank's in it.
+ */
+function lineOf(
+  mesh: Mesh,
+  axis: Axis,
+  rank: number,
+): {ranks: number[]; line: number; place: number} {
   const ranks = mesh.groupOf(axis, rank);
-  return {ranks, line: mesh.groups(axis).findIndex(([first]) => first === ranks[0]), place: ranks.indexOf(rank)};
+  return {
+    ranks,
+    line: mesh.groups(axis).findIndex(([first]) => first === ranks[0]),
+    place: ranks.indexOf(rank),
+  };
 }
 
-const severalOn = (mesh: Mesh) => (['tensor', 'data', 'pipeline'] as const).filter((axis) => mesh[axis] > 1);
+const severalOn = (mesh: Mesh) =>
+  (['tensor', 'data', 'pipeline'] as const).filter((axis) => mesh[axis] > 1);
 
 /** Joins the groups of a team of processes as `rank`. */
 export function joinTeam(rank: number, team: Team): Teammate {
   const {groups} = team;
-  if (!groups) throw new ManyHandsError('INTERNAL', 'internal: ranks of one process were given jobs of their own.');
+  if (!groups)
+    throw new ManyHandsError(
+      'INTERNAL',
+      'internal: ranks of one process were given jobs of their own.',
+    );
   const mesh = new Mesh(team.mesh);
   const world = joinSharedGroup(groups.world, rank);
   const comms: RankComms = {world: createCommunicator(world), axes: {}};
@@ -138,14 +199,22 @@ export function joinTeam(rank: number, team: Team): Teammate {
   const data = lineOf(mesh, 'data', rank);
   const lanes = groups.lanes[data.line] ?? [];
   for (const {region} of lanes) noteRegion(region);
-  return new Teammate(comms, team, (work, which) => new ThreadLane(lanes[which], data.place, data.ranks, work), (peer) => channels.channelTo(peer));
+  return new Teammate(
+    comms,
+    team,
+    (work, which) => new ThreadLane(lanes[which], data.place, data.ranks, work),
+    (peer) => channels.channelTo(peer),
+  );
 }
 
 /** How many lanes the data axis may open. */
 export const LANES = 2;
 
 /** A team whose ranks all live in this process, by rank; `abort` frees those that wait. */
-export function teamOfOneProcess(team: Team, timeoutMs: number): {mates: Teammate[]; abort(reason: string): void} {
+export function teamOfOneProcess(
+  team: Team,
+  timeoutMs: number,
+): {mates: Teammate[]; abort(reason: string): void} {
   const mesh = new Mesh(team.mesh);
   const opened: Array<{abort(reason: string): void}> = [];
   const open = (ranks: number[]) => {
@@ -153,8 +222,18 @@ export function teamOfOneProcess(team: Team, timeoutMs: number): {mates: Teammat
     opened.push(group[0]);
     return group;
   };
-  const world = open(Array.from({length: mesh.size}, (_, rank) => rank)).map((transport) => createCommunicator(transport));
-  const axes = severalOn(mesh).map((axis) => ({axis, lines: mesh[axis] === mesh.size ? null : mesh.groups(axis).map((ranks) => open(ranks).map((transport) => createCommunicator(transport)))}));
+  const world = open(Array.from({length: mesh.size}, (_, rank) => rank)).map((transport) =>
+    createCommunicator(transport),
+  );
+  const axes = severalOn(mesh).map((axis) => ({
+    axis,
+    lines:
+      mesh[axis] === mesh.size
+        ? null
+        : mesh
+            .groups(axis)
+            .map((ranks) => open(ranks).map((transport) => createCommunicator(transport))),
+  }));
   const lanes = mesh.groups('data').map((ranks) => Array.from({length: LANES}, () => open(ranks)));
   const mates = world.map((comm, rank) => {
     const comms: RankComms = {world: comm, axes: {}};
@@ -163,7 +242,11 @@ export function teamOfOneProcess(team: Team, timeoutMs: number): {mates: Teammat
       comms.axes[axis] = lines ? lines[line][place] : comm;
     }
     const {line, place} = lineOf(mesh, 'data', rank);
-    return new Teammate(comms, team, (work, which) => new DirectLane(createCommunicator(lanes[line][which][place]), work));
+    return new Teammate(
+      comms,
+      team,
+      (work, which) => new DirectLane(createCommunicator(lanes[line][which][place]), work),
+    );
   });
   return {mates, abort: (reason) => opened.forEach((group) => group.abort(reason))};
 }

@@ -24,8 +24,17 @@ export interface RankTiming {
 
 const COMPUTE = new Set(['forward', 'backward', 'update', 'input']);
 
-/** A rank's timing from its spans; on a GPU the time without a core is that in which the process waits for the device. */
-export function timingOf(rank: number, spans: Span[], samples: number, steps: number, seconds: number): RankTiming {
+/**
+ * A rank's timing from its spans; on a GPU the time without a core is that in which the process
+ * waits for the device.
+ */
+export function timingOf(
+  rank: number,
+  spans: Span[],
+  samples: number,
+  steps: number,
+  seconds: number,
+): RankTiming {
   const over = steps > 0 ? steps : 1;
   const compute = spans.filter((span) => COMPUTE.has(span.kind));
   const onCore = (span: Span) => Math.min(span.wallSeconds, span.cpuSeconds);
@@ -34,13 +43,19 @@ export function timingOf(rank: number, spans: Span[], samples: number, steps: nu
     samples,
     samplesPerSecond: seconds > 0 ? samples / seconds : 0,
     computeSeconds: sum(compute.map(onCore)) / over,
-    communicationSeconds: sum(spans.filter((span) => span.kind === 'communication').map((span) => span.wallSeconds)) / over,
-    waitSeconds: sum(spans.filter((span) => span.kind === 'wait').map((span) => span.wallSeconds)) / over,
+    communicationSeconds:
+      sum(spans.filter((span) => span.kind === 'communication').map((span) => span.wallSeconds)) /
+      over,
+    waitSeconds:
+      sum(spans.filter((span) => span.kind === 'wait').map((span) => span.wallSeconds)) / over,
     noCoreSeconds: sum(compute.map((span) => span.wallSeconds - onCore(span))) / over,
   };
 }
 
-/** A rank whose part of a step takes longer than the others', and how many times the median of theirs. */
+/**
+ * A rank whose part of a step takes longer than the others', and how many times the median of
+ * theirs.
+ */
 export interface Straggler {
   rank: number;
   /** Its part of a step by the median of the others'. */
@@ -51,8 +66,8 @@ export interface Straggler {
 const LATE = 1.5;
 
 /**
- * The rank that the others wait for; null where none stands out, or where nothing was traced. A rank that sleeps is as late as one
- * that computes, so the time without a core counts.
+ * The rank that the others wait for; null where none stands out, or where nothing was traced. A
+ * rank that sleeps is as late as one that computes, so the time without a core counts.
  */
 export function stragglerOf(timing: readonly RankTiming[]): Straggler | null {
   if (timing.length < 2) return null;

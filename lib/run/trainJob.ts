@@ -1,5 +1,6 @@
 /**
- * Worker side. A whole training run as one rank sees it: epochs, batches, validation, and what it tells the caller.
+ * Worker side. A whole training run as one rank sees it: epochs, batches, validation, and what it
+ * tells the caller.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {permutation} from '../base/random';
@@ -19,11 +20,23 @@ import {dividesModel, joinTeam, type Teammate} from './teammate';
 import {withAdvice} from './limitAdvice';
 import {makeBatch, sampleWeights, splitBatch, type BatchNeed, type SampleWeights} from './batches';
 import {checkData, type CheckedData} from './checkData';
-import type {CallbackName, Logs, ModelState, TrainAnswer, TrainAsk, TrainDone, TrainJob, TrainTell} from './jobTypes';
+import type {
+  CallbackName,
+  Logs,
+  ModelState,
+  TrainAnswer,
+  TrainAsk,
+  TrainDone,
+  TrainJob,
+  TrainTell,
+} from './jobTypes';
 import type {MemoryUse} from './record';
 import {openData, type Arrays, type PlacedData} from './placeData';
 
-/** The region of the last state that was sent; the next job or state closes it, when the caller has long copied it. */
+/**
+ * The region of the last state that was sent; the next job or state closes it, when the caller has
+ * long copied it.
+ */
 let sent: SharedRegion | null = null;
 
 function range(from: number, to: number): Int32Array {
@@ -73,12 +86,27 @@ class Run {
     this.recorder = new SpanRecorder(job.rank);
     // A pipeline's phases are the actions of its schedule, which it records itself.
     const phases = job.team?.pipeline ? stepHooks(this.recorder) : phaseHooks(this.recorder);
-    const traced = options.trace === 'none' ? [] : options.trace === 'layers' ? [layerHooks(this.recorder)] : [phases];
-    this.strategy = team?.strategy(job, model, options.trace === 'none' ? null : this.recorder) ?? null;
+    const traced =
+      options.trace === 'none'
+        ? []
+        : options.trace === 'layers'
+          ? [layerHooks(this.recorder)]
+          : [phases];
+    this.strategy =
+      team?.strategy(job, model, options.trace === 'none' ? null : this.recorder) ?? null;
     const {seed, clipNorm, recompute} = options;
-    this.stepper = new Stepper(model, {seed, clipNorm, recompute, hooks: traced, strategy: this.strategy});
+    this.stepper = new Stepper(model, {
+      seed,
+      clipNorm,
+      recompute,
+      hooks: traced,
+      strategy: this.strategy,
+    });
     // fit keeps the last samples for validation, before any shuffling.
-    this.trained = validation === null && options.validationSplit > 0 ? Math.floor(data.samples * (1 - options.validationSplit)) : data.samples;
+    this.trained =
+      validation === null && options.validationSplit > 0
+        ? Math.floor(data.samples * (1 - options.validationSplit))
+        : data.samples;
   }
 
   /** Every rank knows the same of the run; rank 0 says it. */
@@ -88,7 +116,13 @@ class Run {
 
   private async callback(name: CallbackName, index: number, logs: Logs): Promise<void> {
     if (!this.job.callbacks.includes(name)) return;
-    const ask: TrainAsk = {rank: this.job.rank, callback: name, index, logs, model: name === 'epochEnd' ? await this.state() : null};
+    const ask: TrainAsk = {
+      rank: this.job.rank,
+      callback: name,
+      index,
+      logs,
+      model: name === 'epochEnd' ? await this.state() : null,
+    };
     const {stop} = (await this.context.ask(ask)) as TrainAnswer;
     if (stop) this.stopped = true;
   }
@@ -126,8 +160,14 @@ class Run {
   async all(): Promise<void> {
     const {epochs, initialEpoch, batchSize} = this.job.options;
     await this.team?.begin(this.stepper, this.recorder);
-    this.tell({type: 'begin', samples: this.trained, stepsPerEpoch: Math.ceil(this.trained / batchSize), metrics: this.names()});
-    for (let epoch = initialEpoch; epoch < epochs && !this.stopped; epoch++) await this.epoch(epoch);
+    this.tell({
+      type: 'begin',
+      samples: this.trained,
+      stepsPerEpoch: Math.ceil(this.trained / batchSize),
+      metrics: this.names(),
+    });
+    for (let epoch = initialEpoch; epoch < epochs && !this.stopped; epoch++)
+      await this.epoch(epoch);
   }
 
   private async epoch(epoch: number): Promise<void> {
@@ -141,7 +181,10 @@ class Run {
       mean.add(await this.batch(epoch, batch, indices), indices.length);
       await this.context.checkInterrupt();
     }
-    const logs = {...named(this.stepper.objective.names, mean.values()), ...(await this.validate())};
+    const logs = {
+      ...named(this.stepper.objective.names, mean.values()),
+      ...(await this.validate()),
+    };
     this.tell({type: 'epoch', epoch, logs});
     await this.callback('epochEnd', epoch, logs);
   }
@@ -150,14 +193,28 @@ class Run {
     const start = performance.now();
     this.recorder.step = this.step;
     const {rank, size} = this.axis;
-    const parts = shareOut(splitBatch(indices, this.job.options.microBatches), rank, size).map((share): BatchPart => {
-      const samples = share.indices.length;
-      this.walked += samples;
-      return {samples, firstSample: share.firstSample, share: samples / indices.length, make: (need) => this.input(share.indices, need)};
-    });
+    const parts = shareOut(splitBatch(indices, this.job.options.microBatches), rank, size).map(
+      (share): BatchPart => {
+        const samples = share.indices.length;
+        this.walked += samples;
+        return {
+          samples,
+          firstSample: share.firstSample,
+          share: samples / indices.length,
+          make: (need) => this.input(share.indices, need),
+        };
+      },
+    );
     const values = await this.stepper.step(this.step, parts);
     const logs = named(this.stepper.objective.names, values);
-    this.tell({type: 'step', epoch, step: this.step, samples: indices.length, seconds: (performance.now() - start) / 1000, logs});
+    this.tell({
+      type: 'step',
+      epoch,
+      step: this.step,
+      samples: indices.length,
+      seconds: (performance.now() - start) / 1000,
+      logs,
+    });
     this.step += 1;
     await this.callback('batchEnd', batch, {batch, size: indices.length, ...logs});
     return values;
@@ -179,32 +236,68 @@ class Run {
     const {names} = this.stepper.objective;
     const data = this.validation ?? this.data;
     const mean = new Mean(names.length);
-    for (let at = this.validation ? 0 : this.trained; at < data.samples; at += this.job.options.batchSize) {
+    for (
+      let at = this.validation ? 0 : this.trained;
+      at < data.samples;
+      at += this.job.options.batchSize
+    ) {
       const batch = range(at, Math.min(at + this.job.options.batchSize, data.samples));
       const [{indices}] = shareOut([batch], this.axis.rank, this.axis.size);
       if (indices.length === 0) await this.strategy?.absentPredict?.();
-      const part: BatchPart = {samples: indices.length, firstSample: 0, share: 1, make: (need) => makeBatch(data, indices, data.ys.map(() => null), need)};
+      const part: BatchPart = {
+        samples: indices.length,
+        firstSample: 0,
+        share: 1,
+        make: (need) =>
+          makeBatch(
+            data,
+            indices,
+            data.ys.map(() => null),
+            need,
+          ),
+      };
       const values = indices.length > 0 ? await this.stepper.evaluate(part) : names.map(() => 0);
       mean.add(values, indices.length, batch.length);
     }
     const values = this.strategy ? await this.strategy.sumValues(mean.values()) : mean.values();
-    return named(names.map((name) => `val_${name}`), values);
+    return named(
+      names.map((name) => `val_${name}`),
+      values,
+    );
   }
 
   async finish(meter: MemoryMeter): Promise<TrainDone> {
     const model = await this.state();
     const traffic = (await this.team?.finish(this.recorder)) ?? [];
-    return {model, spans: this.recorder.spans, memory: memoryUse(this.job.rank, meter), traffic, samples: this.walked};
+    return {
+      model,
+      spans: this.recorder.spans,
+      memory: memoryUse(this.job.rank, meter),
+      traffic,
+      samples: this.walked,
+    };
   }
 }
 
 function memoryUse(rank: number, {peakBytes, peakStateBytes, peak}: MemoryMeter): MemoryUse {
   const {byCategory = null, step = null, layer = null, op = null, largest = []} = peak ?? {};
-  return {rank, peakBytes, byCategory, stateBytes: peakStateBytes, at: {step, layer, operation: op}, largest, processBytes: processMemory()};
+  return {
+    rank,
+    peakBytes,
+    byCategory,
+    stateBytes: peakStateBytes,
+    at: {step, layer, operation: op},
+    largest,
+    processBytes: processMemory(),
+  };
 }
 
 /** Opens data and calls `use` with it; closes it whatever happens. */
-async function withData<T>(placed: PlacedData | null, what: string, use: (arrays: Arrays | null) => Promise<T>): Promise<T> {
+async function withData<T>(
+  placed: PlacedData | null,
+  what: string,
+  use: (arrays: Arrays | null) => Promise<T>,
+): Promise<T> {
   if (placed === null) return use(null);
   const opened = await openData(placed, what);
   try {
@@ -214,8 +307,15 @@ async function withData<T>(placed: PlacedData | null, what: string, use: (arrays
   }
 }
 
-/** Rank 0 has the caller's weights and optimizer state; the others get them from it, whatever they were initialized with. */
-async function firstWeights(job: TrainJob, model: tf.LayersModel, team: Teammate | null): Promise<void> {
+/**
+ * Rank 0 has the caller's weights and optimizer state; the others get them from it, whatever they
+ * were initialized with.
+ */
+async function firstWeights(
+  job: TrainJob,
+  model: tf.LayersModel,
+  team: Teammate | null,
+): Promise<void> {
   const {weights, optimizerState} = job.model;
   await withRegion(job.weights, async (given) => {
     const buffer = given ?? new ArrayBuffer(modelBytes(job.model, optimizerState));
@@ -228,11 +328,17 @@ async function firstWeights(job: TrainJob, model: tf.LayersModel, team: Teammate
 /** Says to the meter what the weights and the optimizer's state are. */
 function tagModel(model: tf.LayersModel): void {
   for (const variable of variablesOf(model)) tagMemory(variable, 'parameters');
-  for (const tensor of stateTensors(model.optimizer, describeState(model.optimizer))) tagMemory(tensor, 'optimizer');
+  for (const tensor of stateTensors(model.optimizer, describeState(model.optimizer)))
+    tagMemory(tensor, 'optimizer');
 }
 
 /** Runs one rank's job; `team` is its own to close. */
-export async function trainRank(job: TrainJob, context: JobContext, meter: MemoryMeter, team: Teammate | null): Promise<TrainDone> {
+export async function trainRank(
+  job: TrainJob,
+  context: JobContext,
+  meter: MemoryMeter,
+  team: Teammate | null,
+): Promise<TrainDone> {
   try {
     const divided = job.team !== null && dividesModel(job.team);
     const model = await rebuildModel(job.model, divided);
@@ -242,9 +348,16 @@ export async function trainRank(job: TrainJob, context: JobContext, meter: Memor
       return await withData(job.data, 'data', (arrays) =>
         withData(job.validation, 'validationData', async (validationArrays) => {
           const data = checkData(model, arrays!.xs, arrays!.ys, 'data');
-          const validation = validationArrays ? checkData(model, validationArrays.xs, validationArrays.ys, 'validationData') : null;
+          const validation = validationArrays
+            ? checkData(model, validationArrays.xs, validationArrays.ys, 'validationData')
+            : null;
           const outputNames = (model as unknown as {outputNames: string[]}).outputNames;
-          const weights = sampleWeights(data, job.options.classWeight, job.sampleWeight, outputNames);
+          const weights = sampleWeights(
+            data,
+            job.options.classWeight,
+            job.sampleWeight,
+            outputNames,
+          );
           const run = new Run(job, context, model, data, validation, weights, team);
           await run.all();
           return await run.finish(meter);
@@ -261,7 +374,10 @@ export async function trainRank(job: TrainJob, context: JobContext, meter: Memor
 }
 
 /** One count of memory in a process, whatever becomes of the job. */
-export async function metered<T>({memoryLimit}: TrainJob['options'], run: (meter: MemoryMeter) => Promise<T>): Promise<T> {
+export async function metered<T>(
+  {memoryLimit}: TrainJob['options'],
+  run: (meter: MemoryMeter) => Promise<T>,
+): Promise<T> {
   sent?.close();
   sent = null;
   const meter = startMeter({limitBytes: memoryLimit});
@@ -275,5 +391,7 @@ export async function metered<T>({memoryLimit}: TrainJob['options'], run: (meter
 /** Serves one `TrainJob`. */
 export async function trainJob(given: unknown, context: JobContext): Promise<TrainDone> {
   const job = given as TrainJob;
-  return metered(job.options, (meter) => trainRank(job, context, meter, job.team && joinTeam(job.rank, job.team)));
+  return metered(job.options, (meter) =>
+    trainRank(job, context, meter, job.team && joinTeam(job.rank, job.team)),
+  );
 }

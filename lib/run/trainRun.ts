@@ -50,8 +50,27 @@ export class TrainRun {
     if (tell.type === 'begin') {
       const {samples, stepsPerEpoch, metrics} = tell;
       this.begun = true;
-      emitRun({type: 'start', run: this.id, devices: this.devices, strategy: this.strategy.name, epochs, initialEpoch, stepsPerEpoch, batchSize, samples, metrics, verbose});
-      if (this.strategy.warning && verbose > 0) emitRun({type: 'output', run: this.id, rank: 0, stream: 'stderr', text: `warning: ${this.strategy.warning}`});
+      emitRun({
+        type: 'start',
+        run: this.id,
+        devices: this.devices,
+        strategy: this.strategy.name,
+        epochs,
+        initialEpoch,
+        stepsPerEpoch,
+        batchSize,
+        samples,
+        metrics,
+        verbose,
+      });
+      if (this.strategy.warning && verbose > 0)
+        emitRun({
+          type: 'output',
+          run: this.id,
+          rank: 0,
+          stream: 'stderr',
+          text: `warning: ${this.strategy.warning}`,
+        });
     } else if (tell.type === 'step') {
       const {epoch, step, samples, seconds, logs} = tell;
       this.samples += samples;
@@ -61,7 +80,8 @@ export class TrainRun {
     } else {
       const {epoch, logs} = tell;
       this.history.epoch.push(epoch);
-      for (const [name, value] of Object.entries(logs)) (this.history.history[name] ??= []).push(value);
+      for (const [name, value] of Object.entries(logs))
+        (this.history.history[name] ??= []).push(value);
       emitRun({type: 'epoch', run: this.id, epoch, logs});
     }
   }
@@ -74,7 +94,12 @@ export class TrainRun {
     return this.answers[nth].promise;
   }
 
-  private async call(callback: CallbackName, index: number, logs: Logs, model: ModelState | null): Promise<TrainAnswer> {
+  private async call(
+    callback: CallbackName,
+    index: number,
+    logs: Logs,
+    model: ModelState | null,
+  ): Promise<TrainAnswer> {
     if (model) this.takeState(model);
     return this.callbacks.call(callback, index, logs);
   }
@@ -90,7 +115,11 @@ export class TrainRun {
     try {
       readModel(this.model, this.description.weights, optimizerState, this.region.buffer);
     } catch (error) {
-      throw new ManyHandsError('BAD_MODEL', `the trained weights could not be given back to the model: ${messageOf(error)}. Do not dispose of a model, or change its layers, while it is trained.`, {cause: error});
+      throw new ManyHandsError(
+        'BAD_MODEL',
+        `the trained weights could not be given back to the model: ${messageOf(error)}. Do not dispose of a model, or change its layers, while it is trained.`,
+        {cause: error},
+      );
     }
   }
 
@@ -105,7 +134,14 @@ export class TrainRun {
 
   end(started: number, error?: Error, ranks?: RankSummary[]): void {
     if (!this.begun) return;
-    emitRun({type: 'end', run: this.id, seconds: (performance.now() - started) / 1000, samplesPerSecond: this.samplesPerSecond, error, ranks});
+    emitRun({
+      type: 'end',
+      run: this.id,
+      seconds: (performance.now() - started) / 1000,
+      samplesPerSecond: this.samplesPerSecond,
+      error,
+      ranks,
+    });
   }
 }
 

@@ -8,7 +8,8 @@ import {teamOfOneProcess} from './teammate';
 import {metered, trainRank} from './trainJob';
 
 /**
- * Serves a `TogetherJob`: all ranks in this process, which take turns. The peak of memory is that of all.
+ * Serves a `TogetherJob`: all ranks in this process, which take turns. The peak of memory is that
+ * of all.
  */
 export async function trainTogether(given: unknown, context: JobContext): Promise<TrainDone[]> {
   const {jobs, timeoutMs} = given as TogetherJob;
@@ -34,5 +35,7 @@ export async function trainTogether(given: unknown, context: JobContext): Promis
 
 function ofRank(error: unknown, rank: number, size: number): unknown {
   if (!(error instanceof ManyHandsError) || error.code === 'ABORTED') return error;
-  return new ManyHandsError(error.code, `rank ${rank} of ${size}: ${error.message}`, {cause: error});
+  return new ManyHandsError(error.code, `rank ${rank} of ${size}: ${error.message}`, {
+    cause: error,
+  });
 }

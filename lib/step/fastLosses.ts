@@ -1,15 +1,17 @@
 /**
- * Worker side. Losses that tfjs composes out of many small operations, forward and backward, in a few: on a small model they were a tenth of the step, and
- * in a pipeline they make its last stage late. They equal tfjs's own up to rounding.
+ * Worker side. Losses that tfjs composes out of many small operations, forward and backward, in a
+ * few: on a small model they were a tenth of the step, and in a pipeline they make its last stage
+ * late. They equal tfjs's own up to rounding.
  */
 import * as tf from '@tensorflow/tfjs';
 
 export type Loss = (target: tf.Tensor, output: tf.Tensor) => tf.Tensor;
 
 /**
- * 'sparseCategoricalCrossentropy' (tfjs-layers 4.22, losses.ts): `output` [..., classes] is cut to [e, 1 - e] and divided by its sum s;
- * with p the share of the class that `target` names, the loss of a prediction is -log p, p cut likewise. Its gradient for output j is
- * (p - [j is the class]) / (p s), zero where something was cut. Returns [...], one number a prediction.
+ * 'sparseCategoricalCrossentropy' (tfjs-layers 4.22, losses.ts): `output` [..., classes] is cut to
+ * [e, 1 - e] and divided by its sum s; with p the share of the class that `target` names, the loss
+ * of a prediction is -log p, p cut likewise. Its gradient for output j is (p - [j is the class]) /
+ * (p s), zero where something was cut. Returns [...], one number a prediction.
  */
 export function sparseCategoricalCrossentropy(target: tf.Tensor, output: tf.Tensor): tf.Tensor {
   const classes = output.shape[output.rank - 1];
@@ -39,8 +41,8 @@ export function sparseCategoricalCrossentropy(target: tf.Tensor, output: tf.Tens
 }
 
 /**
- * 'meanSquaredError' (tfjs-layers 4.22, losses.ts): the mean over the last dim, n long, of d^2 with d = output - target; its gradient for the output is
- * 2 d / n. Returns [...], one number a row.
+ * 'meanSquaredError' (tfjs-layers 4.22, losses.ts): the mean over the last dim, n long, of d^2 with
+ * d = output - target; its gradient for the output is 2 d / n. Returns [...], one number a row.
  */
 export function meanSquaredError(target: tf.Tensor, output: tf.Tensor): tf.Tensor {
   const n = output.shape[output.rank - 1];
@@ -49,16 +51,22 @@ export function meanSquaredError(target: tf.Tensor, output: tf.Tensor): tf.Tenso
     const save = inputs[inputs.length - 1] as unknown as tf.GradSaveFunc;
     const apart = tf.sub(raw, target);
     save([apart]);
-    return {value: tf.mean(tf.mul(apart, apart), -1), gradFunc: (dy, [d]) => tf.mul(d, tf.expandDims(tf.mul(dy, 2 / n), -1))};
+    return {
+      value: tf.mean(tf.mul(apart, apart), -1),
+      gradFunc: (dy, [d]) => tf.mul(d, tf.expandDims(tf.mul(dy, 2 / n), -1)),
+    };
   })(output);
 }
 
-const sameShape = (a: tf.Tensor, b: tf.Tensor) => a.shape.length === b.shape.length && a.shape.every((length, i) => length === b.shape[i]);
+const sameShape = (a: tf.Tensor, b: tf.Tensor) =>
+  a.shape.length === b.shape.length && a.shape.every((length, i) => length === b.shape[i]);
 
 /** The quick form of a loss that a model was compiled with by name, or `own`. */
 export function quickLoss(name: unknown, own: Loss): Loss {
   if (name === 'sparseCategoricalCrossentropy') return sparseCategoricalCrossentropy;
   // tfjs broadcasts a target of another shape.
-  if (name === 'meanSquaredError') return (target, output) => (sameShape(target, output) ? meanSquaredError(target, output) : own(target, output));
+  if (name === 'meanSquaredError')
+    return (target, output) =>
+      sameShape(target, output) ? meanSquaredError(target, output) : own(target, output);
   return own;
 }

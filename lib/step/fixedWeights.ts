@@ -1,5 +1,6 @@
 /**
- * Worker side. Weights that are not trained: batch norm's averages, which move while a layer is applied, and frozen layers'.
+ * Worker side. Weights that are not trained: batch norm's averages, which move while a layer is
+ * applied, and frozen layers'.
  */
 import * as tf from '@tensorflow/tfjs';
 
@@ -9,14 +10,18 @@ const known = new WeakMap<object, tf.Variable[]>();
 export function fixedWeights(layer: tf.layers.Layer | tf.LayersModel): tf.Variable[] {
   let variables = known.get(layer);
   if (!variables) {
-    const {nonTrainableWeights} = layer as unknown as {nonTrainableWeights: Array<{read(): tf.Variable}>};
+    const {nonTrainableWeights} = layer as unknown as {
+      nonTrainableWeights: Array<{read(): tf.Variable}>;
+    };
     variables = [...new Set(nonTrainableWeights.map((weight) => weight.read()))];
     known.set(layer, variables);
   }
   return variables;
 }
 
-/** Remembers what `variables` hold; the function that it returns puts that back, and must be called. */
+/**
+ * Remembers what `variables` hold; the function that it returns puts that back, and must be called.
+ */
 export function remember(variables: readonly tf.Variable[]): () => void {
   const before = variables.map((variable) => tf.clone(variable));
   return () => {

@@ -1,5 +1,6 @@
 /**
- * Worker side. The gradients of one step: summed over micro-batches, over layers that are used twice, and clipped.
+ * Worker side. The gradients of one step: summed over micro-batches, over layers that are used
+ * twice, and clipped.
  */
 import * as tf from '@tensorflow/tfjs';
 import {tagMemory, type Category} from '../memory';
@@ -25,19 +26,27 @@ export class GradientSum {
     for (const entry of this.entries) this.byVariable.set(entry.variable.id, entry);
   }
 
-  /** Of a compiled model's trainable weights, as `compile` fixed them; `calls`: of these calls' layers alone. */
+  /**
+   * Of a compiled model's trainable weights, as `compile` fixed them; `calls`: of these calls'
+   * layers alone.
+   */
   static of(model: tf.LayersModel, calls?: readonly LayerCall[]): GradientSum {
     const {collectedTrainableWeights: all} = innerModel(model) as unknown as Compiled;
     const own = calls && new Set(calls.flatMap(({layer}) => variablesOf(layer)));
     const trainable = own ? all.filter((weight) => own.has(weight.read())) : all;
-    return new GradientSum(trainable.map((weight) => weight.read()), trainable.map((weight) => weight.originalName));
+    return new GradientSum(
+      trainable.map((weight) => weight.read()),
+      trainable.map((weight) => weight.originalName),
+    );
   }
 
   /** This layer's entries: its trainable weights, wrapped layers' weights among them. */
   of(layer: tf.layers.Layer): WeightGradient[] {
     let entries = this.byLayer.get(layer);
     if (!entries) {
-      entries = [...new Set(variablesOf(layer))].map((variable) => this.byVariable.get(variable.id)).filter((entry) => entry !== undefined);
+      entries = [...new Set(variablesOf(layer))]
+        .map((variable) => this.byVariable.get(variable.id))
+        .filter((entry) => entry !== undefined);
       this.byLayer.set(layer, entries);
     }
     return entries;
@@ -70,14 +79,16 @@ export class GradientSum {
     let squares = 0;
     for (const entry of this.entries) {
       const {gradient} = entry;
-      if (gradient && counts(entry)) squares += tf.tidy(() => tf.sum(tf.square(gradient))).dataSync()[0];
+      if (gradient && counts(entry))
+        squares += tf.tidy(() => tf.sum(tf.square(gradient))).dataSync()[0];
     }
     return squares;
   }
 
   /**
-   * Scales every gradient by clipNorm / max(norm, clipNorm), norm being the Euclidean norm of all gradients together (Pascanu et
-   * al. 2013, "On the difficulty of training recurrent neural networks", algorithm 1).
+   * Scales every gradient by clipNorm / max(norm, clipNorm), norm being the Euclidean norm of all
+   * gradients together (Pascanu et al. 2013, "On the difficulty of training recurrent neural
+   * networks", algorithm 1).
    */
   scaleTo(norm: number, clipNorm: number): void {
     if (norm <= clipNorm) return;

@@ -1,6 +1,6 @@
 /**
- * Worker side. A LayersModel as the flat list of layer calls that a step walks: nested models opened, in an order in which every
- * input is there before it is used.
+ * Worker side. A LayersModel as the flat list of layer calls that a step walks: nested models
+ * opened, in an order in which every input is there before it is used.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
@@ -51,7 +51,11 @@ interface ContainerLike extends LayerLike {
 
 function isContainer(layer: LayerLike): layer is ContainerLike {
   const candidate = layer as Partial<ContainerLike> & {layers?: unknown};
-  return Array.isArray(candidate.layers) && Array.isArray(candidate.inputs) && Array.isArray(candidate.outputs);
+  return (
+    Array.isArray(candidate.layers) &&
+    Array.isArray(candidate.inputs) &&
+    Array.isArray(candidate.outputs)
+  );
 }
 
 function blockOf(name: string, models: string[]): string {
@@ -77,12 +81,19 @@ export function readGraph(model: tf.LayersModel): Graph {
         const {tensor, ready} = stack.pop()!;
         if (slotOf.has(tensor.id)) continue;
         const node = tensor.sourceLayer.inboundNodes[tensor.nodeIndex];
-        if (!node || (node.inputTensors.length === 0 && tensor.sourceLayer.getClassName() === 'InputLayer')) {
-          throw new ManyHandsError('BAD_MODEL', `the model's layer '${tensor.sourceLayer.name}' hangs on an input that the model does not list: name every input in tf.model({inputs}).`);
+        if (
+          !node ||
+          (node.inputTensors.length === 0 && tensor.sourceLayer.getClassName() === 'InputLayer')
+        ) {
+          throw new ManyHandsError(
+            'BAD_MODEL',
+            `the model's layer '${tensor.sourceLayer.name}' hangs on an input that the model does not list: name every input in tf.model({inputs}).`,
+          );
         }
         if (!ready) {
           stack.push({tensor, ready: true});
-          for (let i = node.inputTensors.length - 1; i >= 0; i--) stack.push({tensor: node.inputTensors[i], ready: false});
+          for (let i = node.inputTensors.length - 1; i >= 0; i--)
+            stack.push({tensor: node.inputTensors[i], ready: false});
           continue;
         }
         if (done.has(node)) continue;
@@ -129,7 +140,9 @@ export interface SymbolicOutput {
   dtype: string;
 }
 
-/** What a call's first output looks like; a layer that is applied several times has a node for each. */
+/**
+ * What a call's first output looks like; a layer that is applied several times has a node for each.
+ */
 export function symbolicOutput(graph: Graph, call: LayerCall): SymbolicOutput {
   const nth = graph.calls.slice(0, call.index).filter(({layer}) => layer === call.layer).length;
   const layer = call.layer as unknown as AppliedLike;

@@ -1,20 +1,26 @@
 /**
- * Worker side. Where a strategy, a trace or a limit may step in while a step walks the layers. Every hook may be async; none runs
- * while a tape, a scope or changed engine state is open.
+ * Worker side. Where a strategy, a trace or a limit may step in while a step walks the layers.
+ * Every hook may be async; none runs while a tape, a scope or changed engine state is open.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import type {LayerCall} from './graph';
 import type {Tape} from './tape';
 
-/** A weight's gradient while a step gathers it: one entry a trainable weight, in the optimizer's order. */
+/**
+ * A weight's gradient while a step gathers it: one entry a trainable weight, in the optimizer's
+ * order.
+ */
 export interface WeightGradient {
   name: string;
   variable: tf.Variable;
   gradient: tf.Tensor | null;
 }
 
-/** A micro-batch as this rank meets it, before a walk of it; `samples` is 0 where the rank has no share of it, and its walk then falls out. */
+/**
+ * A micro-batch as this rank meets it, before a walk of it; `samples` is 0 where the rank has no
+ * share of it, and its walk then falls out.
+ */
 export interface PartInfo {
   index: number;
   count: number;
@@ -29,7 +35,10 @@ export interface StepHooks {
   /** `parts`: how many micro-batches the step has. */
   beforeStep?(step: number, parts: number): void | Promise<void>;
   beforePart?(part: PartInfo): void | Promise<void>;
-  /** In the place of a walk through `calls` that falls out on this rank, which has no samples: what the other ranks do with it meanwhile. */
+  /**
+   * In the place of a walk through `calls` that falls out on this rank, which has no samples: what
+   * the other ranks do with it meanwhile.
+   */
   absent?(direction: 'forward' | 'backward', calls: readonly LayerCall[]): void | Promise<void>;
   /** After the batch's arrays have become tensors. */
   afterInput?(): void | Promise<void>;
@@ -72,17 +81,25 @@ export interface LayerHalves {
   forward(call: LayerCall, inputs: tf.Tensor[], context: HalvesContext): Promise<HalfForward>;
 }
 
-/** What such a layer's forward leaves: it holds what its backward needs until one of the two is called. */
+/**
+ * What such a layer's forward leaves: it holds what its backward needs until one of the two is
+ * called.
+ */
 export interface HalfForward {
   /** The walk's to dispose. */
   outputs: tf.Tensor[];
   /**
-   * From the gradient of each output (null: none flowed back) those of the inputs (null: nobody wants it) and, by variable id, of the
-   * weights, the walk's to dispose.
+   * From the gradient of each output (null: none flowed back) those of the inputs (null: nobody
+   * wants it) and, by variable id, of the weights, the walk's to dispose.
    */
-  backward(outputGradients: Array<tf.Tensor | null>): Promise<{inputs: Array<tf.Tensor | null>; weights: Map<number, tf.Tensor>}>;
+  backward(
+    outputGradients: Array<tf.Tensor | null>,
+  ): Promise<{inputs: Array<tf.Tensor | null>; weights: Map<number, tf.Tensor>}>;
   discard(): void;
-  /** After `discard`: the same forward once more, of which no rank learns that did not compute it the first time. */
+  /**
+   * After `discard`: the same forward once more, of which no rank learns that did not compute it
+   * the first time.
+   */
   again(inputs: tf.Tensor[], context: HalvesContext): Promise<HalfForward>;
 }
 

@@ -1,5 +1,6 @@
 /**
- * Worker side. How a rank keeps the weights that it has, and its optimizer's state of them: each whole, or, where a strategy divides them, a run of their elements.
+ * Worker side. How a rank keeps the weights that it has, and its optimizer's state of them: each
+ * whole, or, where a strategy divides them, a run of their elements.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {tagMemory} from '../memory';
@@ -12,7 +13,10 @@ type Values = Float32Array | Int32Array | Uint8Array;
 export interface Keeping {
   /** Takes over a weight's values, which are the caller's again afterwards. */
   take(variable: tf.Variable, values: Values, dtype: WeightDescription['dtype']): void;
-  /** A weight's values; all ranks that share it call, and the one that answers for it gets them whole. */
+  /**
+   * A weight's values; all ranks that share it call, and the one that answers for it gets them
+   * whole.
+   */
   give(variable: tf.Variable): Promise<Values>;
   /** What the optimizer keeps its state of, in its order. */
   readonly slots: ReadonlyArray<{name: string; shape: number[]}>;
@@ -24,7 +28,8 @@ export interface Keeping {
 
 /** Each weight whole; `entries`: those that this rank trains. */
 export function keepWhole(entries: readonly WeightGradient[]): Keeping {
-  const slotOf = (variable: tf.Variable) => entries.findIndex((entry) => entry.variable === variable);
+  const slotOf = (variable: tf.Variable) =>
+    entries.findIndex((entry) => entry.variable === variable);
   return {
     take: (variable, values, dtype) => {
       assignValues(variable, values, {dtype, shape: variable.shape});

@@ -1,6 +1,7 @@
 /**
- * Worker side. A model crosses between rank 0, which has the caller's memory before it, and the ranks that hold its layers or parts of its weights: weight by
- * weight, to those that have it, and to each its part. No rank holds more than one piece beside its own.
+ * Worker side. A model crosses between rank 0, which has the caller's memory before it, and the
+ * ranks that hold its layers or parts of its weights: weight by weight, to those that have it, and
+ * to each its part. No rank holds more than one piece beside its own.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -27,8 +28,17 @@ export interface Holder {
 export class ModelExchange {
   private readonly variables: tf.Variable[];
 
-  /** `holders`: who has each of the model's weights, the same on every rank; `keeping`: how this rank keeps what it has. */
-  constructor(private readonly comm: Communicator, private readonly model: tf.LayersModel, private readonly description: ModelDescription, private readonly holders: (variable: tf.Variable) => Holder[], private readonly keeping: Keeping) {
+  /**
+   * `holders`: who has each of the model's weights, the same on every rank; `keeping`: how this
+   * rank keeps what it has.
+   */
+  constructor(
+    private readonly comm: Communicator,
+    private readonly model: tf.LayersModel,
+    private readonly description: ModelDescription,
+    private readonly holders: (variable: tf.Variable) => Holder[],
+    private readonly keeping: Keeping,
+  ) {
     this.variables = variablesOf(model);
   }
 
@@ -36,8 +46,18 @@ export class ModelExchange {
     return this.description.trainable.map((at) => this.variables[at]);
   }
 
-  /** One piece of rank 0's `source`, a tensor of `shape`, to those that have it; resolves to this rank's part, a view of `scratch` or its own, or to null. */
-  private async deal({at, bytes}: Piece, shape: number[], to: Holder[], source: ArrayBuffer | null, scratch: ArrayBuffer, label: string): Promise<Int32Array | null> {
+  /**
+   * One piece of rank 0's `source`, a tensor of `shape`, to those that have it; resolves to this
+   * rank's part, a view of `scratch` or its own, or to null.
+   */
+  private async deal(
+    {at, bytes}: Piece,
+    shape: number[],
+    to: Holder[],
+    source: ArrayBuffer | null,
+    scratch: ArrayBuffer,
+    label: string,
+  ): Promise<Int32Array | null> {
     const {rank} = this.comm;
     const own = to.find((holder) => holder.rank === rank);
     const words = new Int32Array(scratch, 0, bytes / 4);
@@ -48,11 +68,15 @@ export class ModelExchange {
     };
     if (source) {
       words.set(new Int32Array(source, at, words.length));
-      for (const holder of to) if (holder.rank !== rank && bytes > 0) await this.comm.send(partOf(holder), {to: holder.rank, label});
+      for (const holder of to)
+        if (holder.rank !== rank && bytes > 0)
+          await this.comm.send(partOf(holder), {to: holder.rank, label});
       return own ? partOf(own) : null;
     }
     if (!own) return null;
-    const part = own.cut ? words.subarray(0, tf.util.sizeFromShape(cutShape(shape, own.cut))) : words;
+    const part = own.cut
+      ? words.subarray(0, tf.util.sizeFromShape(cutShape(shape, own.cut)))
+      : words;
     if (part.length > 0) await this.comm.recv(part, {from: 0, label});
     return part;
   }
@@ -61,12 +85,29 @@ export class ModelExchange {
   async load(source: ArrayBuffer | null): Promise<void> {
     const {weights, optimizerState: state} = this.description;
     const layout = layoutOf(this.description, state);
-    const scratch = new ArrayBuffer(Math.max(4, ...[...layout.weights, ...layout.state].map(({bytes}) => bytes)));
+    const scratch = new ArrayBuffer(
+      Math.max(4, ...[...layout.weights, ...layout.state].map(({bytes}) => bytes)),
+    );
     const release = holdArray(new Uint8Array(scratch), 'communication');
     try {
       for (const [i, variable] of this.variables.entries()) {
-        const part = await this.deal(layout.weights[i], weights[i].shape, this.holders(variable), source, scratch, 'initial weights');
-        if (part) this.keeping.take(variable, valuesAt(part.buffer as ArrayBuffer, part.byteOffset, {shape: variable.shape, dtype: weights[i].dtype}), weights[i].dtype);
+        const part = await this.deal(
+          layout.weights[i],
+          weights[i].shape,
+          this.holders(variable),
+          source,
+          scratch,
+          'initial weights',
+        );
+        if (part)
+          this.keeping.take(
+            variable,
+            valuesAt(part.buffer as ArrayBuffer, part.byteOffset, {
+              shape: variable.shape,
+              dtype: weights[i].dtype,
+            }),
+            weights[i].dtype,
+          );
       }
       await this.loadState(state, layout.state, source, scratch);
     } finally {
@@ -74,35 +115,65 @@ export class ModelExchange {
     }
   }
 
-  private async loadState(state: OptimizerState, pieces: Piece[], source: ArrayBuffer | null, scratch: ArrayBuffer): Promise<void> {
-    const {comm: {size}, trained, keeping: {slots}} = this;
+  private async loadState(
+    state: OptimizerState,
+    pieces: Piece[],
+    source: ArrayBuffer | null,
+    scratch: ArrayBuffer,
+  ): Promise<void> {
+    const {
+      comm: {size},
+      trained,
+      keeping: {slots},
+    } = this;
     const values: Float32Array[] = [];
     let next = 0;
-    const one = (shape: number[], to: Holder[]) => this.deal(pieces[next++], shape, to, source, scratch, STATE);
+    const one = (shape: number[], to: Holder[]) =>
+      this.deal(pieces[next++], shape, to, source, scratch, STATE);
     for (const {names, shapes} of state.lists) {
       const arrays = slots.map(({shape}) => new Float32Array(tf.util.sizeFromShape(shape)));
       for (const k of names.keys()) {
         const part = await one(shapes[k], this.holders(trained[k]));
-        if (part) this.keeping.takeState(trained[k], new Float32Array(part.buffer, part.byteOffset, part.length), arrays);
+        if (part)
+          this.keeping.takeState(
+            trained[k],
+            new Float32Array(part.buffer, part.byteOffset, part.length),
+            arrays,
+          );
       }
       values.push(...arrays);
     }
-    const all = Array.from({length: size}, (_, rank): Holder => ({rank, cut: null, answers: rank === 0}));
+    const all = Array.from(
+      {length: size},
+      (_, rank): Holder => ({rank, cut: null, answers: rank === 0}),
+    );
     for (let i = 0; i < state.scalars.length; i++) {
       const part = (await one([], all))!;
       values.push(new Float32Array(part.buffer, part.byteOffset, part.length).slice());
     }
     const shapes = slots.map(({shape}) => shape);
-    const lists = slots.length === 0 ? [] : state.lists.map(({field, names}) => ({field, names: slots.map(({name}) => `${name}/${suffix(names[0])}`), shapes}));
+    const lists =
+      slots.length === 0
+        ? []
+        : state.lists.map(({field, names}) => ({
+            field,
+            names: slots.map(({name}) => `${name}/${suffix(names[0])}`),
+            shapes,
+          }));
     const mine: OptimizerState = {...state, lists};
     restoreState(this.model.optimizer, mine, values);
     for (const tensor of stateTensors(this.model.optimizer, mine)) tagMemory(tensor, 'optimizer');
   }
 
-  /** The whole model's state as the caller's optimizer keeps it: the lists of whichever rank has any, over all trainable weights. */
+  /**
+   * The whole model's state as the caller's optimizer keeps it: the lists of whichever rank has
+   * any, over all trainable weights.
+   */
   private async wholeState(own: OptimizerState): Promise<OptimizerState> {
     const {rank, size} = this.comm;
-    const encoded = new TextEncoder().encode(JSON.stringify(own.lists.map(({field, names}) => [field, suffix(names[0])])));
+    const encoded = new TextEncoder().encode(
+      JSON.stringify(own.lists.map(({field, names}) => [field, suffix(names[0])])),
+    );
     const lengths = new Int32Array(size);
     lengths[rank] = encoded.length;
     await this.comm.allReduce(lengths, {label: STATE});
@@ -111,25 +182,43 @@ export class ModelExchange {
     const words = new Int32Array(lengths[holder]);
     if (rank === holder) words.set(encoded);
     await this.comm.broadcast(words, {root: holder, label: STATE});
-    const fields = JSON.parse(new TextDecoder().decode(Uint8Array.from(words))) as Array<[string, string]>;
+    const fields = JSON.parse(new TextDecoder().decode(Uint8Array.from(words))) as Array<
+      [string, string]
+    >;
     const {weights, trainable} = this.description;
-    const lists = fields.map(([field, name]) => ({field, names: trainable.map((at) => `${weights[at].name}/${name}`), shapes: trainable.map((at) => weights[at].shape)}));
+    const lists = fields.map(([field, name]) => ({
+      field,
+      names: trainable.map((at) => `${weights[at].name}/${name}`),
+      shapes: trainable.map((at) => weights[at].shape),
+    }));
     return {...own, lists};
   }
 
-  /** A tensor of `shape` on rank 0, from those that answer for it. All that have it call `give`; `write` gets the whole, on rank 0. */
-  private async collect(holders: Holder[], shape: number[], give: () => Promise<Values>, label: string, write: (values: Values) => void): Promise<void> {
+  /**
+   * A tensor of `shape` on rank 0, from those that answer for it. All that have it call `give`;
+   * `write` gets the whole, on rank 0.
+   */
+  private async collect(
+    holders: Holder[],
+    shape: number[],
+    give: () => Promise<Values>,
+    label: string,
+    write: (values: Values) => void,
+  ): Promise<void> {
     const {rank} = this.comm;
     const has = holders.some((holder) => holder.rank === rank);
     const given = has ? await give() : null;
     const first = holders.filter(({answers}) => answers);
-    const whole = first[0].cut && rank === 0 ? new Float32Array(tf.util.sizeFromShape(shape)) : null;
+    const whole =
+      first[0].cut && rank === 0 ? new Float32Array(tf.util.sizeFromShape(shape)) : null;
     for (const holder of first) {
       let values = rank === holder.rank ? given : null;
       if (values && rank !== 0) await this.comm.send(values as Float32Array, {to: 0, label});
       if (rank !== 0) continue;
       if (!values) {
-        values = new Float32Array(tf.util.sizeFromShape(holder.cut ? cutShape(shape, holder.cut) : shape));
+        values = new Float32Array(
+          tf.util.sizeFromShape(holder.cut ? cutShape(shape, holder.cut) : shape),
+        );
         await this.comm.recv(values as Float32Array, {from: holder.rank, label});
       }
       if (holder.cut) putPart(whole!, shape, holder.cut, values as Float32Array);
@@ -147,18 +236,34 @@ export class ModelExchange {
     const buffer = make(state);
     const {weights} = this.description;
     for (const [i, variable] of this.variables.entries()) {
-      await this.collect(this.holders(variable), weights[i].shape, () => keeping.give(variable), 'trained weights', (values) => valuesAt(buffer!, layout.weights[i].at, weights[i]).set(values));
+      await this.collect(
+        this.holders(variable),
+        weights[i].shape,
+        () => keeping.give(variable),
+        'trained weights',
+        (values) => valuesAt(buffer!, layout.weights[i].at, weights[i]).set(values),
+      );
     }
     const tensors = stateTensors(this.model.optimizer, own);
     for (const [l, {names, shapes}] of state.lists.entries()) {
       const slots = tensors.slice(l * keeping.slots.length, (l + 1) * keeping.slots.length);
       for (const k of names.keys()) {
         const {at} = layout.state[l * names.length + k];
-        await this.collect(this.holders(this.trained[k]), shapes[k], () => keeping.giveState(this.trained[k], slots), STATE, (values) => new Float32Array(buffer!, at, values.length).set(values));
+        await this.collect(
+          this.holders(this.trained[k]),
+          shapes[k],
+          () => keeping.giveState(this.trained[k], slots),
+          STATE,
+          (values) => new Float32Array(buffer!, at, values.length).set(values),
+        );
       }
     }
     const scalars = tensors.slice(tensors.length - own.scalars.length);
-    for (const [i, tensor] of scalars.entries()) if (buffer) new Float32Array(buffer, layout.state[layout.state.length - scalars.length + i].at, 1).set(tensor.dataSync() as Float32Array);
+    for (const [i, tensor] of scalars.entries())
+      if (buffer)
+        new Float32Array(buffer, layout.state[layout.state.length - scalars.length + i].at, 1).set(
+          tensor.dataSync() as Float32Array,
+        );
     return state;
   }
 }

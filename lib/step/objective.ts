@@ -1,6 +1,6 @@
 /**
- * Worker side. Loss and metrics of a compiled model on the outputs of one micro-batch, as tfjs's `fit` computes them
- * (tfjs-layers 4.22, training.ts, makeTrainFunction).
+ * Worker side. Loss and metrics of a compiled model on the outputs of one micro-batch, as tfjs's
+ * `fit` computes them (tfjs-layers 4.22, training.ts, makeTrainFunction).
  */
 import * as tf from '@tensorflow/tfjs';
 import {innerModel} from '../model/inner';
@@ -21,12 +21,26 @@ export interface CompiledModel {
 }
 
 /** What the model was compiled with for an output: a name, or a function. */
-export function lossOf({loss, outputNames}: Pick<CompiledModel, 'loss' | 'outputNames'>, output: number): unknown {
-  return typeof loss === 'string' ? loss : (loss as Record<string | number, unknown>)[Array.isArray(loss) ? output : outputNames[output]];
+export function lossOf(
+  {loss, outputNames}: Pick<CompiledModel, 'loss' | 'outputNames'>,
+  output: number,
+): unknown {
+  return typeof loss === 'string'
+    ? loss
+    : (loss as Record<string | number, unknown>)[
+        Array.isArray(loss) ? output : outputNames[output]
+      ];
 }
 
-/** The shape of an output's targets: the sparse losses take a class number in place of a row of shares. */
-export function targetShape(compiled: Pick<CompiledModel, 'loss' | 'outputNames'>, output: number, shape: readonly number[]): {shape: number[]; sparse: boolean} {
+/**
+ * The shape of an output's targets: the sparse losses take a class number in place of a row of
+ * shares.
+ */
+export function targetShape(
+  compiled: Pick<CompiledModel, 'loss' | 'outputNames'>,
+  output: number,
+  shape: readonly number[],
+): {shape: number[]; sparse: boolean} {
   const sparse = String(lossOf(compiled, output)).startsWith('sparse');
   return {shape: sparse ? [...shape.slice(0, -1), 1] : [...shape], sparse};
 }
@@ -39,20 +53,34 @@ export class Objective {
   private readonly lossFunctions: Loss[];
   readonly names: string[];
 
-  constructor(model: tf.LayersModel, private readonly graph: Graph) {
+  constructor(
+    model: tf.LayersModel,
+    private readonly graph: Graph,
+  ) {
     this.compiled = innerModel(model) as unknown as CompiledModel;
     this.names = this.compiled.getDedupedMetricsNames();
     const {lossFunctions} = this.compiled;
-    this.lossFunctions = lossFunctions.map((own, output) => quickLoss(lossOf(this.compiled, output), own));
+    this.lossFunctions = lossFunctions.map((own, output) =>
+      quickLoss(lossOf(this.compiled, output), own),
+    );
   }
 
   /**
-   * The loss of `outputs` against `targets` (a tensor a model output; `weights`: one number a sample, or null), its metrics, and
-   * the gradient of `share` times the loss for each output. The gradients are the caller's to dispose.
+   * The loss of `outputs` against `targets` (a tensor a model output; `weights`: one number a
+   * sample, or null), its metrics, and the gradient of `share` times the loss for each output. The
+   * gradients are the caller's to dispose.
    */
-  withGradient(outputs: tf.Tensor[], targets: tf.Tensor[], weights: Array<tf.Tensor | null>, share: number): {values: Values; gradients: tf.Tensor[]} {
+  withGradient(
+    outputs: tf.Tensor[],
+    targets: tf.Tensor[],
+    weights: Array<tf.Tensor | null>,
+    share: number,
+  ): {values: Values; gradients: tf.Tensor[]} {
     const parts: tf.Tensor[] = [];
-    const {outputs: [total], tape} = record(outputs, () => {
+    const {
+      outputs: [total],
+      tape,
+    } = record(outputs, () => {
       const losses = this.losses(outputs, targets, weights);
       // fit lists each output's own loss where there are several.
       if (outputs.length > 1) for (const loss of losses) parts.push(tf.keep(tf.mean(loss)));
@@ -69,8 +97,17 @@ export class Objective {
   /** As `withGradient` without the gradient, and without sample weights: tfjs validates so. */
   evaluate(outputs: tf.Tensor[], targets: tf.Tensor[]): Values {
     return tf.tidy(() => {
-      const means = this.losses(outputs, targets, outputs.map(() => null)).map((loss) => tf.mean(loss));
-      return this.values(means.reduce((sum, mean) => tf.add(sum, mean)), means, outputs, targets);
+      const means = this.losses(
+        outputs,
+        targets,
+        outputs.map(() => null),
+      ).map((loss) => tf.mean(loss));
+      return this.values(
+        means.reduce((sum, mean) => tf.add(sum, mean)),
+        means,
+        outputs,
+        targets,
+      );
     });
   }
 
@@ -82,17 +119,29 @@ export class Objective {
   /** The layers' penalties on their own weights; their gradients are added to `sum`. */
   regularize(sum: GradientSum): number {
     let penalty = 0;
-    for (const layer of new Set(this.graph.calls.map((call) => call.layer))) penalty += this.regularizeLayer(layer, sum);
+    for (const layer of new Set(this.graph.calls.map((call) => call.layer)))
+      penalty += this.regularizeLayer(layer, sum);
     return penalty;
   }
 
-  /** One layer's, times `share`; `counts`: which weights' penalties this rank adds to the loss and to the gradient. */
-  regularizeLayer(layer: tf.layers.Layer, sum: GradientSum, share = 1, counts: PenaltyCounts = everywhere): number {
+  /**
+   * One layer's, times `share`; `counts`: which weights' penalties this rank adds to the loss and
+   * to the gradient.
+   */
+  regularizeLayer(
+    layer: tf.layers.Layer,
+    sum: GradientSum,
+    share = 1,
+    counts: PenaltyCounts = everywhere,
+  ): number {
     let penalty = 0;
     for (const {loss, variable} of penaltiesOf(layer)) {
       const {value: shown, gradient} = counts(variable);
       if (!shown && !gradient) continue;
-      const {outputs: [value], tape} = record(sum.weightsOf(layer), () => [loss()]);
+      const {
+        outputs: [value],
+        tape,
+      } = record(sum.weightsOf(layer), () => [loss()]);
       const one = tf.scalar(share);
       const found = backward(tape, new Map([[value.id, one]]));
       if (gradient) sum.add(layer, found);
@@ -103,7 +152,11 @@ export class Objective {
     return penalty;
   }
 
-  private losses(outputs: tf.Tensor[], targets: tf.Tensor[], weights: Array<tf.Tensor | null>): tf.Tensor[] {
+  private losses(
+    outputs: tf.Tensor[],
+    targets: tf.Tensor[],
+    weights: Array<tf.Tensor | null>,
+  ): tf.Tensor[] {
     return this.lossFunctions.map((lossFunction, i) => {
       const loss = lossFunction(targets[i], outputs[i]);
       const weight = weights[i];
@@ -111,7 +164,12 @@ export class Objective {
     });
   }
 
-  private values(total: tf.Tensor, parts: tf.Tensor[], outputs: tf.Tensor[], targets: tf.Tensor[]): Values {
+  private values(
+    total: tf.Tensor,
+    parts: tf.Tensor[],
+    outputs: tf.Tensor[],
+    targets: tf.Tensor[],
+  ): Values {
     const metrics = this.compiled.metricsTensors.map(([metric, output], i) => {
       // With several outputs tfjs lists each output's loss before the metrics.
       if (outputs.length > 1 && i < outputs.length) return parts[i].dataSync()[0];

@@ -21,14 +21,18 @@ const known = new WeakMap<Penalty['loss'], tf.Variable | null>();
 /** tfjs keeps a penalty as a function, and only a tape shows what that reads. */
 function weightOf(layer: tf.layers.Layer, loss: Penalty['loss']): tf.Variable | null {
   const variables = variablesOf(layer);
-  const {outputs: [value], tape} = record(variables, () => [loss()]);
+  const {
+    outputs: [value],
+    tape,
+  } = record(variables, () => [loss()]);
   value.dispose();
   const read = new Set(tape.nodes.flatMap(({inputs}) => Object.values(inputs).map(({id}) => id)));
   discard(tape);
   return variables.find(({id}) => read.has(id)) ?? null;
 }
 
-const lossesOf = (layer: tf.layers.Layer) => (layer as unknown as {losses: Array<Penalty['loss']>}).losses;
+const lossesOf = (layer: tf.layers.Layer) =>
+  (layer as unknown as {losses: Array<Penalty['loss']>}).losses;
 
 export const hasPenalties = (layer: tf.layers.Layer) => lossesOf(layer).length > 0;
 

@@ -1,5 +1,6 @@
 /**
- * Worker side. What a strategy is to the run of one rank: hooks on the step, and what it does in the step's place.
+ * Worker side. What a strategy is to the run of one rank: hooks on the step, and what it does in
+ * the step's place.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {OptimizerState} from '../model/description';
@@ -24,27 +25,48 @@ export interface RankStrategy {
   readonly predicting: Predicting;
   /** The calls whose weights this rank has, where it has not all. */
   own?(graph: Graph): LayerCall[];
-  /** Takes the micro-batches of a step forward and backward in the step's place; returns this rank's part of loss and metrics. */
+  /**
+   * Takes the micro-batches of a step forward and backward in the step's place; returns this rank's
+   * part of loss and metrics.
+   */
   walkParts?(step: number, parts: BatchPart[]): Promise<Values>;
   /** This rank's part of loss and metrics on data that is not trained on, in the step's place. */
   evaluate?(part: BatchPart): Promise<Values>;
-  /** Loss and metrics of all ranks together, from each rank's; `penalty`: what this rank's layers add to the loss of a step, of validation it is in `values`. */
+  /**
+   * Loss and metrics of all ranks together, from each rank's; `penalty`: what this rank's layers
+   * add to the loss of a step, of validation it is in `values`.
+   */
   sumValues(values: Values, penalty?: number): Promise<Values>;
-  /** Of which weights this rank counts the penalties, where other ranks have the weight too. @default all that it has */
+  /**
+   * Of which weights this rank counts the penalties, where other ranks have the weight too.
+   * @default all that it has
+   */
   countsPenalty?: PenaltyCounts;
-  /** Whether ranks hold different gradients: penalties on weights then join each while it is walked, and not once all are summed. */
+  /**
+   * Whether ranks hold different gradients: penalties on weights then join each while it is walked,
+   * and not once all are summed.
+   */
   readonly divides: boolean;
-  /** The squares of all ranks' gradients, each weight's once, where the step's own sum has not all of them. */
+  /**
+   * The squares of all ranks' gradients, each weight's once, where the step's own sum has not all
+   * of them.
+   */
   squares?(): Promise<number>;
   /** Clips and applies the gradients, where the strategy holds them itself. */
   apply?(clipNorm: number | undefined): Promise<void>;
   /** Once the stepper is there, before the first step. */
   open(stepper: Stepper): Promise<void>;
-  /** After `sumValues`: the first weight whose gradient is no number, and the ranks whose own loss is none. All ranks ask. */
+  /**
+   * After `sumValues`: the first weight whose gradient is no number, and the ranks whose own loss
+   * is none. All ranks ask.
+   */
   broken(): Promise<{gradient: string | null; ranks: number[]}>;
   /** A batch of validation of which this rank has no sample. */
   absentPredict?(): Promise<void>;
-  /** Where no rank holds all of it: all ranks give the model's state, rank 0 into what `make` returns. */
+  /**
+   * Where no rank holds all of it: all ranks give the model's state, rank 0 into what `make`
+   * returns.
+   */
   save?(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState>;
   /** After the model's weights are gone. */
   dispose(): void;
@@ -65,17 +87,25 @@ export interface DataContext {
   stepper: Stepper;
   /** The layers that this rank walks, in runs between which others of the model lie. */
   runs: LayerCall[][];
-  /** Weights whose gradients other axes complete after the last walk: until then they are no whole summand. */
+  /**
+   * Weights whose gradients other axes complete after the last walk: until then they are no whole
+   * summand.
+   */
   late(variable: tf.Variable): boolean;
   itinerary(parts: number): Itinerary;
   /** Fills the weights and the optimizer's state, kept as `keeping` says. */
   load(keeping: Keeping): Promise<void>;
 }
 
-/** The data axis: each rank has the same weights, or parts of them, and its share of the samples. */
+/**
+ * The data axis: each rank has the same weights, or parts of them, and its share of the samples.
+ */
 export interface DataAxis extends AxisPart {
   open(context: DataContext): Promise<void>;
-  /** The sum of the squares of the gradients that this rank holds itself, of the weights that `counts` takes; all ranks together have each once. */
+  /**
+   * The sum of the squares of the gradients that this rank holds itself, of the weights that
+   * `counts` takes; all ranks together have each once.
+   */
   squares?(counts: (entry: WeightGradient) => boolean): number;
   /** Applies the gradients, each times `scale`, where this axis holds them itself. */
   apply?(scale: number): Promise<void>;

@@ -1,6 +1,7 @@
 /**
- * Worker side. One tape a layer: records what a layer computes, and walks it backward later. tfjs keeps a single tape open over a
- * whole model; here each layer has its own, so that hooks may wait, send or free between two layers.
+ * Worker side. One tape a layer: records what a layer computes, and walks it backward later. tfjs
+ * keeps a single tape open over a whole model; here each layer has its own, so that hooks may wait,
+ * send or free between two layers.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
@@ -20,16 +21,31 @@ interface EngineState {
   activeTape: TapeNode[] | null;
 }
 
-/** What a backward walk needs: the operations between `sources` and the outputs, with the tensors that they saved. */
+/**
+ * What a backward walk needs: the operations between `sources` and the outputs, with the tensors
+ * that they saved.
+ */
 export interface Tape {
   nodes: TapeNode[];
   /** Ids of the tensors and variables for which gradients were asked. */
   sources: number[];
 }
 
-// Kernels whose gradients in tfjs 4.22 (and in lib/devices) look only at the shapes of what they save: a tensor keeps its shape after
-// it is disposed of, and its memory is free for the rest of the forward.
-const SHAPES_SUFFICE = new Set(['Add', 'Sub', 'Sum', 'Mean', 'Reshape', 'ExpandDims', 'Concat', 'Tile', 'PadV2', 'Slice']);
+// Kernels whose gradients in tfjs 4.22 (and in lib/devices) look only at the shapes of what they
+// save: a tensor keeps its shape after it is disposed of, and its memory is free for the rest of
+// the forward.
+const SHAPES_SUFFICE = new Set([
+  'Add',
+  'Sub',
+  'Sum',
+  'Mean',
+  'Reshape',
+  'ExpandDims',
+  'Concat',
+  'Tile',
+  'PadV2',
+  'Slice',
+]);
 
 export interface Recorded {
   outputs: tf.Tensor[];
@@ -45,8 +61,9 @@ export function release(nodes: Iterable<TapeNode>): void {
 }
 
 /**
- * Runs `compute` with a fresh tape and returns its outputs with the part of the tape that leads from `sources` to them. The
- * outputs are the caller's to dispose; everything else that `compute` made is gone, but for what the backward walk needs.
+ * Runs `compute` with a fresh tape and returns its outputs with the part of the tape that leads
+ * from `sources` to them. The outputs are the caller's to dispose; everything else that `compute`
+ * made is gone, but for what the backward walk needs.
  */
 export function record(sources: tf.Tensor[], compute: () => tf.Tensor[]): Recorded {
   const state = engineState();
@@ -70,7 +87,10 @@ export function record(sources: tf.Tensor[], compute: () => tf.Tensor[]): Record
   return {outputs, tape: {nodes: kept, sources: sources.map((source) => source.id)}};
 }
 
-/** As tfjs's getFilteredNodesXToY: without it a walk reaches an embedding's integer inputs, which have no gradient. */
+/**
+ * As tfjs's getFilteredNodesXToY: without it a walk reaches an embedding's integer inputs, which
+ * have no gradient.
+ */
 function prune(tape: TapeNode[], sources: tf.Tensor[], outputs: tf.Tensor[]): TapeNode[] {
   const fromSource = new Set(sources.map((source) => source.id));
   const reached = new Set<number>();
@@ -97,10 +117,14 @@ function prune(tape: TapeNode[], sources: tf.Tensor[], outputs: tf.Tensor[]): Ta
 }
 
 /**
- * Walks `tape` backward from the gradients of its outputs (by tensor id) and returns the gradient of each source that it reaches,
- * by id. The tensors of `outputGradients` stay the caller's; the returned ones are the caller's to dispose. The tape is used up.
+ * Walks `tape` backward from the gradients of its outputs (by tensor id) and returns the gradient
+ * of each source that it reaches, by id. The tensors of `outputGradients` stay the caller's; the
+ * returned ones are the caller's to dispose. The tape is used up.
  */
-export function backward(tape: Tape, outputGradients: Map<number, tf.Tensor>): Map<number, tf.Tensor> {
+export function backward(
+  tape: Tape,
+  outputGradients: Map<number, tf.Tensor>,
+): Map<number, tf.Tensor> {
   try {
     return walk(tape, outputGradients);
   } finally {
@@ -124,8 +148,14 @@ function walk(tape: Tape, outputGradients: Map<number, tf.Tensor>): Map<number, 
       const dys = node.outputs.map((output) => gradients.get(output.id) ?? null);
       if (dys.every((dy) => dy === null)) continue;
       const inputGradients = gradientOf(node, dys);
-      // The engine frees as tfjs does, at the end of the walk; a sum's parts may still be another node's.
-      for (const [name, input] of Object.entries(node.inputs)) addGradient(gradients, input.id, tf.tidy(() => inputGradients[name]()));
+      // The engine frees as tfjs does, at the end of the walk; a sum's parts may still be another
+      // node's.
+      for (const [name, input] of Object.entries(node.inputs))
+        addGradient(
+          gradients,
+          input.id,
+          tf.tidy(() => inputGradients[name]()),
+        );
       for (const output of node.outputs) free(output.id, gradients, wanted, outputGradients);
     }
     for (const id of wanted) {
@@ -137,21 +167,42 @@ function walk(tape: Tape, outputGradients: Map<number, tf.Tensor>): Map<number, 
   return found;
 }
 
-/** The gradients of a node's inputs by name, each computed when it is called for. Throws BAD_MODEL where tfjs has none. */
-export function gradientOf(node: TapeNode, dys: Array<tf.Tensor | null>): Record<string, () => tf.Tensor> {
+/**
+ * The gradients of a node's inputs by name, each computed when it is called for. Throws BAD_MODEL
+ * where tfjs has none.
+ */
+export function gradientOf(
+  node: TapeNode,
+  dys: Array<tf.Tensor | null>,
+): Record<string, () => tf.Tensor> {
   if (!node.gradient) {
-    throw new ManyHandsError('BAD_MODEL', `tfjs has no gradient for '${node.kernelName}', which a layer of the model uses: use another layer, or write it with tf.customGrad.`);
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      `tfjs has no gradient for '${node.kernelName}', which a layer of the model uses: use another layer, or write it with tf.customGrad.`,
+    );
   }
   return node.gradient(dys);
 }
 
-export function addGradient(gradients: Map<number, tf.Tensor>, id: number, gradient: tf.Tensor): void {
+export function addGradient(
+  gradients: Map<number, tf.Tensor>,
+  id: number,
+  gradient: tf.Tensor,
+): void {
   const before = gradients.get(id);
   gradients.set(id, before ? tf.add(before, gradient) : gradient);
 }
 
-/** An output's gradient is no longer needed once its node has been walked; big ones are not kept to the end. */
-function free(id: number, gradients: Map<number, tf.Tensor>, wanted: Set<number>, given: Map<number, tf.Tensor>): void {
+/**
+ * An output's gradient is no longer needed once its node has been walked; big ones are not kept to
+ * the end.
+ */
+function free(
+  id: number,
+  gradients: Map<number, tf.Tensor>,
+  wanted: Set<number>,
+  given: Map<number, tf.Tensor>,
+): void {
   const gradient = gradients.get(id);
   if (!gradient || wanted.has(id) || given.has(id)) return;
   gradients.delete(id);

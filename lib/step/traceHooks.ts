@@ -4,7 +4,10 @@
 import type {SpanRecorder} from '../trace/spans';
 import type {StepHooks} from './hooks';
 
-/** A span a phase: forward, the loss with its gradient and the metrics (a forward span of its own name), backward, update. */
+/**
+ * A span a phase: forward, the loss with its gradient and the metrics (a forward span of its own
+ * name), backward, update.
+ */
 export function phaseHooks(recorder: SpanRecorder): StepHooks {
   let forward = false;
   let microBatch = 0;

@@ -1,5 +1,6 @@
 /**
- * Worker side. One training step: forward and backward for each micro-batch, the gradients averaged by samples, one update.
+ * Worker side. One training step: forward and backward for each micro-batch, the gradients averaged
+ * by samples, one update.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
@@ -16,7 +17,10 @@ import {updateInTurn} from './update';
 import {discardForward, walkForward, type Walk} from './walk';
 import {walkBackward} from './walkBackward';
 
-/** Tensors of one micro-batch; dim 0 counts its samples. `weights`: one number a sample, for each output, or null. */
+/**
+ * Tensors of one micro-batch; dim 0 counts its samples. `weights`: one number a sample, for each
+ * output, or null.
+ */
 export interface MicroBatch {
   xs: tf.Tensor[];
   ys: tf.Tensor[];
@@ -24,7 +28,10 @@ export interface MicroBatch {
   samples: number;
 }
 
-/** One part of a batch, whose tensors are made when its turn comes, so that the others' take no room. */
+/**
+ * One part of a batch, whose tensors are made when its turn comes, so that the others' take no
+ * room.
+ */
 export interface BatchPart {
   /** 0 where this rank has no share of a micro-batch. */
   samples: number;
@@ -56,18 +63,34 @@ export class Stepper {
   private readonly walking: Walk;
   private penalty = 0;
 
-  constructor(private readonly model: tf.LayersModel, private readonly options: StepperOptions) {
+  constructor(
+    private readonly model: tf.LayersModel,
+    private readonly options: StepperOptions,
+  ) {
     this.graph = readGraph(model);
     const {hooks = [], strategy} = options;
     const own = strategy?.own?.(this.graph);
     this.objective = new Objective(model, own ? {...this.graph, calls: own} : this.graph);
     this.gradients = GradientSum.of(model, own);
     if (GradientSum.of(model).entries.length === 0) {
-      throw new ManyHandsError('BAD_MODEL', 'the model has no trainable weight: set trainable on a layer before compile().');
+      throw new ManyHandsError(
+        'BAD_MODEL',
+        'the model has no trainable weight: set trainable on a layer before compile().',
+      );
     }
     // Penalties stand before the strategy, which takes the gradients away.
-    this.hooks = [...hooks, ...(strategy?.divides ? [this.penalties()] : []), ...(strategy?.hooks ?? [])];
-    this.walking = {graph: this.graph, segments: segmentsOf(this.graph, options.recompute ?? 'none'), hooks: this.hooks, sum: this.gradients, halvesOf: strategy?.halves};
+    this.hooks = [
+      ...hooks,
+      ...(strategy?.divides ? [this.penalties()] : []),
+      ...(strategy?.hooks ?? []),
+    ];
+    this.walking = {
+      graph: this.graph,
+      segments: segmentsOf(this.graph, options.recompute ?? 'none'),
+      hooks: this.hooks,
+      sum: this.gradients,
+      halvesOf: strategy?.halves,
+    };
   }
 
   get segments(): Segment[] {
@@ -84,8 +107,9 @@ export class Stepper {
   }
 
   /**
-   * Takes step number `step` on the micro-batches of one batch and disposes of their tensors. Returns the batch's loss and metrics.
-   * Throws `NOT_FINITE` before the update where the loss is no number, and leaves the weights as they were.
+   * Takes step number `step` on the micro-batches of one batch and disposes of their tensors.
+   * Returns the batch's loss and metrics. Throws `NOT_FINITE` before the update where the loss is
+   * no number, and leaves the weights as they were.
    */
   async step(step: number, parts: BatchPart[]): Promise<Values> {
     this.penalty = 0;
@@ -101,8 +125,14 @@ export class Stepper {
       await runHooks(this.hooks, 'beforeUpdate', this.gradients.entries);
       if (strategy?.apply) await strategy.apply(clipNorm);
       else {
-        if (clipNorm !== undefined) this.gradients.scaleTo(Math.sqrt((await strategy?.squares?.()) ?? this.gradients.squares()), clipNorm);
-        withStepContext({seed: this.options.seed, layer: 'update', step, firstSample: 0}, () => this.update());
+        if (clipNorm !== undefined)
+          this.gradients.scaleTo(
+            Math.sqrt((await strategy?.squares?.()) ?? this.gradients.squares()),
+            clipNorm,
+          );
+        withStepContext({seed: this.options.seed, layer: 'update', step, firstSample: 0}, () =>
+          this.update(),
+        );
       }
       await runHooks(this.hooks, 'afterStep', step);
       return values;
@@ -114,7 +144,13 @@ export class Stepper {
   private async walkParts(step: number, parts: BatchPart[]): Promise<Values> {
     let values: Values = this.objective.names.map(() => 0);
     for (const [index, {samples, firstSample, share, make}] of parts.entries()) {
-      await runHooks(this.hooks, 'beforePart', {index, count: parts.length, samples, share, last: index === parts.length - 1});
+      await runHooks(this.hooks, 'beforePart', {
+        index,
+        count: parts.length,
+        samples,
+        share,
+        last: index === parts.length - 1,
+      });
       if (samples === 0) {
         await runHooks(this.hooks, 'absent', 'forward', this.graph.calls);
         await runHooks(this.hooks, 'absent', 'backward', this.graph.calls);
@@ -126,7 +162,12 @@ export class Stepper {
     return values;
   }
 
-  private async forwardBackward(step: number, firstSample: number, batch: MicroBatch, share: number): Promise<Values> {
+  private async forwardBackward(
+    step: number,
+    firstSample: number,
+    batch: MicroBatch,
+    share: number,
+  ): Promise<Values> {
     const context = {seed: this.options.seed, layer: '', step, firstSample};
     try {
       return await this.walk(context, batch, share);
@@ -151,10 +192,14 @@ export class Stepper {
     return found.values;
   }
 
-  /** Penalties on weights join a layer's gradient while it is walked, each rank's by its share of the samples. */
+  /**
+   * Penalties on weights join a layer's gradient while it is walked, each rank's by its share of
+   * the samples.
+   */
   private penalties(): StepHooks {
     const first = new Map<tf.layers.Layer, number>();
-    for (const call of this.graph.calls) if (!first.has(call.layer)) first.set(call.layer, call.index);
+    for (const call of this.graph.calls)
+      if (!first.has(call.layer)) first.set(call.layer, call.index);
     let share = 1;
     return {
       beforePart: (part) => {
@@ -162,14 +207,26 @@ export class Stepper {
       },
       afterBackward: (call) => {
         if (first.get(call.layer) !== call.index) return;
-        this.penalty += this.objective.regularizeLayer(call.layer, this.gradients, share, this.options.strategy?.countsPenalty);
+        this.penalty += this.objective.regularizeLayer(
+          call.layer,
+          this.gradients,
+          share,
+          this.options.strategy?.countsPenalty,
+        );
       },
     };
   }
 
   private update(): void {
     const {entries} = this.gradients;
-    updateInTurn(this.model.optimizer, entries.map(({variable}) => variable), {gradient: (i) => entries[i].gradient, done: (i) => tagMemory(entries[i].variable, 'parameters')});
+    updateInTurn(
+      this.model.optimizer,
+      entries.map(({variable}) => variable),
+      {
+        gradient: (i) => entries[i].gradient,
+        done: (i) => tagMemory(entries[i].variable, 'parameters'),
+      },
+    );
   }
 
   private async notFinite(loss: number, step: number): Promise<ManyHandsError> {
@@ -179,7 +236,9 @@ export class Stepper {
     const where = broken ? ` The first gradient that is not a number is that of '${broken}'.` : '';
     // A gradient may be no number where the loss is one: that step was taken, as fit takes it.
     const spoiled = this.gradients.entries.find(({variable}) => !allFinite(variable));
-    const weights = spoiled ? `. The weight '${spoiled.name}' was no number before it: an earlier step had a loss that was one, and a gradient that was not` : ' and the weights are those of the step before';
+    const weights = spoiled
+      ? `. The weight '${spoiled.name}' was no number before it: an earlier step had a loss that was one, and a gradient that was not`
+      : ' and the weights are those of the step before';
     return new ManyHandsError(
       'NOT_FINITE',
       `the loss of step ${step} is ${loss}, so the step was not taken${weights}.${who}${where} ` +
@@ -192,14 +251,23 @@ export class Stepper {
     const {strategy} = this.options;
     await runHooks(this.hooks, 'beforePrediction');
     if (strategy?.evaluate) return strategy.evaluate(part);
-    const {halves: halvesOf, countsLoss} = strategy?.predicting ?? {halves: undefined, countsLoss: true};
-    const counts = (_: LayerCall, variable: tf.Variable | null) => strategy?.countsPenalty?.(variable).value ?? true;
+    const {halves: halvesOf, countsLoss} = strategy?.predicting ?? {
+      halves: undefined,
+      countsLoss: true,
+    };
+    const counts = (_: LayerCall, variable: tf.Variable | null) =>
+      strategy?.countsPenalty?.(variable).value ?? true;
     const batch = part.make();
     const context = {seed: this.options.seed, layer: '', step: 0, firstSample: 0};
     try {
-      const {outputs, penalty} = await predict(this.graph, batch.xs, context, this.hooks, {counts, halvesOf});
+      const {outputs, penalty} = await predict(this.graph, batch.xs, context, this.hooks, {
+        counts,
+        halvesOf,
+      });
       try {
-        const values = this.objective.evaluate(outputs, batch.ys).map((value) => (countsLoss ? value : 0));
+        const values = this.objective
+          .evaluate(outputs, batch.ys)
+          .map((value) => (countsLoss ? value : 0));
         return [values[0] + penalty, ...values.slice(1)];
       } finally {
         tf.dispose(outputs);

@@ -1,6 +1,7 @@
 /**
- * Worker side. The optimizer's update, one weight after the other: tfjs's optimizers hold every weight's temporaries until the last
- * weight is done (Adam's nine copies of a weight, of all weights at once); here each weight's are gone before the next one's turn.
+ * Worker side. The optimizer's update, one weight after the other: tfjs's optimizers hold every
+ * weight's temporaries until the last weight is done (Adam's nine copies of a weight, of all
+ * weights at once); here each weight's are gone before the next one's turn.
  */
 import * as tf from '@tensorflow/tfjs';
 import {tagMemory, withMemoryFor} from '../memory';
@@ -21,10 +22,14 @@ interface EngineScopes {
 }
 
 /**
- * Applies the gradients to `variables`, as `optimizer.applyGradients` does, to the bit. The variables must be the same, in the same
- * order, at every call: tfjs keeps its moments by position.
+ * Applies the gradients to `variables`, as `optimizer.applyGradients` does, to the bit. The
+ * variables must be the same, in the same order, at every call: tfjs keeps its moments by position.
  */
-export function updateInTurn(optimizer: tf.Optimizer, variables: readonly tf.Variable[], turns: Turns): void {
+export function updateInTurn(
+  optimizer: tf.Optimizer,
+  variables: readonly tf.Variable[],
+  turns: Turns,
+): void {
   const engine = tf.engine() as unknown as EngineScopes;
   const depth = engine.state.scopeStack.length;
   const lists = slotLists(optimizer);
@@ -34,7 +39,8 @@ export function updateInTurn(optimizer: tf.Optimizer, variables: readonly tf.Var
     for (const list of lists) tagMemory(list[at]?.variable, 'optimizer');
     turns.done?.(at);
   };
-  // tfjs reads each gradient once, as it comes to its weight: there the last weight's scope ends and this one's begins.
+  // tfjs reads each gradient once, as it comes to its weight: there the last weight's scope ends
+  // and this one's begins.
   const named = variables.map((variable, i) => ({
     name: variable.name,
     get tensor(): tf.Tensor {

@@ -1,5 +1,6 @@
 /**
- * Worker side. Forward through the layers of a model, one tape a layer, with awaited hooks around each.
+ * Worker side. Forward through the layers of a model, one tape a layer, with awaited hooks around
+ * each.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
@@ -7,7 +8,13 @@ import {tagMemory} from '../memory';
 import {fixedWeights, remember} from './fixedWeights';
 import type {Graph, LayerCall, Slot} from './graph';
 import type {GradientSum} from './gradientSum';
-import {runHooks, type HalfForward, type HalvesContext, type HalvesOf, type StepHooks} from './hooks';
+import {
+  runHooks,
+  type HalfForward,
+  type HalvesContext,
+  type HalvesOf,
+  type StepHooks,
+} from './hooks';
 import {applyLayer, maskAfter} from './layerCall';
 import type {Segment} from './segments';
 import {Slots, type Kept} from './slots';
@@ -20,7 +27,10 @@ export interface Walk {
   hooks: readonly StepHooks[];
   sum: GradientSum;
   halvesOf?: HalvesOf;
-  /** The input, if any, whose gradient the backward is to find: what an earlier stage of a pipeline made. */
+  /**
+   * The input, if any, whose gradient the backward is to find: what an earlier stage of a pipeline
+   * made.
+   */
   wanted?: Slot | null;
 }
 
@@ -43,12 +53,16 @@ export interface Taped {
 export interface Deferred {
   segment: Segment;
   kept: Kept[];
-  /** Of its layers in halves, by the place of the call: what they need to go forward again without a word to other ranks. */
+  /**
+   * Of its layers in halves, by the place of the call: what they need to go forward again without a
+   * word to other ranks.
+   */
   halves: Map<number, HalfForward>;
 }
 
 export function drop(piece: Taped | Deferred): void {
-  if ('segment' in piece) tf.dispose(piece.kept.flatMap(({tensor, mask}) => (mask ? [tensor, mask] : [tensor])));
+  if ('segment' in piece)
+    tf.dispose(piece.kept.flatMap(({tensor, mask}) => (mask ? [tensor, mask] : [tensor])));
   else if ('backward' in piece.back) piece.back.discard();
   else discard(piece.back);
 }
@@ -56,17 +70,45 @@ export function drop(piece: Taped | Deferred): void {
 /** What a call is given, and whether a gradient flows back through it. */
 function entering({sum}: Walk, call: LayerCall, slots: Slots) {
   const given = call.inputs.map((slot) => slots.tensors[slot]!);
-  const inputs = call.inputs.map((slot, i) => ({id: given[i].id, slot})).filter(({slot}) => slots.wantGradient[slot]);
+  const inputs = call.inputs
+    .map((slot, i) => ({id: given[i].id, slot}))
+    .filter(({slot}) => slots.wantGradient[slot]);
   const weights = sum.weightsOf(call.layer);
-  return {given, mask: slots.masks[call.inputs[0]], inputs, weights, wants: inputs.length > 0 || weights.length > 0};
+  return {
+    given,
+    mask: slots.masks[call.inputs[0]],
+    inputs,
+    weights,
+    wants: inputs.length > 0 || weights.length > 0,
+  };
 }
 
-function halvesContext(walk: Walk, call: LayerCall, context: StepContext, mask: tf.Tensor | null): HalvesContext {
-  return {...context, layer: call.name, training: true, mask, taped: (tape) => runHooks(walk.hooks, 'afterTape', call, tape)};
+function halvesContext(
+  walk: Walk,
+  call: LayerCall,
+  context: StepContext,
+  mask: tf.Tensor | null,
+): HalvesContext {
+  return {
+    ...context,
+    layer: call.name,
+    training: true,
+    mask,
+    taped: (tape) => runHooks(walk.hooks, 'afterTape', call, tape),
+  };
 }
 
-/** One call forward with its tape. `before`: its halves of the first time, where it is computed again. */
-async function forwardTaped(walk: Walk, call: LayerCall, slots: Slots, context: StepContext, before?: HalfForward): Promise<Taped> {
+/**
+ * One call forward with its tape. `before`: its halves of the first time, where it is computed
+ * again.
+ */
+async function forwardTaped(
+  walk: Walk,
+  call: LayerCall,
+  slots: Slots,
+  context: StepContext,
+  before?: HalfForward,
+): Promise<Taped> {
   const {given, mask, inputs, weights, wants} = entering(walk, call, slots);
   const halves = walk.halvesOf?.(call);
   let outputs: tf.Tensor[];
@@ -77,7 +119,9 @@ async function forwardTaped(walk: Walk, call: LayerCall, slots: Slots, context: 
     outputs = back.outputs;
   } else {
     const wanting = given.filter((_, i) => slots.wantGradient[call.inputs[i]]);
-    const recorded = record([...wanting, ...weights], () => applyLayer(call, given, mask, context, true));
+    const recorded = record([...wanting, ...weights], () =>
+      applyLayer(call, given, mask, context, true),
+    );
     back = recorded.tape;
     outputs = recorded.outputs;
   }
@@ -87,9 +131,18 @@ async function forwardTaped(walk: Walk, call: LayerCall, slots: Slots, context: 
 }
 
 /** One call forward of which nothing is kept but, of a layer in halves, what `again` needs. */
-async function forwardUntaped(walk: Walk, call: LayerCall, slots: Slots, context: StepContext): Promise<HalfForward | null> {
+async function forwardUntaped(
+  walk: Walk,
+  call: LayerCall,
+  slots: Slots,
+  context: StepContext,
+): Promise<HalfForward | null> {
   const {given, mask, wants} = entering(walk, call, slots);
-  const half = (await walk.halvesOf?.(call)?.forward(call, given, {...halvesContext(walk, call, context, mask), taped: async () => {}})) ?? null;
+  const half =
+    (await walk.halvesOf?.(call)?.forward(call, given, {
+      ...halvesContext(walk, call, context, mask),
+      taped: async () => {},
+    })) ?? null;
   half?.discard();
   const outputs = half ? half.outputs : tf.tidy(() => applyLayer(call, given, mask, context, true));
   slots.put(call, outputs, maskAfter(call, given, mask), wants);
@@ -97,15 +150,22 @@ async function forwardUntaped(walk: Walk, call: LayerCall, slots: Slots, context
 }
 
 /**
- * Runs the layers on `inputs` (a tensor a model input, each with the micro-batch's samples in dim 0) and keeps a tape a layer, but for
- * segments that are computed again. The outputs are the caller's to dispose; the rest goes to `walkBackward` or `discardForward`.
+ * Runs the layers on `inputs` (a tensor a model input, each with the micro-batch's samples in dim
+ * 0) and keeps a tape a layer, but for segments that are computed again. The outputs are the
+ * caller's to dispose; the rest goes to `walkBackward` or `discardForward`.
  */
-export async function walkForward(walk: Walk, inputs: tf.Tensor[], context: StepContext): Promise<Forward> {
+export async function walkForward(
+  walk: Walk,
+  inputs: tf.Tensor[],
+  context: StepContext,
+): Promise<Forward> {
   const slots = Slots.ofInputs(walk.graph, inputs, walk.wanted);
   const pieces: Forward['pieces'] = [];
   try {
     for (const segment of walk.segments) {
-      const deferred: Deferred | null = segment.again ? {segment, kept: slots.keepFor(segment.calls), halves: new Map()} : null;
+      const deferred: Deferred | null = segment.again
+        ? {segment, kept: slots.keepFor(segment.calls), halves: new Map()}
+        : null;
       if (deferred) pieces.push(deferred);
       for (const call of segment.calls) {
         await runHooks(walk.hooks, 'beforeForward', call);
@@ -115,7 +175,12 @@ export async function walkForward(walk: Walk, inputs: tf.Tensor[], context: Step
         } else pieces.push(await forwardTaped(walk, call, slots, context));
         // Batch norm's averages are new tensors now.
         for (const variable of fixedWeights(call.layer)) tagMemory(variable, 'parameters');
-        await runHooks(walk.hooks, 'afterForward', call, call.outputs.map((slot) => slots.tensors[slot]!));
+        await runHooks(
+          walk.hooks,
+          'afterForward',
+          call,
+          call.outputs.map((slot) => slots.tensors[slot]!),
+        );
         slots.freeAfter(call);
       }
     }
@@ -128,7 +193,11 @@ export async function walkForward(walk: Walk, inputs: tf.Tensor[], context: Step
 }
 
 /** The tapes of a segment, made now. What it kept is consumed. */
-export async function replay(walk: Walk, {segment, kept, halves}: Deferred, context: StepContext): Promise<Taped[]> {
+export async function replay(
+  walk: Walk,
+  {segment, kept, halves}: Deferred,
+  context: StepContext,
+): Promise<Taped[]> {
   const slots = Slots.ofKept(walk.graph, kept);
   const taped: Taped[] = [];
   try {

@@ -1,5 +1,6 @@
 /**
- * Worker side. Backward through the layers of a model, whole or in two parts, with awaited hooks around each.
+ * Worker side. Backward through the layers of a model, whole or in two parts, with awaited hooks
+ * around each.
  */
 import * as tf from '@tensorflow/tfjs';
 import {withStepContext, type StepContext} from '../base/stepContext';
@@ -39,10 +40,12 @@ class SlotGradients {
 
   /** By the id of the tensor that filled each slot. */
   byId(outputs: Taped['outputs']): Map<number, tf.Tensor> {
-    return new Map(outputs.flatMap(({id, slot}): Array<[number, tf.Tensor]> => {
-      const gradient = this.tensors[slot];
-      return gradient ? [[id, gradient]] : [];
-    }));
+    return new Map(
+      outputs.flatMap(({id, slot}): Array<[number, tf.Tensor]> => {
+        const gradient = this.tensors[slot];
+        return gradient ? [[id, gradient]] : [];
+      }),
+    );
   }
 
   /** The wanted input's, which stays; the rest is freed. */
@@ -64,7 +67,10 @@ class SlotGradients {
 }
 
 /** Gradients by tensor id, as a tape gives them, of a layer in halves. */
-async function halfBackward({back, call, inputs: wanting, outputs}: Taped, gradients: SlotGradients): Promise<Map<number, tf.Tensor>> {
+async function halfBackward(
+  {back, call, inputs: wanting, outputs}: Taped,
+  gradients: SlotGradients,
+): Promise<Map<number, tf.Tensor>> {
   if (!('backward' in back)) return new Map();
   const {inputs, weights} = await back.backward(outputs.map(({slot}) => gradients.of(slot)));
   call.inputs.forEach((slot, i) => {
@@ -79,17 +85,35 @@ async function halfBackward({back, call, inputs: wanting, outputs}: Taped, gradi
   return weights;
 }
 
-async function backwardOne({hooks, sum}: Walk, piece: Taped, gradients: SlotGradients, context: StepContext): Promise<void> {
+async function backwardOne(
+  {hooks, sum}: Walk,
+  piece: Taped,
+  gradients: SlotGradients,
+  context: StepContext,
+): Promise<void> {
   const {call, back, inputs, outputs} = piece;
-  const found = 'backward' in back ? await halfBackward(piece, gradients) : withStepContext({...context, layer: call.name}, () => backward(back, gradients.byId(outputs)));
+  const found =
+    'backward' in back
+      ? await halfBackward(piece, gradients)
+      : withStepContext({...context, layer: call.name}, () =>
+          backward(back, gradients.byId(outputs)),
+        );
   for (const {slot} of outputs) gradients.free(slot);
   gradients.take(found, inputs);
   sum.add(call.layer, found);
   await runHooks(hooks, 'afterBackward', call, sum.of(call.layer));
 }
 
-/** Walks the pieces of a forward from the last to the first; segments are computed again on the way. What is left after an error is freed. */
-async function eachPiece(walk: Walk, forward: Forward, context: StepContext, visit: (piece: Taped) => Promise<void>): Promise<void> {
+/**
+ * Walks the pieces of a forward from the last to the first; segments are computed again on the way.
+ * What is left after an error is freed.
+ */
+async function eachPiece(
+  walk: Walk,
+  forward: Forward,
+  context: StepContext,
+  visit: (piece: Taped) => Promise<void>,
+): Promise<void> {
   let left: Array<Taped | Deferred> = [...forward.pieces];
   try {
     while (left.length > 0) {
@@ -110,13 +134,21 @@ async function eachPiece(walk: Walk, forward: Forward, context: StepContext, vis
 }
 
 /**
- * Walks the layers in reverse from the gradients of the model's outputs (one a model output, consumed here) and adds each weight's gradient to the walk's
- * sum. Returns the gradient of the walk's wanted input, the caller's to dispose; null where none is wanted or reached.
+ * Walks the layers in reverse from the gradients of the model's outputs (one a model output,
+ * consumed here) and adds each weight's gradient to the walk's sum. Returns the gradient of the
+ * walk's wanted input, the caller's to dispose; null where none is wanted or reached.
  */
-export async function walkBackward(walk: Walk, forward: Forward, outputGradients: tf.Tensor[], context: StepContext): Promise<tf.Tensor | null> {
+export async function walkBackward(
+  walk: Walk,
+  forward: Forward,
+  outputGradients: tf.Tensor[],
+  context: StepContext,
+): Promise<tf.Tensor | null> {
   const gradients = new SlotGradients(walk, outputGradients);
   try {
-    await eachPiece(walk, forward, context, (piece) => backwardOne(walk, piece, gradients, context));
+    await eachPiece(walk, forward, context, (piece) =>
+      backwardOne(walk, piece, gradients, context),
+    );
     return gradients.end(walk.wanted);
   } catch (error) {
     gradients.freeAll();
@@ -124,18 +156,35 @@ export async function walkBackward(walk: Walk, forward: Forward, outputGradients
   }
 }
 
-/** What a backward for the input leaves to be done for the weights, layer by layer, the last first. */
+/**
+ * What a backward for the input leaves to be done for the weights, layer by layer, the last first.
+ */
 export type Later = Array<{call: LayerCall; rest: TapeRest}>;
 
-function backwardInputOf({call, back, inputs, outputs}: Taped, gradients: SlotGradients, later: Later, context: StepContext): void {
-  const {found, rest} = withStepContext({...context, layer: call.name}, () => backwardFor(back as Tape, gradients.byId(outputs), new Set(inputs.map(({id}) => id))));
+function backwardInputOf(
+  {call, back, inputs, outputs}: Taped,
+  gradients: SlotGradients,
+  later: Later,
+  context: StepContext,
+): void {
+  const {found, rest} = withStepContext({...context, layer: call.name}, () =>
+    backwardFor(back as Tape, gradients.byId(outputs), new Set(inputs.map(({id}) => id))),
+  );
   for (const {slot} of outputs) gradients.free(slot);
   gradients.take(found, inputs);
   later.push({call, rest});
 }
 
-/** The first part of a backward: as `walkBackward`, but the weights' gradients are left for `walkWeights`. */
-export async function walkBackwardInput(walk: Walk, forward: Forward, outputGradients: tf.Tensor[], context: StepContext): Promise<{input: tf.Tensor | null; later: Later}> {
+/**
+ * The first part of a backward: as `walkBackward`, but the weights' gradients are left for
+ * `walkWeights`.
+ */
+export async function walkBackwardInput(
+  walk: Walk,
+  forward: Forward,
+  outputGradients: tf.Tensor[],
+  context: StepContext,
+): Promise<{input: tf.Tensor | null; later: Later}> {
   const gradients = new SlotGradients(walk, outputGradients);
   const later: Later = [];
   try {
@@ -153,11 +202,18 @@ export async function walkBackwardInput(walk: Walk, forward: Forward, outputGrad
 }
 
 /** The second part: adds the weights' gradients to the walk's sum. */
-export async function walkWeights({hooks, sum}: Walk, later: Later, context: StepContext): Promise<void> {
+export async function walkWeights(
+  {hooks, sum}: Walk,
+  later: Later,
+  context: StepContext,
+): Promise<void> {
   try {
     for (let next = later.shift(); next; next = later.shift()) {
       const {call, rest} = next;
-      sum.add(call.layer, withStepContext({...context, layer: call.name}, () => finishTape(rest)));
+      sum.add(
+        call.layer,
+        withStepContext({...context, layer: call.name}, () => finishTape(rest)),
+      );
       await runHooks(hooks, 'afterBackward', call, sum.of(call.layer));
     }
   } finally {

@@ -1,5 +1,6 @@
 /**
- * Either side. The rules of tfjs's layers and of ours (Shoeybi et al. 2019, "Megatron-LM", section 3).
+ * Either side. The rules of tfjs's layers and of ours (Shoeybi et al. 2019, "Megatron-LM", section
+ * 3).
  */
 import * as tf from '@tensorflow/tfjs';
 import {isRowwise, registerLayout, type LayoutPart} from './rules';
@@ -14,12 +15,19 @@ const dense = (layer: tf.layers.Layer) => layer as unknown as DenseLike;
 
 const rowwise = (layer: tf.layers.Layer): string | null => {
   const name = dense(layer).activation?.getClassName();
-  return name && isRowwise(name) ? `its activation '${name}' needs all of its outputs at once` : null;
+  return name && isRowwise(name)
+    ? `its activation '${name}' needs all of its outputs at once`
+    : null;
 };
 
 // Y = X A, A = [A_1, A_2] by columns: each rank has its own part of Y.
 registerLayout('Dense', 'column', {
-  what: 'units', count: (layer) => dense(layer).units, weights: {kernel: {axis: 1}, bias: {axis: 0}}, takes: 'whole', gives: () => 'part', refuses: rowwise,
+  what: 'units',
+  count: (layer) => dense(layer).units,
+  weights: {kernel: {axis: 1}, bias: {axis: 0}},
+  takes: 'whole',
+  gives: () => 'part',
+  refuses: rowwise,
 });
 
 // Y = X_1 A_1 + X_2 A_2, A by rows: each rank has a summand.
@@ -32,7 +40,10 @@ registerLayout('Dense', 'row', {
   partial: (layer, x) => {
     const kernel = dense(layer).kernel.read() as tf.Tensor2D;
     const [inputs, units] = kernel.shape;
-    return tf.reshape(tf.matMul(tf.reshape(x, [x.size / inputs, inputs]), kernel), [...x.shape.slice(0, -1), units]);
+    return tf.reshape(tf.matMul(tf.reshape(x, [x.size / inputs, inputs]), kernel), [
+      ...x.shape.slice(0, -1),
+      units,
+    ]);
   },
   finish: (layer, sum) => {
     const {bias, activation} = dense(layer);
@@ -51,7 +62,12 @@ const headSize = (layer: tf.layers.Layer) => attention(layer).headSize;
 registerLayout('ManyHands>CausalSelfAttention', 'heads', {
   what: 'heads',
   count: (layer) => attention(layer).heads,
-  weights: {query: {axis: 1, each: headSize}, key: {axis: 1, each: headSize}, value: {axis: 1, each: headSize}, output: {axis: 0, each: headSize}},
+  weights: {
+    query: {axis: 1, each: headSize},
+    key: {axis: 1, each: headSize},
+    value: {axis: 1, each: headSize},
+    output: {axis: 0, each: headSize},
+  },
   takes: 'whole',
   gives: () => 'sum',
   localize: (layer, {start, end}) => {
@@ -62,9 +78,15 @@ registerLayout('ManyHands>CausalSelfAttention', 'heads', {
 /** The vectors of the tokens whose rows this rank has; zeros for the others. */
 function lookUp(table: tf.Tensor, tokens: tf.Tensor, {start, end}: LayoutPart): tf.Tensor {
   const at = tf.sub(tf.reshape(tf.cast(tokens, 'int32'), [tokens.size]), tf.scalar(start, 'int32'));
-  const here = tf.logicalAnd(tf.greaterEqual(at, tf.scalar(0, 'int32')), tf.less(at, tf.scalar(end - start, 'int32')));
+  const here = tf.logicalAnd(
+    tf.greaterEqual(at, tf.scalar(0, 'int32')),
+    tf.less(at, tf.scalar(end - start, 'int32')),
+  );
   const rows = tf.gather(table, tf.mul(at, tf.cast(here, 'int32')) as tf.Tensor1D);
-  return tf.reshape(tf.mul(rows, tf.reshape(tf.cast(here, 'float32'), [tokens.size, 1])), [...tokens.shape, table.shape[1]!]);
+  return tf.reshape(tf.mul(rows, tf.reshape(tf.cast(here, 'float32'), [tokens.size, 1])), [
+    ...tokens.shape,
+    table.shape[1]!,
+  ]);
 }
 
 interface TableLike {
@@ -75,7 +97,11 @@ interface TableLike {
 const tableOf = (layer: tf.layers.Layer) => layer as unknown as TableLike;
 
 registerLayout('Embedding', 'vocabulary', {
-  what: 'rows', count: (layer) => tableOf(layer).inputDim, weights: {embeddings: {axis: 0}}, takes: 'whole', gives: () => 'sum',
+  what: 'rows',
+  count: (layer) => tableOf(layer).inputDim,
+  weights: {embeddings: {axis: 0}},
+  takes: 'whole',
+  gives: () => 'sum',
   partial: (layer, tokens, part) => lookUp(tableOf(layer).embeddings.read(), tokens, part),
 });
 
@@ -91,7 +117,11 @@ registerLayout('ManyHands>TokenEmbedding', 'vocabulary', {
     const table = tableOf(layer).embeddings.read() as tf.Tensor2D;
     if (x.rank !== LOGITS) return lookUp(table, x, part);
     const [samples, sequence, hidden] = x.shape;
-    return tf.reshape(tf.matMul(tf.reshape(x, [samples * sequence, hidden]), table, false, true), [samples, sequence, part.end - part.start]);
+    return tf.reshape(tf.matMul(tf.reshape(x, [samples * sequence, hidden]), table, false, true), [
+      samples,
+      sequence,
+      part.end - part.start,
+    ]);
   },
 });
 
@@ -106,5 +136,8 @@ registerLayout('Conv2D', 'filters', {
   weights: {kernel: {axis: 3}, bias: {axis: 0}},
   takes: 'whole',
   gives: () => 'gathered',
-  refuses: (layer) => ((layer as unknown as ConvLike).dataFormat === 'channelsFirst' ? 'its channels come first, and they are gathered along the last dim' : rowwise(layer)),
+  refuses: (layer) =>
+    (layer as unknown as ConvLike).dataFormat === 'channelsFirst'
+      ? 'its channels come first, and they are gathered along the last dim'
+      : rowwise(layer),
 });

@@ -1,5 +1,6 @@
 /**
- * Either side. A layout by patterns of layer names, resolved to a rule a layer, and checked: what a column layer hands on in parts, a row layer must take.
+ * Either side. A layout by patterns of layer names, resolved to a rule a layer, and checked: what a
+ * column layer hands on in parts, a row layer must take.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
@@ -18,7 +19,9 @@ const ELEMENTWISE = ['ReLU', 'LeakyReLU', 'ELU', 'ThresholdedReLU'];
 
 function isElementwise(layer: tf.layers.Layer): boolean {
   if (layer.getClassName() !== 'Activation') return ELEMENTWISE.includes(layer.getClassName());
-  return !isRowwise((layer as unknown as {activation: {getClassName(): string}}).activation.getClassName());
+  return !isRowwise(
+    (layer as unknown as {activation: {getClassName(): string}}).activation.getClassName(),
+  );
 }
 
 function refuse(message: string): never {
@@ -30,23 +33,44 @@ export function shardedOf(layer: tf.layers.Layer, rule: LayoutRule): ShardedLaye
   const found = rulesFor(layer).get(rule);
   if (!found) {
     const has = [...rulesFor(layer).keys()];
-    refuse(`layout gives '${layer.name}' the rule '${rule}', which layers of the class ${layer.getClassName()} do not have: ${has.length > 0 ? `take ${oneOf(has)}, or 'replicated'` : "take 'replicated', or register one with registerLayout in its module"}.`);
+    refuse(
+      `layout gives '${layer.name}' the rule '${rule}', which layers of the class ${layer.getClassName()} do not have: ${has.length > 0 ? `take ${oneOf(has)}, or 'replicated'` : "take 'replicated', or register one with registerLayout in its module"}.`,
+    );
   }
   return found;
 }
 
-const matches = (pattern: string, name: string) => new RegExp(`^${pattern.split('*').map((text) => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&')).join('.*')}$`).test(name);
+const matches = (pattern: string, name: string) =>
+  new RegExp(
+    `^${pattern
+      .split('*')
+      .map((text) => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
+      .join('.*')}$`,
+  ).test(name);
 
 function byPatterns(graph: Graph, layout: Layout): Rules {
   const rules: Rules = {};
   const from = new Map<string, string>();
   for (const [pattern, rule] of Object.entries(layout)) {
-    if (!LAYOUT_RULES.includes(rule)) refuse(`layout: '${pattern}' must have a rule, ${oneOf(LAYOUT_RULES as string[])}; it is ${shown(rule)}.`);
-    const found = [...new Map(graph.calls.filter(({name}) => matches(pattern, name)).map((call) => [call.name, call])).values()];
-    if (found.length === 0) refuse(`layout: no layer's name is like '${pattern}'. The layers are ${[...new Set(graph.calls.map(({name}) => name))].join(', ')}.`);
+    if (!LAYOUT_RULES.includes(rule))
+      refuse(
+        `layout: '${pattern}' must have a rule, ${oneOf(LAYOUT_RULES as string[])}; it is ${shown(rule)}.`,
+      );
+    const found = [
+      ...new Map(
+        graph.calls.filter(({name}) => matches(pattern, name)).map((call) => [call.name, call]),
+      ).values(),
+    ];
+    if (found.length === 0)
+      refuse(
+        `layout: no layer's name is like '${pattern}'. The layers are ${[...new Set(graph.calls.map(({name}) => name))].join(', ')}.`,
+      );
     for (const {name, layer} of found) {
       const before = from.get(name);
-      if (before !== undefined && layout[before] !== rule) refuse(`layout gives '${name}' two rules: '${layout[before]}' by '${before}', and '${rule}' by '${pattern}'.`);
+      if (before !== undefined && layout[before] !== rule)
+        refuse(
+          `layout gives '${name}' two rules: '${layout[before]}' by '${before}', and '${rule}' by '${pattern}'.`,
+        );
       from.set(name, pattern);
       if (rule === 'replicated') continue;
       shardedOf(layer, rule);
@@ -56,7 +80,10 @@ function byPatterns(graph: Graph, layout: Layout): Rules {
   return rules;
 }
 
-/** The one call to which an output goes on, through layers that work element by element; null where there are several. */
+/**
+ * The one call to which an output goes on, through layers that work element by element; null where
+ * there are several.
+ */
 function partnerOf(graph: Graph, call: LayerCall): LayerCall | null {
   const [slot] = call.outputs;
   const readers = graph.calls.filter(({inputs}) => inputs.includes(slot));
@@ -64,7 +91,10 @@ function partnerOf(graph: Graph, call: LayerCall): LayerCall | null {
   return isElementwise(readers[0].layer) ? partnerOf(graph, readers[0]) : readers[0];
 }
 
-/** Dense pairs, attention, tables and convolutions are divided, as far as there is one for each rank; the rest is whole. */
+/**
+ * Dense pairs, attention, tables and convolutions are divided, as far as there is one for each
+ * rank; the rest is whole.
+ */
 function byDefault(graph: Graph, size: number): Rules {
   const rules: Rules = {};
   const can = ({layer}: LayerCall, rule: LayoutRule) => {
@@ -76,8 +106,17 @@ function byDefault(graph: Graph, size: number): Rules {
     const alone = (['heads', 'vocabulary', 'filters'] as const).find((rule) => can(call, rule));
     if (alone) rules[call.name] = alone;
     const partner = call.layer.getClassName() === 'Dense' ? partnerOf(graph, call) : null;
-    const uses = ({layer}: LayerCall) => graph.calls.filter((other) => other.layer === layer).length;
-    if (!partner || rules[partner.name] || uses(call) > 1 || uses(partner) > 1 || !can(call, 'column') || !can(partner, 'row')) continue;
+    const uses = ({layer}: LayerCall) =>
+      graph.calls.filter((other) => other.layer === layer).length;
+    if (
+      !partner ||
+      rules[partner.name] ||
+      uses(call) > 1 ||
+      uses(partner) > 1 ||
+      !can(call, 'column') ||
+      !can(partner, 'row')
+    )
+      continue;
     rules[call.name] = 'column';
     rules[partner.name] = 'row';
   }
@@ -89,21 +128,34 @@ function checkCounts(graph: Graph, rules: Rules, size: number): void {
     if (!rules[name]) continue;
     const sharded = shardedOf(layer, rules[name]);
     const why = sharded.refuses?.(layer);
-    if (why) refuse(`layout: '${name}' cannot be '${rules[name]}', since ${why}: make it 'replicated'.`);
+    if (why)
+      refuse(`layout: '${name}' cannot be '${rules[name]}', since ${why}: make it 'replicated'.`);
     const count = sharded.count(layer);
-    if (count < size) refuse(`layout: '${name}' has ${count} ${sharded.what} to divide among ${size} devices, and one of them would have none: make it 'replicated', or take at most ${count} devices.`);
+    if (count < size)
+      refuse(
+        `layout: '${name}' has ${count} ${sharded.what} to divide among ${size} devices, and one of them would have none: make it 'replicated', or take at most ${count} devices.`,
+      );
   }
 }
 
-/** By slot of which each rank has a part, the call that made the parts: a column layer, followed through layers that work element by element. `visit` sees each call with the one whose part it is given. */
-export function partSlots(graph: Graph, rules: Rules, visit?: (call: LayerCall, from: LayerCall | undefined) => void): Map<Slot, LayerCall> {
+/**
+ * By slot of which each rank has a part, the call that made the parts: a column layer, followed
+ * through layers that work element by element. `visit` sees each call with the one whose part it is
+ * given.
+ */
+export function partSlots(
+  graph: Graph,
+  rules: Rules,
+  visit?: (call: LayerCall, from: LayerCall | undefined) => void,
+): Map<Slot, LayerCall> {
   const parts = new Map<Slot, LayerCall>();
   for (const call of graph.calls) {
     const {name, layer, inputs, outputs} = call;
     const from = inputs.map((slot) => parts.get(slot)).find((one) => one !== undefined);
     visit?.(call, from);
     const sharded = rules[name] && shardedOf(layer, rules[name]);
-    if (sharded && sharded.takes === 'whole' && sharded.gives(0) === 'part') parts.set(outputs[0], call);
+    if (sharded && sharded.takes === 'whole' && sharded.gives(0) === 'part')
+      parts.set(outputs[0], call);
     else if (from !== undefined && !sharded) parts.set(outputs[0], from);
   }
   return parts;
@@ -115,22 +167,44 @@ function checkFlow(graph: Graph, rules: Rules): void {
     const from = maker?.name;
     const rule = rules[name];
     const sharded = rule && shardedOf(layer, rule);
-    if (sharded?.takes === 'part' && from === undefined) refuse(`layout: '${name}' is '${rule}', which takes a part of its input, and what comes before it is whole: make the layer before it 'column', or '${name}' 'column' or 'replicated'.`);
+    if (sharded?.takes === 'part' && from === undefined)
+      refuse(
+        `layout: '${name}' is '${rule}', which takes a part of its input, and what comes before it is whole: make the layer before it 'column', or '${name}' 'column' or 'replicated'.`,
+      );
     if (from !== undefined && sharded?.takes !== 'part' && !(isElementwise(layer) && !rule)) {
-      const fits = rulesFor(layer).has('row') ? `give '${name}' the rule 'row'` : `make '${from}' 'replicated'`;
-      refuse(`layout: '${from}' is 'column', so each device has a part of its output, and '${name}' takes all of it: ${fits}.`);
+      const fits = rulesFor(layer).has('row')
+        ? `give '${name}' the rule 'row'`
+        : `make '${from}' 'replicated'`;
+      refuse(
+        `layout: '${from}' is 'column', so each device has a part of its output, and '${name}' takes all of it: ${fits}.`,
+      );
     }
   });
   const open = graph.outputs.map((slot) => parts.get(slot)).find((one) => one !== undefined);
-  if (open !== undefined) refuse(`layout: '${open.name}' is 'column' and ends the model, so no device would have the whole output: make it 'replicated'.`);
+  if (open !== undefined)
+    refuse(
+      `layout: '${open.name}' is 'column' and ends the model, so no device would have the whole output: make it 'replicated'.`,
+    );
 }
 
-/** The rules of a model's layers on `size` devices, by `layout` or, without it, by default. Throws BAD_OPTION with the rule that fits. */
+/**
+ * The rules of a model's layers on `size` devices, by `layout` or, without it, by default. Throws
+ * BAD_OPTION with the rule that fits.
+ */
 export function resolveLayout(graph: Graph, layout: Layout | undefined, size: number): Rules {
-  if (layout !== undefined && (layout === null || typeof layout !== 'object' || Array.isArray(layout))) refuse(`layout must be an object of patterns and rules, such as {'block_*/up': 'column', 'block_*/down': 'row'}; it is ${shown(layout)}.`);
+  if (
+    layout !== undefined &&
+    (layout === null || typeof layout !== 'object' || Array.isArray(layout))
+  )
+    refuse(
+      `layout must be an object of patterns and rules, such as {'block_*/up': 'column', 'block_*/down': 'row'}; it is ${shown(layout)}.`,
+    );
   const rules = layout ? byPatterns(graph, layout) : byDefault(graph, size);
   checkCounts(graph, rules, size);
   checkFlow(graph, rules);
-  if (Object.keys(rules).length === 0) refuse(`tensorParallel finds nothing to divide among ${size} devices in this model: it divides pairs of Dense layers, attention heads, embeddings and convolutions. Take another strategy, or give a layout.`);
+  if (Object.keys(rules).length === 0)
+    refuse(
+      `tensorParallel finds nothing to divide among ${size} devices in this model: it divides pairs of Dense layers, attention heads, embeddings and convolutions. Take another strategy, or give a layout.`,
+    );
   return rules;
 }

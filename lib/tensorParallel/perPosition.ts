@@ -1,5 +1,6 @@
 /**
- * Either side. Layers that treat every position of [samples, positions, ...] by itself, so that a rank can work on its own positions alone.
+ * Either side. Layers that treat every position of [samples, positions, ...] by itself, so that a
+ * rank can work on its own positions alone.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {LayoutPart} from './rules';
@@ -8,13 +9,19 @@ import type {LayoutPart} from './rules';
 export interface PerPosition {
   /** Whether this layer does, as it is configured; all of the class do without it. */
   when?(layer: tf.layers.Layer): boolean;
-  /** Its result on `x` [samples, end - start, ...], where it needs to know which positions those are; without it the layer's own `apply`. */
+  /**
+   * Its result on `x` [samples, end - start, ...], where it needs to know which positions those
+   * are; without it the layer's own `apply`.
+   */
   apply?(layer: tf.layers.Layer, x: tf.Tensor, positions: LayoutPart): tf.Tensor;
 }
 
 const registry = new Map<string, PerPosition>();
 
-/** Registers a layer class as one that treats every position by itself; a module of your own does so beside tf.serialization.registerClass. */
+/**
+ * Registers a layer class as one that treats every position by itself; a module of your own does so
+ * beside tf.serialization.registerClass.
+ */
 export function registerPerPosition(className: string, perPosition: PerPosition = {}): void {
   registry.set(className, perPosition);
 }
@@ -26,9 +33,27 @@ export function perPositionOf(layer: tf.layers.Layer): PerPosition | null {
 }
 
 // A Dense layer multiplies the last dim, whatever stands before it.
-for (const name of ['ManyHands>LayerNorm', 'ManyHands>Dropout', 'Add', 'Subtract', 'Multiply', 'Average', 'Maximum', 'Minimum', 'Activation', 'ReLU', 'LeakyReLU', 'ELU', 'ThresholdedReLU', 'Dense']) registerPerPosition(name);
+for (const name of [
+  'ManyHands>LayerNorm',
+  'ManyHands>Dropout',
+  'Add',
+  'Subtract',
+  'Multiply',
+  'Average',
+  'Maximum',
+  'Minimum',
+  'Activation',
+  'ReLU',
+  'LeakyReLU',
+  'ELU',
+  'ThresholdedReLU',
+  'Dense',
+])
+  registerPerPosition(name);
 
-registerPerPosition('Dropout', {when: (layer) => !(layer as unknown as {noiseShape?: unknown}).noiseShape});
+registerPerPosition('Dropout', {
+  when: (layer) => !(layer as unknown as {noiseShape?: unknown}).noiseShape,
+});
 
 registerPerPosition('LayerNormalization', {
   when: (layer) => {
@@ -39,5 +64,13 @@ registerPerPosition('LayerNormalization', {
 });
 
 registerPerPosition('ManyHands>PositionEmbedding', {
-  apply: (layer, x, {start, end}) => tf.add(x, tf.slice((layer as unknown as {positions: tf.LayerVariable}).positions.read(), [start, 0], [end - start, -1])),
+  apply: (layer, x, {start, end}) =>
+    tf.add(
+      x,
+      tf.slice(
+        (layer as unknown as {positions: tf.LayerVariable}).positions.read(),
+        [start, 0],
+        [end - start, -1],
+      ),
+    ),
 });

@@ -1,14 +1,25 @@
 /**
- * Either side. How a layer's weights are divided among the ranks: a rule a layer class, which a user's own layer registers in its module.
+ * Either side. How a layer's weights are divided among the ranks: a rule a layer class, which a
+ * user's own layer registers in its module.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {partStart} from '../collectives/types';
 import type {WeightCut} from '../step/weightCut';
 
-/** How a layer is laid out over the ranks: by its outputs, its inputs, its table's rows, its heads, its filters; or whole on each. */
+/**
+ * How a layer is laid out over the ranks: by its outputs, its inputs, its table's rows, its heads,
+ * its filters; or whole on each.
+ */
 export type LayoutRule = 'column' | 'row' | 'vocabulary' | 'heads' | 'filters' | 'replicated';
-export const LAYOUT_RULES: readonly LayoutRule[] = ['column', 'row', 'vocabulary', 'heads', 'filters', 'replicated'];
+export const LAYOUT_RULES: readonly LayoutRule[] = [
+  'column',
+  'row',
+  'vocabulary',
+  'heads',
+  'filters',
+  'replicated',
+];
 
 /** What a rank has of what is divided: from `start` up to `end` of `of`. */
 export interface LayoutPart {
@@ -20,7 +31,10 @@ export interface LayoutPart {
   of: number;
 }
 
-/** What a layer's partial result is: a part of its last dim, handed on as it is; a summand, completed by an all-reduce; a part that is gathered. */
+/**
+ * What a layer's partial result is: a part of its last dim, handed on as it is; a summand,
+ * completed by an all-reduce; a part that is gathered.
+ */
 export type Gives = 'part' | 'sum' | 'gathered';
 
 /** How one weight is cut. */
@@ -39,7 +53,10 @@ export interface ShardedLayer {
   count(layer: tf.layers.Layer): number;
   /** By the weight's own name; a weight that is not named is whole on every rank. */
   weights: Record<string, ShardedWeight>;
-  /** Whether the layer takes its input whole (its gradient is then completed by an all-reduce) or as a part of the last dim. */
+  /**
+   * Whether the layer takes its input whole (its gradient is then completed by an all-reduce) or as
+   * a part of the last dim.
+   */
   takes: 'whole' | 'part';
   /** By how many dims the input has. */
   gives(inputRank: number): Gives;
@@ -58,9 +75,20 @@ export const isRowwise = (activation: string) => ['softmax', 'logSoftmax'].inclu
 
 const registry = new Map<string, Map<LayoutRule, ShardedLayer>>();
 
-/** Registers how layers of the class `className` are divided by `rule`; a module of your own does so beside tf.serialization.registerClass. Throws BAD_OPTION. */
-export function registerLayout(className: string, rule: Exclude<LayoutRule, 'replicated'>, sharded: ShardedLayer): void {
-  if (!LAYOUT_RULES.includes(rule) || (rule as LayoutRule) === 'replicated') throw new ManyHandsError('BAD_OPTION', `registerLayout: a rule is ${oneOf(LAYOUT_RULES.slice(0, -1) as string[])}; it is ${shown(rule)}.`);
+/**
+ * Registers how layers of the class `className` are divided by `rule`; a module of your own does so
+ * beside tf.serialization.registerClass. Throws BAD_OPTION.
+ */
+export function registerLayout(
+  className: string,
+  rule: Exclude<LayoutRule, 'replicated'>,
+  sharded: ShardedLayer,
+): void {
+  if (!LAYOUT_RULES.includes(rule) || (rule as LayoutRule) === 'replicated')
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `registerLayout: a rule is ${oneOf(LAYOUT_RULES.slice(0, -1) as string[])}; it is ${shown(rule)}.`,
+    );
   const rules = registry.get(className) ?? new Map<LayoutRule, ShardedLayer>();
   rules.set(rule, sharded);
   registry.set(className, rules);
@@ -72,16 +100,27 @@ export function rulesFor(layer: tf.layers.Layer): Map<LayoutRule, ShardedLayer> 
 }
 
 /** What `rank` of `size` has. */
-export function partFor(sharded: ShardedLayer, layer: tf.layers.Layer, rank: number, size: number): LayoutPart {
+export function partFor(
+  sharded: ShardedLayer,
+  layer: tf.layers.Layer,
+  rank: number,
+  size: number,
+): LayoutPart {
   const of = sharded.count(layer);
   return {start: partStart(rank, of, size), end: partStart(rank + 1, of, size), of};
 }
 
 /** A weight's name without its layer's. */
-export const ownName = (originalName: string) => originalName.slice(originalName.lastIndexOf('/') + 1);
+export const ownName = (originalName: string) =>
+  originalName.slice(originalName.lastIndexOf('/') + 1);
 
 /** The cut of one weight, or null where it is whole. */
-export function cutOf(sharded: ShardedLayer, layer: tf.layers.Layer, name: string, {start, end}: LayoutPart): WeightCut | null {
+export function cutOf(
+  sharded: ShardedLayer,
+  layer: tf.layers.Layer,
+  name: string,
+  {start, end}: LayoutPart,
+): WeightCut | null {
   const found = sharded.weights[ownName(name)];
   if (!found) return null;
   const each = found.each?.(layer) ?? 1;

@@ -1,6 +1,6 @@
 /**
- * Worker side. A layer that no rank divides, where ranks hold their own positions: on those alone where it treats each by itself, else on all of them,
- * gathered, and the same on every rank.
+ * Worker side. A layer that no rank divides, where ranks hold their own positions: on those alone
+ * where it treats each by itself, else on all of them, gathered, and the same on every rank.
  */
 import * as tf from '@tensorflow/tfjs';
 import {withStepContext} from '../base/stepContext';
@@ -13,13 +13,23 @@ import type {LayoutPart} from './rules';
 import type {Around} from './shardedCall';
 
 export class SequenceCall implements LayerHalves {
-  constructor(private readonly around: Around, private readonly positions: LayoutPart) {}
+  constructor(
+    private readonly around: Around,
+    private readonly positions: LayoutPart,
+  ) {}
 
-  private apply(call: LayerCall, inputs: tf.Tensor[], how: HalvesContext, alone: boolean): tf.Tensor[] {
+  private apply(
+    call: LayerCall,
+    inputs: tf.Tensor[],
+    how: HalvesContext,
+    alone: boolean,
+  ): tf.Tensor[] {
     const {positions} = this;
     const context = alone ? {...how, positions} : how;
     const own = alone ? perPositionOf(call.layer)?.apply : undefined;
-    return own ? [withStepContext(context, () => own(call.layer, inputs[0], positions))] : applyLayer(call, inputs, how.mask, context, how.training);
+    return own
+      ? [withStepContext(context, () => own(call.layer, inputs[0], positions))]
+      : applyLayer(call, inputs, how.mask, context, how.training);
   }
 
   async forward(call: LayerCall, given: tf.Tensor[], how: HalvesContext): Promise<HalfForward> {
@@ -28,9 +38,15 @@ export class SequenceCall implements LayerHalves {
     const gathers = call.inputs.map((slot) => !alone && around.byPositions(slot));
     const inputs: tf.Tensor[] = [];
     // The same tensor twice is gathered once.
-    for (const [i, tensor] of given.entries()) inputs.push(inputs[given.indexOf(tensor)] ?? (gathers[i] ? await around.positions!.gather(tensor, call.name, 'activations') : tensor));
+    for (const [i, tensor] of given.entries())
+      inputs.push(
+        inputs[given.indexOf(tensor)] ??
+          (gathers[i] ? await around.positions!.gather(tensor, call.name, 'activations') : tensor),
+      );
     const sources = [...new Set(inputs.filter(({dtype}) => dtype === 'float32'))];
-    const {outputs, tape} = record([...sources, ...around.weightsOf(call.layer)], () => this.apply(call, inputs, how, alone));
+    const {outputs, tape} = record([...sources, ...around.weightsOf(call.layer)], () =>
+      this.apply(call, inputs, how, alone),
+    );
     const shapes = inputs.map(({shape}) => shape);
     tf.dispose(inputs.filter((_, i) => gathers[i]));
     await how.taped(tape);
@@ -38,10 +54,15 @@ export class SequenceCall implements LayerHalves {
     return {
       outputs,
       backward: async (from) => {
-        const weights = backward(tape, new Map(ids.flatMap(({id}, i) => (from[i] ? [[id, from[i]] as const] : []))));
+        const weights = backward(
+          tape,
+          new Map(ids.flatMap(({id}, i) => (from[i] ? [[id, from[i]] as const] : []))),
+        );
         const found = inputs.map(({id}, i) => {
           // Of a tensor that is given twice the tape has one gradient, summed.
-          const whole = (inputs.findIndex((input) => input.id === id) === i && weights.get(id)) || tf.zeros(shapes[i]);
+          const whole =
+            (inputs.findIndex((input) => input.id === id) === i && weights.get(id)) ||
+            tf.zeros(shapes[i]);
           weights.delete(id);
           if (!gathers[i]) return whole;
           // All ranks have computed the same: nothing has to be added.

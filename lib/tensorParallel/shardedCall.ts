@@ -1,7 +1,8 @@
 /**
- * Worker side. A divided layer walked in two halves, with Megatron's f and g around them (Shoeybi et al. 2019, section 3): f is nothing forward and an
- * all-reduce backward, g an all-reduce forward and nothing backward. Where ranks hold their own positions, an all-gather and a reduce-scatter stand in
- * their places, each backward the other (Korthikanti et al. 2022, section 4.2.2).
+ * Worker side. A divided layer walked in two halves, with Megatron's f and g around them (Shoeybi
+ * et al. 2019, section 3): f is nothing forward and an all-reduce backward, g an all-reduce forward
+ * and nothing backward. Where ranks hold their own positions, an all-gather and a reduce-scatter
+ * stand in their places, each backward the other (Korthikanti et al. 2022, section 4.2.2).
  */
 import * as tf from '@tensorflow/tfjs';
 import {withStepContext} from '../base/stepContext';
@@ -31,7 +32,10 @@ const FORWARD = 'activations';
 const BACKWARD = 'activation gradients';
 
 /** Gradients by id, added where both halves have one. */
-function merged(first: Map<number, tf.Tensor>, second: Map<number, tf.Tensor>): Map<number, tf.Tensor> {
+function merged(
+  first: Map<number, tf.Tensor>,
+  second: Map<number, tf.Tensor>,
+): Map<number, tf.Tensor> {
   for (const [id, gradient] of second) {
     const before = first.get(id);
     first.set(id, before ? tf.add(before, gradient) : gradient);
@@ -41,7 +45,11 @@ function merged(first: Map<number, tf.Tensor>, second: Map<number, tf.Tensor>): 
 }
 
 export class ShardedCall implements LayerHalves {
-  constructor(private readonly around: Around, private readonly sharded: ShardedLayer, private readonly part: LayoutPart) {}
+  constructor(
+    private readonly around: Around,
+    private readonly sharded: ShardedLayer,
+    private readonly part: LayoutPart,
+  ) {}
 
   /** All ranks' tensors added up, in `given`'s place. */
   private async sum(given: tf.Tensor, name: string, label: string): Promise<tf.Tensor> {
@@ -70,16 +78,33 @@ export class ShardedCall implements LayerHalves {
     const label = 'gathered outputs';
     const run = async () => {
       if (of % size === 0) await comm.allGather(all, {label});
-      else for (let r = 0; r < size; r++) await comm.broadcast(all.subarray(bounds[r], bounds[r + 1]), {root: r, label});
+      else
+        for (let r = 0; r < size; r++)
+          await comm.broadcast(all.subarray(bounds[r], bounds[r + 1]), {root: r, label});
     };
     await (recorder ? recorder.inside('communication', name, run) : run());
-    const whole = tf.tidy(() => tf.concat(Array.from({length: size}, (_, r) => tf.tensor(all.slice(bounds[r], bounds[r + 1]), [...rows, (bounds[r + 1] - bounds[r]) / count])), rows.length));
+    const whole = tf.tidy(() =>
+      tf.concat(
+        Array.from({length: size}, (_, r) =>
+          tf.tensor(all.slice(bounds[r], bounds[r + 1]), [
+            ...rows,
+            (bounds[r + 1] - bounds[r]) / count,
+          ]),
+        ),
+        rows.length,
+      ),
+    );
     tagMemory(whole, 'activations');
     return whole;
   }
 
   async forward(call: LayerCall, [given]: tf.Tensor[], how: HalvesContext): Promise<HalfForward> {
-    const {sharded, part, around, around: {positions}} = this;
+    const {
+      sharded,
+      part,
+      around,
+      around: {positions},
+    } = this;
     const {layer, name} = call;
     const gathers = around.byPositions(call.inputs[0]);
     const scatters = around.byPositions(call.outputs[0]);
@@ -87,7 +112,13 @@ export class ShardedCall implements LayerHalves {
     const looksUp = input.dtype !== 'float32';
     const wants = !looksUp && around.wantsInput(call);
     const sources = [...(wants ? [input] : []), ...around.weightsOf(layer)];
-    const first = withStepContext(how, () => record(sources, () => [sharded.partial ? sharded.partial(layer, input, part) : (layer.apply(input, {training: how.training}) as tf.Tensor)]));
+    const first = withStepContext(how, () =>
+      record(sources, () => [
+        sharded.partial
+          ? sharded.partial(layer, input, part)
+          : (layer.apply(input, {training: how.training}) as tf.Tensor),
+      ]),
+    );
     const inputShape = input.shape;
     if (gathers) input.dispose();
     const [partial] = first.outputs;
@@ -98,14 +129,19 @@ export class ShardedCall implements LayerHalves {
     try {
       await how.taped(first.tape);
       if (gives === 'gathered') output = await this.gather(partial, `all-gather ${name}`);
-      else if (gives === 'sum') output = scatters ? await positions!.reduceScatter(partial, name, label) : await this.sum(partial, `all-reduce ${name}`, label);
+      else if (gives === 'sum')
+        output = scatters
+          ? await positions!.reduceScatter(partial, name, label)
+          : await this.sum(partial, `all-reduce ${name}`, label);
     } catch (error) {
       discard(first.tape);
       throw error;
     }
     const sum = output;
     if (sharded.finish) {
-      second = withStepContext(how, () => record([sum, ...around.weightsOf(layer)], () => [sharded.finish!(layer, sum)]));
+      second = withStepContext(how, () =>
+        record([sum, ...around.weightsOf(layer)], () => [sharded.finish!(layer, sum)]),
+      );
       [output] = second.outputs;
       sum.dispose();
       await how.taped(second.tape);
@@ -115,19 +151,25 @@ export class ShardedCall implements LayerHalves {
       outputs: [output],
       backward: async ([from]) => {
         const dy = from ? tf.clone(from) : tf.zeros(shape);
-        const later = second ? backward(second.tape, new Map([[output.id, dy]])) : new Map([[sum.id, tf.clone(dy)]]);
+        const later = second
+          ? backward(second.tape, new Map([[output.id, dy]]))
+          : new Map([[sum.id, tf.clone(dy)]]);
         dy.dispose();
         const dSum = later.get(sum.id) ?? tf.zeros(sum.shape);
         later.delete(sum.id);
         let dPartial = dSum;
         if (gives === 'gathered') dPartial = this.ownOf(dSum);
-        else if (scatters) dPartial = await positions!.gather(dSum, `${name}, gradient`, looksUp ? label : BACKWARD);
+        else if (scatters)
+          dPartial = await positions!.gather(dSum, `${name}, gradient`, looksUp ? label : BACKWARD);
         if (dPartial !== dSum) dSum.dispose();
         const found = backward(first.tape, new Map([[partial.id, dPartial]]));
         dPartial.dispose();
         const own = wants ? (found.get(input.id) ?? tf.zeros(inputShape)) : null;
         found.delete(input.id);
-        return {inputs: [own && (await this.completed(call, own, gathers))], weights: merged(found, later)};
+        return {
+          inputs: [own && (await this.completed(call, own, gathers))],
+          weights: merged(found, later),
+        };
       },
       discard: () => {
         discard(first.tape);
@@ -141,7 +183,11 @@ export class ShardedCall implements LayerHalves {
   private ownOf(whole: tf.Tensor): tf.Tensor {
     const {start, end} = this.part;
     const last = whole.rank - 1;
-    return tf.slice(whole, whole.shape.map((_, i) => (i === last ? start : 0)), whole.shape.map((length, i) => (i === last ? end - start : length)));
+    return tf.slice(
+      whole,
+      whole.shape.map((_, i) => (i === last ? start : 0)),
+      whole.shape.map((length, i) => (i === last ? end - start : length)),
+    );
   }
 
   /** The gradient of the call's input, from this rank's part of it: f's backward. */

@@ -1,6 +1,7 @@
 /**
- * Worker side. The tensor axis: every rank has a part of each large weight and sees every sample of its replica; what the parts yield is completed between the
- * layers (Shoeybi et al. 2019, "Megatron-LM").
+ * Worker side. The tensor axis: every rank has a part of each large weight and sees every sample of
+ * its replica; what the parts yield is completed between the layers (Shoeybi et al. 2019,
+ * "Megatron-LM").
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -36,7 +37,8 @@ interface LayerWeight {
   originalName: string;
   read(): tf.Variable;
 }
-const weightsOf = (layer: tf.layers.Layer) => (layer as unknown as {weights: LayerWeight[]}).weights;
+const weightsOf = (layer: tf.layers.Layer) =>
+  (layer as unknown as {weights: LayerWeight[]}).weights;
 
 export class TensorParallel implements AxisPart {
   private stepper!: Stepper;
@@ -48,38 +50,58 @@ export class TensorParallel implements AxisPart {
   private readonly parts = new Map<Slot, LayoutPart>();
   private readonly sequence: SequencePlan | null;
   private readonly alike: SequenceCall | null;
-  /** Whole weights of whose gradients each rank has a summand, and those whose sums of this walk, or step, are there. */
+  /**
+   * Whole weights of whose gradients each rank has a summand, and those whose sums of this walk, or
+   * step, are there.
+   */
   private readonly partial = new Set<tf.Variable>();
   private readonly summed = new Set<WeightGradient>();
   private last = true;
 
   /**
-   * The model's weights have no values yet; those that are divided get this rank's shape. `eachPart`: whether gradients leave after each micro-batch, and not once
-   * a step.
+   * The model's weights have no values yet; those that are divided get this rank's shape.
+   * `eachPart`: whether gradients leave after each micro-batch, and not once a step.
    */
-  constructor(private readonly comm: Communicator, private readonly recorder: SpanRecorder | null, model: tf.LayersModel, {rules, sequence}: TensorPlan, private readonly eachPart: boolean) {
+  constructor(
+    private readonly comm: Communicator,
+    private readonly recorder: SpanRecorder | null,
+    model: tf.LayersModel,
+    {rules, sequence}: TensorPlan,
+    private readonly eachPart: boolean,
+  ) {
     const {rank, size} = comm;
     const graph = readGraph(model);
     this.sequence = sequence ? planSequence(graph, rules, rank, size) : null;
     const around: Around = {
-      comm, recorder, weightsOf: (layer) => this.stepper.gradients.weightsOf(layer), wantsInput: (call) => this.wanting.has(call.index),
-      positions: this.sequence && new PositionExchange(comm, recorder, this.sequence.positions), byPositions: (slot) => this.byPositions(slot),
+      comm,
+      recorder,
+      weightsOf: (layer) => this.stepper.gradients.weightsOf(layer),
+      wantsInput: (call) => this.wanting.has(call.index),
+      positions: this.sequence && new PositionExchange(comm, recorder, this.sequence.positions),
+      byPositions: (slot) => this.byPositions(slot),
     };
     this.alike = this.sequence && new SequenceCall(around, this.sequence.positions);
     this.follow(graph, model);
     // Before layers are told that they have a part.
-    for (const [slot, {name, layer}] of partSlots(graph, rules)) this.parts.set(slot, partFor(shardedOf(layer, rules[name]), layer, rank, size));
+    for (const [slot, {name, layer}] of partSlots(graph, rules))
+      this.parts.set(slot, partFor(shardedOf(layer, rules[name]), layer, rank, size));
     for (const {name, layer} of graph.calls) {
       const rule = rules[name];
       if (!rule || this.sharded.has(layer)) continue;
       const sharded = shardedOf(layer, rule);
       const parts = Array.from({length: size}, (_, r) => partFor(sharded, layer, r, size));
-      for (const weight of weightsOf(layer)) this.divide(weight, parts.map((part) => cutOf(sharded, layer, weight.originalName, part)));
+      for (const weight of weightsOf(layer))
+        this.divide(
+          weight,
+          parts.map((part) => cutOf(sharded, layer, weight.originalName, part)),
+        );
       sharded.localize?.(layer, parts[rank]);
       this.sharded.set(layer, new ShardedCall(around, sharded, parts[rank]));
     }
     if (!this.sequence) return;
-    for (const layer of partialLayers(graph, rules, this.sequence)) for (const variable of variablesOf(layer)) if (!this.cuts.has(variable)) this.partial.add(variable);
+    for (const layer of partialLayers(graph, rules, this.sequence))
+      for (const variable of variablesOf(layer))
+        if (!this.cuts.has(variable)) this.partial.add(variable);
   }
 
   /** The calls from whose inputs a gradient flows on, to any layer of the model that is trained. */
@@ -88,7 +110,8 @@ export class TensorParallel implements AxisPart {
     const flows = new Set<Slot>();
     for (const {index, layer, inputs, outputs} of graph.calls) {
       if (inputs.some((slot) => flows.has(slot))) this.wanting.add(index);
-      if (this.wanting.has(index) || all.of(layer).length > 0) for (const slot of outputs) flows.add(slot);
+      if (this.wanting.has(index) || all.of(layer).length > 0)
+        for (const slot of outputs) flows.add(slot);
     }
   }
 
@@ -120,14 +143,21 @@ export class TensorParallel implements AxisPart {
     return this.sequence?.slots.has(slot) ?? false;
   }
 
-  /** A slot's shape without the samples' dim, as this rank has it: its own positions, or its part of the last dim. */
+  /**
+   * A slot's shape without the samples' dim, as this rank has it: its own positions, or its part of
+   * the last dim.
+   */
   shapeOf(slot: Slot, shape: number[]): number[] {
     if (this.byPositions(slot)) return [shape[0] / this.comm.size, ...shape.slice(1)];
     const part = this.parts.get(slot);
-    return part ? [...shape.slice(0, -1), (shape[shape.length - 1] * (part.end - part.start)) / part.of] : shape;
+    return part
+      ? [...shape.slice(0, -1), (shape[shape.length - 1] * (part.end - part.start)) / part.of]
+      : shape;
   }
 
-  readonly halves: HalvesOf = ({layer, inputs, outputs}) => this.sharded.get(layer) ?? ([...inputs, ...outputs].some((slot) => this.byPositions(slot)) ? this.alike : null);
+  readonly halves: HalvesOf = ({layer, inputs, outputs}) =>
+    this.sharded.get(layer) ??
+    ([...inputs, ...outputs].some((slot) => this.byPositions(slot)) ? this.alike : null);
 
   readonly hooks: StepHooks = {
     beforeStep: () => this.summed.clear(),
@@ -135,7 +165,8 @@ export class TensorParallel implements AxisPart {
       this.last = last;
       if (this.eachPart) this.summed.clear();
     },
-    afterBackward: (_, gradients) => (this.eachPart || this.last ? this.complete(gradients) : undefined),
+    afterBackward: (_, gradients) =>
+      this.eachPart || this.last ? this.complete(gradients) : undefined,
     // What this rank's last micro-batch, being empty, did not pass.
     afterGradients: (gradients) => this.complete(this.eachPart ? [] : gradients),
   };

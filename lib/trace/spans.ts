@@ -4,7 +4,14 @@
 import {machineMs} from './threadTime';
 
 /** What a worker did in a span; 'noCore' is time that it was ready to run and had no core. */
-export type SpanKind = 'forward' | 'backward' | 'update' | 'input' | 'communication' | 'wait' | 'noCore';
+export type SpanKind =
+  | 'forward'
+  | 'backward'
+  | 'update'
+  | 'input'
+  | 'communication'
+  | 'wait'
+  | 'noCore';
 
 /** What one rank did for a while, in wall and processor seconds. */
 export interface Span {
@@ -17,7 +24,10 @@ export interface Span {
   /** Seconds since the run's first step began. */
   start: number;
   wallSeconds: number;
-  /** Processor time of the whole process, all threads, in seconds: more than wall time where threads work at once. */
+  /**
+   * Processor time of the whole process, all threads, in seconds: more than wall time where threads
+   * work at once.
+   */
   cpuSeconds: number;
 }
 

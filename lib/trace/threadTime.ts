@@ -5,7 +5,10 @@ import {readFileSync} from 'node:fs';
 
 type Usage = () => {user: number; system: number};
 
-/** Seconds on a processor since the thread began; null where nothing tells it (Node before 23.9 elsewhere than on Linux). */
+/**
+ * Seconds on a processor since the thread began; null where nothing tells it (Node before 23.9
+ * elsewhere than on Linux).
+ */
 export function threadCpuSeconds(): number | null {
   const {threadCpuUsage} = process as unknown as {threadCpuUsage?: Usage};
   if (threadCpuUsage) {
@@ -13,7 +16,8 @@ export function threadCpuSeconds(): number | null {
     return (user + system) / 1e6;
   }
   try {
-    // Linux, Documentation/scheduler/sched-stats.rst: nanoseconds on a processor, waiting for one, and how often.
+    // Linux, Documentation/scheduler/sched-stats.rst: nanoseconds on a processor, waiting for one,
+    // and how often.
     return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e9;
   } catch {
     return null;

@@ -1,5 +1,6 @@
 /**
- * Worker side. The worker's end of the channel: takes jobs, tells of them, and dies with its caller.
+ * Worker side. The worker's end of the channel: takes jobs, tells of them, and dies with its
+ * caller.
  */
 import {ManyHandsError} from '../base/errors';
 import {namedMemory} from './libc';
@@ -10,7 +11,9 @@ import {crossError, type FromWorker, type ToWorker} from './protocol';
 export interface JobContext {
   /** News for the caller; not waited for. */
   tell(value: unknown): void;
-  /** A question that the caller answers; several may be open. An interrupt ends it with `ABORTED`. */
+  /**
+   * A question that the caller answers; several may be open. An interrupt ends it with `ABORTED`.
+   */
   ask(value: unknown): Promise<unknown>;
   /** Lets messages in, and throws `ABORTED` once the caller has interrupted. */
   checkInterrupt(): Promise<void>;
@@ -21,17 +24,27 @@ export type Job = (job: unknown, context: JobContext) => Promise<unknown>;
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
 
-/** Linux ends this process with its parent, also while it is inside a long operation and hears nothing. */
+/**
+ * Linux ends this process with its parent, also while it is inside a long operation and hears
+ * nothing.
+ */
 function dieWithParent(): void {
   process.on('disconnect', () => {
     unlinkForeign();
     process.exit(0);
   });
-  // Elsewhere, and where memory has names that the system does not clear away, it looks for itself (`endIfOrphan`).
+  // Elsewhere, and where memory has names that the system does not clear away, it looks for itself
+  // (`endIfOrphan`).
   if (namedMemory()) return;
   try {
-    const koffi = require('koffi') as typeof import('koffi', {with: {'resolution-mode': 'import'}});
-    const prctl = koffi.load(null).func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)');
+    const koffi = require('koffi') as typeof import('koffi', { with: {
+      'resolution-mode': 'import',
+    }});
+    const prctl = koffi
+      .load(null)
+      .func(
+        'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
+      );
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   } catch {
     // Without koffi the closed channel ends it, as soon as it looks.
@@ -44,12 +57,19 @@ function send(message: FromWorker): void {
 }
 
 const aborted = () =>
-  new ManyHandsError('ABORTED', 'the run was interrupted and its workers have stopped; the model holds the weights that it was last given, at the end of an epoch with a callback or before the run.');
+  new ManyHandsError(
+    'ABORTED',
+    'the run was interrupted and its workers have stopped; the model holds the weights that it was last given, at the end of an epoch with a callback or before the run.',
+  );
 
 /** Serves jobs by name until the caller closes the channel. */
-export function serve(jobs: Record<string, Job>, ready: {engine: string; gpu: boolean; reason: string | null}): void {
+export function serve(
+  jobs: Record<string, Job>,
+  ready: {engine: string; gpu: boolean; reason: string | null},
+): void {
   dieWithParent();
-  // A notebook's interrupt and a terminal's Ctrl-C reach the whole process group; the caller decides what they mean.
+  // A notebook's interrupt and a terminal's Ctrl-C reach the whole process group; the caller
+  // decides what they mean.
   process.on('SIGINT', () => {});
   let interrupted = false;
   let questions = 0;

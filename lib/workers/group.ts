@@ -1,5 +1,6 @@
 /**
- * Caller side. The workers of one run: they start together, and when one fails the others are freed, stopped, and not blamed.
+ * Caller side. The workers of one run: they start together, and when one fails the others are
+ * freed, stopped, and not blamed.
  */
 import {ManyHandsError} from '../base/errors';
 import {giveBack, takeWorker} from './pool';
@@ -28,7 +29,8 @@ interface Failure {
 // A worker's death is noticed after the errors of those who waited for it.
 const GRACE_MS = 1000;
 
-const isFreed = ({error}: Failure) => error instanceof ManyHandsError && (error.code === 'ABORTED' || error.code === 'TIMEOUT');
+const isFreed = ({error}: Failure) =>
+  error instanceof ManyHandsError && (error.code === 'ABORTED' || error.code === 'TIMEOUT');
 
 export class WorkerGroup {
   private constructor(readonly workers: readonly WorkerProcess[]) {}
@@ -43,10 +45,17 @@ export class WorkerGroup {
     const {reason} = taken[rank] as PromiseRejectedResult;
     if (options.length === 1) throw reason;
     const error = reason as ManyHandsError;
-    throw new ManyHandsError(error.code ?? 'WORKER', `rank ${rank} of ${options.length} did not start: ${error.message}`, {cause: error});
+    throw new ManyHandsError(
+      error.code ?? 'WORKER',
+      `rank ${rank} of ${options.length} did not start: ${error.message}`,
+      {cause: error},
+    );
   }
 
-  /** Runs job r on worker r; resolves to the results by rank, or rejects with the first rank's failure that is no consequence. */
+  /**
+   * Runs job r on worker r; resolves to the results by rank, or rejects with the first rank's
+   * failure that is no consequence.
+   */
   async run(name: string, jobs: unknown[], handlers: GroupHandlers): Promise<unknown[]> {
     const {signal, force, timeoutMs, abort} = handlers;
     const stop = new AbortController();
@@ -79,12 +88,16 @@ export class WorkerGroup {
           failures.push({rank, error: error as Error});
           firstFailure();
           // One that was only freed waits a moment: the death that freed it may not be known yet.
-          if (!freed && this.workers.length > 1 && isFreed({rank, error: error as Error})) await this.someoneElse(failures, GRACE_MS);
+          if (!freed && this.workers.length > 1 && isFreed({rank, error: error as Error}))
+            await this.someoneElse(failures, GRACE_MS);
           free(`rank ${headline(failures).rank} failed`);
           return undefined;
         }
       });
-      const results = await Promise.race([Promise.all(all), failed.then(() => this.settle(all, stop.signal))]);
+      const results = await Promise.race([
+        Promise.all(all),
+        failed.then(() => this.settle(all, stop.signal)),
+      ]);
       if (failures.length === 0) return results!;
       throw this.report(failures, handlers);
     } finally {
@@ -95,12 +108,20 @@ export class WorkerGroup {
 
   private async someoneElse(failures: Failure[], withinMs: number): Promise<void> {
     const until = performance.now() + withinMs;
-    while (failures.every(isFreed) && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (failures.every(isFreed) && performance.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
-  /** Waits for all; `WorkerProcess.run` kills one that does not answer an interrupt within its deadline. */
+  /**
+   * Waits for all; `WorkerProcess.run` kills one that does not answer an interrupt within its
+   * deadline.
+   */
   private async settle(all: Array<Promise<unknown>>, stopped: AbortSignal): Promise<unknown[]> {
-    if (!stopped.aborted) await Promise.race([new Promise((resolve) => stopped.addEventListener('abort', resolve, {once: true})), Promise.all(all)]);
+    if (!stopped.aborted)
+      await Promise.race([
+        new Promise((resolve) => stopped.addEventListener('abort', resolve, {once: true})),
+        Promise.all(all),
+      ]);
     const deadline = setTimeout(() => this.kill(), STOP_DEADLINE_MS);
     try {
       return await Promise.all(all);
@@ -119,10 +140,22 @@ export class WorkerGroup {
     const code = first.error instanceof ManyHandsError ? first.error.code : null;
     // A callback's own error, and one device's, are told as they are.
     if (code === null || size === 1 || code === 'ABORTED') return first.error;
-    const same = failures.filter(({error}) => error.message === first.error.message).map(({rank}) => rank).sort((a, b) => a - b);
-    const who = same.length === size ? `all ${size} ranks` : same.length > 1 ? `ranks ${same.join(', ')} of ${size}` : `rank ${first.rank} of ${size}`;
+    const same = failures
+      .filter(({error}) => error.message === first.error.message)
+      .map(({rank}) => rank)
+      .sort((a, b) => a - b);
+    const who =
+      same.length === size
+        ? `all ${size} ranks`
+        : same.length > 1
+          ? `ranks ${same.join(', ')} of ${size}`
+          : `rank ${first.rank} of ${size}`;
     const last = handlers.describe?.(first.rank);
-    return new ManyHandsError(code, `${who}: ${sentence(first.error.message)}${last ? ` Its last collective: ${last}.` : ''}${same.length < size ? ' The other ranks were stopped.' : ''}`, {cause: first.error.cause ?? first.error});
+    return new ManyHandsError(
+      code,
+      `${who}: ${sentence(first.error.message)}${last ? ` Its last collective: ${last}.` : ''}${same.length < size ? ' The other ranks were stopped.' : ''}`,
+      {cause: first.error.cause ?? first.error},
+    );
   }
 
   /** Ends workers that a job left in no state for another. */

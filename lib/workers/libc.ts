@@ -10,9 +10,19 @@ export interface LibC {
   shmOpen: (name: string, flags: number) => number;
   shmUnlink: (name: string) => number;
   ftruncate: (fd: number, bytes: number) => number;
-  /** Takes the room at once, so that no later write finds none; null where named memory has no room of its own that could be full. Returns the error's number. */
+  /**
+   * Takes the room at once, so that no later write finds none; null where named memory has no room
+   * of its own that could be full. Returns the error's number.
+   */
   fallocate: ((fd: number, at: number, bytes: number) => number) | null;
-  mmap: (address: null, bytes: number, protection: number, flags: number, fd: number, offset: number) => bigint;
+  mmap: (
+    address: null,
+    bytes: number,
+    protection: number,
+    flags: number,
+    fd: number,
+    offset: number,
+  ) => bigint;
   munmap: (address: bigint, bytes: number) => number;
   view: (address: bigint, bytes: number) => ArrayBuffer;
   errno: () => number;
@@ -29,17 +39,28 @@ let libc: LibC | null | undefined;
 function load(): LibC | null {
   if (forced() === 'message' || !['linux', 'darwin'].includes(process.platform)) return null;
   try {
-    const koffi = require('koffi') as typeof import('koffi', {with: {'resolution-mode': 'import'}});
+    const koffi = require('koffi') as typeof import('koffi', { with: {
+      'resolution-mode': 'import',
+    }});
     const c = koffi.load(null);
     const named = namedMemory();
     const open = named ? c.func('int shm_open(const char *name, int flags, ...)') : null;
     return {
-      memfdCreate: named ? null : (c.func('int memfd_create(const char *name, unsigned int flags)') as LibC['memfdCreate']),
+      memfdCreate: named
+        ? null
+        : (c.func('int memfd_create(const char *name, unsigned int flags)') as LibC['memfdCreate']),
       shmOpen: (name, flags) => open!(name, flags, 'int', 0o600) as number,
-      shmUnlink: named ? (c.func('int shm_unlink(const char *name)') as LibC['shmUnlink']) : () => 0,
+      shmUnlink: named
+        ? (c.func('int shm_unlink(const char *name)') as LibC['shmUnlink'])
+        : () => 0,
       ftruncate: c.func('int ftruncate(int fd, int64_t length)') as LibC['ftruncate'],
-      fallocate: named && process.platform === 'linux' ? (c.func('int posix_fallocate(int fd, int64_t at, int64_t length)') as LibC['fallocate']) : null,
-      mmap: c.func('void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)') as LibC['mmap'],
+      fallocate:
+        named && process.platform === 'linux'
+          ? (c.func('int posix_fallocate(int fd, int64_t at, int64_t length)') as LibC['fallocate'])
+          : null,
+      mmap: c.func(
+        'void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)',
+      ) as LibC['mmap'],
       munmap: c.func('int munmap(void *address, size_t length)') as LibC['munmap'],
       view: (address, bytes) => koffi.view(address, bytes),
       errno: () => koffi.errno(),
@@ -56,4 +77,7 @@ export function systemCalls(): LibC | null {
   return libc;
 }
 
-export const OPEN_FLAGS = {create: constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, attach: constants.O_RDWR};
+export const OPEN_FLAGS = {
+  create: constants.O_CREAT | constants.O_EXCL | constants.O_RDWR,
+  attach: constants.O_RDWR,
+};

@@ -3,8 +3,10 @@
  */
 import type {Readable} from 'node:stream';
 
-// What libtensorflow says at its start whatever its log level is; warnings and errors (W, E, F) pass.
-const NOISE = /^(WARNING: All log messages before absl::InitializeLog|I\d{4} [\d:.]+ +\d+ )|^To enable the following instructions:/;
+// What libtensorflow says at its start whatever its log level is; warnings and errors (W, E, F)
+// pass.
+const NOISE =
+  /^(WARNING: All log messages before absl::InitializeLog|I\d{4} [\d:.]+ +\d+ )|^To enable the following instructions:/;
 
 /** Calls `onLine` for each line of `stream`, without the engine's greetings. */
 export function eachLine(stream: Readable, onLine: (line: string) => void): void {

@@ -1,6 +1,6 @@
 /**
- * Caller side. Warm workers: starting one costs most of a second, so a cell's workers wait for the next cell. A waiting worker does
- * not keep a finished program alive.
+ * Caller side. Warm workers: starting one costs most of a second, so a cell's workers wait for the
+ * next cell. A waiting worker does not keep a finished program alive.
  */
 import {WorkerProcess, type WorkerOptions} from './workerProcess';
 
@@ -11,12 +11,18 @@ const MOST_WAITING = 8;
 
 function fits(worker: WorkerProcess, options: WorkerOptions): boolean {
   const own = worker.options;
-  return worker.state === 'ready' && own.entry === options.entry && own.device === options.device && own.threads === options.threads;
+  return (
+    worker.state === 'ready' &&
+    own.entry === options.entry &&
+    own.device === options.device &&
+    own.threads === options.threads
+  );
 }
 
 /** A worker that is ready for a job: a warm one, or a new one. */
 export async function takeWorker(options: WorkerOptions): Promise<WorkerProcess> {
-  for (let i = waiting.length - 1; i >= 0; i--) if (waiting[i].state === 'failed') waiting.splice(i, 1);
+  for (let i = waiting.length - 1; i >= 0; i--)
+    if (waiting[i].state === 'failed') waiting.splice(i, 1);
   const at = waiting.findIndex((worker) => fits(worker, options));
   const worker = at >= 0 ? waiting.splice(at, 1)[0] : new WorkerProcess(options);
   worker.hold(true);

@@ -11,7 +11,10 @@ export interface CrossedError {
   stack?: string;
 }
 
-/** From the caller: one job at a time, then `interrupt` while it runs, or the answer to a question of the job's. */
+/**
+ * From the caller: one job at a time, then `interrupt` while it runs, or the answer to a question
+ * of the job's.
+ */
 export type ToWorker =
   | {type: 'job'; name: string; job: unknown}
   | {type: 'interrupt'}
@@ -35,5 +38,11 @@ export function crossError(thrown: unknown): CrossedError {
 export function uncrossError(crossed: CrossedError, where: string): Error {
   const cause = new Error(crossed.message);
   cause.stack = crossed.stack;
-  return new ManyHandsError(crossed.code ?? 'WORKER', crossed.code ? crossed.message : `${where}: ${crossed.name === 'Error' ? '' : `${crossed.name}: `}${crossed.message}`, {cause});
+  return new ManyHandsError(
+    crossed.code ?? 'WORKER',
+    crossed.code
+      ? crossed.message
+      : `${where}: ${crossed.name === 'Error' ? '' : `${crossed.name}: `}${crossed.message}`,
+    {cause},
+  );
 }

@@ -1,7 +1,8 @@
 /**
- * Either side. Memory that two processes see at once. On Linux a memfd, opened by the others through /proc: it has no name to
- * leak and no limit of /dev/shm. On macOS a POSIX segment, whose name is unlinked once nobody needs it any more. Where neither is
- * to be had the bytes travel in the message itself.
+ * Either side. Memory that two processes see at once. On Linux a memfd, opened by the others
+ * through /proc: it has no name to leak and no limit of /dev/shm. On macOS a POSIX segment, whose
+ * name is unlinked once nobody needs it any more. Where neither is to be had the bytes travel in
+ * the message itself.
  */
 import {closeSync, openSync, statfsSync} from 'node:fs';
 import {ManyHandsError, messageOf} from '../base/errors';
@@ -33,10 +34,17 @@ const CLOSE_ON_EXEC = 1;
 const ENOSPC = 28;
 const SHM = '/dev/shm';
 
-function map(c: LibC, fd: number, bytes: number): {buffer: ArrayBuffer; address: bigint; unmap: () => void} {
+function map(
+  c: LibC,
+  fd: number,
+  bytes: number,
+): {buffer: ArrayBuffer; address: bigint; unmap: () => void} {
   const address = c.mmap(null, bytes, READ_WRITE, MAP_SHARED, fd, 0);
   if (address === MAP_FAILED || address === -1n) {
-    throw new ManyHandsError('WORKER', `the system gave no ${bytes.toLocaleString('en-US')} bytes of shared memory (errno ${c.errno()}): close other programs, or train on less data.`);
+    throw new ManyHandsError(
+      'WORKER',
+      `the system gave no ${bytes.toLocaleString('en-US')} bytes of shared memory (errno ${c.errno()}): close other programs, or train on less data.`,
+    );
   }
   let mapped = true;
   return {
@@ -51,7 +59,8 @@ function map(c: LibC, fd: number, bytes: number): {buffer: ArrayBuffer; address:
 
 /** Whether two handles lead to one memory. */
 export function sameRegion(a: RegionHandle, b: RegionHandle): boolean {
-  if (a.kind === 'memfd' && b.kind === 'memfd') return a.pid === b.pid && a.fd === b.fd && a.bytes === b.bytes;
+  if (a.kind === 'memfd' && b.kind === 'memfd')
+    return a.pid === b.pid && a.fd === b.fd && a.bytes === b.bytes;
   return a.kind === 'posix' && b.kind === 'posix' && a.name === b.name;
 }
 
@@ -60,7 +69,10 @@ export function canShareMemory(): boolean {
   return systemCalls() !== null;
 }
 
-/** Names that others made and this process knows: should they die without a word, it is the one to take them away. */
+/**
+ * Names that others made and this process knows: should they die without a word, it is the one to
+ * take them away.
+ */
 const foreign = new Set<string>();
 
 /** Notes the name of a region that a thread of this process attaches to. */
@@ -74,12 +86,23 @@ export function unlinkForeign(): void {
   foreign.clear();
 }
 
-/** A file system that is full would end a later write with SIGBUS: the room is taken, or refused, now. */
+/**
+ * A file system that is full would end a later write with SIGBUS: the room is taken, or refused,
+ * now.
+ */
 function takeRoom(c: LibC, fd: number, bytes: number): void {
-  if (c.ftruncate(fd, bytes) !== 0) throw new ManyHandsError('WORKER', `the system gave no ${bytes.toLocaleString('en-US')} bytes of shared memory (errno ${c.errno()}).`);
+  if (c.ftruncate(fd, bytes) !== 0)
+    throw new ManyHandsError(
+      'WORKER',
+      `the system gave no ${bytes.toLocaleString('en-US')} bytes of shared memory (errno ${c.errno()}).`,
+    );
   const failed = c.fallocate?.(fd, 0, bytes) ?? 0;
   if (failed === 0) return;
-  if (failed !== ENOSPC) throw new ManyHandsError('WORKER', `the system gave no ${bytes.toLocaleString('en-US')} bytes of shared memory (errno ${failed}).`);
+  if (failed !== ENOSPC)
+    throw new ManyHandsError(
+      'WORKER',
+      `the system gave no ${bytes.toLocaleString('en-US')} bytes of shared memory (errno ${failed}).`,
+    );
   const {bavail, bsize} = statfsSync(SHM);
   throw new ManyHandsError(
     'WORKER',
@@ -103,8 +126,11 @@ export function createRegion(bytes: number): SharedRegion {
   }
   made += 1;
   const name = c.memfdCreate ? 'many-hands' : `/mh-${process.pid}-${made}`;
-  const fd = c.memfdCreate ? c.memfdCreate(name, CLOSE_ON_EXEC) : c.shmOpen(name, OPEN_FLAGS.create);
-  if (fd < 0) throw new ManyHandsError('WORKER', `the system opened no shared memory (errno ${c.errno()}).`);
+  const fd = c.memfdCreate
+    ? c.memfdCreate(name, CLOSE_ON_EXEC)
+    : c.shmOpen(name, OPEN_FLAGS.create);
+  if (fd < 0)
+    throw new ManyHandsError('WORKER', `the system opened no shared memory (errno ${c.errno()}).`);
   let named = !c.memfdCreate;
   const unlink = () => {
     if (named) c.shmUnlink(name);
@@ -113,7 +139,9 @@ export function createRegion(bytes: number): SharedRegion {
   try {
     takeRoom(c, fd, bytes);
     const mapped = map(c, fd, bytes);
-    const handle: RegionHandle = c.memfdCreate ? {kind: 'memfd', pid: process.pid, fd, bytes} : {kind: 'posix', name, bytes};
+    const handle: RegionHandle = c.memfdCreate
+      ? {kind: 'memfd', pid: process.pid, fd, bytes}
+      : {kind: 'posix', name, bytes};
     let open = true;
     return {
       buffer: mapped.buffer,
@@ -136,23 +164,42 @@ export function createRegion(bytes: number): SharedRegion {
   }
 }
 
-/** Attaches to a region that another process made; the two see one memory, or, by message, this side has a copy. */
+/**
+ * Attaches to a region that another process made; the two see one memory, or, by message, this side
+ * has a copy.
+ */
 export function attachRegion(handle: RegionHandle): SharedRegion {
   if (handle.kind === 'message') {
     // A structured clone may be a view into a larger buffer.
-    const content = handle.content.byteOffset === 0 && handle.content.byteLength === handle.content.buffer.byteLength ? handle.content : handle.content.slice();
+    const content =
+      handle.content.byteOffset === 0 &&
+      handle.content.byteLength === handle.content.buffer.byteLength
+        ? handle.content
+        : handle.content.slice();
     return unshared(content.buffer as ArrayBuffer, handle);
   }
   const c = systemCalls();
-  if (c === null) throw new ManyHandsError('INTERNAL', 'internal: a shared region was offered to a process that cannot map it.');
+  if (c === null)
+    throw new ManyHandsError(
+      'INTERNAL',
+      'internal: a shared region was offered to a process that cannot map it.',
+    );
   let fd: number;
   try {
     if (handle.kind === 'memfd') fd = openSync(`/proc/${handle.pid}/fd/${handle.fd}`, 'r+');
     else fd = c.shmOpen(handle.name, OPEN_FLAGS.attach);
   } catch (error) {
-    throw new ManyHandsError('WORKER', `a worker could not open the caller's shared memory: ${messageOf(error)}`, {cause: error});
+    throw new ManyHandsError(
+      'WORKER',
+      `a worker could not open the caller's shared memory: ${messageOf(error)}`,
+      {cause: error},
+    );
   }
-  if (fd < 0) throw new ManyHandsError('WORKER', `a worker could not open the caller's shared memory (errno ${c.errno()}): something else removed it.`);
+  if (fd < 0)
+    throw new ManyHandsError(
+      'WORKER',
+      `a worker could not open the caller's shared memory (errno ${c.errno()}): something else removed it.`,
+    );
   noteRegion(handle);
   const mapped = map(c, fd, handle.bytes);
   closeSync(fd);
@@ -169,7 +216,10 @@ export function attachRegion(handle: RegionHandle): SharedRegion {
 }
 
 /** Attaches while `use` runs; null stays null. */
-export async function withRegion(handle: RegionHandle | null, use: (buffer: ArrayBuffer | null) => Promise<void>): Promise<void> {
+export async function withRegion(
+  handle: RegionHandle | null,
+  use: (buffer: ArrayBuffer | null) => Promise<void>,
+): Promise<void> {
   const region = handle && attachRegion(handle);
   try {
     await use(region?.buffer ?? null);

@@ -48,7 +48,8 @@ function environment({device, threads}: WorkerOptions): NodeJS.ProcessEnv {
     env.TF_NUM_INTEROP_THREADS = '1';
     env.OMP_NUM_THREADS = String(threads);
   }
-  // A step frees buffers of megabytes that the next one asks for again: glibc keeps them, and saves the page faults.
+  // A step frees buffers of megabytes that the next one asks for again: glibc keeps them, and saves
+  // the page faults.
   env.MALLOC_MMAP_THRESHOLD_ ??= String(32 * 2 ** 20);
   env.MALLOC_TRIM_THRESHOLD_ ??= String(512 * 2 ** 20);
   // A caller under a test runner or a debugger must not hand its flags down.
@@ -67,7 +68,9 @@ export class WorkerProcess {
   private lastHeard = 0;
   /** Questions that the caller has not answered: meanwhile it is not the worker that is silent. */
   private questions = new Set<number>();
-  /** What the caller's own answer threw: the error of the job, whatever the worker says of its end. */
+  /**
+   * What the caller's own answer threw: the error of the job, whatever the worker says of its end.
+   */
   private thrown: Error | null = null;
   /** Why we ended it: a consequence, never a cause. */
   private ended: string | null = null;
@@ -86,15 +89,29 @@ export class WorkerProcess {
         this.handlers.onOutput?.(stream, line);
       });
     }
-    // Not 'close': Node does not emit it once the caller has closed the channel. Its last words may come after its exit.
-    const heard = Promise.all(['stdout', 'stderr'].map((stream) => once(this.child[stream as 'stdout']!, 'close')));
-    this.gone = new Promise((resolve) => this.child.once('exit', () => void Promise.race([heard, delay(LAST_WORDS_MS)]).then(() => resolve())));
+    // Not 'close': Node does not emit it once the caller has closed the channel. Its last words may
+    // come after its exit.
+    const heard = Promise.all(
+      ['stdout', 'stderr'].map((stream) => once(this.child[stream as 'stdout']!, 'close')),
+    );
+    this.gone = new Promise((resolve) =>
+      this.child.once(
+        'exit',
+        () => void Promise.race([heard, delay(LAST_WORDS_MS)]).then(() => resolve()),
+      ),
+    );
     this.ready = this.start();
     // A start that nobody waits for must not end the caller's program.
     this.ready.catch(() => {});
     this.child.on('message', (message) => this.hear(message as FromWorker));
     this.child.once('error', (error) => this.end(`could not be started: ${error.message}`));
-    this.child.once('exit', (code, signal) => void this.gone.then(() => this.end(signal ? `was ended by ${signal}` : `ended with exit code ${code}`)));
+    this.child.once(
+      'exit',
+      (code, signal) =>
+        void this.gone.then(() =>
+          this.end(signal ? `was ended by ${signal}` : `ended with exit code ${code}`),
+        ),
+    );
   }
 
   get pid(): number {
@@ -105,7 +122,12 @@ export class WorkerProcess {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.child.kill('SIGKILL');
-        this.fail(new ManyHandsError('TIMEOUT', `a worker on ${this.options.device} was not ready within ${START_DEADLINE_MS / 1000} s of its start.${this.said()}`));
+        this.fail(
+          new ManyHandsError(
+            'TIMEOUT',
+            `a worker on ${this.options.device} was not ready within ${START_DEADLINE_MS / 1000} s of its start.${this.said()}`,
+          ),
+        );
       }, START_DEADLINE_MS);
       this.settle = {
         resolve: () => {
@@ -131,7 +153,12 @@ export class WorkerProcess {
     else if (message.type === 'tell') this.handlers.onTell?.(message.value);
     else if (message.type === 'ask') void this.answer(message.id, message.value);
     else if (message.type === 'done') this.finish((settle) => settle.resolve(message.value));
-    else this.finish((settle) => settle.reject(this.thrown ?? uncrossError(message.error, `the worker on ${this.options.device} failed`)));
+    else
+      this.finish((settle) =>
+        settle.reject(
+          this.thrown ?? uncrossError(message.error, `the worker on ${this.options.device} failed`),
+        ),
+      );
   }
 
   private async answer(id: number, value: unknown): Promise<void> {
@@ -169,12 +196,30 @@ export class WorkerProcess {
     }
     if (this.state === 'failed') return;
     if (this.ended) {
-      this.fail(this.thrown ?? new ManyHandsError('ABORTED', `the worker on ${this.options.device} (process ${this.pid}) was ended by SIGKILL: ${this.ended}.`));
+      this.fail(
+        this.thrown ??
+          new ManyHandsError(
+            'ABORTED',
+            `the worker on ${this.options.device} (process ${this.pid}) was ended by SIGKILL: ${this.ended}.`,
+          ),
+      );
       return;
     }
-    const doing = this.state === 'starting' ? 'while it started' : this.state === 'running' ? 'during its work' : 'while it waited';
-    const killed = how.includes('SIGKILL') ? ' If nobody killed it, the machine ran out of memory: use a smaller batchSize or model.' : '';
-    this.fail(new ManyHandsError('WORKER', `the worker on ${this.options.device} (process ${this.pid}) ${how} ${doing}.${killed}${this.said()}`));
+    const doing =
+      this.state === 'starting'
+        ? 'while it started'
+        : this.state === 'running'
+          ? 'during its work'
+          : 'while it waited';
+    const killed = how.includes('SIGKILL')
+      ? ' If nobody killed it, the machine ran out of memory: use a smaller batchSize or model.'
+      : '';
+    this.fail(
+      new ManyHandsError(
+        'WORKER',
+        `the worker on ${this.options.device} (process ${this.pid}) ${how} ${doing}.${killed}${this.said()}`,
+      ),
+    );
   }
 
   private send(message: ToWorker): void {
@@ -182,10 +227,17 @@ export class WorkerProcess {
     this.child.send(message, () => {});
   }
 
-  /** Runs one job and resolves to its result. Rejects with the worker's error, or `ABORTED` once the signal fires. */
+  /**
+   * Runs one job and resolves to its result. Rejects with the worker's error, or `ABORTED` once the
+   * signal fires.
+   */
   async run(name: string, job: unknown, handlers: JobHandlers): Promise<unknown> {
     await this.ready;
-    if (this.state !== 'ready') throw new ManyHandsError('INTERNAL', `internal: a job was given to a worker that is ${this.state}.`);
+    if (this.state !== 'ready')
+      throw new ManyHandsError(
+        'INTERNAL',
+        `internal: a job was given to a worker that is ${this.state}.`,
+      );
     handlers.signal?.throwIfAborted();
     this.state = 'running';
     this.handlers = handlers;
@@ -196,7 +248,12 @@ export class WorkerProcess {
     const result = new Promise<unknown>((resolve, reject) => (this.settle = {resolve, reject}));
     const abort = () => this.interrupt();
     handlers.signal?.addEventListener('abort', abort, {once: true});
-    const watch = handlers.timeoutMs ? setInterval(() => this.checkSilence(handlers.timeoutMs!), Math.min(1000, handlers.timeoutMs / 4)) : null;
+    const watch = handlers.timeoutMs
+      ? setInterval(
+          () => this.checkSilence(handlers.timeoutMs!),
+          Math.min(1000, handlers.timeoutMs / 4),
+        )
+      : null;
     this.send({type: 'job', name, job});
     try {
       return await result;
@@ -215,7 +272,12 @@ export class WorkerProcess {
     const silence = performance.now() - this.lastHeard;
     if (this.questions.size > 0 || silence < timeoutMs) return;
     this.child.kill('SIGKILL');
-    this.fail(new ManyHandsError('TIMEOUT', `the worker on ${this.options.device} (process ${this.pid}) said nothing for ${(silence / 1000).toFixed(1)} s and was ended; timeoutMs allows ${timeoutMs} ms. Raise timeoutMs where one step may take longer.`));
+    this.fail(
+      new ManyHandsError(
+        'TIMEOUT',
+        `the worker on ${this.options.device} (process ${this.pid}) said nothing for ${(silence / 1000).toFixed(1)} s and was ended; timeoutMs allows ${timeoutMs} ms. Raise timeoutMs where one step may take longer.`,
+      ),
+    );
   }
 
   private interrupt(): void {
@@ -242,7 +304,9 @@ export class WorkerProcess {
 
   /** Whether this process keeps the caller's program alive. */
   hold(held: boolean): void {
-    const parts = [this.child, this.child.channel, this.child.stdout, this.child.stderr] as Array<{ref?(): void; unref?(): void} | null | undefined>;
+    const parts = [this.child, this.child.channel, this.child.stdout, this.child.stderr] as Array<
+      {ref?(): void; unref?(): void} | null | undefined
+    >;
     for (const part of parts) (held ? part?.ref : part?.unref)?.call(part);
   }
 }

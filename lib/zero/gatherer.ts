@@ -1,6 +1,6 @@
 /**
- * Worker side. Stage 3: a unit's weights are there while its layers run, forward and backward, and gone in between; the next unit's are on
- * their way meanwhile.
+ * Worker side. Stage 3: a unit's weights are there while its layers run, forward and backward, and
+ * gone in between; the next unit's are on their way meanwhile.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
@@ -35,9 +35,18 @@ export class Gatherer {
   private readonly tapes = new Map<number, Set<Tape>>();
   private readonly stripped = new Map<Run, Stripped[]>();
 
-  constructor(private readonly plan: UnitPlan, buffers: Float32Array[], private readonly lane: Lane, private readonly recorder: SpanRecorder | null) {
+  constructor(
+    private readonly plan: UnitPlan,
+    buffers: Float32Array[],
+    private readonly lane: Lane,
+    private readonly recorder: SpanRecorder | null,
+  ) {
     this.releases = buffers.map((buffer) => holdArray(buffer, 'gathered'));
-    this.views = buffers.map((buffer) => plan.units.map(({places}) => places.map(({start, length}) => new ArrayTensor(buffer.subarray(start, start + length)))));
+    this.views = buffers.map((buffer) =>
+      plan.units.map(({places}) =>
+        places.map(({start, length}) => new ArrayTensor(buffer.subarray(start, start + length))),
+      ),
+    );
   }
 
   /** Before a step, or a batch of validation: what will be gathered, in order. */
@@ -68,7 +77,11 @@ export class Gatherer {
     if (!run || this.held === run) return;
     this.release();
     const n = this.next++;
-    if (this.gatherings[n]?.run !== run) throw new ManyHandsError('INTERNAL', `internal: gathering ${n} is of '${this.gatherings[n]?.run.unit.name}', the walk needs '${run.unit.name}'.`);
+    if (this.gatherings[n]?.run !== run)
+      throw new ManyHandsError(
+        'INTERNAL',
+        `internal: gathering ${n} is of '${this.gatherings[n]?.run.unit.name}', the walk needs '${run.unit.name}'.`,
+      );
     const wait = () => this.lane.wait(this.orders[n]);
     if (!this.recorder || this.lane.isDone(this.orders[n])) await wait();
     else await this.recorder.inside('wait', 'weights', wait);
@@ -136,7 +149,10 @@ export class Gatherer {
   }
 
   private putBack(run: Run): void {
-    for (const {node, at, variable, shape} of this.stripped.get(run) ?? []) node.saved[at] = tf.util.arraysEqual(shape, variable.shape) ? tf.clone(variable) : tf.reshape(variable, shape);
+    for (const {node, at, variable, shape} of this.stripped.get(run) ?? [])
+      node.saved[at] = tf.util.arraysEqual(shape, variable.shape)
+        ? tf.clone(variable)
+        : tf.reshape(variable, shape);
     this.stripped.delete(run);
   }
 

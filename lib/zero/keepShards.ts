@@ -1,5 +1,6 @@
 /**
- * Worker side. What a rank of ZeRO keeps: its part of each unit's optimizer state, and of its weights all (stages 1 and 2) or its part (stage 3).
+ * Worker side. What a rank of ZeRO keeps: its part of each unit's optimizer state, and of its
+ * weights all (stages 1 and 2) or its part (stage 3).
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -13,16 +14,32 @@ function common({start, end}: Shard, place: UnitPlace): {from: number; to: numbe
   return {from, to: Math.max(from, Math.min(end, place.start + place.length))};
 }
 
-/** `comm`: the ranks that divide the units; `whole`: where every rank holds all weights, a weight's place among them. */
-export function keepShards(comm: Communicator, units: readonly Unit[], shards: Shards, whole: ((unit: Unit, place: UnitPlace) => Float32Array) | null): Keeping {
-  const placeOf = new Map(units.flatMap((unit) => unit.places.map((place): [tf.Variable, {unit: Unit; place: UnitPlace}] => [place.entry.variable, {unit, place}])));
+/**
+ * `comm`: the ranks that divide the units; `whole`: where every rank holds all weights, a weight's
+ * place among them.
+ */
+export function keepShards(
+  comm: Communicator,
+  units: readonly Unit[],
+  shards: Shards,
+  whole: ((unit: Unit, place: UnitPlace) => Float32Array) | null,
+): Keeping {
+  const placeOf = new Map(
+    units.flatMap((unit) =>
+      unit.places.map((place): [tf.Variable, {unit: Unit; place: UnitPlace}] => [
+        place.entry.variable,
+        {unit, place},
+      ]),
+    ),
+  );
   // Weights that are not trained are whole on every rank.
   const rest = keepWhole([]);
   const take = (variable: tf.Variable, values: Float32Array, into: Float32Array) => {
     const {unit, place} = placeOf.get(variable)!;
     const shard = shards.all[unit.index];
     const {from, to} = common(shard, place);
-    if (from < to) into.set(values.subarray(from - place.start, to - place.start), from - shard.start);
+    if (from < to)
+      into.set(values.subarray(from - place.start, to - place.start), from - shard.start);
   };
   /** A weight of which every rank has its part, on the first. */
   const give = async (variable: tf.Variable, own: Float32Array, label: string) => {
@@ -44,10 +61,18 @@ export function keepShards(comm: Communicator, units: readonly Unit[], shards: S
     give: async (variable) => {
       const found = placeOf.get(variable);
       if (!found) return rest.give(variable);
-      return whole ? whole(found.unit, found.place) : give(variable, shards.all[found.unit.index].weights, 'trained weights');
+      return whole
+        ? whole(found.unit, found.place)
+        : give(variable, shards.all[found.unit.index].weights, 'trained weights');
     },
     slots: shards.variables.map(({name, shape}) => ({name, shape})),
-    takeState: (variable, values, slots) => take(variable, values, slots[placeOf.get(variable)!.unit.index]),
-    giveState: (variable, slots) => give(variable, slots[placeOf.get(variable)!.unit.index].dataSync() as Float32Array, "the optimizer's state"),
+    takeState: (variable, values, slots) =>
+      take(variable, values, slots[placeOf.get(variable)!.unit.index]),
+    giveState: (variable, slots) =>
+      give(
+        variable,
+        slots[placeOf.get(variable)!.unit.index].dataSync() as Float32Array,
+        "the optimizer's state",
+      ),
   };
 }

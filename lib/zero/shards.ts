@@ -1,6 +1,7 @@
 /**
- * Worker side. What one rank owns of every unit: its part of the weights, of the gradients and of the optimizer's state, and the update
- * of it (Rajbhandari et al. 2020, "ZeRO", section 5). Every tfjs optimizer works element by element, so a part is updated as the whole would be.
+ * Worker side. What one rank owns of every unit: its part of the weights, of the gradients and of
+ * the optimizer's state, and the update of it (Rajbhandari et al. 2020, "ZeRO", section 5). Every
+ * tfjs optimizer works element by element, so a part is updated as the whole would be.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ArrayTensor} from '../devices/arrayTensor';
@@ -20,13 +21,17 @@ export interface Shard {
   gradients: Float32Array;
 }
 
-/** What is in the array, which the engine takes where it lies, if it can; one number for a part that is empty. */
-const tensorOf = (view: ArrayTensor): tf.Tensor => (view.values.length > 0 ? view.tensor([view.values.length]) : tf.zeros([1]));
+/**
+ * What is in the array, which the engine takes where it lies, if it can; one number for a part that
+ * is empty.
+ */
+const tensorOf = (view: ArrayTensor): tf.Tensor =>
+  view.values.length > 0 ? view.tensor([view.values.length]) : tf.zeros([1]);
 
 export class Shards {
   /**
-   * One a unit, always in this order, since tfjs keeps its moments by position. A rank that owns nothing of a small unit has one number there, which nobody
-   * reads, so that positions agree.
+   * One a unit, always in this order, since tfjs keeps its moments by position. A rank that owns
+   * nothing of a small unit has one number there, which nobody reads, so that positions agree.
    */
   readonly variables: tf.Variable[];
   private readonly weights: ArrayTensor[];
@@ -39,15 +44,27 @@ export class Shards {
       park(variable);
       return variable;
     });
-    this.weights = withMemoryFor('parameters', () => all.map(({weights}) => new ArrayTensor(weights)));
+    this.weights = withMemoryFor('parameters', () =>
+      all.map(({weights}) => new ArrayTensor(weights)),
+    );
     this.gradients = all.map(({gradients}) => new ArrayTensor(gradients));
   }
 
   /** The sum of the squares of this rank's gradients of the weights that `counts` takes. */
   squares(counts: (entry: WeightGradient) => boolean): number {
     let sum = 0;
-    for (const {unit: {places}, start, gradients} of this.all) {
-      for (const place of places) if (counts(place.entry)) for (const value of gradients.subarray(Math.max(0, place.start - start), Math.max(0, place.start + place.length - start))) sum += value * value;
+    for (const {
+      unit: {places},
+      start,
+      gradients,
+    } of this.all) {
+      for (const place of places)
+        if (counts(place.entry))
+          for (const value of gradients.subarray(
+            Math.max(0, place.start - start),
+            Math.max(0, place.start + place.length - start),
+          ))
+            sum += value * value;
     }
     return sum;
   }
@@ -63,13 +80,15 @@ export class Shards {
 
   /** A unit's part of the weights, in the engine. */
   private load(index: number): void {
-    if (index < this.all.length) tf.tidy(() => this.variables[index].assign(tensorOf(this.weights[index])));
+    if (index < this.all.length)
+      tf.tidy(() => this.variables[index].assign(tensorOf(this.weights[index])));
   }
 
   /** Applies the gradients, each times `scale`. */
   update(optimizer: tf.Optimizer, scale: number): void {
     if (this.all.length === 0) return;
-    // tfjs makes a weight's first moments before it asks for the gradient: the weight must be there by then.
+    // tfjs makes a weight's first moments before it asks for the gradient: the weight must be there
+    // by then.
     withMemoryFor('temporary', () => this.load(0));
     updateInTurn(optimizer, this.variables, {
       gradient: (i) => {

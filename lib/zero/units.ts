@@ -1,6 +1,7 @@
 /**
- * Worker side. A unit is the trainable weights of one block, laid end to end: the piece of a model that is divided, gathered and freed as one
- * (PyTorch's FSDP calls it a flat parameter: Zhao et al. 2023, section 3.2.1).
+ * Worker side. A unit is the trainable weights of one block, laid end to end: the piece of a model
+ * that is divided, gathered and freed as one (PyTorch's FSDP calls it a flat parameter: Zhao et al.
+ * 2023, section 3.2.1).
  */
 import {endToEnd, firstUses, ownSize, type Place} from '../dataParallel/endToEnd';
 import type {Graph, LayerCall} from '../step/graph';
@@ -22,7 +23,9 @@ export interface Unit {
   length: number;
   /** The call after whose backward all of its gradients are final. */
   first: number;
-  /** Whether the places' gradients become final one after another, with no other unit's in between. */
+  /**
+   * Whether the places' gradients become final one after another, with no other unit's in between.
+   */
   contiguous: boolean;
   /** Whether its gradients leave after the last walk, complete by then. */
   late: boolean;
@@ -44,25 +47,51 @@ export interface UnitPlan {
   runOf: Map<number, Run>;
 }
 
-/** `walks`: the layers that are walked, in runs each of which goes forward and backward as one; `late`: weights whose gradients other axes complete after the last walk; `sizeOf`: of a model that is yet to be divided, what this rank will have. */
-export function planUnits(graph: Graph, walks: LayerCall[][], sum: GradientSum, late: (entry: WeightGradient) => boolean, sizeOf = ownSize): UnitPlan {
+/**
+ * `walks`: the layers that are walked, in runs each of which goes forward and backward as one;
+ * `late`: weights whose gradients other axes complete after the last walk; `sizeOf`: of a model
+ * that is yet to be divided, what this rank will have.
+ */
+export function planUnits(
+  graph: Graph,
+  walks: LayerCall[][],
+  sum: GradientSum,
+  late: (entry: WeightGradient) => boolean,
+  sizeOf = ownSize,
+): UnitPlan {
   const firstUse = firstUses({...graph, calls: walks.flat()}, sum);
   const blocks = new Map<string, WeightGradient[]>();
   // A block that is walked in two runs has a unit in each.
-  const keyOf = (call: LayerCall) => `${walks.findIndex((calls) => calls.includes(call))} ${call.block}`;
-  for (const [entry, call] of firstUse) blocks.set(keyOf(call), [...(blocks.get(keyOf(call)) ?? []), entry]);
+  const keyOf = (call: LayerCall) =>
+    `${walks.findIndex((calls) => calls.includes(call))} ${call.block}`;
+  for (const [entry, call] of firstUse)
+    blocks.set(keyOf(call), [...(blocks.get(keyOf(call)) ?? []), entry]);
   const unitOf = new Map<WeightGradient, Unit>();
   const units = [...blocks.values()].map((entries, index): Unit => {
     const name = firstUse.get(entries[0])!.block;
-    const places = endToEnd(entries, 0, sizeOf).map((place): UnitPlace => ({...place, firstUse: firstUse.get(place.entry)!.index}));
+    const places = endToEnd(entries, 0, sizeOf).map(
+      (place): UnitPlace => ({...place, firstUse: firstUse.get(place.entry)!.index}),
+    );
     const length = places.reduce((sum, place) => sum + place.length, 0);
-    const unit: Unit = {index, name, places, length, first: Math.min(...places.map((place) => place.firstUse)), contiguous: true, late: entries.some(late)};
+    const unit: Unit = {
+      index,
+      name,
+      places,
+      length,
+      first: Math.min(...places.map((place) => place.firstUse)),
+      contiguous: true,
+      late: entries.some(late),
+    };
     for (const entry of entries) unitOf.set(entry, unit);
     return unit;
   });
   for (const unit of units) {
     const last = Math.max(...unit.places.map((place) => place.firstUse));
-    unit.contiguous = units.every((other) => other === unit || other.places.every((place) => place.firstUse < unit.first || place.firstUse > last));
+    unit.contiguous = units.every(
+      (other) =>
+        other === unit ||
+        other.places.every((place) => place.firstUse < unit.first || place.firstUse > last),
+    );
   }
   const runs: Run[] = [];
   const runOf = new Map<number, Run>();
@@ -93,18 +122,31 @@ export interface Gathering {
 
 const TIED: GatherLabel = 'parameters, a tied layer again';
 
-/** What a walk gathers, in order: forward as the layers stand, backward as it goes back, segments that are computed again among it. */
-export function gatheringsOf({runOf}: UnitPlan, {direction, segments}: Itinerary[number]): Gathering[] {
+/**
+ * What a walk gathers, in order: forward as the layers stand, backward as it goes back, segments
+ * that are computed again among it.
+ */
+export function gatheringsOf(
+  {runOf}: UnitPlan,
+  {direction, segments}: Itinerary[number],
+): Gathering[] {
   const found: Gathering[] = [];
-  const runsOf = (calls: LayerCall[]) => [...new Set(calls.flatMap((call) => runOf.get(call.index) ?? []))];
-  if (direction === 'forward') return runsOf(segments.flatMap(({calls}) => calls)).map((run) => ({run, label: run.again ? TIED : 'parameters, forward'}));
+  const runsOf = (calls: LayerCall[]) => [
+    ...new Set(calls.flatMap((call) => runOf.get(call.index) ?? [])),
+  ];
+  if (direction === 'forward')
+    return runsOf(segments.flatMap(({calls}) => calls)).map((run) => ({
+      run,
+      label: run.again ? TIED : 'parameters, forward',
+    }));
   const back = (run: Run): GatherLabel => (run.again ? TIED : 'parameters, backward');
   let held: Run | null = null;
   for (const segment of [...segments].reverse()) {
     const needed = runsOf(segment.calls);
     if (segment.again) {
       for (const run of needed) {
-        if (held !== run) found.push({run, label: needed.length > 1 ? 'parameters, to compute again' : back(run)});
+        if (held !== run)
+          found.push({run, label: needed.length > 1 ? 'parameters, to compute again' : back(run)});
         held = run;
       }
     }

@@ -1,7 +1,8 @@
 /**
- * Worker side. ZeRO: data parallelism without copies. Stage 1 divides the optimizer's state among the ranks, stage 2 the gradients too, stage 3 (FSDP) the weights
- * too (Rajbhandari et al. 2020, "ZeRO", section 5; Zhao et al. 2023, "PyTorch FSDP"). With Ψ the bytes of the weights, a step receives 2Ψ (N-1)/N in stages
- * 1 and 2, as plain data parallelism does, and 3Ψ (N-1)/N in stage 3.
+ * Worker side. ZeRO: data parallelism without copies. Stage 1 divides the optimizer's state among
+ * the ranks, stage 2 the gradients too, stage 3 (FSDP) the weights too (Rajbhandari et al. 2020,
+ * "ZeRO", section 5; Zhao et al. 2023, "PyTorch FSDP"). With Ψ the bytes of the weights, a step
+ * receives 2Ψ (N-1)/N in stages 1 and 2, as plain data parallelism does, and 3Ψ (N-1)/N in stage 3.
  */
 import * as tf from '@tensorflow/tfjs';
 import {partStart, type Communicator} from '../collectives/types';
@@ -22,7 +23,14 @@ import type {SpanRecorder} from '../trace/spans';
 import {Gatherer} from './gatherer';
 import {keepShards} from './keepShards';
 import {Shards, type Shard} from './shards';
-import {gatheringsOf, planUnits, predictGatherings, type Unit, type UnitPlace, type UnitPlan} from './units';
+import {
+  gatheringsOf,
+  planUnits,
+  predictGatherings,
+  type Unit,
+  type UnitPlace,
+  type UnitPlan,
+} from './units';
 
 export class Zero implements DataAxis {
   private plan!: UnitPlan;
@@ -46,11 +54,23 @@ export class Zero implements DataAxis {
   private missing: number[] = [];
   private readonly touched = new Set<UnitPlace>();
 
-  constructor(private readonly comm: Communicator, private readonly openLane: OpenLane, private readonly recorder: SpanRecorder | null, private readonly stage: 1 | 2 | 3, private readonly optimizer: tf.Optimizer) {
+  constructor(
+    private readonly comm: Communicator,
+    private readonly openLane: OpenLane,
+    private readonly recorder: SpanRecorder | null,
+    private readonly stage: 1 | 2 | 3,
+    private readonly optimizer: tf.Optimizer,
+  ) {
     this.norm = new GlobalBatchNorm(comm);
   }
 
-  async open({stepper: {graph, gradients: sum}, runs, late, itinerary, load}: DataContext): Promise<void> {
+  async open({
+    stepper: {graph, gradients: sum},
+    runs,
+    late,
+    itinerary,
+    load,
+  }: DataContext): Promise<void> {
     sum.category = 'communication';
     this.itinerary = itinerary;
     this.plan = planUnits(graph, runs, sum, ({variable}) => late(variable));
@@ -68,16 +88,40 @@ export class Zero implements DataAxis {
     await this.openArrays(at);
     const {flat} = this;
     const startOf = ({index}: Unit, place: UnitPlace) => this.flatStarts[index] + place.start;
-    if (flat) this.weights = new FlatWeights(this.plan.units.flatMap((unit) => unit.places.map((place) => ({...place, start: startOf(unit, place)}))), flat, true);
-    await load(keepShards(this.comm, this.plan.units, this.shards, flat && ((unit, place) => flat.subarray(startOf(unit, place), startOf(unit, place) + place.length))));
+    if (flat)
+      this.weights = new FlatWeights(
+        this.plan.units.flatMap((unit) =>
+          unit.places.map((place) => ({...place, start: startOf(unit, place)})),
+        ),
+        flat,
+        true,
+      );
+    await load(
+      keepShards(
+        this.comm,
+        this.plan.units,
+        this.shards,
+        flat &&
+          ((unit, place) =>
+            flat.subarray(startOf(unit, place), startOf(unit, place) + place.length)),
+      ),
+    );
     this.weights?.refresh();
   }
 
   /** `length`: elements of all units in one flat array. */
   private async openArrays(length: number): Promise<void> {
-    const {comm, stage, plan: {units}} = this;
+    const {
+      comm,
+      stage,
+      plan: {units},
+    } = this;
     const {rank, size} = comm;
-    const bounds = units.map((unit) => ({unit, start: partStart(rank, unit.length, size), end: partStart(rank + 1, unit.length, size)}));
+    const bounds = units.map((unit) => ({
+      unit,
+      start: partStart(rank, unit.length, size),
+      end: partStart(rank + 1, unit.length, size),
+    }));
     const largest = Math.max(...units.map((unit) => unit.length));
     let own = 0;
     const offsets = bounds.map(({start, end}) => {
@@ -85,22 +129,34 @@ export class Zero implements DataAxis {
       own = offset + end - start;
       return offset;
     });
-    const laneUnits = units.map(({name, length: count}, i) => ({name, length: count, shard: offsets[i]}));
+    const laneUnits = units.map(({name, length: count}, i) => ({
+      name,
+      length: count,
+      shard: offsets[i],
+    }));
     // Both threads of a rank see what it owns.
     const ownArray = (category: 'parameters' | 'gradients') => {
       const all = sharedArray(own);
-      const parts = bounds.map(({start, end}, i) => all.subarray(offsets[i], offsets[i] + end - start));
+      const parts = bounds.map(({start, end}, i) =>
+        all.subarray(offsets[i], offsets[i] + end - start),
+      );
       // Without the gaps between them, as what malloc rounds up is not counted.
       this.releases.push(...parts.map((part) => holdArray(part, category)));
       return {all, parts};
     };
-    const inFlat = (array: Float32Array) => bounds.map(({start, end}, i) => array.subarray(this.flatStarts[i] + start, this.flatStarts[i] + end));
+    const inFlat = (array: Float32Array) =>
+      bounds.map(({start, end}, i) =>
+        array.subarray(this.flatStarts[i] + start, this.flatStarts[i] + end),
+      );
 
     let weights: Float32Array[];
     if (stage === 3) {
       const owned = ownArray('parameters');
       weights = owned.parts;
-      const buffers = [await comm.allocate(largest, 'float32'), await comm.allocate(largest, 'float32')];
+      const buffers = [
+        await comm.allocate(largest, 'float32'),
+        await comm.allocate(largest, 'float32'),
+      ];
       const lane = this.openLane({kind: 'gather', buffers, shards: owned.all, units: laneUnits}, 1);
       this.gatherer = new Gatherer(this.plan, buffers, lane, this.recorder);
     } else {
@@ -108,22 +164,60 @@ export class Zero implements DataAxis {
       weights = inFlat(this.flat);
     }
     let gradients: Float32Array[];
-    const viewsOver = (array: Float32Array, startOf: (unit: Unit) => number) => units.map((unit) => unit.places.map((place) => new ArrayTensor(array.subarray(startOf(unit) + place.start, startOf(unit) + place.start + place.length))));
+    const viewsOver = (array: Float32Array, startOf: (unit: Unit) => number) =>
+      units.map((unit) =>
+        unit.places.map(
+          (place) =>
+            new ArrayTensor(
+              array.subarray(
+                startOf(unit) + place.start,
+                startOf(unit) + place.start + place.length,
+              ),
+            ),
+        ),
+      );
     if (stage === 1) {
       const whole = await comm.allocate(length, 'float32');
       this.releases.push(holdArray(whole, 'gradients'));
       gradients = inFlat(whole);
       this.views = [viewsOver(whole, ({index}) => this.flatStarts[index])];
-      this.scatters = this.openLane({kind: 'reduce', flat: whole, operation: 'reduceScatter', buckets: units.map((unit, i) => ({start: this.flatStarts[i], end: this.flatStarts[i] + unit.length}))}, 0);
+      this.scatters = this.openLane(
+        {
+          kind: 'reduce',
+          flat: whole,
+          operation: 'reduceScatter',
+          buckets: units.map((unit, i) => ({
+            start: this.flatStarts[i],
+            end: this.flatStarts[i] + unit.length,
+          })),
+        },
+        0,
+      );
     } else {
       const owned = ownArray('gradients');
       gradients = owned.parts;
-      const buckets = [await comm.allocate(largest, 'float32'), await comm.allocate(largest, 'float32')];
+      const buckets = [
+        await comm.allocate(largest, 'float32'),
+        await comm.allocate(largest, 'float32'),
+      ];
       for (const bucket of buckets) this.releases.push(holdArray(bucket, 'communication'));
       this.views = buckets.map((bucket) => viewsOver(bucket, () => 0));
-      this.scatters = this.openLane({kind: 'scatter', buffers: buckets, shards: owned.all, units: laneUnits}, 0);
+      this.scatters = this.openLane(
+        {kind: 'scatter', buffers: buckets, shards: owned.all, units: laneUnits},
+        0,
+      );
     }
-    this.shards = new Shards(bounds.map(({unit, start, end}, i): Shard => ({unit, start, end, weights: weights[i], gradients: gradients[i]})));
+    this.shards = new Shards(
+      bounds.map(
+        ({unit, start, end}, i): Shard => ({
+          unit,
+          start,
+          end,
+          weights: weights[i],
+          gradients: gradients[i],
+        }),
+      ),
+    );
   }
 
   readonly halves: HalvesOf = (call) => (GlobalBatchNorm.is(call) ? this.norm : null);
@@ -135,7 +229,10 @@ export class Zero implements DataAxis {
       this.begun.clear();
       this.scattered = [];
       this.missing = this.plan.units.map(({places}) => places.length);
-      this.gatherer?.begin(this.itinerary(parts).flatMap((walk) => gatheringsOf(this.plan, walk)), step);
+      this.gatherer?.begin(
+        this.itinerary(parts).flatMap((walk) => gatheringsOf(this.plan, walk)),
+        step,
+      );
     },
     beforePart: (part) => {
       this.part = part;
@@ -176,10 +273,17 @@ export class Zero implements DataAxis {
     return scattered.length % 2;
   }
 
-  /** What of a unit is final once `call` has been passed goes into its bucket, which leaves when it is full. */
+  /**
+   * What of a unit is final once `call` has been passed goes into its bucket, which leaves when it
+   * is full.
+   */
   private async gradientsOf(unit: Unit, call: LayerCall): Promise<void> {
     if (call.index < unit.first) return;
-    const ready = unit.contiguous ? unit.places.filter(({firstUse}) => firstUse === call.index) : call.index === unit.first ? unit.places : [];
+    const ready = unit.contiguous
+      ? unit.places.filter(({firstUse}) => firstUse === call.index)
+      : call.index === unit.first
+        ? unit.places
+        : [];
     if (ready.length === 0) return;
     const bucket = await this.freeBucket();
     for (const place of ready) this.fill(unit, place, bucket);
@@ -191,7 +295,8 @@ export class Zero implements DataAxis {
 
   /** A unit's bucket leaves. `zero`: this rank adds nothing. */
   private scatter(unit: Unit, bucket: number, zero: boolean): void {
-    const order = this.stage > 1 ? scatterOrder(unit.index, bucket, zero, this.begun.has(unit)) : unit.index;
+    const order =
+      this.stage > 1 ? scatterOrder(unit.index, bucket, zero, this.begun.has(unit)) : unit.index;
     this.scattered.push(this.scatters!.start(order, this.step));
     this.begun.add(unit);
   }
@@ -200,7 +305,8 @@ export class Zero implements DataAxis {
     const {entry} = place;
     const view = this.views[bucket][unit.index][unit.places.indexOf(place)];
     const adds = this.stage === 1 && this.touched.has(place);
-    if (entry.gradient && adds) addScaled(view.values, entry.gradient.dataSync() as Float32Array, 1);
+    if (entry.gradient && adds)
+      addScaled(view.values, entry.gradient.dataSync() as Float32Array, 1);
     else if (entry.gradient) view.fill(entry.gradient);
     else if (!adds) view.values.fill(0);
     entry.gradient?.dispose();
@@ -208,14 +314,25 @@ export class Zero implements DataAxis {
     this.touched.add(place);
   }
 
-  /** A rank without samples of a micro-batch: the same collectives as the others, in the same order. */
-  private async absent(direction: 'forward' | 'backward', calls: readonly LayerCall[]): Promise<void> {
-    const walk = this.itinerary(1).find((one) => one.direction === direction && one.segments.some((segment) => segment.calls.includes(calls[0])))!;
+  /**
+   * A rank without samples of a micro-batch: the same collectives as the others, in the same order.
+   */
+  private async absent(
+    direction: 'forward' | 'backward',
+    calls: readonly LayerCall[],
+  ): Promise<void> {
+    const walk = this.itinerary(1).find(
+      (one) =>
+        one.direction === direction &&
+        one.segments.some((segment) => segment.calls.includes(calls[0])),
+    )!;
     this.gatherer?.skip(gatheringsOf(this.plan, walk).length);
     await this.norm.absent(direction, calls);
     if (direction === 'forward') return;
     const indices = new Set(calls.map(({index}) => index));
-    const passed = this.plan.units.filter(({first, late}) => !late && indices.has(first)).sort((a, b) => b.first - a.first);
+    const passed = this.plan.units
+      .filter(({first, late}) => !late && indices.has(first))
+      .sort((a, b) => b.first - a.first);
     for (const unit of passed) {
       const bucket = await this.freeBucket();
       if (this.stage === 1) for (const place of unit.places) this.fill(unit, place, bucket);
@@ -236,13 +353,18 @@ export class Zero implements DataAxis {
   async apply(scale: number): Promise<void> {
     this.shards.update(this.optimizer, scale);
     if (!this.weights) return;
-    for (const [i, {length}] of this.plan.units.entries()) await this.comm.allGather(this.weights.flat.subarray(this.flatStarts[i], this.flatStarts[i] + length), {label: WEIGHTS});
+    for (const [i, {length}] of this.plan.units.entries())
+      await this.comm.allGather(
+        this.weights.flat.subarray(this.flatStarts[i], this.flatStarts[i] + length),
+        {label: WEIGHTS},
+      );
     this.weights.refresh();
   }
 
   firstBroken(): WeightGradient | undefined {
     const own = this.shards.broken();
-    return own?.unit.places.find(({start, length}) => own.at >= start && own.at < start + length)?.entry;
+    return own?.unit.places.find(({start, length}) => own.at >= start && own.at < start + length)
+      ?.entry;
   }
 
   dispose(): void {

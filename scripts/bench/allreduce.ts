@@ -1,6 +1,7 @@
 /**
- * Caller side. `bench -- allreduce`: 4 KiB to 64 MiB over `--ranks` processes, our algorithms beside every rank's concurrent memcpy of
- * the same bytes, and with --peers Open MPI and gloo. Each round runs every system once, in turn; results are verified in each.
+ * Caller side. `bench -- allreduce`: 4 KiB to 64 MiB over `--ranks` processes, our algorithms
+ * beside every rank's concurrent memcpy of the same bytes, and with --peers Open MPI and gloo. Each
+ * round runs every system once, in turn; results are verified in each.
  */
 import {parseArgs} from 'node:util';
 import {physicalCores} from '../../lib/base/cgroup';
@@ -22,11 +23,20 @@ const LARGE = 32 * MIB;
 const MOST_IN_PROCESS = 4 * MIB;
 const PROGRAM = require.resolve('./allreduceProgram');
 
-const {values: flags} = parseArgs({options: {json: {type: 'boolean', default: false}, peers: {type: 'boolean', default: false}, ranks: {type: 'string', default: '2'}, rounds: {type: 'string', default: '7'}}});
+const {values: flags} = parseArgs({
+  options: {
+    json: {type: 'boolean', default: false},
+    peers: {type: 'boolean', default: false},
+    ranks: {type: 'string', default: '2'},
+    rounds: {type: 'string', default: '7'},
+  },
+});
 const ranks = Number(flags.ranks);
 const rounds = Number(flags.rounds);
 if (!Number.isInteger(ranks) || ranks < 2 || !Number.isInteger(rounds) || rounds < 1) {
-  process.stderr.write('--ranks wants a whole number from 2, --rounds one from 1. For example: npm run bench -- allreduce --ranks 2 --rounds 7\n');
+  process.stderr.write(
+    '--ranks wants a whole number from 2, --rounds one from 1. For example: npm run bench -- allreduce --ranks 2 --rounds 7\n',
+  );
   process.exit(2);
 }
 
@@ -52,30 +62,36 @@ class Lines {
   }
 
   of(transport: string, algorithm: string | null, bytes: number): Line | undefined {
-    return [...this.lines.values()].find((line) => line.transport === transport && line.algorithm === algorithm && line.bytes === bytes);
+    return [...this.lines.values()].find(
+      (line) =>
+        line.transport === transport && line.algorithm === algorithm && line.bytes === bytes,
+    );
   }
 
   rows(): Row[] {
-    return [...this.lines.values()].map(({system, transport, algorithm, bytes, rounds: medians, seconds}) => {
-      const algbw = bytes / median(medians);
-      return {
-        system,
-        case: transport === 'memcpy' ? 'every rank copies these bytes at once' : 'sum of float32',
-        transport,
-        algorithm,
-        ranks,
-        workers: transport === 'inProcess' ? 1 : ranks,
-        threads: 1,
-        bytes,
-        p50Seconds: median(medians),
-        p50Least: Math.min(...medians),
-        p50Most: Math.max(...medians),
-        p95Seconds: quantile(seconds, 0.95),
-        algbw,
-        // nccl-tests, doc/PERFORMANCE.md: what a link would have to carry, whatever the algorithm.
-        busbw: transport === 'memcpy' ? null : (algbw * 2 * (ranks - 1)) / ranks,
-      };
-    });
+    return [...this.lines.values()].map(
+      ({system, transport, algorithm, bytes, rounds: medians, seconds}) => {
+        const algbw = bytes / median(medians);
+        return {
+          system,
+          case: transport === 'memcpy' ? 'every rank copies these bytes at once' : 'sum of float32',
+          transport,
+          algorithm,
+          ranks,
+          workers: transport === 'inProcess' ? 1 : ranks,
+          threads: 1,
+          bytes,
+          p50Seconds: median(medians),
+          p50Least: Math.min(...medians),
+          p50Most: Math.max(...medians),
+          p95Seconds: quantile(seconds, 0.95),
+          algbw,
+          // nccl-tests, doc/PERFORMANCE.md: what a link would have to carry, whatever the
+          // algorithm.
+          busbw: transport === 'memcpy' ? null : (algbw * 2 * (ranks - 1)) / ranks,
+        };
+      },
+    );
   }
 }
 
@@ -83,20 +99,33 @@ const TEXTBOOK: Algorithm[] = ['naive', 'ring', 'recursive', 'tree'];
 
 /** The slowest rank's calls are the group's. */
 function slowest(byRank: Timed[][]): Timed[] {
-  return byRank[0].map((one, i) => ({...one, seconds: one.seconds.map((_, call) => Math.max(...byRank.map((timed) => timed[i].seconds[call])))}));
+  return byRank[0].map((one, i) => ({
+    ...one,
+    seconds: one.seconds.map((_, call) =>
+      Math.max(...byRank.map((timed) => timed[i].seconds[call])),
+    ),
+  }));
 }
 
 async function ours(lines: Lines): Promise<void> {
   const devices = Array.from({length: ranks}, () => 'cpu');
   const args = {bytes: BYTES, algorithms: ['shared', ...TEXTBOOK]};
-  const timed = slowest((await spmd(PROGRAM, {devices, threads: 1, args, timeoutMs: 60_000})) as Timed[][]);
+  const timed = slowest(
+    (await spmd(PROGRAM, {devices, threads: 1, args, timeoutMs: 60_000})) as Timed[][],
+  );
   for (const {algorithm, bytes, seconds} of timed) {
-    if (algorithm === 'memcpy') lines.add({system: 'memcpy', transport: 'memcpy', algorithm: null, bytes}, seconds);
+    if (algorithm === 'memcpy')
+      lines.add({system: 'memcpy', transport: 'memcpy', algorithm: null, bytes}, seconds);
     else lines.add({system: 'many-hands', transport: 'sharedMemory', algorithm, bytes}, seconds);
   }
   const small = BYTES.filter((bytes) => bytes <= MOST_IN_PROCESS);
-  const inProcess = await runRanks(ranks, async (comm) => allreduceProgram({comm, args: {bytes: small, algorithms: ['ring']}} as Parameters<typeof allreduceProgram>[0]));
-  for (const {bytes, seconds} of slowest(inProcess)) lines.add({system: 'many-hands', transport: 'inProcess', algorithm: 'ring', bytes}, seconds);
+  const inProcess = await runRanks(ranks, async (comm) =>
+    allreduceProgram({comm, args: {bytes: small, algorithms: ['ring']}} as Parameters<
+      typeof allreduceProgram
+    >[0]),
+  );
+  for (const {bytes, seconds} of slowest(inProcess))
+    lines.add({system: 'many-hands', transport: 'inProcess', algorithm: 'ring', bytes}, seconds);
 }
 
 /** The median over rounds of a's time by b's in the same round. */
@@ -107,13 +136,18 @@ function ratio(a: Line | undefined, b: Line | undefined): number | null {
 async function main(): Promise<void> {
   const peers: AllreducePeer[] = flags.peers ? await allreducePeers(ranks) : [];
   const lines = new Lines();
-  if (ranks > physicalCores()) process.stderr.write(`${ranks} ranks on ${physicalCores()} cores take turns: read bytes and shape from this, no speed.\n`);
+  if (ranks > physicalCores())
+    process.stderr.write(
+      `${ranks} ranks on ${physicalCores()} cores take turns: read bytes and shape from this, no speed.\n`,
+    );
   try {
     // The first round warms all up.
     for (let round = -1; round < rounds; round++) {
       const into = round < 0 ? new Lines() : lines;
       await ours(into);
-      for (const {system, transport, run} of peers) for (const {bytes, seconds} of run(BYTES)) into.add({system, transport, algorithm: null, bytes}, seconds);
+      for (const {system, transport, run} of peers)
+        for (const {bytes, seconds} of run(BYTES))
+          into.add({system, transport, algorithm: null, bytes}, seconds);
     }
   } finally {
     await closeWorkers();
@@ -122,10 +156,30 @@ async function main(): Promise<void> {
   const inTime = ranks <= physicalCores();
   const measured = (value: number | null) => (inTime ? value : null);
   const goals = [
-    goal('busbw by Open MPI at 32 MiB', measured(ratio(lines.of('open-mpi', null, LARGE), own(LARGE))), '>=', 3),
-    goal('busbw by gloo at 32 MiB', measured(ratio(lines.of('gloo', null, LARGE), own(LARGE))), '>=', 6),
-    goal('time of a concurrent memcpy by ours at 32 MiB', measured(ratio(lines.of('memcpy', null, LARGE), own(LARGE))), '>=', 0.85),
-    goal('4 KiB p50 by Open MPI', measured(ratio(own(SMALL), lines.of('open-mpi', null, SMALL))), '<=', 1),
+    goal(
+      'busbw by Open MPI at 32 MiB',
+      measured(ratio(lines.of('open-mpi', null, LARGE), own(LARGE))),
+      '>=',
+      3,
+    ),
+    goal(
+      'busbw by gloo at 32 MiB',
+      measured(ratio(lines.of('gloo', null, LARGE), own(LARGE))),
+      '>=',
+      6,
+    ),
+    goal(
+      'time of a concurrent memcpy by ours at 32 MiB',
+      measured(ratio(lines.of('memcpy', null, LARGE), own(LARGE))),
+      '>=',
+      0.85,
+    ),
+    goal(
+      '4 KiB p50 by Open MPI',
+      measured(ratio(own(SMALL), lines.of('open-mpi', null, SMALL))),
+      '<=',
+      1,
+    ),
   ];
   printReport(report('allreduce', process.argv.slice(2), lines.rows(), goals), {json: flags.json});
 }

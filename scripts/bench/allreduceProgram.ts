@@ -1,4 +1,7 @@
-/** Worker side. One rank of `bench -- allreduce`: times each size and algorithm, and a concurrent memcpy of the same bytes between its calls. */
+/**
+ * Worker side. One rank of `bench -- allreduce`: times each size and algorithm, and a concurrent
+ * memcpy of the same bytes between its calls.
+ */
 import type {Algorithm, Communicator} from '../../lib/collectives/types';
 import type {SpmdContext} from '../../lib/run/spmdJob';
 
@@ -24,18 +27,29 @@ function callsOf(bytes: number): number {
 const seconds = (since: bigint) => Number(process.hrtime.bigint() - since) / 1e9;
 
 /** All-reduces numbers that differ by rank and place, and compares the sums. */
-async function verify(comm: Communicator, array: Float32Array, algorithm: Algorithm): Promise<void> {
+async function verify(
+  comm: Communicator,
+  array: Float32Array,
+  algorithm: Algorithm,
+): Promise<void> {
   for (let i = 0; i < array.length; i++) array[i] = (i % 1021) + comm.rank;
   await comm.allReduce(array, {algorithm});
   const ranks = (comm.size * (comm.size - 1)) / 2;
   for (let i = 0; i < array.length; i++) {
     const expected = comm.size * (i % 1021) + ranks;
-    if (array[i] !== expected) throw new Error(`allReduce by ${algorithm} of ${array.length} floats: element ${i} is ${array[i]} on rank ${comm.rank}, not ${expected}.`);
+    if (array[i] !== expected)
+      throw new Error(
+        `allReduce by ${algorithm} of ${array.length} floats: element ${i} is ${array[i]} on rank ${comm.rank}, not ${expected}.`,
+      );
   }
   array.fill(0);
 }
 
-async function measure(comm: Communicator, array: Float32Array, algorithm: Algorithm): Promise<Timed[]> {
+async function measure(
+  comm: Communicator,
+  array: Float32Array,
+  algorithm: Algorithm,
+): Promise<Timed[]> {
   const calls = callsOf(array.byteLength);
   const reduced: number[] = [];
   const copied: number[] = [];
@@ -58,14 +72,20 @@ async function measure(comm: Communicator, array: Float32Array, algorithm: Algor
   }
   await verify(comm, array, algorithm);
   const timed: Timed[] = [{algorithm, bytes: array.byteLength, seconds: reduced}];
-  if (copied.length > 0) timed.push({algorithm: 'memcpy', bytes: array.byteLength, seconds: copied});
+  if (copied.length > 0)
+    timed.push({algorithm: 'memcpy', bytes: array.byteLength, seconds: copied});
   return timed;
 }
 
-async function allreduceProgram({comm, args: {bytes, algorithms}}: SpmdContext<Sweep>): Promise<Timed[]> {
+async function allreduceProgram({
+  comm,
+  args: {bytes, algorithms},
+}: SpmdContext<Sweep>): Promise<Timed[]> {
   const whole = await comm.allocate(Math.max(...bytes) / 4, 'float32');
   const timed: Timed[] = [];
-  for (const size of bytes) for (const algorithm of algorithms) timed.push(...(await measure(comm, whole.subarray(0, size / 4), algorithm)));
+  for (const size of bytes)
+    for (const algorithm of algorithms)
+      timed.push(...(await measure(comm, whole.subarray(0, size / 4), algorithm)));
   return timed;
 }
 

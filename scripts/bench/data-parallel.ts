@@ -1,7 +1,7 @@
 /**
- * Caller side. `bench -- data-parallel`: synchronous SGD with 256 samples a worker on 1 and 2 one-thread workers, beside plain
- * `model.fit` with all threads, and with --peers PyTorch's DistributedDataParallel and PyTorch in one process. Each round runs
- * every system once, in turn.
+ * Caller side. `bench -- data-parallel`: synchronous SGD with 256 samples a worker on 1 and 2
+ * one-thread workers, beside plain `model.fit` with all threads, and with --peers PyTorch's
+ * DistributedDataParallel and PyTorch in one process. Each round runs every system once, in turn.
  */
 import {parseArgs} from 'node:util';
 import {physicalCores} from '../../lib/base/cgroup';
@@ -26,14 +26,34 @@ interface Case {
 }
 
 const CASES: Case[] = [
-  {name: 'mlp', steps: 40, model: () => mlp({seed: 1}), data: (train) => mnist({train, test: 0, flat: true}).train},
-  {name: 'convnet', steps: 6, model: () => convnet({seed: 1, optimizer: 'sgd'}), data: (train) => mnist({train, test: 0}).train},
+  {
+    name: 'mlp',
+    steps: 40,
+    model: () => mlp({seed: 1}),
+    data: (train) => mnist({train, test: 0, flat: true}).train,
+  },
+  {
+    name: 'convnet',
+    steps: 6,
+    model: () => convnet({seed: 1, optimizer: 'sgd'}),
+    data: (train) => mnist({train, test: 0}).train,
+  },
 ];
 
-const {values: flags} = parseArgs({options: {json: {type: 'boolean', default: false}, peers: {type: 'boolean', default: false}, rounds: {type: 'string', default: String(ROUNDS)}, model: {type: 'string', multiple: true}}});
+const {values: flags} = parseArgs({
+  options: {
+    json: {type: 'boolean', default: false},
+    peers: {type: 'boolean', default: false},
+    rounds: {type: 'string', default: String(ROUNDS)},
+    model: {type: 'string', multiple: true},
+  },
+});
 const rounds = Number(flags.rounds);
 
-/** Ours on `workers` devices of one thread each: samples a second by the median step, since a run's first steps load the engine. */
+/**
+ * Ours on `workers` devices of one thread each: samples a second by the median step, since a run's
+ * first steps load the engine.
+ */
 function ours(one: Case, workers: number): Peer {
   const batchSize = SHARE * workers;
   const data = one.data(batchSize * one.steps);
@@ -45,7 +65,16 @@ function ours(one: Case, workers: number): Peer {
     threads: 1,
     batchSize,
     run: async () => {
-      const {record} = await trainParallel(model, data, {batchSize, devices, threads: 1, strategy: 'dataParallel', shuffle: false, seed: 1, verbose: 0, trace: false});
+      const {record} = await trainParallel(model, data, {
+        batchSize,
+        devices,
+        threads: 1,
+        strategy: 'dataParallel',
+        shuffle: false,
+        seed: 1,
+        verbose: 0,
+        trace: false,
+      });
       return {steps: record.steps.map(({seconds}) => seconds)};
     },
     close: async () => {},
@@ -59,7 +88,12 @@ interface Measured {
   speeds: number[];
 }
 
-function rowOf(one: Case, {peer, runs, speeds}: Measured, efficiency: number | null, fit: Measured): Row {
+function rowOf(
+  one: Case,
+  {peer, runs, speeds}: Measured,
+  efficiency: number | null,
+  fit: Measured,
+): Row {
   const steps = runs.flatMap((run) => run.steps);
   return {
     system: peer.system,
@@ -89,25 +123,41 @@ interface Figures {
 }
 
 async function measure(one: Case): Promise<Figures> {
-  const peers = [ours(one, 1), ours(one, 2), await fitPeer(one.name, 2 * SHARE, physicalCores(), one.steps), ...(flags.peers ? await torchPeers(one.name, SHARE, one.steps) : [])];
+  const peers = [
+    ours(one, 1),
+    ours(one, 2),
+    await fitPeer(one.name, 2 * SHARE, physicalCores(), one.steps),
+    ...(flags.peers ? await torchPeers(one.name, SHARE, one.steps) : []),
+  ];
   let all: Measured[];
   try {
     const found = await inTurn(rounds, peers, (peer) => peer.run());
-    all = found.map((runs, i) => ({peer: peers[i], runs, speeds: runs.map((run) => peers[i].batchSize / median(run.steps))}));
+    all = found.map((runs, i) => ({
+      peer: peers[i],
+      runs,
+      speeds: runs.map((run) => peers[i].batchSize / median(run.steps)),
+    }));
   } finally {
     for (const peer of peers) await peer.close();
   }
   const [alone, two, fit] = all;
   const ddp = all.find(({peer}) => peer.system === 'pytorch DDP (gloo)');
   const efficiency = ratio(two, alone) / 2;
-  process.stderr.write(`${one.name}: efficiency ${efficiency.toFixed(3)}; to fit ${ratio(two, fit).toFixed(2)}${ddp ? `; to DDP ${ratio(two, ddp).toFixed(2)}` : ''}\n`);
-  return {rows: all.map((measured) => rowOf(one, measured, measured === two ? efficiency : null, fit)), efficiency, toDdp: ddp ? ratio(two, ddp) : null};
+  process.stderr.write(
+    `${one.name}: efficiency ${efficiency.toFixed(3)}; to fit ${ratio(two, fit).toFixed(2)}${ddp ? `; to DDP ${ratio(two, ddp).toFixed(2)}` : ''}\n`,
+  );
+  return {
+    rows: all.map((measured) => rowOf(one, measured, measured === two ? efficiency : null, fit)),
+    efficiency,
+    toDdp: ddp ? ratio(two, ddp) : null,
+  };
 }
 
 async function main(): Promise<void> {
   const figures = new Map<string, Figures>();
   try {
-    for (const one of CASES) if (!flags.model || flags.model.includes(one.name)) figures.set(one.name, await measure(one));
+    for (const one of CASES)
+      if (!flags.model || flags.model.includes(one.name)) figures.set(one.name, await measure(one));
   } finally {
     await closeWorkers();
   }
@@ -117,7 +167,15 @@ async function main(): Promise<void> {
     goal('efficiency of 2 workers on the convnet', of('convnet')?.efficiency ?? null, '>=', 0.95),
     goal('2 workers by PyTorch DDP (gloo) on the MLP', of('mlp')?.toDdp ?? null, '>=', 1.25),
   ];
-  printReport(report('data-parallel', process.argv.slice(2), [...figures.values()].flatMap(({rows}) => rows), goals), {json: flags.json});
+  printReport(
+    report(
+      'data-parallel',
+      process.argv.slice(2),
+      [...figures.values()].flatMap(({rows}) => rows),
+      goals,
+    ),
+    {json: flags.json},
+  );
 }
 
 void main();

@@ -1,4 +1,7 @@
-/** The caller's side, scripts only. What a learner waits for in a kernel of this clone: its start, the import, the first training. Prints seconds as JSON. */
+/**
+ * The caller's side, scripts only. What a learner waits for in a kernel of this clone: its start,
+ * the import, the first training. Prints seconds as JSON.
+ */
 import * as path from 'node:path';
 import {Kernel} from '../notebooks/kernel';
 import {courseRoot} from '../root';
@@ -24,7 +27,8 @@ async function measure(): Promise<KernelTimes> {
     const seconds: number[] = [];
     for (const [cell, code] of [IMPORT, TRAIN].entries()) {
       const answer = await kernel.execute(cell, code, 300_000);
-      if (answer.status !== 'ok') throw new Error(`The cell ended with '${answer.status}':\n${code}\n${kernel.terminal}`);
+      if (answer.status !== 'ok')
+        throw new Error(`The cell ended with '${answer.status}':\n${code}\n${kernel.terminal}`);
       seconds.push(answer.seconds);
     }
     return {start, import: seconds[0], training: seconds[1]};

@@ -1,4 +1,7 @@
-/** Caller side. What every bench prints: the machine, the versions, the rows and the goals, as JSON or as a table. */
+/**
+ * Caller side. What every bench prints: the machine, the versions, the rows and the goals, as JSON
+ * or as a table.
+ */
 import {cpus, totalmem} from 'node:os';
 import {readFileSync} from 'node:fs';
 import {cgroupMemoryBytes, physicalCores} from '../../lib/base/cgroup';
@@ -32,8 +35,16 @@ export interface Report {
   goals: Goal[];
 }
 
-/** A goal such as `goal('ratio to fit', 1.2, '>=', 1.15)`; the value null says "not measured in this run". */
-export function goal(name: string, value: number | null, relation: '>=' | '<=', target: number): Goal {
+/**
+ * A goal such as `goal('ratio to fit', 1.2, '>=', 1.15)`; the value null says "not measured in this
+ * run".
+ */
+export function goal(
+  name: string,
+  value: number | null,
+  relation: '>=' | '<=',
+  target: number,
+): Goal {
   const met = value === null ? null : relation === '>=' ? value >= target : value <= target;
   return {name, value, target: `${relation} ${target}`, met};
 }
@@ -44,8 +55,15 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(values.length - 1, Math.floor(share * values.length))];
 }
 
-/** Runs every system once a round, in turn, after a round that warms all up; returns each one's runs. */
-export async function inTurn<T, R>(rounds: number, systems: readonly T[], run: (system: T) => Promise<R>): Promise<R[][]> {
+/**
+ * Runs every system once a round, in turn, after a round that warms all up; returns each one's
+ * runs.
+ */
+export async function inTurn<T, R>(
+  rounds: number,
+  systems: readonly T[],
+  run: (system: T) => Promise<R>,
+): Promise<R[][]> {
   const found = systems.map((): R[] => []);
   for (let round = -1; round < rounds; round++) {
     for (const [i, system] of systems.entries()) {
@@ -65,7 +83,9 @@ export function machine(): Machine {
 }
 
 function versionOf(name: string): string {
-  return (JSON.parse(readFileSync(require.resolve(`${name}/package.json`), 'utf8')) as {version: string}).version;
+  return (
+    JSON.parse(readFileSync(require.resolve(`${name}/package.json`), 'utf8')) as {version: string}
+  ).version;
 }
 
 /** The versions that a figure depends on. */
@@ -79,10 +99,21 @@ export function versions(): Record<string, string> {
   };
 }
 
-/** The report of one bench: its rows and goals, with the machine, the engine and the versions that made them. */
+/**
+ * The report of one bench: its rows and goals, with the machine, the engine and the versions that
+ * made them.
+ */
 export function report(bench: string, args: readonly string[], rows: Row[], goals: Goal[]): Report {
   const command = ['npm run bench --', bench, ...args].join(' ');
-  return {bench, command, machine: machine(), engine: engineInfo().name, versions: versions(), rows, goals};
+  return {
+    bench,
+    command,
+    machine: machine(),
+    engine: engineInfo().name,
+    versions: versions(),
+    rows,
+    goals,
+  };
 }
 
 function shownCell(cell: Cell | undefined): string {
@@ -97,7 +128,14 @@ export function table(rows: readonly Record<string, Cell | undefined>[]): string
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const lines = [columns, ...rows.map((row) => columns.map((column) => shownCell(row[column])))];
   const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i].length)));
-  return lines.map((line) => line.map((cell, i) => cell.padEnd(widths[i])).join('  ').trimEnd()).join('\n');
+  return lines
+    .map((line) =>
+      line
+        .map((cell, i) => cell.padEnd(widths[i]))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 /** Prints a report: one JSON object with `json`, otherwise tables that a person reads. */
@@ -107,19 +145,23 @@ export function printReport(made: Report, options: {json: boolean}): void {
     return;
   }
   const gigabytes = (made.machine.memoryBytes / 1e9).toFixed(1);
-  const of = Object.entries(made.versions).map(([name, version]) => `${name} ${version}`).join(', ');
+  const of = Object.entries(made.versions)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ');
   const goals = made.goals.map((one) => ({
     goal: one.name,
     value: one.value,
     target: one.target,
     met: one.met === null ? 'not measured' : one.met ? 'yes' : 'no',
   }));
-  process.stdout.write([
-    made.command,
-    `${made.machine.cpu}, ${made.machine.cores} cores, ${gigabytes} GB; engine ${made.engine}; ${of}`,
-    '',
-    table(made.rows),
-    ...(goals.length ? ['', table(goals)] : []),
-    '',
-  ].join('\n'));
+  process.stdout.write(
+    [
+      made.command,
+      `${made.machine.cpu}, ${made.machine.cores} cores, ${gigabytes} GB; engine ${made.engine}; ${of}`,
+      '',
+      table(made.rows),
+      ...(goals.length ? ['', table(goals)] : []),
+      '',
+    ].join('\n'),
+  );
 }

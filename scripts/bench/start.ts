@@ -1,4 +1,7 @@
-/** The caller's side, scripts only. `npm run bench -- start`: from a bare clone of HEAD to the first trained model, and what the second start costs. */
+/**
+ * The caller's side, scripts only. `npm run bench -- start`: from a bare clone of HEAD to the first
+ * trained model, and what the second start costs.
+ */
 import {spawn} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
@@ -17,7 +20,12 @@ interface Run {
 }
 
 /** Runs a command to its end; its progress goes to our stderr, its output comes back. */
-function run(command: string, args: string[], cwd: string, env: NodeJS.ProcessEnv = process.env): Promise<Run> {
+function run(
+  command: string,
+  args: string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Run> {
   return new Promise((resolve, reject) => {
     const from = performance.now();
     const child = spawn(command, args, {cwd, env, stdio: ['ignore', 'pipe', 'inherit']});
@@ -31,10 +39,16 @@ function run(command: string, args: string[], cwd: string, env: NodeJS.ProcessEn
   });
 }
 
-/** Seconds of `npm start` until it says its URL and the page behind it is served; it is ended then. */
+/**
+ * Seconds of `npm start` until it says its URL and the page behind it is served; it is ended then.
+ */
 async function startToUrl(clone: string): Promise<number> {
   const from = performance.now();
-  const child = spawn('npm', ['start', '--', '--no-browser', '--port', '0'], {cwd: clone, stdio: ['ignore', 'pipe', 'ignore'], detached: true});
+  const child = spawn('npm', ['start', '--', '--no-browser', '--port', '0'], {
+    cwd: clone,
+    stdio: ['ignore', 'pipe', 'ignore'],
+    detached: true,
+  });
   try {
     let said = '';
     const url = await new Promise<string>((resolve, reject) => {
@@ -56,7 +70,9 @@ async function startToUrl(clone: string): Promise<number> {
 async function main(args: string[]): Promise<number> {
   const unknown = args.find((arg) => arg !== '--json');
   if (unknown !== undefined) {
-    process.stderr.write(`bench start does not know '${unknown}'. Use: npm run bench -- start [--json]\n`);
+    process.stderr.write(
+      `bench start does not know '${unknown}'. Use: npm run bench -- start [--json]\n`,
+    );
     return 2;
   }
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'many-hands-start-'));
@@ -65,10 +81,22 @@ async function main(args: string[]): Promise<number> {
     const from = performance.now();
     const cloned = await run('git', ['clone', '--quiet', courseRoot(), clone], folder);
     // Caches of their own, and empty: a newcomer has downloaded nothing yet.
-    const cold = {...process.env, npm_config_cache: path.join(folder, 'npm'), PIP_CACHE_DIR: path.join(folder, 'pip')};
+    const cold = {
+      ...process.env,
+      npm_config_cache: path.join(folder, 'npm'),
+      PIP_CACHE_DIR: path.join(folder, 'pip'),
+    };
     const setUp = await run('npm', ['run', '-s', 'setup'], clone, cold);
     const times = async (): Promise<KernelTimes> =>
-      JSON.parse((await run(process.execPath, [path.join(clone, 'build', 'scripts', 'bench', 'kernelTimes.js')], clone)).stdout) as KernelTimes;
+      JSON.parse(
+        (
+          await run(
+            process.execPath,
+            [path.join(clone, 'build', 'scripts', 'bench', 'kernelTimes.js')],
+            clone,
+          )
+        ).stdout,
+      ) as KernelTimes;
     const kernels = [await times()];
     const first = (performance.now() - from) / 1000;
     const starts: number[] = [];

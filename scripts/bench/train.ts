@@ -1,4 +1,7 @@
-/** Caller side. `bench -- train`: `train` beside plain tfjs's `model.fit`, same model, data, batch size and threads, in interleaved pairs. */
+/**
+ * Caller side. `bench -- train`: `train` beside plain tfjs's `model.fit`, same model, data, batch
+ * size and threads, in interleaved pairs.
+ */
 import {fork, type ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
 import {join} from 'node:path';
@@ -13,7 +16,13 @@ import {EPOCHS, TRAIN_CASES, type TrainCase} from './trainCases';
 
 const PAIRS = 7;
 
-const {values: flags} = parseArgs({options: {json: {type: 'boolean', default: false}, pairs: {type: 'string', default: String(PAIRS)}, threads: {type: 'string', default: String(physicalCores())}}});
+const {values: flags} = parseArgs({
+  options: {
+    json: {type: 'boolean', default: false},
+    pairs: {type: 'string', default: String(PAIRS)},
+    threads: {type: 'string', default: String(physicalCores())},
+  },
+});
 const pairs = Number(flags.pairs);
 const threads = Number(flags.threads);
 
@@ -24,7 +33,11 @@ async function ask(peer: ChildProcess, message: number | 'run'): Promise<number>
 }
 
 /** Seconds from the first step's beginning to the last epoch's end, as the caller sees them. */
-async function run(one: TrainCase, model: ReturnType<TrainCase['model']>, data: ReturnType<TrainCase['data']>): Promise<{seconds: number; steps: number[]}> {
+async function run(
+  one: TrainCase,
+  model: ReturnType<TrainCase['model']>,
+  data: ReturnType<TrainCase['data']>,
+): Promise<{seconds: number; steps: number[]}> {
   let start = 0;
   let end = 0;
   const stop = onRun((event) => {
@@ -32,7 +45,12 @@ async function run(one: TrainCase, model: ReturnType<TrainCase['model']>, data: 
     else if (event.type === 'epoch') end = performance.now();
   });
   try {
-    const {record} = await train(model, data, {batchSize: one.batchSize, epochs: EPOCHS, threads, verbose: 0});
+    const {record} = await train(model, data, {
+      batchSize: one.batchSize,
+      epochs: EPOCHS,
+      threads,
+      verbose: 0,
+    });
     return {seconds: (end - start) / 1000, steps: record.steps.map((step) => step.seconds)};
   } finally {
     stop();
@@ -57,7 +75,9 @@ async function measure(one: TrainCase, peer: ChildProcess): Promise<Row> {
   }
   const samples = EPOCHS * data.xs.shape[0];
   const ratios = ours.map((seconds, i) => fits[i] / seconds);
-  process.stderr.write(`${one.name}: ratio ${median(ratios).toFixed(3)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})\n`);
+  process.stderr.write(
+    `${one.name}: ratio ${median(ratios).toFixed(3)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})\n`,
+  );
   return {
     system: 'many-hands',
     model: one.name,
@@ -75,8 +95,18 @@ async function measure(one: TrainCase, peer: ChildProcess): Promise<Row> {
 }
 
 async function main(): Promise<void> {
-  const environment = {...process.env, TF_NUM_INTRAOP_THREADS: String(threads), TF_NUM_INTEROP_THREADS: '1', OMP_NUM_THREADS: String(threads), TF_CPP_MIN_LOG_LEVEL: '2', CUDA_VISIBLE_DEVICES: '-1'};
-  const peer = fork(join(__dirname, 'peers', 'plainFit.js'), [], {env: environment, stdio: ['ignore', 'ignore', 'ignore', 'ipc']});
+  const environment = {
+    ...process.env,
+    TF_NUM_INTRAOP_THREADS: String(threads),
+    TF_NUM_INTEROP_THREADS: '1',
+    OMP_NUM_THREADS: String(threads),
+    TF_CPP_MIN_LOG_LEVEL: '2',
+    CUDA_VISIBLE_DEVICES: '-1',
+  };
+  const peer = fork(join(__dirname, 'peers', 'plainFit.js'), [], {
+    env: environment,
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
   const rows: Row[] = [];
   try {
     for (const one of TRAIN_CASES) rows.push(await measure(one, peer));

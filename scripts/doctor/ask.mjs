@@ -10,9 +10,20 @@ import {execFile} from 'node:child_process';
  */
 export function ask(command, args, options = {}) {
   return new Promise((resolve) => {
-    execFile(command, args, {...options, timeout: 60_000, maxBuffer: 1 << 24, windowsHide: true}, (error, stdout, stderr) => {
-      if (!error) resolve({output: stdout.trim(), failure: ''});
-      else resolve({output: null, failure: error.signal ? `it was ended by ${error.signal}` : (stderr.trim().split('\n').at(-1) || error.message.split('\n')[0])});
-    });
+    execFile(
+      command,
+      args,
+      {...options, timeout: 60_000, maxBuffer: 1 << 24, windowsHide: true},
+      (error, stdout, stderr) => {
+        if (!error) resolve({output: stdout.trim(), failure: ''});
+        else
+          resolve({
+            output: null,
+            failure: error.signal
+              ? `it was ended by ${error.signal}`
+              : stderr.trim().split('\n').at(-1) || error.message.split('\n')[0],
+          });
+      },
+    );
   });
 }

@@ -1,16 +1,28 @@
 /**
- * Caller side. `grades.csv`: a row a learner, a column a question (RFC 4180: quoted where a comma, a quote or a line break stands).
+ * Caller side. `grades.csv`: a row a learner, a column a question (RFC 4180: quoted where a comma,
+ * a quote or a line break stands).
  */
 import type {LearnerResult} from './results';
 import {problemLine} from './results';
 
-/** The table; `ids` are its question columns. A question of a notebook that a learner did not hand in stays empty. */
+/**
+ * The table; `ids` are its question columns. A question of a notebook that a learner did not hand
+ * in stays empty.
+ */
 export function gradesCsv(learners: readonly LearnerResult[], ids: readonly string[]): string {
   const rows = learners.map(({learner, score, max, questions, problems}) => {
     const points = new Map(questions.map((question) => [question.id, question.points]));
-    return [learner, ...ids.map((id) => points.get(id) ?? ''), score, max, problems.map(problemLine).join('; ')];
+    return [
+      learner,
+      ...ids.map((id) => points.get(id) ?? ''),
+      score,
+      max,
+      problems.map(problemLine).join('; '),
+    ];
   });
-  return [['learner', ...ids, 'score', 'max', 'problems'], ...rows].map((row) => `${row.map(field).join(',')}\n`).join('');
+  return [['learner', ...ids, 'score', 'max', 'problems'], ...rows]
+    .map((row) => `${row.map(field).join(',')}\n`)
+    .join('');
 }
 
 function field(value: string | number): string {

@@ -1,5 +1,6 @@
 /**
- * Caller side. One question in one notebook of one learner: what was answered, and what is odd about it.
+ * Caller side. One question in one notebook of one learner: what was answered, and what is odd
+ * about it.
  */
 import type {AnsweredQuestion} from '../../lib/quiz/bank';
 import {judge, type Judgement} from '../../lib/quiz/judge';
@@ -31,7 +32,13 @@ interface Sighting {
 export function gradeQuestion(question: AnsweredQuestion, files: readonly ReadFile[]): Outcome {
   const seen = files.map((file) => sightings(question, file));
   const all = seen.flat();
-  const done = (status: Status, points: number, answer: string | null, message: string, problems: Problem[] = []): Outcome => ({
+  const done = (
+    status: Status,
+    points: number,
+    answer: string | null,
+    message: string,
+    problems: Problem[] = [],
+  ): Outcome => ({
     result: {id: question.id, kind: question.kind, points, max: 1, answer, status, message},
     problems,
   });
@@ -39,22 +46,33 @@ export function gradeQuestion(question: AnsweredQuestion, files: readonly ReadFi
   const odd = all.find(({unreadable}) => unreadable !== null);
   if (odd) {
     const message = `the answer to '${question.id}' cannot be read: ${odd.unreadable}`;
-    return done('edited', 0, null, message, [{code: 'edited', file: odd.file, cell: odd.cell, message}]);
+    return done('edited', 0, null, message, [
+      {code: 'edited', file: odd.file, cell: odd.cell, message},
+    ]);
   }
   const given = all.filter(({judged}) => judged!.status !== 'unanswered');
   const answers = [...new Set(given.map(({judged, raw}) => judged!.answer ?? raw))];
   const first = (given[0] ?? all[0])!;
   const twice = seen.find((one) => one.length > 1);
-  const where = all.map(({file, cell, raw, judged}) => `${files.length > 1 ? `${file}, ` : ''}cell ${cell}: ${judged!.answer ?? (raw || 'blank')}`).join('; ');
+  const where = all
+    .map(
+      ({file, cell, raw, judged}) =>
+        `${files.length > 1 ? `${file}, ` : ''}cell ${cell}: ${judged!.answer ?? (raw || 'blank')}`,
+    )
+    .join('; ');
   if (answers.length > 1) {
     const message = `'${question.id}' has contradicting answers (${where}), so none counts`;
-    return done('duplicated', 0, null, message, [{code: 'contradiction', file: first.file, cell: first.cell, message}]);
+    return done('duplicated', 0, null, message, [
+      {code: 'contradiction', file: first.file, cell: first.cell, message},
+    ]);
   }
   const {status, message} = first.judged!;
   const points = status === 'right' ? 1 : 0;
   if (twice) {
     const told = `'${question.id}' is answered ${twice.length} times in one notebook (${where}); ${answers.length === 1 ? `they agree, so ${answers[0]} counts` : 'all are blank'}`;
-    return done('duplicated', points, answers[0] ?? null, told, [{code: 'duplicated', file: twice[1]!.file, cell: twice[1]!.cell, message: told}]);
+    return done('duplicated', points, answers[0] ?? null, told, [
+      {code: 'duplicated', file: twice[1]!.file, cell: twice[1]!.cell, message: told},
+    ]);
   }
   return done(status === 'unreadable' ? 'wrong' : status, points, answers[0] ?? null, message);
 }
@@ -62,12 +80,26 @@ export function gradeQuestion(question: AnsweredQuestion, files: readonly ReadFi
 /** The question's calls in one file, in the order of the cells. */
 function sightings(question: AnsweredQuestion, {file, cells}: ReadFile): Sighting[] {
   return cells.flatMap((cell) =>
-    cell.calls.filter(({id}) => id === question.id).map((call): Sighting => {
-      const at = {file, cell: cell.number};
-      if (cell.syntaxError !== null) return {...at, judged: null, raw: null, unreadable: `the cell is no TypeScript (${cell.syntaxError})`};
-      if (call.unreadable !== null) return {...at, judged: null, raw: null, unreadable: call.unreadable};
-      return {...at, judged: judge(question, call.value, call.unit), raw: rawText(call.value), unreadable: null};
-    }),
+    cell.calls
+      .filter(({id}) => id === question.id)
+      .map((call): Sighting => {
+        const at = {file, cell: cell.number};
+        if (cell.syntaxError !== null)
+          return {
+            ...at,
+            judged: null,
+            raw: null,
+            unreadable: `the cell is no TypeScript (${cell.syntaxError})`,
+          };
+        if (call.unreadable !== null)
+          return {...at, judged: null, raw: null, unreadable: call.unreadable};
+        return {
+          ...at,
+          judged: judge(question, call.value, call.unit),
+          raw: rawText(call.value),
+          unreadable: null,
+        };
+      }),
   );
 }
 
@@ -77,7 +109,17 @@ function rawText(value: unknown): string | null {
 }
 
 /** No call of the question anywhere: its cell was edited, or it is gone. */
-function lost(question: AnsweredQuestion, files: readonly ReadFile[], done: (status: Status, points: number, answer: null, message: string, problems: Problem[]) => Outcome): Outcome {
+function lost(
+  question: AnsweredQuestion,
+  files: readonly ReadFile[],
+  done: (
+    status: Status,
+    points: number,
+    answer: null,
+    message: string,
+    problems: Problem[],
+  ) => Outcome,
+): Outcome {
   for (const {file, cells} of files) {
     const cell = cells.find(({answer}) => answer === question.id);
     if (!cell) continue;

@@ -1,5 +1,6 @@
 /**
- * Caller side. A learner's feedback page: one HTML file that needs nothing else, in the reader's own light or dark theme.
+ * Caller side. A learner's feedback page: one HTML file that needs nothing else, in the reader's
+ * own light or dark theme.
  */
 import {escapeHtml} from '../../lib/notebook/html';
 import {renderMarkdown} from '../../lib/notebook/markdown';
@@ -38,7 +39,10 @@ function html(markdown: string): string {
 }
 
 /** The page as HTML. Whatever comes from a submission is escaped. */
-export function feedbackPage(bank: Bank, {learner, score, max, questions, problems}: LearnerResult): string {
+export function feedbackPage(
+  bank: Bank,
+  {learner, score, max, questions, problems}: LearnerResult,
+): string {
   const cards = questions.map((result) => {
     const question = bank.find(result.id);
     return question && question.kind !== 'code' ? section(question, result) : '';
@@ -69,7 +73,10 @@ function section(question: AnsweredQuestion, result: QuestionResult): string {
     const chosen = letter === result.answer ? ' <em>(this answer)</em>' : '';
     return `<li><strong>${letter}.</strong> ${html(text)}${chosen}</li>`;
   });
-  const note = result.status === 'right' || result.status === 'wrong' ? '' : `<p>${escapeHtml(result.message)}</p>`;
+  const note =
+    result.status === 'right' || result.status === 'wrong'
+      ? ''
+      : `<p>${escapeHtml(result.message)}</p>`;
   return `<section class="${kind}">
 <h2>${escapeHtml(question.title)}</h2>
 <p class="status">${escapeHtml(`${words[result.status]}${given}`)} (${result.points} of ${result.max})</p>
@@ -83,13 +90,25 @@ function mistakeBehind(question: AnsweredQuestion, answer: string): string | nul
   return judge(question, Number(number.replace(/,/g, '')), unit.join(' ')).mistake;
 }
 
-/** What to take from it. The page of an assessed question keeps the key to itself: others may still answer it. */
+/**
+ * What to take from it. The page of an assessed question keeps the key to itself: others may still
+ * answer it.
+ */
 function advice(question: AnsweredQuestion, result: QuestionResult): string {
-  const behind = result.answer === null || result.status !== 'wrong' ? null : mistakeBehind(question, result.answer);
-  const invalid = result.status === 'wrong' && result.answer === null ? `<p>${escapeHtml(result.message)}</p>\n` : '';
+  const behind =
+    result.answer === null || result.status !== 'wrong'
+      ? null
+      : mistakeBehind(question, result.answer);
+  const invalid =
+    result.status === 'wrong' && result.answer === null
+      ? `<p>${escapeHtml(result.message)}</p>\n`
+      : '';
   const mistake = behind ? `<h3>The mistake behind it</h3>\n${html(behind)}` : '';
-  const again = result.points < result.max ? `<h3>Read again</h3>\n${html(question.readAgain)}` : '';
+  const again =
+    result.points < result.max ? `<h3>Read again</h3>\n${html(question.readAgain)}` : '';
   if (question.mode === 'assessed') return `${invalid}${again}`;
-  const steps = question.solution.map((step, at) => `${at + 1}. ${step.replace(/\n/g, '\n   ')}`).join('\n');
+  const steps = question.solution
+    .map((step, at) => `${at + 1}. ${step.replace(/\n/g, '\n   ')}`)
+    .join('\n');
   return `${invalid}${mistake}${again}<details><summary>The solution, in steps</summary>\n${html(steps)}<p><strong>Quick check.</strong></p>\n${html(question.quickCheck)}</details>\n`;
 }

@@ -3,7 +3,14 @@
  */
 import type {Question} from '../../lib/quiz/bank';
 
-export type Status = 'right' | 'partly' | 'wrong' | 'unanswered' | 'missing' | 'duplicated' | 'edited';
+export type Status =
+  | 'right'
+  | 'partly'
+  | 'wrong'
+  | 'unanswered'
+  | 'missing'
+  | 'duplicated'
+  | 'edited';
 
 /** One question of one learner; `answer` is what was read, in letters, or null. */
 export interface QuestionResult {
@@ -26,12 +33,36 @@ export interface Problem {
 
 export type ProblemCode =
   // Of files: what makes the exit code 1.
-  | 'not-a-file' | 'too-large' | 'unreadable' | 'not-json' | 'not-a-notebook' | 'old-format' | 'link' | 'bad-name' | 'too-many' | 'failed'
-  | 'no-notebook' | 'not-of-this-course'
+  | 'not-a-file'
+  | 'too-large'
+  | 'unreadable'
+  | 'not-json'
+  | 'not-a-notebook'
+  | 'old-format'
+  | 'link'
+  | 'bad-name'
+  | 'too-many'
+  | 'failed'
+  | 'no-notebook'
+  | 'not-of-this-course'
   // Of answers.
-  | 'missing' | 'duplicated' | 'edited' | 'contradiction' | 'misplaced' | 'unknown-id' | 'same-notebook-twice';
+  | 'missing'
+  | 'duplicated'
+  | 'edited'
+  | 'contradiction'
+  | 'misplaced'
+  | 'unknown-id'
+  | 'same-notebook-twice';
 
-const answerProblems: readonly ProblemCode[] = ['missing', 'duplicated', 'edited', 'contradiction', 'misplaced', 'unknown-id', 'same-notebook-twice'];
+const answerProblems: readonly ProblemCode[] = [
+  'missing',
+  'duplicated',
+  'edited',
+  'contradiction',
+  'misplaced',
+  'unknown-id',
+  'same-notebook-twice',
+];
 
 /** Whether something that was handed in could not be graded at all. */
 export function isFailure({code}: Problem): boolean {

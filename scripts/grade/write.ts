@@ -2,7 +2,17 @@
  * Caller side. Writes the report folder: whole or not at all.
  */
 import {createHash} from 'node:crypto';
-import {existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import {basename, dirname, isAbsolute, join, relative} from 'node:path';
 import {ManyHandsError} from '../../lib/base/errors';
 
@@ -11,27 +21,44 @@ export type Report = ReadonlyMap<string, string>;
 
 const own = ['grades.csv', 'results.json', 'feedback'];
 
-/** Throws BAD_OPTION where a report at `out` would put other files in danger, before anything is graded. */
+/**
+ * Throws BAD_OPTION where a report at `out` would put other files in danger, before anything is
+ * graded.
+ */
 export function checkOut(out: string, submissions: string): void {
   const [target, source] = [realOf(out), realOf(submissions)];
   const inside = relative(source, target);
   if (inside === '' || (!inside.startsWith('..') && !isAbsolute(inside))) {
-    throw new ManyHandsError('BAD_OPTION', `--out ${out} lies inside the submissions, so the next grading would take it for a learner. Name a folder beside them.`);
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `--out ${out} lies inside the submissions, so the next grading would take it for a learner. Name a folder beside them.`,
+    );
   }
   if (!existsSync(out)) return;
-  if (!lstatSync(target).isDirectory()) throw new ManyHandsError('BAD_OPTION', `--out ${out} is a file. Name a folder.`);
+  if (!lstatSync(target).isDirectory())
+    throw new ManyHandsError('BAD_OPTION', `--out ${out} is a file. Name a folder.`);
   const foreign = readdirSync(out).find((name) => !own.includes(name));
   if (foreign !== undefined) {
-    throw new ManyHandsError('BAD_OPTION', `--out ${out} holds ${foreign}, which is no part of a report; a report replaces its whole folder. Name a new or empty one.`);
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `--out ${out} holds ${foreign}, which is no part of a report; a report replaces its whole folder. Name a new or empty one.`,
+    );
   }
 }
 
 /** The path without links, also where its end does not exist yet. */
 function realOf(path: string): string {
-  return existsSync(path) ? realpathSync(path) : dirname(path) === path ? path : join(realOf(dirname(path)), basename(path));
+  return existsSync(path)
+    ? realpathSync(path)
+    : dirname(path) === path
+      ? path
+      : join(realOf(dirname(path)), basename(path));
 }
 
-/** Writes the report beside `out` and then puts it in its place: a reader sees the old one or the new one. */
+/**
+ * Writes the report beside `out` and then puts it in its place: a reader sees the old one or the
+ * new one.
+ */
 export function writeReport(out: string, report: Report): void {
   const target = realOf(out);
   mkdirSync(dirname(target), {recursive: true});
@@ -55,11 +82,17 @@ export function writeReport(out: string, report: Report): void {
   }
 }
 
-/** A file name for each learner's page: the learner's own name where a file system takes it, and never one name for two. */
+/**
+ * A file name for each learner's page: the learner's own name where a file system takes it, and
+ * never one name for two.
+ */
 export function pageNames(learners: readonly string[]): string[] {
   const taken = new Set<string>();
   return learners.map((learner) => {
-    let stem = learner.replace(/[\\/:*?"<>|\p{C}]/gu, '_').replace(/^\.+/, '_').replace(/[. ]+$/, '_');
+    let stem = learner
+      .replace(/[\\/:*?"<>|\p{C}]/gu, '_')
+      .replace(/^\.+/, '_')
+      .replace(/[. ]+$/, '_');
     const folded = (): string => stem.normalize('NFC').toLowerCase();
     if (Buffer.byteLength(stem) > 200 || taken.has(folded())) {
       stem = `${[...stem].slice(0, 40).join('')}-${createHash('sha256').update(learner).digest('hex').slice(0, 8)}`;

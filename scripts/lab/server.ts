@@ -1,4 +1,7 @@
-/** The caller's side, scripts only. A JupyterLab for the browser test and for screenshots; what it opens are copies of notebooks. */
+/**
+ * The caller's side, scripts only. A JupyterLab for the browser test and for screenshots; what it
+ * opens are copies of notebooks.
+ */
 import {spawn} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
 import * as fs from 'node:fs';
@@ -20,7 +23,10 @@ export interface Lab {
 }
 
 export interface LabOptions {
-  /** The command that starts it, given `--no-browser --port N` and more of JupyterLab's flags; default: JupyterLab itself. */
+  /**
+   * The command that starts it, given `--no-browser --port N` and more of JupyterLab's flags;
+   * default: JupyterLab itself.
+   */
   command?: string[];
   env?: NodeJS.ProcessEnv;
   /** Milliseconds until it must answer. */
@@ -50,26 +56,52 @@ function writeSettings(folder: string): void {
   }
 }
 
-/** Starts JupyterLab on the course's folder, with settings and workspaces of its own: the learner's are neither read nor changed. */
+/**
+ * Starts JupyterLab on the course's folder, with settings and workspaces of its own: the learner's
+ * are neither read nor changed.
+ */
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const root = courseRoot();
   const home = fs.mkdtempSync(path.join(os.tmpdir(), 'many-hands-lab-'));
   const token = randomBytes(16).toString('hex');
   const port = await freePort();
   writeSettings(path.join(home, 'settings'));
-  const command = options.command ?? [coursePython(root), '-m', 'jupyterlab', '--allow-root', `--ServerApp.root_dir=${root}`];
-  const flags = ['--no-browser', '--port', String(port), '--ServerApp.port_retries=0', `--IdentityProvider.token=${token}`,
-    `--LabApp.user_settings_dir=${path.join(home, 'settings')}`, `--LabApp.workspaces_dir=${path.join(home, 'workspaces')}`, '--LabApp.expose_app_in_browser=True'];
+  const command = options.command ?? [
+    coursePython(root),
+    '-m',
+    'jupyterlab',
+    '--allow-root',
+    `--ServerApp.root_dir=${root}`,
+  ];
+  const flags = [
+    '--no-browser',
+    '--port',
+    String(port),
+    '--ServerApp.port_retries=0',
+    `--IdentityProvider.token=${token}`,
+    `--LabApp.user_settings_dir=${path.join(home, 'settings')}`,
+    `--LabApp.workspaces_dir=${path.join(home, 'workspaces')}`,
+    '--LabApp.expose_app_in_browser=True',
+  ];
   const child = spawn(command[0]!, [...command.slice(1), ...flags], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: {...(await jupyterEnvironment(process.env)), JUPYTER_DATA_DIR: path.join(home, 'data'), JUPYTER_RUNTIME_DIR: path.join(home, 'runtime'), ...options.env},
+    env: {
+      ...(await jupyterEnvironment(process.env)),
+      JUPYTER_DATA_DIR: path.join(home, 'data'),
+      JUPYTER_RUNTIME_DIR: path.join(home, 'runtime'),
+      ...options.env,
+    },
   });
   let log = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes: Buffer) => (log = (log + bytes.toString('utf8')).slice(-100_000)));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (bytes: Buffer) => (log = (log + bytes.toString('utf8')).slice(-100_000)));
   let ended = false;
   child.once('exit', () => (ended = true));
-  child.once('error', (error) => { ended = true; log += error.message; });
+  child.once('error', (error) => {
+    ended = true;
+    log += error.message;
+  });
   const stop = async (): Promise<void> => {
     if (child.pid && !ended) await endTree(child.pid);
     fs.rmSync(home, {recursive: true, force: true});
@@ -79,7 +111,9 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   for (;;) {
     if (ended || Date.now() > deadline) {
       await stop();
-      throw new Error(`JupyterLab ${ended ? 'ended' : 'did not answer in time'}. What it wrote:\n${log.slice(-4000)}`);
+      throw new Error(
+        `JupyterLab ${ended ? 'ended' : 'did not answer in time'}. What it wrote:\n${log.slice(-4000)}`,
+      );
     }
     const answer = await fetch(`${address}/api/status?token=${token}`).catch(() => undefined);
     if (answer?.ok) break;

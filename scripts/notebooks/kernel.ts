@@ -1,4 +1,7 @@
-/** The caller's side, scripts only. One tslab kernel, started through Jupyter, and how it answers; policy is in run.ts. */
+/**
+ * The caller's side, scripts only. One tslab kernel, started through Jupyter, and how it answers;
+ * policy is in run.ts.
+ */
 import {spawn, type ChildProcess} from 'node:child_process';
 import * as path from 'node:path';
 import * as readline from 'node:readline';
@@ -7,14 +10,20 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {descendants, endTree, isAlive} from '../processes';
 import {coursePython, courseRoot} from '../root';
 
-/** How the kernel answered one cell; it sends no error messages, so `status` is all there is to go by. */
+/**
+ * How the kernel answered one cell; it sends no error messages, so `status` is all there is to go
+ * by.
+ */
 export interface Answer {
   status: 'ok' | 'error' | 'abort' | 'timeout' | 'died';
   executionCount: number | null;
   seconds: number;
 }
 
-/** An output message as it came over the wire, for the cell that was started last when it was printed. */
+/**
+ * An output message as it came over the wire, for the cell that was started last when it was
+ * printed.
+ */
 export interface OutputMessage {
   cell: number | null;
   message: string;
@@ -39,7 +48,9 @@ interface SetupPaths {
 export async function jupyterEnvironment(env: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
   const root = courseRoot();
   // Set-up is plain JavaScript that nobody compiles: imported from where it lies.
-  const setup = (await import(pathToFileURL(path.join(root, 'scripts', 'setup', 'paths.mjs')).href)) as SetupPaths;
+  const setup = (await import(
+    pathToFileURL(path.join(root, 'scripts', 'setup', 'paths.mjs')).href
+  )) as SetupPaths;
   return setup.jupyterEnvironment(setup.paths(root), env);
 }
 
@@ -60,8 +71,13 @@ export class Kernel {
   onOutput: (message: OutputMessage) => void = () => undefined;
 
   private constructor(private readonly driver: ChildProcess) {
-    driver.stderr!.on('data', (bytes: Buffer) => (this.log = (this.log + bytes.toString('utf8')).slice(-20_000)));
-    readline.createInterface({input: driver.stdout!}).on('line', (line) => this.hear(JSON.parse(line) as Event));
+    driver.stderr!.on(
+      'data',
+      (bytes: Buffer) => (this.log = (this.log + bytes.toString('utf8')).slice(-20_000)),
+    );
+    readline
+      .createInterface({input: driver.stdout!})
+      .on('line', (line) => this.hear(JSON.parse(line) as Event));
     const end = (): void => {
       if (!this.ended) this.hear({event: 'died', status: driver.exitCode});
       this.ended = true;
@@ -73,28 +89,42 @@ export class Kernel {
 
   /** Starts the kernel in `folder`, as JupyterLab does for a notebook there. */
   static async start(folder: string, env: NodeJS.ProcessEnv): Promise<Kernel> {
-    const driver = spawn(coursePython(), [path.join(courseRoot(), 'scripts', 'notebooks', 'kernel.py')], {
-      env: await jupyterEnvironment(env),
-      stdio: ['pipe', 'pipe', 'pipe'],
-      detached: true, // A Ctrl-C in the terminal is ours to handle: it must not hit the driver before we have told it.
-    });
+    const driver = spawn(
+      coursePython(),
+      [path.join(courseRoot(), 'scripts', 'notebooks', 'kernel.py')],
+      {
+        env: await jupyterEnvironment(env),
+        stdio: ['pipe', 'pipe', 'pipe'],
+        detached: true, // A Ctrl-C in the terminal is ours to handle: it must not hit the driver before we have told it.
+      },
+    );
     const kernel = new Kernel(driver);
-    const answer = await kernel.ask({request: 'start', kernel: 'many-hands', folder}, ['started', 'problem', 'died'], 90_000);
+    const answer = await kernel.ask(
+      {request: 'start', kernel: 'many-hands', folder},
+      ['started', 'problem', 'died'],
+      90_000,
+    );
     if (answer?.event !== 'started') {
       await kernel.stop();
-      throw new Error(`The kernel 'many-hands' did not start: ${answer?.message ?? 'no answer in 90 s'}\n${kernel.log.slice(-2000)}`);
+      throw new Error(
+        `The kernel 'many-hands' did not start: ${answer?.message ?? 'no answer in 90 s'}\n${kernel.log.slice(-2000)}`,
+      );
     }
     return kernel;
   }
 
-  /** What kernel and driver wrote to their own terminal, TensorFlow's log lines among it: its last part. */
+  /**
+   * What kernel and driver wrote to their own terminal, TensorFlow's log lines among it: its last
+   * part.
+   */
   get terminal(): string {
     return this.log;
   }
 
   private hear(event: Event): void {
     if (event.event === 'launched') this.pid = event.pid ?? null;
-    if (event.event === 'output') this.onOutput({cell: event.cell ?? null, message: event.message!, content: event.content!});
+    if (event.event === 'output')
+      this.onOutput({cell: event.cell ?? null, message: event.message!, content: event.content!});
     for (const listener of [...this.listeners]) listener(event);
   }
 
@@ -102,7 +132,10 @@ export class Kernel {
     if (!this.ended) this.driver.stdin!.write(`${JSON.stringify(request)}\n`);
   }
 
-  /** The next event of one of these kinds (and of this cell, where one is given); null when none came in time. */
+  /**
+   * The next event of one of these kinds (and of this cell, where one is given); null when none
+   * came in time.
+   */
   private next(kinds: readonly string[], timeoutMs: number, cell?: number): Promise<Event | null> {
     return new Promise((resolve) => {
       const done = (event: Event | null): void => {
@@ -111,7 +144,11 @@ export class Kernel {
         resolve(event);
       };
       const listener = (event: Event): void => {
-        if (kinds.includes(event.event) && (event.event === 'died' || cell === undefined || event.cell === cell)) done(event);
+        if (
+          kinds.includes(event.event) &&
+          (event.event === 'died' || cell === undefined || event.cell === cell)
+        )
+          done(event);
       };
       const timer = setTimeout(() => done(null), timeoutMs).unref(); // The driver's pipes keep us alive while there is something to wait for.
       this.listeners.add(listener);
@@ -119,18 +156,31 @@ export class Kernel {
     });
   }
 
-  private ask(request: object, kinds: readonly string[], timeoutMs: number, cell?: number): Promise<Event | null> {
+  private ask(
+    request: object,
+    kinds: readonly string[],
+    timeoutMs: number,
+    cell?: number,
+  ): Promise<Event | null> {
     const answer = this.next(kinds, timeoutMs, cell);
     this.send(request);
     return answer;
   }
 
-  /** Runs one cell. Past `deadlineMs` it is interrupted, as a learner would; a kernel that does not mind that within 3 s is killed. */
+  /**
+   * Runs one cell. Past `deadlineMs` it is interrupted, as a learner would; a kernel that does not
+   * mind that within 3 s is killed.
+   */
   async execute(cell: number, code: string, deadlineMs: number): Promise<Answer> {
     const from = performance.now();
     const seconds = (): number => (performance.now() - from) / 1000;
     const idle = this.next(['idle', 'died'], deadlineMs + 8_000, cell);
-    const reply = await this.ask({request: 'execute', cell, code}, ['reply', 'died'], deadlineMs, cell);
+    const reply = await this.ask(
+      {request: 'execute', cell, code},
+      ['reply', 'died'],
+      deadlineMs,
+      cell,
+    );
     if (reply === null) {
       const late = seconds();
       const stopped = await this.ask({request: 'interrupt'}, ['reply', 'died'], 3_000, cell);
@@ -140,17 +190,27 @@ export class Kernel {
     if (reply.event === 'died') return {status: 'died', executionCount: null, seconds: seconds()};
     // Outputs come on another socket than the reply; "idle" is the last of them.
     await Promise.race([idle, briefly(2_000)]);
-    const {status, execution_count: count} = reply.content as {status: 'ok' | 'error' | 'abort'; execution_count?: number};
+    const {status, execution_count: count} = reply.content as {
+      status: 'ok' | 'error' | 'abort';
+      execution_count?: number;
+    };
     return {status, executionCount: count ?? null, seconds: seconds()};
   }
 
   /** Whether Jupyter's own library takes the file for a valid notebook: null, or what it says. */
   async invalid(file: string): Promise<string | null> {
-    const answer = await this.ask({request: 'validate', file}, ['valid', 'problem', 'died'], 30_000);
+    const answer = await this.ask(
+      {request: 'validate', file},
+      ['valid', 'problem', 'died'],
+      30_000,
+    );
     return answer?.event === 'valid' ? null : (answer?.message ?? 'the validator did not answer');
   }
 
-  /** Shuts the kernel down as Jupyter does, or kills it; returns the processes that it left behind, which are ended too. */
+  /**
+   * Shuts the kernel down as Jupyter does, or kills it; returns the processes that it left behind,
+   * which are ended too.
+   */
   stop(how: 'shutdown' | 'kill' = 'shutdown'): Promise<number[]> {
     return (this.stopping ??= this.stopOnce(how));
   }

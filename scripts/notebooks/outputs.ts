@@ -1,4 +1,7 @@
-/** The caller's side, scripts only. Gathers a kernel's messages into the outputs that a notebook stores. */
+/**
+ * The caller's side, scripts only. Gathers a kernel's messages into the outputs that a notebook
+ * stores.
+ */
 import type {OutputMessage} from './kernel';
 import type {Output, RichOutput, StreamOutput} from './notebookFile';
 
@@ -16,7 +19,13 @@ export class Outputs {
 
   /** Everything that a cell wrote to one stream. */
   text(cell: number, name: 'stdout' | 'stderr'): string {
-    return this.of(cell).flatMap((output) => (output.output_type === 'stream' && output.name === name ? [(output as StreamOutput).text] : [])).join('');
+    return this.of(cell)
+      .flatMap((output) =>
+        output.output_type === 'stream' && output.name === name
+          ? [(output as StreamOutput).text]
+          : [],
+      )
+      .join('');
   }
 
   forget(cell: number): void {
@@ -35,12 +44,22 @@ export class Outputs {
     if (this.clearing.delete(cell)) outputs.length = 0;
     if (message === 'stream') {
       const last = outputs[outputs.length - 1] as StreamOutput | undefined;
-      if (last?.output_type === 'stream' && last.name === content['name']) last.text += content['text'] as string;
-      else outputs.push({output_type: 'stream', name: content['name'] as string, text: content['text'] as string});
+      if (last?.output_type === 'stream' && last.name === content['name'])
+        last.text += content['text'] as string;
+      else
+        outputs.push({
+          output_type: 'stream',
+          name: content['name'] as string,
+          text: content['text'] as string,
+        });
       return;
     }
     const {transient, ...stored} = content as {transient?: {display_id?: string}};
-    const output: RichOutput = {output_type: message as RichOutput['output_type'], ...stored, ...(message === 'error' ? {} : {metadata: content['metadata'] ?? {}})};
+    const output: RichOutput = {
+      output_type: message as RichOutput['output_type'],
+      ...stored,
+      ...(message === 'error' ? {} : {metadata: content['metadata'] ?? {}}),
+    };
     outputs.push(output);
     const id = transient?.display_id;
     if (id !== undefined) this.displays.set(id, [...(this.displays.get(id) ?? []), output]);

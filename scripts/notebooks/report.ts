@@ -1,4 +1,7 @@
-/** The caller's side, scripts only. What `npm run notebooks` says of each notebook: in lines for a person, in JSON for a program. */
+/**
+ * The caller's side, scripts only. What `npm run notebooks` says of each notebook: in lines for a
+ * person, in JSON for a program.
+ */
 import * as path from 'node:path';
 import type {NotebookRun, Problem} from './run';
 
@@ -18,7 +21,11 @@ export interface Result {
   executed: string | null;
 }
 
-export function resultOf(file: string, stored: readonly Problem[], run: NotebookRun | null): Result {
+export function resultOf(
+  file: string,
+  stored: readonly Problem[],
+  run: NotebookRun | null,
+): Result {
   const problems = [...stored, ...(run?.problems ?? [])];
   const relative = (name: string): string => path.relative(process.cwd(), name);
   return {
@@ -40,18 +47,29 @@ function round(seconds: number): number {
 
 /** `cell 5 (train, 'const after = ...')`, or nothing for a problem of the whole notebook. */
 function where(problem: Problem): string {
-  return problem.cell === undefined ? '' : `cell ${problem.cell} (id ${problem.id}: ${problem.firstLine}): `;
+  return problem.cell === undefined
+    ? ''
+    : `cell ${problem.cell} (id ${problem.id}: ${problem.firstLine}): `;
 }
 
 /** The lines for one notebook: its times, then what is wrong with it. */
 export function linesOf(result: Result): string[] {
   const ran = result.cells.filter(({status}) => status !== 'notRun' && status !== 'empty');
-  const time = result.seconds === null ? '' : `  ${result.seconds.toFixed(1)} s (kernel ${result.startSeconds!.toFixed(1)} s, ${ran.length} of ${result.cells.length} code cells)`;
+  const time =
+    result.seconds === null
+      ? ''
+      : `  ${result.seconds.toFixed(1)} s (kernel ${result.startSeconds!.toFixed(1)} s, ${ran.length} of ${result.cells.length} code cells)`;
   const lines = [`${result.status === 'passed' ? 'passed' : 'FAILED'}  ${result.notebook}${time}`];
   for (const cell of [...ran].sort((a, b) => b.seconds - a.seconds)) {
-    lines.push(`  ${cell.seconds.toFixed(2).padStart(7)} s  ${cell.status === 'ok' ? '' : `${cell.status}  `}cell ${cell.cell}  ${cell.id}  ${cell.firstLine}`);
+    lines.push(
+      `  ${cell.seconds.toFixed(2).padStart(7)} s  ${cell.status === 'ok' ? '' : `${cell.status}  `}cell ${cell.cell}  ${cell.id}  ${cell.firstLine}`,
+    );
   }
-  for (const warning of result.warnings) lines.push(`  note: ${where(warning)}it ended well and wrote to stderr: ${warning.message}`);
-  for (const problem of result.problems) lines.push(`  ${problem.rule}: ${result.notebook}, ${where(problem)}${problem.message.replace(/\n/g, '\n    ')}`);
+  for (const warning of result.warnings)
+    lines.push(`  note: ${where(warning)}it ended well and wrote to stderr: ${warning.message}`);
+  for (const problem of result.problems)
+    lines.push(
+      `  ${problem.rule}: ${result.notebook}, ${where(problem)}${problem.message.replace(/\n/g, '\n    ')}`,
+    );
   return lines;
 }

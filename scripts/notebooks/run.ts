@@ -1,9 +1,19 @@
-/** The caller's side, scripts only. Runs a notebook's cells in order, as a learner would, and minds tslab's ways. */
+/**
+ * The caller's side, scripts only. Runs a notebook's cells in order, as a learner would, and minds
+ * tslab's ways.
+ */
 import * as path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {complaint, hiddenFailure} from './complaints';
 import {Kernel, leftBehindMs} from './kernel';
-import {nameOf, readNotebook, sourceOf, writeNotebook, type CellName, type Notebook} from './notebookFile';
+import {
+  nameOf,
+  readNotebook,
+  sourceOf,
+  writeNotebook,
+  type CellName,
+  type Notebook,
+} from './notebookFile';
 import {Outputs} from './outputs';
 import {makeWorkspace} from './workspace';
 
@@ -12,7 +22,9 @@ export interface RunOptions {
   cellMs: number;
   /** Milliseconds for the whole notebook, the kernel's start included; null for no limit. */
   notebookMs: number | null;
-  /** Go on after a failed cell, to see every failure; else the rest is not run, as in JupyterLab. */
+  /**
+   * Go on after a failed cell, to see every failure; else the rest is not run, as in JupyterLab.
+   */
   keepGoing: boolean;
   env: NodeJS.ProcessEnv;
   /** Where the executed copy goes. */
@@ -43,13 +55,23 @@ export interface NotebookRun {
 /** tslab answers 'abort' and runs nothing for 200 ms after a failed cell. */
 const abortMs = 250;
 
-/** Runs the notebook in a copy of its folder. Never throws for what a notebook does; throws where no kernel can be started. */
+/**
+ * Runs the notebook in a copy of its folder. Never throws for what a notebook does; throws where no
+ * kernel can be started.
+ */
 export async function runNotebook(file: string, options: RunOptions): Promise<NotebookRun> {
   const from = performance.now();
   const workspace = makeWorkspace([file]);
   const notebook = readNotebook(file);
   const outputs = new Outputs();
-  const run: NotebookRun = {seconds: 0, startSeconds: 0, cells: [], problems: [], warnings: [], executed: null};
+  const run: NotebookRun = {
+    seconds: 0,
+    startSeconds: 0,
+    cells: [],
+    problems: [],
+    warnings: [],
+    executed: null,
+  };
   try {
     const kernel = await Kernel.start(workspace.folder, options.env);
     kernel.onOutput = (message) => outputs.add(message);
@@ -63,14 +85,27 @@ export async function runNotebook(file: string, options: RunOptions): Promise<No
       judgeOutputs(notebook, outputs, run);
       run.seconds = (performance.now() - from) / 1000;
       if (options.notebookMs !== null && run.seconds * 1000 > options.notebookMs) {
-        run.problems.push({rule: 'notebook-seconds', message: `took ${run.seconds.toFixed(1)} s; its budget is ${options.notebookMs / 1000} s`});
+        run.problems.push({
+          rule: 'notebook-seconds',
+          message: `took ${run.seconds.toFixed(1)} s; its budget is ${options.notebookMs / 1000} s`,
+        });
       }
-      run.executed = await writeExecuted(kernel, notebook, outputs, run, options.out, path.basename(file));
+      run.executed = await writeExecuted(
+        kernel,
+        notebook,
+        outputs,
+        run,
+        options.out,
+        path.basename(file),
+      );
     } finally {
       options.signal?.removeEventListener('abort', abort);
       const left = await kernel.stop();
       if (left.length && !options.signal?.aborted) {
-        run.problems.push({rule: 'left-behind', message: `${left.length} process${left.length === 1 ? '' : 'es'} that its cells started outlived the kernel by ${leftBehindMs / 1000} s`});
+        run.problems.push({
+          rule: 'left-behind',
+          message: `${left.length} process${left.length === 1 ? '' : 'es'} that its cells started outlived the kernel by ${leftBehindMs / 1000} s`,
+        });
       }
     }
     return run;
@@ -79,17 +114,28 @@ export async function runNotebook(file: string, options: RunOptions): Promise<No
   }
 }
 
-async function runCells(kernel: Kernel, notebook: Notebook, outputs: Outputs, run: NotebookRun, options: RunOptions): Promise<void> {
+async function runCells(
+  kernel: Kernel,
+  notebook: Notebook,
+  outputs: Outputs,
+  run: NotebookRun,
+  options: RunOptions,
+): Promise<void> {
   let stopped = false;
   let count = 0;
   for (const [index, cell] of notebook.cells.entries()) {
     if (cell.cell_type !== 'code') continue;
     const name = nameOf(notebook.cells, index);
     const code = sourceOf(cell);
-    const add = (status: CellRun['status'], seconds = 0): void => void run.cells.push({...name, status, seconds});
+    const add = (status: CellRun['status'], seconds = 0): void =>
+      void run.cells.push({...name, status, seconds});
     const fail = (status: CellRun['status'], seconds: number, message: string): void => {
       add(status, seconds);
-      run.problems.push({...name, rule: status === 'failed' ? 'cell-failed' : `cell-${status}`, message});
+      run.problems.push({
+        ...name,
+        rule: status === 'failed' ? 'cell-failed' : `cell-${status}`,
+        message,
+      });
       stopped ||= !options.keepGoing || status === 'died' || status === 'timeout';
     };
     if (options.signal?.aborted) stopped = true;
@@ -110,16 +156,36 @@ async function runCells(kernel: Kernel, notebook: Notebook, outputs: Outputs, ru
     if (answer.status === 'error') {
       fail('failed', answer.seconds, complaint(outputs.text(index, 'stderr')));
       await sleep(abortMs);
-    } else if (answer.status === 'abort') fail('aborted', answer.seconds, 'the kernel answered "abort" six times and did not run it');
-    else if (answer.status === 'timeout') fail('timeout', answer.seconds, `did not end within ${options.cellMs / 1000} s, and was interrupted`);
-    else if (answer.status === 'died') fail('died', answer.seconds, `the kernel's process ended while it ran. ${lastLines(kernel.terminal)}`);
-    else if (answer.executionCount !== count + 1) fail('failed', answer.seconds, `the kernel counts it as [${answer.executionCount ?? ' '}], not [${count + 1}]: something else ran between`);
+    } else if (answer.status === 'abort')
+      fail('aborted', answer.seconds, 'the kernel answered "abort" six times and did not run it');
+    else if (answer.status === 'timeout')
+      fail(
+        'timeout',
+        answer.seconds,
+        `did not end within ${options.cellMs / 1000} s, and was interrupted`,
+      );
+    else if (answer.status === 'died')
+      fail(
+        'died',
+        answer.seconds,
+        `the kernel's process ended while it ran. ${lastLines(kernel.terminal)}`,
+      );
+    else if (answer.executionCount !== count + 1)
+      fail(
+        'failed',
+        answer.seconds,
+        `the kernel counts it as [${answer.executionCount ?? ' '}], not [${count + 1}]: something else ran between`,
+      );
     else add('ok', answer.seconds);
     count = answer.executionCount ?? count;
     cell.execution_count = answer.executionCount;
   }
   const unrun = run.cells.filter(({status}) => status === 'notRun').length;
-  if (unrun > 0) run.problems.push({rule: 'not-run', message: `${unrun} cell${unrun === 1 ? ' was' : 's were'} not run after that`});
+  if (unrun > 0)
+    run.problems.push({
+      rule: 'not-run',
+      message: `${unrun} cell${unrun === 1 ? ' was' : 's were'} not run after that`,
+    });
 }
 
 function lastLines(text: string): string {
@@ -133,20 +199,40 @@ function judgeOutputs(notebook: Notebook, outputs: Outputs, run: NotebookRun): v
     const stderr = outputs.text(cell.cell - 1, 'stderr');
     if (cell.status !== 'ok') continue;
     const {status: _status, seconds: _seconds, ...name} = cell;
-    const hidden = hiddenFailure(stderr, outputs.text(cell.cell - 1, 'stdout'), sourceOf(notebook.cells[cell.cell - 1]!));
+    const hidden = hiddenFailure(
+      stderr,
+      outputs.text(cell.cell - 1, 'stdout'),
+      sourceOf(notebook.cells[cell.cell - 1]!),
+    );
     if (hidden) {
       cell.status = 'failed';
       run.problems.push({...name, rule: 'uncaught', message: hidden});
-    } else if (stderr !== '') run.warnings.push({...name, rule: 'stderr', message: stderr.trim().split('\n')[0]!});
+    } else if (stderr !== '')
+      run.warnings.push({...name, rule: 'stderr', message: stderr.trim().split('\n')[0]!});
   }
 }
 
-async function writeExecuted(kernel: Kernel, notebook: Notebook, outputs: Outputs, run: NotebookRun, out: string, name: string): Promise<string> {
-  const cells = notebook.cells.map((cell, index) => (cell.cell_type === 'code' ? {...cell, execution_count: cell.execution_count ?? null, outputs: outputs.of(index)} : cell));
+async function writeExecuted(
+  kernel: Kernel,
+  notebook: Notebook,
+  outputs: Outputs,
+  run: NotebookRun,
+  out: string,
+  name: string,
+): Promise<string> {
+  const cells = notebook.cells.map((cell, index) =>
+    cell.cell_type === 'code'
+      ? {...cell, execution_count: cell.execution_count ?? null, outputs: outputs.of(index)}
+      : cell,
+  );
   const file = path.join(out, name);
   writeNotebook(file, {...notebook, cells});
   const died = run.cells.some(({status}) => status === 'died' || status === 'timeout');
   const invalid = died ? null : await kernel.invalid(file);
-  if (invalid) run.problems.push({rule: 'nbformat', message: `what it became by running is no valid notebook: ${invalid}`});
+  if (invalid)
+    run.problems.push({
+      rule: 'nbformat',
+      message: `what it became by running is no valid notebook: ${invalid}`,
+    });
   return file;
 }

@@ -1,6 +1,7 @@
 /**
- * The caller's side, scripts only. A copy of notebooks to run: the stored ones are not written to, and neither are the
- * answers of the learner whose clone it is (an answer goes to the nearest folder above it whose package.json is ours).
+ * The caller's side, scripts only. A copy of notebooks to run: the stored ones are not written to,
+ * and neither are the answers of the learner whose clone it is (an answer goes to the nearest
+ * folder above it whose package.json is ours).
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
@@ -14,7 +15,10 @@ export interface Workspace {
   remove(): void;
 }
 
-/** Copies notebooks, and for those of the course also what lies beside them, to a folder of its own below `build/`. */
+/**
+ * Copies notebooks, and for those of the course also what lies beside them, to a folder of its own
+ * below `build/`.
+ */
 export function makeWorkspace(files: readonly string[]): Workspace {
   const course = courseRoot();
   // Below the course, so that packages and their types are found as they are from notebooks/.
@@ -25,7 +29,10 @@ export function makeWorkspace(files: readonly string[]): Workspace {
   const folder = path.join(root, 'notebooks');
   fs.mkdirSync(folder);
   // No "exports" here: 'many-hands' must mean the real package in node_modules.
-  fs.writeFileSync(path.join(root, 'package.json'), `${JSON.stringify({name: 'many-hands', private: true})}\n`);
+  fs.writeFileSync(
+    path.join(root, 'package.json'),
+    `${JSON.stringify({name: 'many-hands', private: true})}\n`,
+  );
   const own = path.join(course, 'notebooks');
   if (files.some((file) => path.dirname(path.resolve(file)) === own)) {
     const beside = (source: string): boolean => !/(\.ipynb|\.ipynb_checkpoints)$/.test(source);
@@ -39,7 +46,8 @@ export function makeWorkspace(files: readonly string[]): Workspace {
 function sweep(base: string): void {
   for (const name of fs.readdirSync(base)) {
     const pid = Number(/^course-(\d+)-/.exec(name)?.[1] ?? 0);
-    if (pid > 0 && !isRunning(pid)) fs.rmSync(path.join(base, name), {recursive: true, force: true});
+    if (pid > 0 && !isRunning(pid))
+      fs.rmSync(path.join(base, name), {recursive: true, force: true});
   }
 }
 

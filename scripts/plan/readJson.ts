@@ -5,16 +5,29 @@ import {readFileSync} from 'node:fs';
 import {ManyHandsError, messageOf} from '../../lib/base/errors';
 
 /** What may follow: a value, a key, and so on. */
-type Place = 'value' | 'value or ]' | 'key' | 'key or }' | 'colon' | 'comma or ]' | 'comma or }' | 'end';
+type Place =
+  | 'value'
+  | 'value or ]'
+  | 'key'
+  | 'key or }'
+  | 'colon'
+  | 'comma or ]'
+  | 'comma or }'
+  | 'end';
 
-const TOKEN = /[{}[\]:,]|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])|true\b|false\b|null\b/y;
+const TOKEN =
+  /[{}[\]:,]|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])|true\b|false\b|null\b/y;
 const SPACE = /[ \t\r\n]*/y;
 
-/** The offset of the first token that cannot stand where it stands; the text's length where it ends too soon. */
+/**
+ * The offset of the first token that cannot stand where it stands; the text's length where it ends
+ * too soon.
+ */
 export function brokenAt(text: string): number {
   const open: Array<'{' | '['> = [];
   let place: Place = 'value';
-  const after = (): Place => (open.length === 0 ? 'end' : open[open.length - 1] === '{' ? 'comma or }' : 'comma or ]');
+  const after = (): Place =>
+    open.length === 0 ? 'end' : open[open.length - 1] === '{' ? 'comma or }' : 'comma or ]';
   for (let at = 0; ; ) {
     SPACE.lastIndex = at;
     at += SPACE.exec(text)![0].length;
@@ -46,22 +59,41 @@ export function brokenAt(text: string): number {
   }
 }
 
-/** The value in a file, `name` as it was typed. Throws BAD_OPTION where it cannot be read, or is no JSON, with the line and column. */
+/**
+ * The value in a file, `name` as it was typed. Throws BAD_OPTION where it cannot be read, or is no
+ * JSON, with the line and column.
+ */
 export function readJson(path: string, name: string): unknown {
   let text: string;
   try {
     text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch (error) {
     const {code} = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : code === 'EACCES' ? 'it may not be read' : messageOf(error);
-    throw new ManyHandsError('BAD_OPTION', `plan: --spec ${name} cannot be read: ${why}.`, {cause: error});
+    const why =
+      code === 'ENOENT'
+        ? 'there is no such file'
+        : code === 'EISDIR'
+          ? 'it is a folder'
+          : code === 'EACCES'
+            ? 'it may not be read'
+            : messageOf(error);
+    throw new ManyHandsError('BAD_OPTION', `plan: --spec ${name} cannot be read: ${why}.`, {
+      cause: error,
+    });
   }
   try {
     return JSON.parse(text);
   } catch (error) {
     const at = brokenAt(text);
     const lines = text.slice(0, at).split('\n');
-    const found = at < text.length ? `${JSON.stringify(text.slice(at).split(/[\s]/)[0].slice(0, 20))} cannot stand there` : 'it ends too soon';
-    throw new ManyHandsError('BAD_OPTION', `plan: ${name} is not JSON: line ${lines.length}, column ${lines[lines.length - 1].length + 1}: ${found}.`, {cause: error});
+    const found =
+      at < text.length
+        ? `${JSON.stringify(text.slice(at).split(/[\s]/)[0].slice(0, 20))} cannot stand there`
+        : 'it ends too soon';
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `plan: ${name} is not JSON: line ${lines.length}, column ${lines[lines.length - 1].length + 1}: ${found}.`,
+      {cause: error},
+    );
   }
 }

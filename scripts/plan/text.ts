@@ -11,14 +11,46 @@ const MOST_MESHES = 12;
 
 const percent = (share: number | null) => (share === null ? '-' : `${(100 * share).toFixed(1)} %`);
 
-function cells({mesh, microBatch, microBatches, zero, recompute, chunks, schedule, memory, fits, stepSeconds, mfu, bubble}: SpecRow): string[] {
+function cells({
+  mesh,
+  microBatch,
+  microBatches,
+  zero,
+  recompute,
+  chunks,
+  schedule,
+  memory,
+  fits,
+  stepSeconds,
+  mfu,
+  bubble,
+}: SpecRow): string[] {
   return [
-    `${mesh.data} x ${mesh.tensor} x ${mesh.pipeline}`, `${microBatches} x ${microBatch}`, String(zero), recompute, chunks > 1 ? `${schedule} (${chunks})` : schedule,
-    formatBytes(memory.total), fits ? 'yes' : 'no', stepSeconds === null ? '-' : secondsText(stepSeconds), percent(mfu), percent(bubble),
+    `${mesh.data} x ${mesh.tensor} x ${mesh.pipeline}`,
+    `${microBatches} x ${microBatch}`,
+    String(zero),
+    recompute,
+    chunks > 1 ? `${schedule} (${chunks})` : schedule,
+    formatBytes(memory.total),
+    fits ? 'yes' : 'no',
+    stepSeconds === null ? '-' : secondsText(stepSeconds),
+    percent(mfu),
+    percent(bubble),
   ];
 }
 
-const HEADS = ['data x tensor x pipeline', 'micro-batches', 'zero', 'recompute', 'schedule', 'memory a device', 'fits', 'a step', 'mfu', 'bubble'];
+const HEADS = [
+  'data x tensor x pipeline',
+  'micro-batches',
+  'zero',
+  'recompute',
+  'schedule',
+  'memory a device',
+  'fits',
+  'a step',
+  'mfu',
+  'bubble',
+];
 
 /** The table, and what was tried. */
 export function planText({plan: {parameters, flopsPerStep, rows}, tried}: CountedPlan): string {
@@ -29,11 +61,20 @@ export function planText({plan: {parameters, flopsPerStep, rows}, tried}: Counte
   }
   const table = [HEADS, ...[...meshes.values()].slice(0, MOST_MESHES).map(cells)];
   const widths = HEADS.map((_, i) => Math.max(...table.map((line) => line[i].length)));
-  const lines = table.map((line) => line.map((cell, i) => cell.padEnd(widths[i])).join('  ').trimEnd());
+  const lines = table.map((line) =>
+    line
+      .map((cell, i) => cell.padEnd(widths[i]))
+      .join('  ')
+      .trimEnd(),
+  );
   const model = `${Number((parameters / 1e9).toPrecision(4))} billion parameters${flopsPerStep === null ? '' : `, ${flopsPerStep.toPrecision(4)} operations a step`}`;
   return [
-    model, '', ...lines, '',
+    model,
+    '',
+    ...lines,
+    '',
     `${tried} tried, ${rows.filter(({fits}) => fits).length} of ${rows.length} rows fit; shown: the best of each mesh${meshes.size > MOST_MESHES ? `, ${MOST_MESHES} of ${meshes.size}` : ''}.`,
-    `Verdict: ${rows[0].reason}`, '',
+    `Verdict: ${rows[0].reason}`,
+    '',
   ].join('\n');
 }

@@ -1,5 +1,6 @@
 /**
- * Caller side. Holds the stored notebooks to the banks: which cells say something else, are missing, or are too many.
+ * Caller side. Holds the stored notebooks to the banks: which cells say something else, are
+ * missing, or are too many.
  */
 import type {Bank, Question} from '../../lib/quiz/bank';
 import {nearest} from '../../lib/base/nearest';
@@ -24,7 +25,8 @@ export interface Change {
 export function staleCells(bank: Bank, notebooks: readonly CourseNotebook[]): Change[] {
   return notebooks.flatMap((notebook) =>
     notebook.stored.cells.flatMap((cell) => {
-      const question = cell.question === null || cell.type !== 'markdown' ? undefined : bank.find(cell.question);
+      const question =
+        cell.question === null || cell.type !== 'markdown' ? undefined : bank.find(cell.question);
       const source = question && questionCell(question);
       return source === undefined || source === cell.source ? [] : [{notebook, cell, source}];
     }),
@@ -36,16 +38,28 @@ export function difference({notebook, cell, source}: Change): string {
   const [has, wants] = [cell.source.split('\n'), source.split('\n')];
   const at = wants.findIndex((line, n) => line !== has[n]);
   const line = at < 0 ? wants.length : at;
-  const quoted = (text: string | undefined): string => (text === undefined ? 'nothing' : JSON.stringify(text));
+  const quoted = (text: string | undefined): string =>
+    text === undefined ? 'nothing' : JSON.stringify(text);
   return `${notebook.file}, cell ${cell.number} ('${cell.question}'), line ${line + 1}: the bank has ${quoted(wants[line])}, the cell has ${quoted(has[line])}`;
 }
 
 /** Everything else that a person must mend: cells missing, doubled, unknown or out of place. */
 export function misfits(bank: Bank, notebooks: readonly CourseNotebook[]): string[] {
-  const absent = bank.notebooks.filter((name) => !notebooks.some(({stored}) => stored.name === name));
+  const absent = bank.notebooks.filter(
+    (name) => !notebooks.some(({stored}) => stored.name === name),
+  );
   return [
-    ...absent.map((name) => `no notebook has "many_hands": {"notebook": "${name}"} in its metadata, but the bank puts ${bank.in(name).map(({id}) => `'${id}'`).join(', ')} there`),
-    ...notebooks.flatMap((notebook) => [...unknownIds(bank, notebook), ...bank.in(notebook.stored.name ?? '').flatMap((question) => placing(question, notebook))]),
+    ...absent.map(
+      (name) =>
+        `no notebook has "many_hands": {"notebook": "${name}"} in its metadata, but the bank puts ${bank
+          .in(name)
+          .map(({id}) => `'${id}'`)
+          .join(', ')} there`,
+    ),
+    ...notebooks.flatMap((notebook) => [
+      ...unknownIds(bank, notebook),
+      ...bank.in(notebook.stored.name ?? '').flatMap((question) => placing(question, notebook)),
+    ]),
   ];
 }
 
@@ -54,9 +68,14 @@ function unknownIds(bank: Bank, {file, stored}: CourseNotebook): string[] {
     const ids = [cell.question, cell.answer].filter((id) => id !== null);
     return [...new Set(ids)].flatMap((id) => {
       const question = bank.find(id);
-      if (!question) return [`${file}, cell ${cell.number}: no bank has a question '${id}'; the nearest is '${nearest(id, bank.ids)}'`];
+      if (!question)
+        return [
+          `${file}, cell ${cell.number}: no bank has a question '${id}'; the nearest is '${nearest(id, bank.ids)}'`,
+        ];
       if (question.notebooks.includes(stored.name ?? '')) return [];
-      return [`${file}, cell ${cell.number}: the bank puts '${id}' in ${question.notebooks.join(', ')}, not in ${stored.name ?? 'a notebook without a name'}`];
+      return [
+        `${file}, cell ${cell.number}: the bank puts '${id}' in ${question.notebooks.join(', ')}, not in ${stored.name ?? 'a notebook without a name'}`,
+      ];
     });
   });
 }
@@ -66,12 +85,26 @@ function placing(question: Question, {file, stored}: CourseNotebook): string[] {
   const found: string[] = [];
   const asked = stored.cells.filter((cell) => cell.question === id);
   const answered = stored.cells.filter((cell) => cell.answer === id);
-  if (asked.length !== 1) found.push(`${file}: ${asked.length} cells have the metadata "many_hands": {"question": "${id}"}; one Markdown cell should`);
-  if (answered.length !== 1) found.push(`${file}: ${answered.length} cells have the metadata "many_hands": {"answer": "${id}"}; one code cell should`);
-  const wrongType = [...asked.filter(({type}) => type !== 'markdown'), ...answered.filter(({type}) => type !== 'code')];
-  for (const cell of wrongType) found.push(`${file}, cell ${cell.number}: the ${cell.question === id ? 'question' : 'answer'} cell of '${id}' is a ${cell.type} cell`);
+  if (asked.length !== 1)
+    found.push(
+      `${file}: ${asked.length} cells have the metadata "many_hands": {"question": "${id}"}; one Markdown cell should`,
+    );
+  if (answered.length !== 1)
+    found.push(
+      `${file}: ${answered.length} cells have the metadata "many_hands": {"answer": "${id}"}; one code cell should`,
+    );
+  const wrongType = [
+    ...asked.filter(({type}) => type !== 'markdown'),
+    ...answered.filter(({type}) => type !== 'code'),
+  ];
+  for (const cell of wrongType)
+    found.push(
+      `${file}, cell ${cell.number}: the ${cell.question === id ? 'question' : 'answer'} cell of '${id}' is a ${cell.type} cell`,
+    );
   if (asked.length === 1 && answered.length === 1 && asked[0]!.number > answered[0]!.number) {
-    found.push(`${file}, cell ${answered[0]!.number}: the answer cell of '${id}' stands before its question`);
+    found.push(
+      `${file}, cell ${answered[0]!.number}: the answer cell of '${id}' stands before its question`,
+    );
   }
   for (const cell of answered) {
     const problem = answerCellProblem(question, cell);
@@ -80,11 +113,17 @@ function placing(question: Question, {file, stored}: CourseNotebook): string[] {
   return found;
 }
 
-/** A stored answer cell must wait for its learner: a blank call for a choice, a call of check for code. */
+/**
+ * A stored answer cell must wait for its learner: a blank call for a choice, a call of check for
+ * code.
+ */
 function answerCellProblem(question: Question, cell: StoredCell): string | null {
   if (cell.type !== 'code') return null;
   const {id, kind} = question;
-  if (kind === 'code') return cell.source.includes(`check('${id}'`) ? null : `the answer cell of '${id}' does not call check('${id}', ...)`;
+  if (kind === 'code')
+    return cell.source.includes(`check('${id}'`)
+      ? null
+      : `the answer cell of '${id}' does not call check('${id}', ...)`;
   const {calls} = answerCalls(cell.source);
   const [call] = calls;
   const own = calls.length === 1 && call!.id === id && call!.unreadable === null ? call! : null;
@@ -93,5 +132,7 @@ function answerCellProblem(question: Question, cell: StoredCell): string | null 
     const waits = own && own.value === null && (own.unit ?? '') === question.unit;
     return waits ? null : `the answer cell of '${id}' should be ${wanted}, left for the learner`;
   }
-  return own && own.value === '' ? null : `the answer cell of '${id}' should be answer('${id}', ''), left for the learner`;
+  return own && own.value === ''
+    ? null
+    : `the answer cell of '${id}' should be answer('${id}', ''), left for the learner`;
 }

@@ -1,5 +1,6 @@
 /**
- * Caller side. A stored notebook as text: its cells, and how one cell's source is replaced while every other byte stays as it is.
+ * Caller side. A stored notebook as text: its cells, and how one cell's source is replaced while
+ * every other byte stays as it is.
  */
 import ts from 'typescript';
 import {ManyHandsError} from '../../lib/base/errors';
@@ -30,7 +31,8 @@ export function readStored(text: string, file: string): StoredNotebook {
     throw new ManyHandsError('BAD_DATA', `${file} is not JSON: ${(error as Error).message}`);
   }
   const cells = top && property(top, 'cells');
-  if (!top || !cells || !ts.isArrayLiteralExpression(cells)) throw new ManyHandsError('BAD_DATA', `${file} is no notebook: it has no cells.`);
+  if (!top || !cells || !ts.isArrayLiteralExpression(cells))
+    throw new ManyHandsError('BAD_DATA', `${file} is no notebook: it has no cells.`);
   return {
     name: stringAt(top, ['metadata', 'many_hands', 'notebook']),
     cells: cells.elements.map((cell, at) => {
@@ -39,7 +41,11 @@ export function readStored(text: string, file: string): StoredNotebook {
       return {
         number: at + 1,
         type: stringAt(cell, ['cell_type']) ?? '',
-        source: ts.isArrayLiteralExpression(source) ? source.elements.map((line) => (ts.isStringLiteral(line) ? line.text : '')).join('') : ts.isStringLiteral(source) ? source.text : '',
+        source: ts.isArrayLiteralExpression(source)
+          ? source.elements.map((line) => (ts.isStringLiteral(line) ? line.text : '')).join('')
+          : ts.isStringLiteral(source)
+            ? source.text
+            : '',
         answer: stringAt(cell, ['metadata', 'many_hands', 'answer']),
         question: stringAt(cell, ['metadata', 'many_hands', 'question']),
         span: {from: source.getStart(tree), to: source.end},
@@ -48,8 +54,14 @@ export function readStored(text: string, file: string): StoredNotebook {
   };
 }
 
-/** The text with new sources in some cells, written as Jupyter writes them: a list of lines, indented by one space a level. */
-export function withSources(text: string, changes: readonly {cell: StoredCell; source: string}[]): string {
+/**
+ * The text with new sources in some cells, written as Jupyter writes them: a list of lines,
+ * indented by one space a level.
+ */
+export function withSources(
+  text: string,
+  changes: readonly {cell: StoredCell; source: string}[],
+): string {
   const fromTheEnd = [...changes].sort((a, b) => b.cell.span.from - a.cell.span.from);
   return fromTheEnd.reduce((out, {cell: {span}, source}) => {
     const line = out.slice(out.lastIndexOf('\n', span.from - 1) + 1, span.from);
@@ -63,7 +75,8 @@ export function withSources(text: string, changes: readonly {cell: StoredCell; s
 function property(node: ts.Expression, name: string): ts.Expression | null {
   if (!ts.isObjectLiteralExpression(node)) return null;
   for (const one of node.properties) {
-    if (ts.isPropertyAssignment(one) && ts.isStringLiteral(one.name) && one.name.text === name) return one.initializer;
+    if (ts.isPropertyAssignment(one) && ts.isStringLiteral(one.name) && one.name.text === name)
+      return one.initializer;
   }
   return null;
 }

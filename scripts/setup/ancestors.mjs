@@ -1,8 +1,12 @@
-/** Set-up. A command that runs until Ctrl-C must also end when the npm that started it is killed: npm's shell does not pass that on. */
+/**
+ * Set-up. A command that runs until Ctrl-C must also end when the npm that started it is killed:
+ * npm's shell does not pass that on.
+ */
 import {execFileSync} from 'node:child_process';
 
 /**
- * The processes between us and the npm that started us, npm's own last; only our parent where no npm is near.
+ * The processes between us and the npm that started us, npm's own last; only our parent where no
+ * npm is near.
  * @returns {number[]}
  */
 function ancestors() {
@@ -11,7 +15,10 @@ function ancestors() {
   let pid = process.ppid;
   try {
     for (let i = 0; i < 4 && pid > 1; i++) {
-      const [, parent, command] = /^\s*(\d+)\s+(.*)$/m.exec(execFileSync('ps', ['-o', 'ppid=,args=', '-p', String(pid)], {encoding: 'utf8'})) ?? [];
+      const [, parent, command] =
+        /^\s*(\d+)\s+(.*)$/m.exec(
+          execFileSync('ps', ['-o', 'ppid=,args=', '-p', String(pid)], {encoding: 'utf8'}),
+        ) ?? [];
       chain.push(pid);
       if (/^npm\b|npm-cli/.test(command ?? '')) return chain;
       pid = Number(parent);

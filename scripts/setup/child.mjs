@@ -1,4 +1,7 @@
-/** Set-up. Runs a tool to its end: its words are kept for the report of a failure, its progress is told while it runs. */
+/**
+ * Set-up. Runs a tool to its end: its words are kept for the report of a failure, its progress is
+ * told while it runs.
+ */
 import {spawn} from 'node:child_process';
 import {basename} from 'node:path';
 import {command as typed} from './command.mjs';
@@ -16,13 +19,19 @@ export function endChildren() {
 /**
  * @param {string} command
  * @param {string[]} args
- * @param {{cwd: string, env?: NodeJS.ProcessEnv, what: string, folder?: string, tick?: () => void, onLine?: (line: string) => void}} options
+ * @param {{cwd: string, env?: NodeJS.ProcessEnv, what: string, folder?: string, tick?: () => void,
+ * onLine?: (line: string) => void}} options
  *   `what` is what the tool brings, for sentences; `folder` is where it writes
  * @returns {Promise<string>} what it printed
  */
 export function runTool(command, args, {cwd, env = process.env, what, folder = cwd, tick, onLine}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {cwd, env, stdio: ['ignore', 'pipe', 'pipe'], windowsHide: true});
+    const child = spawn(command, args, {
+      cwd,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      windowsHide: true,
+    });
     running.add(child);
     let output = '';
     /** @param {Buffer} chunk */
@@ -40,7 +49,13 @@ export function runTool(command, args, {cwd, env = process.env, what, folder = c
     };
     child.on('error', (error) => {
       settle();
-      reject(new SetupProblem('tool', `${what}: '${command}' could not be started (${error.message}).`, typed('doctor')));
+      reject(
+        new SetupProblem(
+          'tool',
+          `${what}: '${command}' could not be started (${error.message}).`,
+          typed('doctor'),
+        ),
+      );
     });
     child.on('close', (code, signal) => {
       settle();
@@ -54,7 +69,12 @@ export function runTool(command, args, {cwd, env = process.env, what, folder = c
         return;
       }
       const last = output.trim().split('\n').slice(-15).join('\n');
-      reject(new ToolFailed(`${what}: ${basename(command)} ended with ${signal ?? `code ${code}`}. Its last words:\n${last}`, {code, signal, output}));
+      reject(
+        new ToolFailed(
+          `${what}: ${basename(command)} ended with ${signal ?? `code ${code}`}. Its last words:\n${last}`,
+          {code, signal, output},
+        ),
+      );
     });
   });
 }

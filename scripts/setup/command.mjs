@@ -1,4 +1,7 @@
-/** Set-up. How its commands are typed where it runs: through npm in a clone, through npx where `many-hands` was installed as a package. */
+/**
+ * Set-up. How its commands are typed where it runs: through npm in a clone, through npx where
+ * `many-hands` was installed as a package.
+ */
 import {isPackage, rootFolder} from './paths.mjs';
 
 /**

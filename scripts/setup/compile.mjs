@@ -23,8 +23,15 @@ function sources(at) {
  */
 function inputs(at) {
   const lock = readStamp(join(at.root, 'package-lock.json'));
-  const texts = [join(at.root, 'tsconfig.json'), ...sources(at)].flatMap((file) => [relative(at.root, file), readFileSync(file, 'utf8')]);
-  return hashOf(lock?.packages?.['node_modules/typescript']?.version, lock?.packages?.['node_modules/@types/node']?.version, ...texts);
+  const texts = [join(at.root, 'tsconfig.json'), ...sources(at)].flatMap((file) => [
+    relative(at.root, file),
+    readFileSync(file, 'utf8'),
+  ]);
+  return hashOf(
+    lock?.packages?.['node_modules/typescript']?.version,
+    lock?.packages?.['node_modules/@types/node']?.version,
+    ...texts,
+  );
 }
 
 /**
@@ -32,8 +39,16 @@ function inputs(at) {
  * @param {Context['at']} at
  */
 function leftovers(at) {
-  const compiled = new Set(sources(at).map((file) => relative(at.root, file).replace(/\.ts$/, '.js').replace(/\.mts$/, '.mjs')));
-  return FOLDERS.flatMap((folder) => filesBelow(join(at.build, folder), /\.m?js$/)).filter((file) => !compiled.has(relative(at.build, file)));
+  const compiled = new Set(
+    sources(at).map((file) =>
+      relative(at.root, file)
+        .replace(/\.ts$/, '.js')
+        .replace(/\.mts$/, '.mjs'),
+    ),
+  );
+  return FOLDERS.flatMap((folder) => filesBelow(join(at.build, folder), /\.m?js$/)).filter(
+    (file) => !compiled.has(relative(at.build, file)),
+  );
 }
 
 /** @type {import('./steps.mjs').Step} */
@@ -41,22 +56,33 @@ export const compile = {
   name: 'compiled library',
   download: () => 0,
   disk: () => 5e6,
-  done: ({at}) => readStamp(stampOf(at))?.inputs === inputs(at) && existsSync(join(at.build, 'lib', 'index.js')),
+  done: ({at}) =>
+    readStamp(stampOf(at))?.inputs === inputs(at) && existsSync(join(at.build, 'lib', 'index.js')),
   async make({at}) {
     const made = inputs(at);
     if (!existsSync(stampOf(at))) {
-      // Without a stamp nobody knows what lies in build: the compiler must not trust what it remembers of it.
+      // Without a stamp nobody knows what lies in build: the compiler must not trust what it
+      // remembers of it.
       rmSync(join(at.build, 'tsconfig.tsbuildinfo'), {force: true});
     }
     removeStamp(stampOf(at));
     try {
-      await runTool(process.execPath, [join(at.modules, 'typescript', 'bin', 'tsc'), '-p', join(at.root, 'tsconfig.json')], {cwd: at.root, what: 'The compiled library'});
+      await runTool(
+        process.execPath,
+        [join(at.modules, 'typescript', 'bin', 'tsc'), '-p', join(at.root, 'tsconfig.json')],
+        {cwd: at.root, what: 'The compiled library'},
+      );
     } catch (error) {
       if (!(error instanceof ToolFailed)) throw error;
-      throw new SetupProblem('compile', `TypeScript found errors in lib/ or scripts/:\n${error.end.output.trim().split('\n').slice(0, 20).join('\n')}`, 'git status lib scripts');
+      throw new SetupProblem(
+        'compile',
+        `TypeScript found errors in lib/ or scripts/:\n${error.end.output.trim().split('\n').slice(0, 20).join('\n')}`,
+        'git status lib scripts',
+      );
     }
     for (const file of leftovers(at)) {
-      for (const one of [file, `${file}.map`, file.replace(/\.(m?)js$/, '.d.$1ts')]) rmSync(one, {force: true});
+      for (const one of [file, `${file}.map`, file.replace(/\.(m?)js$/, '.d.$1ts')])
+        rmSync(one, {force: true});
     }
     writeStamp(stampOf(at), {inputs: made});
   },

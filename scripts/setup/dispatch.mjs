@@ -1,4 +1,7 @@
-/** Set-up. Every npm command's way in: does the set-up that the command needs, then runs its compiled program with its arguments. */
+/**
+ * Set-up. Every npm command's way in: does the set-up that the command needs, then runs its
+ * compiled program with its arguments.
+ */
 import {spawn} from 'node:child_process';
 import {mkdtempSync, rmSync} from 'node:fs';
 import {constants} from 'node:os';
@@ -20,7 +23,10 @@ import {needs, prepare} from './steps.mjs';
 let unfinished = null;
 let commandRuns = false;
 
-/** Commands that are plain JavaScript as set-up is: they must run where nothing is compiled, or have no use for it. */
+/**
+ * Commands that are plain JavaScript as set-up is: they must run where nothing is compiled, or have
+ * no use for it.
+ */
 const PLAIN = ['start', 'doctor'];
 
 function stopWell() {
@@ -52,7 +58,9 @@ function run(args, env = process.env) {
       });
     }
     child.on('error', reject);
-    child.on('close', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 1)));
+    child.on('close', (code, signal) =>
+      resolve(code ?? 128 + (signal ? constants.signals[signal] : 1)),
+    );
   });
 }
 
@@ -65,7 +73,11 @@ async function runVerb(verb, args, at) {
   if (verb === 'test' || verb === 'test:full') {
     const env = verb === 'test' ? process.env : {...process.env, MANY_HANDS_FULL: '1'};
     for (const folder of ['scripts', 'tests']) {
-      const types = await run([join(at.modules, 'typescript', 'bin', 'tsc'), '-p', join(at.root, folder, 'tsconfig.json')]);
+      const types = await run([
+        join(at.modules, 'typescript', 'bin', 'tsc'),
+        '-p',
+        join(at.root, folder, 'tsconfig.json'),
+      ]);
       if (types !== 0) {
         say(`${folder}/ does not pass the type check, so no test was run.`);
         return 1;
@@ -74,7 +86,9 @@ async function runVerb(verb, args, at) {
     return run([join(at.modules, 'vitest', 'vitest.mjs'), 'run', ...args], env);
   }
   if (verb === 'docs') return run([join(at.modules, 'typedoc', 'bin', 'typedoc'), ...args]);
-  const program = PLAIN.includes(verb) ? join(at.root, 'scripts', `${verb}.mjs`) : join(at.build, 'scripts', `${verb}.js`);
+  const program = PLAIN.includes(verb)
+    ? join(at.root, 'scripts', `${verb}.mjs`)
+    : join(at.build, 'scripts', `${verb}.js`);
   return run([program, ...args]);
 }
 
@@ -84,17 +98,26 @@ async function runVerb(verb, args, at) {
  * @param {ReturnType<typeof paths>} at
  */
 function setupOptions(args, at) {
-  const options = {from: /** @type {string | null} */ (null), saveTo: /** @type {string | null} */ (null), again: false};
-  const usage = command('setup', at.isPackage ? '[--from FOLDER] [--again]' : '[--from FOLDER] [--save-to FOLDER] [--again]');
+  const options = {
+    from: /** @type {string | null} */ (null),
+    saveTo: /** @type {string | null} */ (null),
+    again: false,
+  };
+  const usage = command(
+    'setup',
+    at.isPackage ? '[--from FOLDER] [--again]' : '[--from FOLDER] [--save-to FOLDER] [--again]',
+  );
   for (let i = 0; i < args.length; i++) {
     const [name, glued] = args[i].split(/=(.*)/s);
     if (name === '--again') {
       options.again = true;
       continue;
     }
-    if (name !== '--from' && (name !== '--save-to' || at.isPackage)) throw new SetupProblem('usage', `setup does not know '${args[i]}'.`, usage);
+    if (name !== '--from' && (name !== '--save-to' || at.isPackage))
+      throw new SetupProblem('usage', `setup does not know '${args[i]}'.`, usage);
     const value = glued ?? args[++i];
-    if (!value || value.startsWith('--')) throw new SetupProblem('usage', `${name} needs a folder.`, usage);
+    if (!value || value.startsWith('--'))
+      throw new SetupProblem('usage', `${name} needs a folder.`, usage);
     options[name === '--from' ? 'from' : 'saveTo'] = value;
   }
   return options;
@@ -120,14 +143,20 @@ async function setup(args, at) {
     try {
       const folder = await saveTo({...wanted, work}, options.saveTo, line.update);
       line.done();
-      say(`All downloads lie in ${folder}. On a machine like this one: ${command('setup', '--from FOLDER')}`);
+      say(
+        `All downloads lie in ${folder}. On a machine like this one: ${command('setup', '--from FOLDER')}`,
+      );
     } finally {
       unfinished();
     }
   }
   unfinished = null;
-  const next = at.isPackage ? `a program that says import {trainParallel} from 'many-hands'` : command('start');
-  say(`${some ? 'Set-up is done. Everything works without a network now.' : 'Everything is set up.'} Next: ${next}`);
+  const next = at.isPackage
+    ? `a program that says import {trainParallel} from 'many-hands'`
+    : command('start');
+  say(
+    `${some ? 'Set-up is done. Everything works without a network now.' : 'Everything is set up.'} Next: ${next}`,
+  );
   return 0;
 }
 
@@ -141,14 +170,28 @@ function wantsEngine() {
  */
 function help(at) {
   const rows = [
-    [command('setup'), 'fetches TensorFlow and compiles its engine, once; what is done already takes no time'],
-    [command('setup', '--from FOLDER'), 'the same without a network: from what --save-to kept, or (for a package) from a clone that is set up'],
+    [
+      command('setup'),
+      'fetches TensorFlow and compiles its engine, once; what is done already takes no time',
+    ],
+    [
+      command('setup', '--from FOLDER'),
+      'the same without a network: from what --save-to kept, or (for a package) from a clone that is set up',
+    ],
     [command('setup', '--again'), 'makes it anew'],
-    [command('doctor', '[--json]'), 'what is there and what is missing, a line each, with the command that mends it'],
+    [
+      command('doctor', '[--json]'),
+      'what is there and what is missing, a line each, with the command that mends it',
+    ],
   ];
   const width = Math.max(...rows.map(([typed]) => typed.length));
   const others = Object.keys(needs(at)).filter((name) => name !== 'setup' && name !== 'doctor');
-  return [...rows.map(([typed, what]) => `${typed.padEnd(width)}  ${what}`), ...(others.length ? [`and, through npm: ${others.join(', ')}`] : [])].join('\n') + '\n';
+  return (
+    [
+      ...rows.map(([typed, what]) => `${typed.padEnd(width)}  ${what}`),
+      ...(others.length ? [`and, through npm: ${others.join(', ')}`] : []),
+    ].join('\n') + '\n'
+  );
 }
 
 /**
@@ -162,13 +205,20 @@ export async function main([verb, ...args]) {
     return 0;
   }
   if (!verb || !Object.hasOwn(needs(at), verb)) {
-    say(verb ? `There is no command '${verb}'; there are: ${Object.keys(needs(at)).join(', ')}.` : help(at).trimEnd());
+    say(
+      verb
+        ? `There is no command '${verb}'; there are: ${Object.keys(needs(at)).join(', ')}.`
+        : help(at).trimEnd(),
+    );
     return 2;
   }
   stopWell();
   try {
     if (verb === 'setup') return await setup(args, at);
-    await prepare({at, verb, wantsEngine: wantsEngine(), from: null}, {onEnd: (end) => (unfinished = end)});
+    await prepare(
+      {at, verb, wantsEngine: wantsEngine(), from: null},
+      {onEnd: (end) => (unfinished = end)},
+    );
     unfinished = null;
   } catch (error) {
     unfinished = null;

@@ -1,5 +1,16 @@
-/** Set-up, step 4. The engine: tfjs-node's addon, compiled against the libtensorflow of a TensorFlow wheel; else JavaScript, and why. */
-import {copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync} from 'node:fs';
+/**
+ * Set-up, step 4. The engine: tfjs-node's addon, compiled against the libtensorflow of a TensorFlow
+ * wheel; else JavaScript, and why.
+ */
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {HEADERS, compileAddon, tryAddon} from './addon.mjs';
 import {runTool} from './child.mjs';
@@ -23,12 +34,23 @@ import {downloadWheels, engineWheels, wheelPython} from './wheels.mjs';
 function inputs(at, cuda) {
   // What was pinned, not what lies there: an engine is judged before a clone's packages are.
   const {dependencies} = packageJson(at.root);
-  const versions = ['@tensorflow/tfjs-node-gpu', 'node-api-headers'].map((name) => dependencies[name]);
-  return hashOf(TENSORFLOW, HEADERS, versions, process.platform, process.arch, cuda, cuda ? readFileSync(at.cudaRequirements, 'utf8') : '');
+  const versions = ['@tensorflow/tfjs-node-gpu', 'node-api-headers'].map(
+    (name) => dependencies[name],
+  );
+  return hashOf(
+    TENSORFLOW,
+    HEADERS,
+    versions,
+    process.platform,
+    process.arch,
+    cuda,
+    cuda ? readFileSync(at.cudaRequirements, 'utf8') : '',
+  );
 }
 
 /**
- * Whether an engine with this stamp was made of what this package wants; one with CUDA serves a machine without a GPU too.
+ * Whether an engine with this stamp was made of what this package wants; one with CUDA serves a
+ * machine without a GPU too.
  * @param {Context['at']} at
  * @param {Record<string, unknown> | null} stamp
  * @param {boolean} [cuda]
@@ -45,7 +67,11 @@ function built(at) {
   const kind = engineKind();
   if (typeof kind === 'string') return false;
   const stamp = readStamp(stampOf(at.engine));
-  return fits(at, stamp, kind.cuda) && existsSync(at.addon) && kind.libraries.every((library) => existsSync(join(at.engine, library)));
+  return (
+    fits(at, stamp, kind.cuda) &&
+    existsSync(at.addon) &&
+    kind.libraries.every((library) => existsSync(join(at.engine, library)))
+  );
 }
 
 /**
@@ -69,7 +95,12 @@ function place(at) {
 /** What decides whether an engine that could not be made may succeed now. */
 function chances() {
   const kind = engineKind();
-  return hashOf(TENSORFLOW, typeof kind === 'string' ? kind : kind.wheel, compiler(), process.env.MANY_HANDS_ENGINE === 'javascript');
+  return hashOf(
+    TENSORFLOW,
+    typeof kind === 'string' ? kind : kind.wheel,
+    compiler(),
+    process.env.MANY_HANDS_ENGINE === 'javascript',
+  );
 }
 
 /**
@@ -79,7 +110,15 @@ function chances() {
  * @param {string | null} fix
  */
 function javascript(at, reason, fix) {
-  writeStamp(at.engineJson, {name: 'javascript', libtensorflow: null, cuda: false, addon: null, reason, fix, chances: chances()});
+  writeStamp(at.engineJson, {
+    name: 'javascript',
+    libtensorflow: null,
+    cuda: false,
+    addon: null,
+    reason,
+    fix,
+    chances: chances(),
+  });
   return `JavaScript's own engine will run the small sizes. ${reason}${fix ? `\n  To get the TensorFlow engine:  ${fix}` : ''}`;
 }
 
@@ -98,10 +137,17 @@ async function unpackWheels(context, kind, fresh, tell) {
   // One wheel at a time: what lies on the disk for a while is one wheel, not a room full of CUDA's.
   for (const name of engineWheels(at, kind)) {
     const folder = join(work, 'wheels');
-    const [wheel] = await downloadWheels(context, python, [name], folder, (bytes) => tell(`${Math.min(all, Math.round((before + bytes) / 1e6))} of ${all} MB`));
+    const [wheel] = await downloadWheels(context, python, [name], folder, (bytes) =>
+      tell(`${Math.min(all, Math.round((before + bytes) / 1e6))} of ${all} MB`),
+    );
     before += statSync(wheel).size;
     const wanted = name.startsWith('tensorflow') ? [...kind.libraries, ...HEADERS] : ['nvidia/'];
-    await runTool(python, [at.unpack, fresh, wheel, ...wanted], {cwd: at.root, env: pythonEnvironment(), what: 'The TensorFlow engine', folder: at.root});
+    await runTool(python, [at.unpack, fresh, wheel, ...wanted], {
+      cwd: at.root,
+      env: pythonEnvironment(),
+      what: 'The TensorFlow engine',
+      folder: at.root,
+    });
     rmSync(folder, {recursive: true, force: true});
   }
 }
@@ -139,12 +185,33 @@ async function build(context, kind, cxx, tell) {
 function record(at) {
   place(at);
   const {libtensorflow, cuda} = readStamp(stampOf(at.engine)) ?? {};
-  const cudaVersion = cuda ? pins(at.cudaRequirements).find((pin) => pin.startsWith('nvidia-cuda-runtime'))?.split('==')[1] : null;
-  writeStamp(at.engineJson, {name: 'tensorflow', libtensorflow, cuda, cudaVersion, addon: at.placedAddon, reason: null, fix: null});
+  const cudaVersion = cuda
+    ? pins(at.cudaRequirements)
+        .find((pin) => pin.startsWith('nvidia-cuda-runtime'))
+        ?.split('==')[1]
+    : null;
+  writeStamp(at.engineJson, {
+    name: 'tensorflow',
+    libtensorflow,
+    cuda,
+    cudaVersion,
+    addon: at.placedAddon,
+    reason: null,
+    fix: null,
+  });
 }
 
-/** Problems whose own fix is the way to the TensorFlow engine; after the others, trying again is. */
-const MENDED_BY_HAND = new Set(['compiler-missing', 'certificate', 'python-missing', 'python-old', 'python-new', 'venv-missing']);
+/**
+ * Problems whose own fix is the way to the TensorFlow engine; after the others, trying again is.
+ */
+const MENDED_BY_HAND = new Set([
+  'compiler-missing',
+  'certificate',
+  'python-missing',
+  'python-old',
+  'python-new',
+  'venv-missing',
+]);
 
 /** @type {import('./steps.mjs').Step} */
 export const engine = {
@@ -164,19 +231,29 @@ export const engine = {
   async make(context, tell) {
     const {at} = context;
     if (process.env.MANY_HANDS_ENGINE === 'javascript') {
-      return javascript(at, 'MANY_HANDS_ENGINE=javascript asked set-up for it.', `unset MANY_HANDS_ENGINE && ${command('setup')}`);
+      return javascript(
+        at,
+        'MANY_HANDS_ENGINE=javascript asked set-up for it.',
+        `unset MANY_HANDS_ENGINE && ${command('setup')}`,
+      );
     }
     const kind = engineKind();
-    if (typeof kind === 'string') return javascript(at, kind, process.platform === 'win32' ? 'wsl --install' : null);
+    if (typeof kind === 'string')
+      return javascript(at, kind, process.platform === 'win32' ? 'wsl --install' : null);
     const cxx = compiler();
     try {
       if (!cxx) throw compilerMissing();
       await build(context, kind, cxx, tell);
       return undefined;
     } catch (error) {
-      if (!(error instanceof SetupProblem) || error.id === 'disk-full' || error.id === 'read-only') throw error;
+      if (!(error instanceof SetupProblem) || error.id === 'disk-full' || error.id === 'read-only')
+        throw error;
       // Whatever keeps the TensorFlow engine away, the course still runs, at small sizes.
-      return javascript(at, error.message, MENDED_BY_HAND.has(error.id) ? fixText(error.fix) : command('setup'));
+      return javascript(
+        at,
+        error.message,
+        MENDED_BY_HAND.has(error.id) ? fixText(error.fix) : command('setup'),
+      );
     }
   },
 };

@@ -1,4 +1,7 @@
-/** Set-up. Finds a Python that JupyterLab runs on, or says what is wrong with the ones that are there. */
+/**
+ * Set-up. Finds a Python that JupyterLab runs on, or says what is wrong with the ones that are
+ * there.
+ */
 import {execFile} from 'node:child_process';
 import {command} from './command.mjs';
 import {SetupProblem} from './problem.mjs';
@@ -28,13 +31,18 @@ print(json.dumps({"path": sys.executable, "version": "%d.%d.%d" % sys.version_in
  */
 function ask(command, env) {
   return new Promise((resolve) => {
-    execFile(command, ['-c', QUESTION], {env: pythonEnvironment(env), timeout: 20_000, windowsHide: true}, (error, stdout) => {
-      try {
-        resolve(error ? null : JSON.parse(stdout));
-      } catch {
-        resolve(null);
-      }
-    });
+    execFile(
+      command,
+      ['-c', QUESTION],
+      {env: pythonEnvironment(env), timeout: 20_000, windowsHide: true},
+      (error, stdout) => {
+        try {
+          resolve(error ? null : JSON.parse(stdout));
+        } catch {
+          resolve(null);
+        }
+      },
+    );
   });
 }
 
@@ -66,12 +74,19 @@ export function pythonProblem(seen) {
 }
 
 /**
- * The Python to make the environment with: `MANY_HANDS_PYTHON`, else the first good one of python3, python3.13 ... python3.10.
+ * The Python to make the environment with: `MANY_HANDS_PYTHON`, else the first good one of python3,
+ * python3.13 ... python3.10.
  * @param {NodeJS.ProcessEnv} [env]
  */
 export async function findPython(env = process.env) {
   const asked = env.MANY_HANDS_PYTHON;
-  const names = asked ? [asked] : ['python3', ...[13, 12, 11, 10].map((n) => `python3.${n}`), ...(process.platform === 'win32' ? ['python'] : [])];
+  const names = asked
+    ? [asked]
+    : [
+        'python3',
+        ...[13, 12, 11, 10].map((n) => `python3.${n}`),
+        ...(process.platform === 'win32' ? ['python'] : []),
+      ];
   /** @type {Python[]} */
   const seen = [];
   for (const name of names) {
@@ -80,6 +95,11 @@ export async function findPython(env = process.env) {
     if (fits(python) && python.venv) return python;
     seen.push(python);
   }
-  if (asked && seen.length === 0) throw new SetupProblem('python-missing', `MANY_HANDS_PYTHON is '${asked}', and that is no Python that can be started.`, `unset MANY_HANDS_PYTHON && ${command('setup')}`);
+  if (asked && seen.length === 0)
+    throw new SetupProblem(
+      'python-missing',
+      `MANY_HANDS_PYTHON is '${asked}', and that is no Python that can be started.`,
+      `unset MANY_HANDS_PYTHON && ${command('setup')}`,
+    );
   throw pythonProblem(seen);
 }

@@ -1,4 +1,7 @@
-/** Set-up, step 5. The kernel that notebooks name: `many-hands`, TypeScript by tslab, with absolute paths, in this clone's environment only. */
+/**
+ * Set-up, step 5. The kernel that notebooks name: `many-hands`, TypeScript by tslab, with absolute
+ * paths, in this clone's environment only.
+ */
 import {mkdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {writeWhole} from './stamps.mjs';
@@ -15,8 +18,15 @@ const folderOf = (at) => join(at.kernels, KERNEL);
 /** @param {Context['at']} at */
 function content(at) {
   const spec = {
-    // Node.js by its own path: a kernel must start where the learner's PATH has none, or another one.
-    argv: [process.execPath, join(at.modules, 'tslab', 'bin', 'tslab'), 'kernel', '--config-path', '{connection_file}'],
+    // Node.js by its own path: a kernel must start where the learner's PATH has none, or another
+    // one.
+    argv: [
+      process.execPath,
+      join(at.modules, 'tslab', 'bin', 'tslab'),
+      'kernel',
+      '--config-path',
+      '{connection_file}',
+    ],
     display_name: KERNEL_DISPLAY,
     language: 'typescript',
     metadata: {debugger: false},

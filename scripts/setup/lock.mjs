@@ -1,4 +1,7 @@
-/** Set-up. One set-up at a time in a clone: the second waits for the first; a dead one's lock is taken over. */
+/**
+ * Set-up. One set-up at a time in a clone: the second waits for the first; a dead one's lock is
+ * taken over.
+ */
 import {mkdirSync, readFileSync, rmSync, rmdirSync, statSync, writeFileSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {dirname} from 'node:path';
@@ -6,7 +9,8 @@ import {dirname} from 'node:path';
 /** @typedef {{pid: number, host: string, born: string | null}} Holder */
 
 /**
- * When a process was born, in the kernel's ticks: tells it from a later one with the same number. Null off Linux.
+ * When a process was born, in the kernel's ticks: tells it from a later one with the same number.
+ * Null off Linux.
  * @param {number} pid
  */
 function bornOf(pid) {
@@ -30,7 +34,8 @@ function alive({pid, host, born}) {
 }
 
 /**
- * Who holds the lock; null where nobody does, 'writing' where its file is there but not written yet.
+ * Who holds the lock; null where nobody does, 'writing' where its file is there but not written
+ * yet.
  * @param {string} file
  */
 function holderOf(file) {
@@ -44,7 +49,9 @@ function holderOf(file) {
     return /** @type {Holder} */ (JSON.parse(text));
   } catch {
     try {
-      return Date.now() - statSync(file).mtimeMs < 3000 ? 'writing' : {pid: -1, host: hostname(), born: null};
+      return Date.now() - statSync(file).mtimeMs < 3000
+        ? 'writing'
+        : {pid: -1, host: hostname(), born: null};
     } catch {
       return null;
     }
@@ -54,7 +61,11 @@ function holderOf(file) {
 /** @param {string} file */
 function tryToTake(file) {
   try {
-    writeFileSync(file, JSON.stringify({pid: process.pid, host: hostname(), born: bornOf(process.pid)}), {flag: 'wx'});
+    writeFileSync(
+      file,
+      JSON.stringify({pid: process.pid, host: hostname(), born: bornOf(process.pid)}),
+      {flag: 'wx'},
+    );
     return true;
   } catch (error) {
     if (/** @type {{code?: string}} */ (error).code === 'EEXIST') return false;
@@ -63,7 +74,8 @@ function tryToTake(file) {
 }
 
 /**
- * Removes a dead holder's lock. A folder beside it lets one process at a time look and remove, so that no live lock goes.
+ * Removes a dead holder's lock. A folder beside it lets one process at a time look and remove, so
+ * that no live lock goes.
  * @param {string} file
  */
 function clearDead(file) {
@@ -72,12 +84,14 @@ function clearDead(file) {
     mkdirSync(guard);
   } catch {
     const since = statSync(guard, {throwIfNoEntry: false})?.mtimeMs;
-    if (since !== undefined && Date.now() - since > 10_000) rmSync(guard, {recursive: true, force: true});
+    if (since !== undefined && Date.now() - since > 10_000)
+      rmSync(guard, {recursive: true, force: true});
     return;
   }
   try {
     const holder = holderOf(file);
-    if (holder && holder !== 'writing' && (holder.pid < 0 || !alive(holder))) rmSync(file, {force: true});
+    if (holder && holder !== 'writing' && (holder.pid < 0 || !alive(holder)))
+      rmSync(file, {force: true});
   } finally {
     rmdirSync(guard);
   }
@@ -105,6 +119,7 @@ export async function lock(file, waiting = () => {}) {
   }
   return () => {
     const holder = holderOf(file);
-    if (holder && holder !== 'writing' && holder.pid === process.pid && holder.host === hostname()) rmSync(file, {force: true});
+    if (holder && holder !== 'writing' && holder.pid === process.pid && holder.host === hostname())
+      rmSync(file, {force: true});
   };
 }

@@ -1,5 +1,18 @@
-/** Set-up, step 1. npm's packages as package-lock.json names them, without their install scripts; and `many-hands` itself among them. */
-import {copyFileSync, existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync} from 'node:fs';
+/**
+ * Set-up, step 1. npm's packages as package-lock.json names them, without their install scripts;
+ * and `many-hands` itself among them.
+ */
+import {
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import {basename, join} from 'node:path';
 import {runTool} from './child.mjs';
 
@@ -34,7 +47,12 @@ function missing({at}) {
   if (!have) return 'node_modules';
   for (const [path, {version, optional, link}] of Object.entries(want)) {
     if (path === '' || link) continue;
-    if (have[path] ? have[path].version !== version || !existsSync(join(at.root, path, 'package.json')) : !optional) return path;
+    if (
+      have[path]
+        ? have[path].version !== version || !existsSync(join(at.root, path, 'package.json'))
+        : !optional
+    )
+      return path;
   }
   return null;
 }
@@ -58,7 +76,8 @@ function linkSelf(at) {
 /** How to start npm: the one that started us, or the one on PATH. */
 export function npm() {
   const running = process.env.npm_execpath;
-  if (running && /^npm-cli\.c?js$/.test(basename(running)) && existsSync(running)) return {command: process.execPath, args: [running]};
+  if (running && /^npm-cli\.c?js$/.test(basename(running)) && existsSync(running))
+    return {command: process.execPath, args: [running]};
   return {command: process.platform === 'win32' ? 'npm.cmd' : 'npm', args: []};
 }
 
@@ -71,18 +90,41 @@ export function npm() {
  */
 export async function install({at}, folder, options, count) {
   mkdirSync(folder, {recursive: true});
-  for (const file of ['package.json', 'package-lock.json', '.npmrc']) copyFileSync(join(at.root, file), join(folder, file));
+  for (const file of ['package.json', 'package-lock.json', '.npmrc'])
+    copyFileSync(join(at.root, file), join(folder, file));
   const names = Object.entries(entriesOf(join(folder, 'package-lock.json')) ?? {})
     .filter(([path, {optional}]) => path !== '' && !optional)
     .map(([path]) => path);
   const {command, args} = npm();
-  const patient = ['--fetch-retries=3', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=8000'];
-  await runTool(command, [...args, 'ci', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund', '--loglevel=warn', ...patient, ...options], {
-    cwd: folder,
-    what: 'The npm packages',
-    folder: at.root,
-    tick: () => count?.(names.filter((path) => existsSync(join(folder, path, 'package.json'))).length, names.length),
-  });
+  const patient = [
+    '--fetch-retries=3',
+    '--fetch-retry-mintimeout=1000',
+    '--fetch-retry-maxtimeout=8000',
+  ];
+  await runTool(
+    command,
+    [
+      ...args,
+      'ci',
+      '--ignore-scripts',
+      '--include=dev',
+      '--no-audit',
+      '--no-fund',
+      '--loglevel=warn',
+      ...patient,
+      ...options,
+    ],
+    {
+      cwd: folder,
+      what: 'The npm packages',
+      folder: at.root,
+      tick: () =>
+        count?.(
+          names.filter((path) => existsSync(join(folder, path, 'package.json'))).length,
+          names.length,
+        ),
+    },
+  );
 }
 
 /** @type {import('./steps.mjs').Step} */
@@ -90,15 +132,19 @@ export const packages = {
   name: 'npm packages',
   download: () => 175e6,
   disk: () => 550e6,
-  done: (context) => missing(context) === null && existsSync(join(context.at.modules, 'many-hands', 'package.json')),
+  done: (context) =>
+    missing(context) === null && existsSync(join(context.at.modules, 'many-hands', 'package.json')),
   mend({at}) {
     if (existsSync(listOf(at.modules))) linkSelf(at);
   },
   async make(context, tell) {
     const {at, work, from} = context;
     const folder = join(work, 'packages');
-    await install(context, folder, from ? await from.npmOptions(work) : [], (done, all) => tell(`${done} of ${all} packages`));
-    // The old ones go only when the new ones are whole: a pull without a network leaves a clone that still runs.
+    await install(context, folder, from ? await from.npmOptions(work) : [], (done, all) =>
+      tell(`${done} of ${all} packages`),
+    );
+    // The old ones go only when the new ones are whole: a pull without a network leaves a clone
+    // that still runs.
     const old = join(work, 'old-packages');
     if (existsSync(at.modules)) renameSync(at.modules, old);
     renameSync(join(folder, 'node_modules'), at.modules);

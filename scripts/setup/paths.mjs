@@ -1,4 +1,7 @@
-/** Set-up. Where everything lies in a clone, or in an installed package, and the environment that its Python and its JupyterLab run in. */
+/**
+ * Set-up. Where everything lies in a clone, or in an installed package, and the environment that
+ * its Python and its JupyterLab run in.
+ */
 import {existsSync, readFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {basename, dirname, join} from 'node:path';
@@ -8,7 +11,7 @@ import {fileURLToPath} from 'node:url';
 export function rootFolder() {
   for (let at = dirname(fileURLToPath(import.meta.url)); ; at = dirname(at)) {
     if (existsSync(join(at, 'package.json'))) return at;
-    if (dirname(at) === at) throw new Error('There is no package.json above set-up\'s own files.');
+    if (dirname(at) === at) throw new Error("There is no package.json above set-up's own files.");
   }
 }
 
@@ -21,7 +24,8 @@ export function isPackage(root) {
 }
 
 /**
- * The folder of one of npm's packages. In a clone it is known before it is there; npm puts what a package needs beside it, below it, or above.
+ * The folder of one of npm's packages. In a clone it is known before it is there; npm puts what a
+ * package needs beside it, below it, or above.
  * @param {string} root
  * @param {string} name
  */
@@ -56,7 +60,10 @@ export function paths(root = rootFolder()) {
     venv,
     python: pythonIn(venv),
     kernels: join(venv, 'share', 'jupyter', 'kernels'),
-    /** What JupyterLab remembers of this clone: its settings, its layout, its trust, its running servers. */
+    /**
+     * What JupyterLab remembers of this clone: its settings, its layout, its trust, its running
+     * servers.
+     */
     jupyter: join(build, 'jupyter'),
     engine,
     engineJson: join(build, 'engine.json'),
@@ -87,20 +94,45 @@ export function pythonIn(venv) {
  */
 export function pythonEnvironment(env = process.env) {
   /** @type {NodeJS.ProcessEnv} */
-  const own = {...env, PYTHONUTF8: '1', PYTHONNOUSERSITE: '1', PIP_DISABLE_PIP_VERSION_CHECK: '1', PIP_USER: '0'};
-  for (const name of ['PYTHONHOME', 'PYTHONPATH', 'PYTHONSTARTUP', 'PIP_TARGET', 'PIP_PREFIX', 'PIP_REQUIREMENT', 'PIP_CONSTRAINT', 'VIRTUAL_ENV']) delete own[name];
+  const own = {
+    ...env,
+    PYTHONUTF8: '1',
+    PYTHONNOUSERSITE: '1',
+    PIP_DISABLE_PIP_VERSION_CHECK: '1',
+    PIP_USER: '0',
+  };
+  for (const name of [
+    'PYTHONHOME',
+    'PYTHONPATH',
+    'PYTHONSTARTUP',
+    'PIP_TARGET',
+    'PIP_PREFIX',
+    'PIP_REQUIREMENT',
+    'PIP_CONSTRAINT',
+    'VIRTUAL_ENV',
+  ])
+    delete own[name];
   return own;
 }
 
 /**
- * The environment of our JupyterLab, nbclient and kernels: settings, layout and kernels are this clone's own, so that
- * nothing of the user's other Jupyters breaks it and nothing of ours shadows theirs.
+ * The environment of our JupyterLab, nbclient and kernels: settings, layout and kernels are this
+ * clone's own, so that nothing of the user's other Jupyters breaks it and nothing of ours shadows
+ * theirs.
  * @param {Paths} at
  * @param {NodeJS.ProcessEnv} [env]
  */
 export function jupyterEnvironment(at, env = process.env) {
   const own = pythonEnvironment(env);
-  for (const name of ['JUPYTER_PATH', 'JUPYTER_CONFIG_PATH', 'JUPYTER_NO_CONFIG', 'JUPYTERLAB_DIR', 'JUPYTERLAB_SETTINGS_DIR', 'JUPYTERLAB_WORKSPACES_DIR']) delete own[name];
+  for (const name of [
+    'JUPYTER_PATH',
+    'JUPYTER_CONFIG_PATH',
+    'JUPYTER_NO_CONFIG',
+    'JUPYTERLAB_DIR',
+    'JUPYTERLAB_SETTINGS_DIR',
+    'JUPYTERLAB_WORKSPACES_DIR',
+  ])
+    delete own[name];
   return {
     ...own,
     JUPYTER_CONFIG_DIR: join(at.jupyter, 'config'),

@@ -32,7 +32,9 @@ export function systemOf(osRelease) {
   } catch {
     return null;
   }
-  const ids = [...text.matchAll(/^ID(?:_LIKE)?="?([^"\n]*)"?$/gm)].flatMap((match) => match[1].split(/\s+/));
+  const ids = [...text.matchAll(/^ID(?:_LIKE)?="?([^"\n]*)"?$/gm)].flatMap((match) =>
+    match[1].split(/\s+/),
+  );
   if (ids.some((id) => id === 'debian' || id === 'ubuntu')) return 'debian';
   if (ids.some((id) => id === 'fedora' || id === 'rhel' || id === 'centos')) return 'fedora';
   return null;
@@ -50,14 +52,24 @@ export function fixText(fix, system = systemOf()) {
 }
 
 /**
- * A problem as it is printed: the sentence, then the commands; this machine's first and alone where they are the same.
+ * A problem as it is printed: the sentence, then the commands; this machine's first and alone where
+ * they are the same.
  * @param {SetupProblem} problem
  */
 export function problemText({message, fix}) {
   const system = systemOf();
-  if (fix.debian === fix.fedora && fix.fedora === fix.macos) return `${message}\nTo mend it:\n  ${fix.debian}`;
+  if (fix.debian === fix.fedora && fix.fedora === fix.macos)
+    return `${message}\nTo mend it:\n  ${fix.debian}`;
   /** @type {[keyof Fix, string][]} */
-  const names = [['debian', 'Debian, Ubuntu'], ['fedora', 'Fedora'], ['macos', 'macOS']];
+  const names = [
+    ['debian', 'Debian, Ubuntu'],
+    ['fedora', 'Fedora'],
+    ['macos', 'macOS'],
+  ];
   names.sort(([a], [b]) => Number(b === system) - Number(a === system));
-  return [message, 'To mend it:', ...names.map(([key, name]) => `  ${`${name}:`.padEnd(16)} ${fix[key]}`)].join('\n');
+  return [
+    message,
+    'To mend it:',
+    ...names.map(([key, name]) => `  ${`${name}:`.padEnd(16)} ${fix[key]}`),
+  ].join('\n');
 }

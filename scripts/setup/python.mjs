@@ -1,4 +1,7 @@
-/** Set-up, step 3. A Python environment of the course's own in .venv: JupyterLab, nbclient and Plotly's renderer, each at one version. */
+/**
+ * Set-up, step 3. A Python environment of the course's own in .venv: JupyterLab, nbclient and
+ * Plotly's renderer, each at one version.
+ */
 import {existsSync, readFileSync, renameSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {runTool} from './child.mjs';
@@ -9,8 +12,17 @@ import {hashOf, readStamp, writeStamp, writeWhole} from './stamps.mjs';
 
 /** @typedef {import('./steps.mjs').Context} Context */
 
-/** JupyterLab's settings where they differ from its own: no question about news, no look for newer versions over the network. */
-const SETTINGS = {'@jupyterlab/apputils-extension:notification': {fetchNews: 'false', checkForUpdates: false, doNotDisturbMode: false}};
+/**
+ * JupyterLab's settings where they differ from its own: no question about news, no look for newer
+ * versions over the network.
+ */
+const SETTINGS = {
+  '@jupyterlab/apputils-extension:notification': {
+    fetchNews: 'false',
+    checkForUpdates: false,
+    doNotDisturbMode: false,
+  },
+};
 
 /** @param {string} venv */
 const stampOf = (venv) => join(venv, 'many-hands.json');
@@ -23,7 +35,10 @@ const inputs = (at) => hashOf(pins(at.requirements), SETTINGS, process.platform,
  * @param {string} file
  */
 export function pins(file) {
-  return readFileSync(file, 'utf8').split('\n').map((line) => line.trim()).filter((line) => line && !line.startsWith('#'));
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line && !line.startsWith('#'));
 }
 
 /** @param {Context['at']} at */
@@ -50,24 +65,52 @@ export const python = {
     const fresh = join(work, 'venv');
     const env = {...pythonEnvironment(), TMPDIR: work};
     tell(`an environment of Python ${found.version}`);
-    await runTool(found.path, ['-m', 'venv', fresh], {cwd: at.root, env, what: 'The Python environment', folder: at.root});
-    let collected = 0;
-    await runTool(pythonIn(fresh), [
-      '-m', 'pip', 'install', '--no-deps', '--only-binary=:all:', '--progress-bar', 'off', '--no-input', '--retries', '3',
-      ...(from ? from.pipOptions() : []), '-r', at.requirements,
-    ], {
+    await runTool(found.path, ['-m', 'venv', fresh], {
       cwd: at.root,
       env,
-      what: 'JupyterLab',
+      what: 'The Python environment',
       folder: at.root,
-      onLine(line) {
-        if (line.startsWith('Collecting ')) tell(`${++collected} packages`);
-        if (line.startsWith('Installing ')) tell('unpacking');
-      },
     });
-    writeWhole(join(fresh, 'share', 'jupyter', 'lab', 'settings', 'overrides.json'), `${JSON.stringify(SETTINGS, null, 2)}\n`);
+    let collected = 0;
+    await runTool(
+      pythonIn(fresh),
+      [
+        '-m',
+        'pip',
+        'install',
+        '--no-deps',
+        '--only-binary=:all:',
+        '--progress-bar',
+        'off',
+        '--no-input',
+        '--retries',
+        '3',
+        ...(from ? from.pipOptions() : []),
+        '-r',
+        at.requirements,
+      ],
+      {
+        cwd: at.root,
+        env,
+        what: 'JupyterLab',
+        folder: at.root,
+        onLine(line) {
+          if (line.startsWith('Collecting ')) tell(`${++collected} packages`);
+          if (line.startsWith('Installing ')) tell('unpacking');
+        },
+      },
+    );
+    writeWhole(
+      join(fresh, 'share', 'jupyter', 'lab', 'settings', 'overrides.json'),
+      `${JSON.stringify(SETTINGS, null, 2)}\n`,
+    );
     moveEnvironment(fresh, fresh, at.venv);
-    writeStamp(stampOf(fresh), {inputs: inputs(at), root: at.root, python: found.version, base: found.path});
+    writeStamp(stampOf(fresh), {
+      inputs: inputs(at),
+      root: at.root,
+      python: found.version,
+      base: found.path,
+    });
     const old = join(work, 'old-venv');
     if (existsSync(at.venv)) renameSync(at.venv, old);
     renameSync(fresh, at.venv);

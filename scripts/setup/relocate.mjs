@@ -4,8 +4,8 @@ import {join} from 'node:path';
 import {pythonIn} from './paths.mjs';
 
 /**
- * The first lines of a script that runs under `python`: the kernel takes no spaces and at most 127 bytes in a `#!` line,
- * so other places need a shell that starts Python (the same trick as pip's).
+ * The first lines of a script that runs under `python`: the kernel takes no spaces and at most 127
+ * bytes in a `#!` line, so other places need a shell that starts Python (the same trick as pip's).
  * @param {string} python
  */
 function firstLines(python) {
@@ -14,7 +14,8 @@ function firstLines(python) {
 }
 
 /**
- * Rewrites the scripts of the environment in `folder`, which were made for `before`, to run from `after`.
+ * Rewrites the scripts of the environment in `folder`, which were made for `before`, to run from
+ * `after`.
  * @param {string} folder
  * @param {string} before
  * @param {string} after
@@ -27,7 +28,10 @@ export function moveEnvironment(folder, before, after) {
     if (!lstatSync(file).isFile()) continue;
     const text = readFileSync(file, 'utf8');
     if (text.includes('\uFFFD') || !text.includes(before)) continue;
-    const body = text.replace(/^(?:#!\/bin\/sh\n'''exec' .*\n' '''\n|#!.*python[\d.]*\n)/, firstLines(pythonIn(after)));
+    const body = text.replace(
+      /^(?:#!\/bin\/sh\n'''exec' .*\n' '''\n|#!.*python[\d.]*\n)/,
+      firstLines(pythonIn(after)),
+    );
     writeFileSync(file, body.replaceAll(before, after));
   }
   const config = join(folder, 'pyvenv.cfg');

@@ -1,4 +1,7 @@
-/** Set-up. What it says while it works: on stderr only, since stdout belongs to the command that runs after it. */
+/**
+ * Set-up. What it says while it works: on stderr only, since stdout belongs to the command that
+ * runs after it.
+ */
 
 const terminal = Boolean(process.stderr.isTTY) && !process.env.CI;
 
@@ -13,7 +16,9 @@ export function say(line) {
  */
 export function megabytes(bytes) {
   if (bytes === 0) return '-';
-  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.max(1, Math.round(bytes / 1e6))} MB`;
+  return bytes >= 1e9
+    ? `${(bytes / 1e9).toFixed(1)} GB`
+    : `${Math.max(1, Math.round(bytes / 1e6))} MB`;
 }
 
 /**
@@ -31,7 +36,8 @@ export function progress(name) {
     update(text) {
       if (terminal) {
         const line = `${name}: ${text}, ${seconds()}`;
-        if (line !== last) process.stderr.write(`\r\x1b[2K${line.slice(0, (process.stderr.columns || 80) - 1)}`);
+        if (line !== last)
+          process.stderr.write(`\r\x1b[2K${line.slice(0, (process.stderr.columns || 80) - 1)}`);
         last = line;
       } else if (Date.now() - spoken > 10_000) {
         spoken = Date.now();

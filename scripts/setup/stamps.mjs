@@ -1,4 +1,7 @@
-/** Set-up. Stamps: a file that says from what a step's result was made; it is written last, so what was interrupted has none. */
+/**
+ * Set-up. Stamps: a file that says from what a step's result was made; it is written last, so what
+ * was interrupted has none.
+ */
 import {createHash} from 'node:crypto';
 import {mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
@@ -9,7 +12,8 @@ import {dirname, join} from 'node:path';
  */
 export function hashOf(...parts) {
   const hash = createHash('sha256');
-  for (const part of parts) hash.update(typeof part === 'string' ? part : JSON.stringify(part) ?? '').update('\0');
+  for (const part of parts)
+    hash.update(typeof part === 'string' ? part : (JSON.stringify(part) ?? '')).update('\0');
   return hash.digest('hex').slice(0, 32);
 }
 
@@ -49,7 +53,8 @@ export function writeWhole(file, text) {
 
 /**
  * @param {string} file
- * @returns {Record<string, any> | null} what a stamp holds, null where there is none that can be read
+ * @returns {Record<string, any> | null} what a stamp holds, null where there is none that can be
+ * read
  */
 export function readStamp(file) {
   try {

@@ -1,4 +1,7 @@
-/** Set-up. Its steps in their order, which of them a command needs, and how they are run: announced, one set-up at a time, each whole or not at all. */
+/**
+ * Set-up. Its steps in their order, which of them a command needs, and how they are run: announced,
+ * one set-up at a time, each whole or not at all.
+ */
 import {existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync} from 'node:fs';
 import {join} from 'node:path';
 import {compile} from './compile.mjs';
@@ -25,9 +28,12 @@ import {megabytes, progress, say} from './say.mjs';
  * @property {(context: Context) => number} disk bytes that stay
  * @property {(context: Context) => number} [scratch] bytes that it needs for a while besides
  * @property {(context: Context) => boolean} done quick, and true only of what is whole
- * @property {(context: Context) => void} [mend] what takes no time and no network: a link, a copy, a moved clone
- * @property {() => Promise<unknown>} [before] throws where the step cannot succeed here; asked before anything is downloaded
- * @property {(context: Context, tell: (text: string) => void) => Promise<string | void>} make whole or not at all; may resolve to a note
+ * @property {(context: Context) => void} [mend] what takes no time and no network: a link, a copy,
+ * a moved clone
+ * @property {() => Promise<unknown>} [before] throws where the step cannot succeed here; asked
+ * before anything is downloaded
+ * @property {(context: Context, tell: (text: string) => void) => Promise<string | void>} make whole
+ * or not at all; may resolve to a note
  */
 
 /** @type {Record<string, Step>} */
@@ -36,13 +42,27 @@ const ALL = Object.values(STEPS);
 const COMPILED = [packages, compile];
 
 /**
- * The steps that a command needs. Grading reads notebooks and planning numbers, both run nothing, and the doctor looks at a clone as it is.
+ * The steps that a command needs. Grading reads notebooks and planning numbers, both run nothing,
+ * and the doctor looks at a clone as it is.
  * @type {Record<string, Step[]>}
  */
-const NEEDS = {start: ALL, setup: ALL, test: ALL, 'test:full': ALL, notebooks: ALL, bench: ALL, doctor: [], quizzes: COMPILED, grade: COMPILED, plan: COMPILED, docs: COMPILED};
+const NEEDS = {
+  start: ALL,
+  setup: ALL,
+  test: ALL,
+  'test:full': ALL,
+  notebooks: ALL,
+  bench: ALL,
+  doctor: [],
+  quizzes: COMPILED,
+  grade: COMPILED,
+  plan: COMPILED,
+  docs: COMPILED,
+};
 
 /**
- * The same for an installed package: npm has brought the packages, the library is in it compiled, and it runs no notebooks.
+ * The same for an installed package: npm has brought the packages, the library is in it compiled,
+ * and it runs no notebooks.
  * @type {Record<string, Step[]>}
  */
 const PACKAGE_NEEDS = {setup: [engine], doctor: []};
@@ -79,7 +99,11 @@ export function checkSpace(folder, needed) {
  */
 function announce(todo, context) {
   const {root} = context.at;
-  const rows = todo.map((step) => ({name: step.name, download: context.from ? 0 : step.download(context), disk: step.disk(context)}));
+  const rows = todo.map((step) => ({
+    name: step.name,
+    download: context.from ? 0 : step.download(context),
+    disk: step.disk(context),
+  }));
   const download = rows.reduce((sum, row) => sum + row.download, 0);
   const disk = rows.reduce((sum, row) => sum + row.disk, 0);
   const scratch = Math.max(0, ...todo.map((step) => step.scratch?.(context) ?? 0));
@@ -87,8 +111,13 @@ function announce(todo, context) {
   if (disk > 20e6) {
     say(`Set-up of Many Hands in ${root}, once:\n`);
     say(`  ${'step'.padEnd(24)} ${'download'.padStart(10)} ${'on disk'.padStart(10)}`);
-    for (const row of rows) say(`  ${row.name.padEnd(24)} ${megabytes(row.download).padStart(10)} ${megabytes(row.disk).padStart(10)}`);
-    say(`  ${'in all'.padEnd(24)} ${megabytes(download).padStart(10)} ${megabytes(disk).padStart(10)}   (free there: ${megabytes(free)})\n`);
+    for (const row of rows)
+      say(
+        `  ${row.name.padEnd(24)} ${megabytes(row.download).padStart(10)} ${megabytes(row.disk).padStart(10)}`,
+      );
+    say(
+      `  ${'in all'.padEnd(24)} ${megabytes(download).padStart(10)} ${megabytes(disk).padStart(10)}   (free there: ${megabytes(free)})\n`,
+    );
   }
   checkSpace(root, disk + scratch);
 }
@@ -106,7 +135,8 @@ function sweep(folder) {
 /**
  * Does what of a command's set-up is not done yet.
  * @param {Omit<Context, 'work'>} wanted
- * @param {{again?: boolean, onEnd?: (end: () => void) => void}} [options] `again` makes every step anew; `onEnd` gets what to do when we are stopped
+ * @param {{again?: boolean, onEnd?: (end: () => void) => void}} [options] `again` makes every step
+ * anew; `onEnd` gets what to do when we are stopped
  * @returns {Promise<boolean>} whether there was anything to do
  */
 export async function prepare(wanted, {again = false, onEnd = () => {}} = {}) {
@@ -116,7 +146,11 @@ export async function prepare(wanted, {again = false, onEnd = () => {}} = {}) {
   if (!again && look().length === 0) return false;
   const folder = at.setup;
   try {
-    const release = await lock(join(folder, 'lock'), ({pid}) => say(`Another set-up of this ${at.isPackage ? 'package' : 'clone'} is running (process ${pid}); this one goes on when that is done.`));
+    const release = await lock(join(folder, 'lock'), ({pid}) =>
+      say(
+        `Another set-up of this ${at.isPackage ? 'package' : 'clone'} is running (process ${pid}); this one goes on when that is done.`,
+      ),
+    );
     const end = () => {
       sweep(folder);
       release();

@@ -1,4 +1,7 @@
-/** Set-up. The engine of a clone on the same machine, taken by a package: its libraries as they are, without a download; the addon is compiled anew. */
+/**
+ * Set-up. The engine of a clone on the same machine, taken by a package: its libraries as they are,
+ * without a download; the addon is compiled anew.
+ */
 import {copyFileSync, linkSync, mkdirSync} from 'node:fs';
 import {dirname, join, relative} from 'node:path';
 import {filesBelow, readStamp} from './stamps.mjs';
@@ -7,15 +10,22 @@ import {filesBelow, readStamp} from './stamps.mjs';
 export const stampOf = (engine) => join(engine, 'many-hands.json');
 
 /**
- * The engine of a clone, or of a folder where the package is installed and set up; null where there is none.
+ * The engine of a clone, or of a folder where the package is installed and set up; null where there
+ * is none.
  * @param {string} folder
  */
 export function builtEngine(folder) {
-  return [join(folder, 'build', 'engine'), join(folder, 'node_modules', 'many-hands', 'build', 'engine')].find((engine) => readStamp(stampOf(engine)) !== null) ?? null;
+  return (
+    [
+      join(folder, 'build', 'engine'),
+      join(folder, 'node_modules', 'many-hands', 'build', 'engine'),
+    ].find((engine) => readStamp(stampOf(engine)) !== null) ?? null
+  );
 }
 
 /**
- * Links what lies in an engine into a fresh folder: the files are replaced, never written into, so two engines may share them.
+ * Links what lies in an engine into a fresh folder: the files are replaced, never written into, so
+ * two engines may share them.
  * @param {string} engine
  * @param {string} fresh
  */

@@ -23,8 +23,9 @@ const v2 = {
 };
 const v1 = {
   'proc/self/cgroup': '5:cpu,cpuacct:/docker/abc\n4:memory:/docker/abc\n0::/\n',
-  'proc/self/mountinfo': '31 30 0:27 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n'
-    + '32 30 0:28 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n',
+  'proc/self/mountinfo':
+    '31 30 0:27 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n' +
+    '32 30 0:28 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n',
 };
 
 describe('the control group', () => {
@@ -65,7 +66,11 @@ describe('the control group', () => {
       'sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us': '100000\n',
       'sys/fs/cgroup/memory/memory.limit_in_bytes': '9223372036854771712\n',
     });
-    const max = machine({...v2, 'sys/fs/cgroup/jobs/mine/cpu.max': 'max 100000\n', 'sys/fs/cgroup/jobs/mine/memory.max': 'max\n'});
+    const max = machine({
+      ...v2,
+      'sys/fs/cgroup/jobs/mine/cpu.max': 'max 100000\n',
+      'sys/fs/cgroup/jobs/mine/memory.max': 'max\n',
+    });
     for (const root of [limitless, max, machine({})]) {
       expect(cgroupCpus(root)).toBeNull();
       expect(cgroupMemoryBytes(root)).toBeNull();
@@ -77,21 +82,38 @@ describe('physical cores', () => {
   afterEach(() => {
     for (const root of made.splice(0)) rmSync(root, {recursive: true});
   });
-  const siblings = (lists: string[]) => Object.fromEntries(
-    lists.map((list, cpu) => [`sys/devices/system/cpu/cpu${cpu}/topology/thread_siblings_list`, `${list}\n`]));
+  const siblings = (lists: string[]) =>
+    Object.fromEntries(
+      lists.map((list, cpu) => [
+        `sys/devices/system/cpu/cpu${cpu}/topology/thread_siblings_list`,
+        `${list}\n`,
+      ]),
+    );
   const eight = siblings(['0,4', '1,5', '2,6', '3,7', '0,4', '1,5', '2,6', '3,7']);
 
   it('hyper-threads count once, affinity and quota cut', () => {
-    expect(physicalCores(machine({...eight, 'proc/self/status': 'Cpus_allowed_list:\t0-7\n'}))).toBe(4);
-    expect(physicalCores(machine({...eight, 'proc/self/status': 'Cpus_allowed_list:\t0,4-5\n'}))).toBe(2);
-    expect(physicalCores(machine({...eight, ...v2, 'sys/fs/cgroup/cpu.max': '150000 100000\n'}))).toBe(1);
+    expect(
+      physicalCores(machine({...eight, 'proc/self/status': 'Cpus_allowed_list:\t0-7\n'})),
+    ).toBe(4);
+    expect(
+      physicalCores(machine({...eight, 'proc/self/status': 'Cpus_allowed_list:\t0,4-5\n'})),
+    ).toBe(2);
+    expect(
+      physicalCores(machine({...eight, ...v2, 'sys/fs/cgroup/cpu.max': '150000 100000\n'})),
+    ).toBe(1);
   });
 
   it('/proc/cpuinfo where the topology is hidden', () => {
-    const cpu = (n: number, core: number) => `processor\t: ${n}\nphysical id\t: 0\ncore id\t\t: ${core}\n`;
-    expect(physicalCores(machine({
-      'proc/self/status': 'Cpus_allowed_list:\t0-3\n', 'proc/cpuinfo': [cpu(0, 0), cpu(1, 1), cpu(2, 0), cpu(3, 1)].join('\n'),
-    }))).toBe(2);
+    const cpu = (n: number, core: number) =>
+      `processor\t: ${n}\nphysical id\t: 0\ncore id\t\t: ${core}\n`;
+    expect(
+      physicalCores(
+        machine({
+          'proc/self/status': 'Cpus_allowed_list:\t0-3\n',
+          'proc/cpuinfo': [cpu(0, 0), cpu(1, 1), cpu(2, 0), cpu(3, 1)].join('\n'),
+        }),
+      ),
+    ).toBe(2);
   });
 
   it('this machine: at least one core, no more than its CPUs', () => {

@@ -3,23 +3,51 @@ import {dropoutMask} from '#lib/base/dropoutMask.js';
 import {dropoutWithContext} from '#lib/base/dropout.js';
 import {tf} from '#lib/devices/index.js';
 
-const base = {seed: 7, layer: 'block_0/dropout', step: 3, firstSample: 0, shape: [12, 5, 7], rate: 0.3};
-const share = (mask: Float32Array) => mask.reduce((zeros, value) => zeros + (value === 0 ? 1 : 0), 0) / mask.length;
+const base = {
+  seed: 7,
+  layer: 'block_0/dropout',
+  step: 3,
+  firstSample: 0,
+  shape: [12, 5, 7],
+  rate: 0.3,
+};
+const share = (mask: Float32Array) =>
+  mask.reduce((zeros, value) => zeros + (value === 0 ? 1 : 0), 0) / mask.length;
 
 describe('dropoutMask', () => {
-  it.each([[1], [35], [64]])('for any division of a batch gives the parts of the whole batch\'s mask (%i elements a sample)', (size) => {
-    const whole = dropoutMask({...base, shape: [12, size]});
-    for (const [from, to] of [[0, 12], [0, 1], [3, 9], [11, 12], [5, 5]]) {
-      const part = dropoutMask({...base, firstSample: from, shape: [to - from, size]});
-      expect([...part]).toEqual([...whole.subarray(from * size, to * size)]);
-    }
-  });
-  it.each([[1, 0], [9, 3], [64, 8], [64, 13]])('of a run of each sample is that run of the whole mask (%i elements from %i)', (length, from) => {
-    const size = 80;
-    const whole = dropoutMask({...base, shape: [4, size]});
-    const run = dropoutMask({...base, firstElement: from, shape: [4, length]});
-    for (let sample = 0; sample < 4; sample++) expect([...run.subarray(sample * length, (sample + 1) * length)]).toEqual([...whole.subarray(sample * size + from, sample * size + from + length)]);
-  });
+  it.each([[1], [35], [64]])(
+    "for any division of a batch gives the parts of the whole batch's mask (%i elements a sample)",
+    (size) => {
+      const whole = dropoutMask({...base, shape: [12, size]});
+      for (const [from, to] of [
+        [0, 12],
+        [0, 1],
+        [3, 9],
+        [11, 12],
+        [5, 5],
+      ]) {
+        const part = dropoutMask({...base, firstSample: from, shape: [to - from, size]});
+        expect([...part]).toEqual([...whole.subarray(from * size, to * size)]);
+      }
+    },
+  );
+  it.each([
+    [1, 0],
+    [9, 3],
+    [64, 8],
+    [64, 13],
+  ])(
+    'of a run of each sample is that run of the whole mask (%i elements from %i)',
+    (length, from) => {
+      const size = 80;
+      const whole = dropoutMask({...base, shape: [4, size]});
+      const run = dropoutMask({...base, firstElement: from, shape: [4, length]});
+      for (let sample = 0; sample < 4; sample++)
+        expect([...run.subarray(sample * length, (sample + 1) * length)]).toEqual([
+          ...whole.subarray(sample * size + from, sample * size + from + length),
+        ]);
+    },
+  );
   it('has only the values 0 and 1 / (1 - rate)', () => {
     expect(new Set(dropoutMask(base))).toEqual(new Set([0, Math.fround(1 / 0.7)]));
     expect(new Set(dropoutMask({...base, rate: 0}))).toEqual(new Set([1]));
@@ -28,36 +56,53 @@ describe('dropoutMask', () => {
   });
   it('differs by seed, layer, step, sample and element', () => {
     const wide = {...base, shape: [1, 200]};
-    const masks = [wide, {...wide, seed: 8}, {...wide, layer: 'block_1/dropout'}, {...wide, step: 4}, {...wide, firstSample: 1}]
-      .map((options) => dropoutMask(options).join());
+    const masks = [
+      wide,
+      {...wide, seed: 8},
+      {...wide, layer: 'block_1/dropout'},
+      {...wide, step: 4},
+      {...wide, firstSample: 1},
+    ].map((options) => dropoutMask(options).join());
     expect(new Set(masks).size).toBe(masks.length);
-    expect(dropoutMask(wide).subarray(0, 100).join()).not.toBe(dropoutMask(wide).subarray(100).join());
+    expect(dropoutMask(wide).subarray(0, 100).join()).not.toBe(
+      dropoutMask(wide).subarray(100).join(),
+    );
   });
-  it.each([[0.1], [0.5], [0.9]])('drops the share %f, independently from place to place', (rate) => {
-    const samples = 500;
-    const size = 401;
-    const mask = dropoutMask({...base, rate, shape: [samples, size]});
-    const error = 5 * Math.sqrt((rate * (1 - rate)) / mask.length);
-    expect(Math.abs(share(mask) - rate)).toBeLessThan(error);
-    // Both of two places dropped: rate^2, for neighbours in a row, for every second one (which share a word), and for rows.
-    for (const distance of [1, 2, size]) {
-      let both = 0;
-      for (let i = 0; i + distance < mask.length; i++) if (mask[i] === 0 && mask[i + distance] === 0) both++;
-      expect(Math.abs(both / (mask.length - distance) - rate * rate)).toBeLessThan(5 * rate * Math.sqrt(3 / mask.length));
-    }
-  });
+  it.each([[0.1], [0.5], [0.9]])(
+    'drops the share %f, independently from place to place',
+    (rate) => {
+      const samples = 500;
+      const size = 401;
+      const mask = dropoutMask({...base, rate, shape: [samples, size]});
+      const error = 5 * Math.sqrt((rate * (1 - rate)) / mask.length);
+      expect(Math.abs(share(mask) - rate)).toBeLessThan(error);
+      // Both of two places dropped: rate^2, for neighbours in a row, for every second one (which
+      // share a word), and for rows.
+      for (const distance of [1, 2, size]) {
+        let both = 0;
+        for (let i = 0; i + distance < mask.length; i++)
+          if (mask[i] === 0 && mask[i + distance] === 0) both++;
+        expect(Math.abs(both / (mask.length - distance) - rate * rate)).toBeLessThan(
+          5 * rate * Math.sqrt(3 / mask.length),
+        );
+      }
+    },
+  );
   it('refuses a rate that is no share', () => {
-    for (const rate of [-0.1, 1, 1.5, NaN]) expect(() => dropoutMask({...base, rate})).toThrow(/block_0\/dropout.*below 1/);
+    for (const rate of [-0.1, 1, 1.5, NaN])
+      expect(() => dropoutMask({...base, rate})).toThrow(/block_0\/dropout.*below 1/);
   });
 });
 
 describe('dropoutWithContext', () => {
   const context = {seed: 7, layer: 'drop', step: 3, firstSample: 2};
-  it('multiplies value and gradient by the step\'s mask, and keeps nothing else', async () => {
+  it("multiplies value and gradient by the step's mask, and keeps nothing else", async () => {
     const x = tf.randomNormal([4, 6], 0, 1, 'float32', 1);
     const expected = dropoutMask({...context, shape: [4, 6], rate: 0.5});
     const before = tf.memory().numTensors;
-    const {value, grad} = tf.valueAndGrad((t) => tf.sum(tf.mul(dropoutWithContext(t, 0.5, context), 3)))(x);
+    const {value, grad} = tf.valueAndGrad((t) =>
+      tf.sum(tf.mul(dropoutWithContext(t, 0.5, context), 3)),
+    )(x);
     expect([...(await grad.data())]).toEqual([...expected].map((mask) => 3 * mask));
     const masked = tf.tidy(() => tf.sum(tf.mul(tf.mul(x, tf.tensor(expected, [4, 6])), 3)));
     expect((await value.data())[0]).toBeCloseTo((await masked.data())[0], 4);

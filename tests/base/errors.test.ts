@@ -16,7 +16,12 @@ describe('errors', () => {
   it('carries a code, a cause and a sentence', () => {
     const cause = new Error('inner');
     const error = new ManyHandsError('BAD_OPTION', 'outer', {cause});
-    expect([error.code, error.message, error.cause, error.name]).toEqual(['BAD_OPTION', 'outer', cause, 'ManyHandsError']);
+    expect([error.code, error.message, error.cause, error.name]).toEqual([
+      'BAD_OPTION',
+      'outer',
+      cause,
+      'ManyHandsError',
+    ]);
     expect(messageOf('text')).toBe('text');
   });
 });

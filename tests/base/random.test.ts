@@ -3,7 +3,8 @@ import {philox4x32, philoxFill} from '#lib/base/philox.js';
 import {checkSeed, permutation, Random, seedFor, streamKey} from '#lib/base/random.js';
 
 type Four = [number, number, number, number];
-const hex = (words: Iterable<number>) => [...words].map((word) => word.toString(16).padStart(8, '0')).join(' ');
+const hex = (words: Iterable<number>) =>
+  [...words].map((word) => word.toString(16).padStart(8, '0')).join(' ');
 
 describe('Philox4x32', () => {
   // Random123 1.14, tests/kat_vectors, the rows "philox4x32 10" and "philox4x32 7".
@@ -17,9 +18,12 @@ describe('Philox4x32', () => {
     [7, [ones, ones, ones, ones], [ones, ones], '5207ddc2 45165e59 4d8ee751 8c52f662'],
     [7, pi, [0xa4093822, 0x299f31d0], '4dfccaba 190a87f0 c47362ba b6b5242a'],
   ];
-  it.each(known)('gives the published answer: %i rounds of %j under %j', (rounds, counter, key, answer) => {
-    expect(hex(philox4x32(counter, key, rounds))).toBe(answer);
-  });
+  it.each(known)(
+    'gives the published answer: %i rounds of %j under %j',
+    (rounds, counter, key, answer) => {
+      expect(hex(philox4x32(counter, key, rounds))).toBe(answer);
+    },
+  );
   it('agrees with arithmetic on 64-bit integers', () => {
     const mask = 0xffffffffn;
     const reference = (counter: Four, key: [number, number]) => {
@@ -51,15 +55,31 @@ describe('Philox4x32', () => {
 describe('streams', () => {
   it('are named: the same name repeats, any other differs', () => {
     const draw = (seed: number, ...names: (string | number)[]) => new Random(seed, ...names).word();
-    const names: (string | number)[][] = [[], ['a'], ['b'], ['a', 'bc'], ['ab', 'c'], ['abc'], ['a\0'], [0], [1], ['1'], [2 ** 40], [0, 0]];
+    const names: (string | number)[][] = [
+      [],
+      ['a'],
+      ['b'],
+      ['a', 'bc'],
+      ['ab', 'c'],
+      ['abc'],
+      ['a\0'],
+      [0],
+      [1],
+      ['1'],
+      [2 ** 40],
+      [0, 0],
+    ];
     const seeds = [0, 1, -1, 2 ** 32, 2 ** 40];
     const drawn = seeds.flatMap((seed) => names.map((name) => draw(seed, ...name)));
     expect(new Set(drawn).size).toBe(seeds.length * names.length);
     expect(draw(3, 'x', 4)).toBe(draw(3, 'x', 4));
-    expect(streamKey(1, 'a long name of a layer, block_0/attention')).not.toEqual(streamKey(1, 'a long name of a layer, block_1/attention'));
+    expect(streamKey(1, 'a long name of a layer, block_0/attention')).not.toEqual(
+      streamKey(1, 'a long name of a layer, block_1/attention'),
+    );
   });
   it('refuse a seed that is no whole number', () => {
-    for (const seed of [0.5, NaN, Infinity, '3', undefined, 2 ** 60]) expect(() => checkSeed(seed)).toThrow(/whole number/);
+    for (const seed of [0.5, NaN, Infinity, '3', undefined, 2 ** 60])
+      expect(() => checkSeed(seed)).toThrow(/whole number/);
     expect(() => new Random(1.5)).toThrow(/seed: 42/);
   });
   it('have the moments of their distributions', () => {
@@ -80,9 +100,13 @@ describe('streams', () => {
     }
     // Five standard errors.
     expect(Math.abs(sum / count - 1 / 2)).toBeLessThan((5 * Math.sqrt(1 / 12)) / Math.sqrt(count));
-    expect(Math.abs(squares / count - 1 / 3)).toBeLessThan((5 * Math.sqrt(4 / 45)) / Math.sqrt(count));
+    expect(Math.abs(squares / count - 1 / 3)).toBeLessThan(
+      (5 * Math.sqrt(4 / 45)) / Math.sqrt(count),
+    );
     expect(Math.abs(normalSum / count - 2)).toBeLessThan((5 * 3) / Math.sqrt(count));
-    expect(Math.abs(normalSquares / count - 9)).toBeLessThan((5 * 9 * Math.SQRT2) / Math.sqrt(count));
+    expect(Math.abs(normalSquares / count - 9)).toBeLessThan(
+      (5 * 9 * Math.SQRT2) / Math.sqrt(count),
+    );
   });
   it('draw whole numbers evenly (chi-squared)', () => {
     const random = new Random(2, 'integers');
@@ -96,7 +120,8 @@ describe('streams', () => {
   it('give tfjs a seed that it does not take for none', () => {
     for (let seed = 0; seed < 1000; seed++) {
       const value = seedFor(seed, 'kernel');
-      if (!Number.isInteger(value) || value < 1 || value > 2 ** 31) throw new Error(`${value} of seed ${seed}`);
+      if (!Number.isInteger(value) || value < 1 || value > 2 ** 31)
+        throw new Error(`${value} of seed ${seed}`);
     }
     expect(seedFor(0, 'a')).not.toBe(seedFor(0, 'b'));
   });

@@ -11,12 +11,32 @@ describe('fitAlphaBeta', () => {
   });
 
   it('gives no number below 0', () => {
-    expect(fitAlphaBeta([{bytes: 10, seconds: 2}, {bytes: 1000, seconds: 1}]).beta).toBe(0);
-    expect(fitAlphaBeta([{bytes: 10, seconds: 1e-9}, {bytes: 1000, seconds: 1}]).alpha).toBe(0);
+    expect(
+      fitAlphaBeta([
+        {bytes: 10, seconds: 2},
+        {bytes: 1000, seconds: 1},
+      ]).beta,
+    ).toBe(0);
+    expect(
+      fitAlphaBeta([
+        {bytes: 10, seconds: 1e-9},
+        {bytes: 1000, seconds: 1},
+      ]).alpha,
+    ).toBe(0);
   });
 
   it('refuses one length, and a time that is none', () => {
-    expect(() => fitAlphaBeta([{bytes: 10, seconds: 1}, {bytes: 10, seconds: 2}])).toThrow(/two lengths/);
-    expect(() => fitAlphaBeta([{bytes: 10, seconds: 1}, {bytes: 20, seconds: 0}])).toThrow(/20 bytes in 0 s/);
+    expect(() =>
+      fitAlphaBeta([
+        {bytes: 10, seconds: 1},
+        {bytes: 10, seconds: 2},
+      ]),
+    ).toThrow(/two lengths/);
+    expect(() =>
+      fitAlphaBeta([
+        {bytes: 10, seconds: 1},
+        {bytes: 20, seconds: 0},
+      ]),
+    ).toThrow(/20 bytes in 0 s/);
   });
 });

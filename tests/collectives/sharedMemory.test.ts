@@ -8,9 +8,16 @@ import {closeWorkers, spmd, type SpmdProgram} from '#lib/index.js';
 afterAll(() => closeWorkers());
 
 const everything = join(__dirname, 'fixtures', 'everything.mjs');
-const program = (text: string) => new Function(`return (${text});`)() as SpmdProgram<unknown, unknown>;
+const program = (text: string) =>
+  new Function(`return (${text});`)() as SpmdProgram<unknown, unknown>;
 const cpus = (ranks: number) => Array.from({length: ranks}, () => 'cpu');
-const refusal = (text: string, ranks: number, timeoutMs = 700) => spmd(program(text), {devices: cpus(ranks), timeoutMs}).then(() => { throw new Error('nothing was refused'); }, (error: Error & {code: string}) => error);
+const refusal = (text: string, ranks: number, timeoutMs = 700) =>
+  spmd(program(text), {devices: cpus(ranks), timeoutMs}).then(
+    () => {
+      throw new Error('nothing was refused');
+    },
+    (error: Error & {code: string}) => error,
+  );
 
 interface Found {
   cases: number;
@@ -25,31 +32,62 @@ describe('over shared memory', () => {
     [3, [0, 1, 13, 2051, 70_001]],
     [5, [0, 3, 101]],
     [8, [0, 7, 64, 1009]],
-  ])('%i ranks: every operation, algorithm, type and place gives the right numbers, and the ledger equals its formulas', async (ranks, lengths) => {
-    const textbook = ['naive', 'ring', 'recursive', 'tree'];
-    const found = (await spmd(everything, {devices: cpus(ranks), args: {lengths, textbook}})) as Found[];
-    for (const {cases, wrong, off} of found) expect({wrong, off, some: cases > 60}).toEqual({wrong: [], off: [], some: true});
-  });
+  ])(
+    '%i ranks: every operation, algorithm, type and place gives the right numbers, and the ledger equals its formulas',
+    async (ranks, lengths) => {
+      const textbook = ['naive', 'ring', 'recursive', 'tree'];
+      const found = (await spmd(everything, {
+        devices: cpus(ranks),
+        args: {lengths, textbook},
+      })) as Found[];
+      for (const {cases, wrong, off} of found)
+        expect({wrong, off, some: cases > 60}).toEqual({wrong: [], off: [], some: true});
+    },
+  );
 
   it('a group, and a group of a group, sum among their own', async () => {
-    const sums = await spmd(program(`async ({rank, comm}) => {
+    const sums = await spmd(
+      program(`async ({rank, comm}) => {
       const half = await comm.group(rank < 2 ? [0, 1] : [3, 2]);
       const array = new Float32Array([rank]);
       await half.allReduce(array);
       const alone = await half.group([half.rank]);
       await alone.allReduce(array);
       return [half.rank, array[0]];
-    }`), {devices: cpus(4)});
-    expect(sums).toEqual([[0, 1], [1, 1], [1, 5], [0, 5]]);
+    }`),
+      {devices: cpus(4)},
+    );
+    expect(sums).toEqual([
+      [0, 1],
+      [1, 1],
+      [1, 5],
+      [0, 5],
+    ]);
   });
 });
 
 describe('ranks that disagree', () => {
   it.each<[string, string, RegExp]>([
-    ['lengths', 'await comm.allReduce(new Float32Array(3 + rank))', /rank 0: allReduce \(sum, algorithm 'shared'\) of 3 float32, call number 0; rank 1: .* of 4 float32/],
-    ['types', 'await comm.allReduce(rank ? new Int32Array(3) : new Float32Array(3))', /of 3 float32, .*of 3 int32/],
-    ['operations', 'await (rank ? comm.allGather(new Float32Array(3)) : comm.allReduce(new Float32Array(3)))', /allReduce .*; rank 1: allGather/],
-    ['order', 'if (rank) await comm.barrier(); await comm.allReduce(new Float32Array(1)); if (!rank) await comm.barrier()', /allReduce .*rank 1: barrier/],
+    [
+      'lengths',
+      'await comm.allReduce(new Float32Array(3 + rank))',
+      /rank 0: allReduce \(sum, algorithm 'shared'\) of 3 float32, call number 0; rank 1: .* of 4 float32/,
+    ],
+    [
+      'types',
+      'await comm.allReduce(rank ? new Int32Array(3) : new Float32Array(3))',
+      /of 3 float32, .*of 3 int32/,
+    ],
+    [
+      'operations',
+      'await (rank ? comm.allGather(new Float32Array(3)) : comm.allReduce(new Float32Array(3)))',
+      /allReduce .*; rank 1: allGather/,
+    ],
+    [
+      'order',
+      'if (rank) await comm.barrier(); await comm.allReduce(new Float32Array(1)); if (!rank) await comm.barrier()',
+      /allReduce .*rank 1: barrier/,
+    ],
     ['root', 'await comm.broadcast(new Float32Array(1), {root: rank})', /root 0.*root 1/],
   ])('about %s are told both sides before any number is sent', async (_, body, message) => {
     const error = await refusal(`async ({rank, comm}) => { ${body}; }`, 2);
@@ -60,10 +98,26 @@ describe('ranks that disagree', () => {
 
 describe('a rank that does not come', () => {
   it.each<[string, string, RegExp]>([
-    ['to a collective', "if (rank !== 2) await comm.allReduce(new Float32Array(5), {label: 'gradients'})", /allReduce 'gradients' number 0 of 5 float32 for rank 2 \(last seen: no call yet\)/],
-    ['to recv', 'if (rank === 0) await comm.recv(new Float32Array(4), {from: 1})', /recv 'recv' from rank 1 number 0 of 4 float32 for rank 1/],
-    ['to a send that is longer than the channel', 'if (rank === 0) await comm.send(new Float32Array(200_000), {to: 1})', /send 'send' to rank 1 number 0 of 200,000 float32 for rank 1/],
-    ["to a group's barrier", "const group = await comm.group([0, 1, 2]); if (rank) await group.barrier({label: 'of three'})", /barrier 'of three' number 0 of 0 float32 for rank 0/],
+    [
+      'to a collective',
+      "if (rank !== 2) await comm.allReduce(new Float32Array(5), {label: 'gradients'})",
+      /allReduce 'gradients' number 0 of 5 float32 for rank 2 \(last seen: no call yet\)/,
+    ],
+    [
+      'to recv',
+      'if (rank === 0) await comm.recv(new Float32Array(4), {from: 1})',
+      /recv 'recv' from rank 1 number 0 of 4 float32 for rank 1/,
+    ],
+    [
+      'to a send that is longer than the channel',
+      'if (rank === 0) await comm.send(new Float32Array(200_000), {to: 1})',
+      /send 'send' to rank 1 number 0 of 200,000 float32 for rank 1/,
+    ],
+    [
+      "to a group's barrier",
+      "const group = await comm.group([0, 1, 2]); if (rank) await group.barrier({label: 'of three'})",
+      /barrier 'of three' number 0 of 0 float32 for rank 0/,
+    ],
   ])('%s is named, with the operation', async (_, body, message) => {
     const error = await refusal(`async ({rank, comm}) => { ${body}; }`, 3);
     expect(error.code).toBe('TIMEOUT');
@@ -72,7 +126,11 @@ describe('a rank that does not come', () => {
   });
 
   it('frees the others of a group with the reason, when it fails', async () => {
-    const error = await refusal("async ({rank, comm}) => { const group = await comm.group([0, 1]); if (rank) throw new TypeError('no such weight'); await group.barrier(); }", 2, 20_000);
+    const error = await refusal(
+      "async ({rank, comm}) => { const group = await comm.group([0, 1]); if (rank) throw new TypeError('no such weight'); await group.barrier(); }",
+      2,
+      20_000,
+    );
     expect(error.message).toMatch(/rank 1 of 2: .*no such weight/);
   });
 });
@@ -81,7 +139,12 @@ describe('a rank that does not come', () => {
 function alive(pids: number[]): number[] {
   return pids.filter((pid) => {
     try {
-      return !/^State:\s+Z/m.test(execFileSync('cat', [`/proc/${pid}/status`], {encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore']}));
+      return !/^State:\s+Z/m.test(
+        execFileSync('cat', [`/proc/${pid}/status`], {
+          encoding: 'utf8',
+          stdio: ['ignore', 'pipe', 'ignore'],
+        }),
+      );
     } catch {
       return false;
     }
@@ -90,17 +153,24 @@ function alive(pids: number[]): number[] {
 
 async function gone(pids: number[], withinMs: number): Promise<number[]> {
   const until = performance.now() + withinMs;
-  while (alive(pids).length > 0 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 50));
+  while (alive(pids).length > 0 && performance.now() < until)
+    await new Promise((resolve) => setTimeout(resolve, 50));
   return alive(pids);
 }
 
 describe.runIf(process.platform === 'linux')('when a process is killed', () => {
-  it("its last call is in the flight recorder, and the others leave the collective at once", async () => {
+  it('its last call is in the flight recorder, and the others leave the collective at once', async () => {
     const start = performance.now();
-    const error = await refusal("async ({rank, comm}) => { await comm.barrier(); if (rank === 1) { setTimeout(() => process.kill(process.pid, 'SIGKILL'), 100); await new Promise((r) => setTimeout(r, 50)); await new Promise(() => {}); } await comm.allReduce(new Float32Array(9), {label: 'gradients'}); }", 3, 25_000);
+    const error = await refusal(
+      "async ({rank, comm}) => { await comm.barrier(); if (rank === 1) { setTimeout(() => process.kill(process.pid, 'SIGKILL'), 100); await new Promise((r) => setTimeout(r, 50)); await new Promise(() => {}); } await comm.allReduce(new Float32Array(9), {label: 'gradients'}); }",
+      3,
+      25_000,
+    );
     expect(performance.now() - start).toBeLessThan(15_000);
     expect(error.code).toBe('WORKER');
-    expect(error.message).toMatch(/rank 1 of 3: .*SIGKILL.*Its last collective: barrier 'barrier' number 0 of 0 float32, finished\. The other ranks were stopped\./s);
+    expect(error.message).toMatch(
+      /rank 1 of 3: .*SIGKILL.*Its last collective: barrier 'barrier' number 0 of 0 float32, finished\. The other ranks were stopped\./s,
+    );
   });
 
   it('all ranks die with their parent, also while they are blocked in a collective', async () => {
@@ -113,7 +183,10 @@ describe.runIf(process.platform === 'linux')('when a process is killed', () => {
     const [file] = (await once(createInterface({input: parent.stdout}), 'line')) as [string];
     const read = () => {
       try {
-        return execFileSync('cat', [file], {encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore']}).trim().split('\n').map(Number);
+        return execFileSync('cat', [file], {encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore']})
+          .trim()
+          .split('\n')
+          .map(Number);
       } catch {
         return [];
       }

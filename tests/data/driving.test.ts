@@ -11,7 +11,12 @@ const difference = (a: ArrayLike<number>, b: ArrayLike<number>) => {
 };
 
 describe('drivingFrames', () => {
-  const data = drivingFrames({cars: 4, framesPerCar: 150, seed: 11, bend: ['left', 'right', 'both', 'both']});
+  const data = drivingFrames({
+    cars: 4,
+    framesPerCar: 150,
+    seed: 11,
+    bend: ['left', 'right', 'both', 'both'],
+  });
   const frame = (i: number) => data.xs.values.subarray(i * SIZE, (i + 1) * SIZE);
 
   it('has a picture and a steering angle a frame', () => {
@@ -21,16 +26,30 @@ describe('drivingFrames', () => {
     expect(data.cars[2]).toEqual({car: 2, bend: 'both', firstFrame: 300, frames: 150});
   });
   it('repeats by seed, and a car does not depend on the others', () => {
-    const again = drivingFrames({cars: 4, framesPerCar: 150, seed: 11, bend: ['left', 'right', 'both', 'both']});
+    const again = drivingFrames({
+      cars: 4,
+      framesPerCar: 150,
+      seed: 11,
+      bend: ['left', 'right', 'both', 'both'],
+    });
     expect(Buffer.compare(Buffer.from(again.xs.values), Buffer.from(data.xs.values))).toBe(0);
     const two = drivingFrames({cars: 2, framesPerCar: 20, seed: 11, bend: ['left', 'right']});
-    expect(difference(carVideo(two, 1).xs.values, carVideo(data, 1).xs.values.subarray(0, 20 * SIZE))).toBe(0);
+    expect(
+      difference(carVideo(two, 1).xs.values, carVideo(data, 1).xs.values.subarray(0, 20 * SIZE)),
+    ).toBe(0);
     const other = drivingFrames({cars: 1, framesPerCar: 1, seed: 12});
     expect(difference(other.xs.values, frame(0))).toBeGreaterThan(3);
   });
   it('keeps a one-sided car on its side, for any seed', () => {
     for (let seed = 0; seed < 30; seed++) {
-      const {ys} = drivingFrames({cars: 2, framesPerCar: 100, seed, height: 8, width: 8, bend: ['left', 'right']});
+      const {ys} = drivingFrames({
+        cars: 2,
+        framesPerCar: 100,
+        seed,
+        height: 8,
+        width: 8,
+        bend: ['left', 'right'],
+      });
       expect(Math.max(...ys.values.subarray(0, 100))).toBeLessThan(0);
       expect(Math.min(...ys.values.subarray(100))).toBeGreaterThan(0);
     }
@@ -53,7 +72,8 @@ describe('drivingFrames', () => {
     }
   });
   it('shows what it labels: the asphalt lies further right in a right bend', () => {
-    // In the row a little below the horizon, the mean column of what is grey: red, green and blue near one another.
+    // In the row a little below the horizon, the mean column of what is grey: red, green and blue
+    // near one another.
     const column = (i: number) => {
       const row = frame(i).subarray(24 * WIDTH * 3, 25 * WIDTH * 3);
       let sum = 0;
@@ -66,20 +86,34 @@ describe('drivingFrames', () => {
       }
       return sum / count;
     };
-    const mean = (car: number) => Array.from({length: 150}, (_, i) => column(car * 150 + i)).reduce((a, b) => a + b, 0) / 150;
+    const mean = (car: number) =>
+      Array.from({length: 150}, (_, i) => column(car * 150 + i)).reduce((a, b) => a + b, 0) / 150;
     expect(mean(1)).toBeGreaterThan(mean(0) + 8);
   });
   it('refuses what cannot be', () => {
-    expect(() => drivingFrames({cars: 0, framesPerCar: 1, seed: 1})).toThrow(/cars is a whole number, 1 or more/);
-    expect(() => drivingFrames({cars: 2, framesPerCar: 1, seed: 1, bend: ['left']})).toThrow(/lists 1 cars and there are 2/);
-    expect(() => drivingFrames({cars: 1, framesPerCar: 1, seed: 1, bend: 'up' as 'left'})).toThrow(/'left', 'right' or 'both'.*"up"/);
-    expect(() => drivingFrames({cars: 1, frames: 1, seed: 1} as never)).toThrow(/no option 'frames'/);
+    expect(() => drivingFrames({cars: 0, framesPerCar: 1, seed: 1})).toThrow(
+      /cars is a whole number, 1 or more/,
+    );
+    expect(() => drivingFrames({cars: 2, framesPerCar: 1, seed: 1, bend: ['left']})).toThrow(
+      /lists 1 cars and there are 2/,
+    );
+    expect(() => drivingFrames({cars: 1, framesPerCar: 1, seed: 1, bend: 'up' as 'left'})).toThrow(
+      /'left', 'right' or 'both'.*"up"/,
+    );
+    expect(() => drivingFrames({cars: 1, frames: 1, seed: 1} as never)).toThrow(
+      /no option 'frames'/,
+    );
     expect(() => carVideo(data, 4)).toThrow(/cars 0 to 3.*car 4/);
   });
   it('is opened by whoever imports its module', async () => {
     const options = {cars: 1, framesPerCar: 2, seed: 11, bend: 'left' as const};
     const {module, export: name, args} = drivingModule(options);
-    const opened = ((await import(module)) as Record<string, (options: unknown) => ReturnType<typeof drivingFrames>>)[name!](args);
+    const opened = (
+      (await import(module)) as Record<
+        string,
+        (options: unknown) => ReturnType<typeof drivingFrames>
+      >
+    )[name!](args);
     expect(difference(opened.xs.values, data.xs.values.subarray(0, 2 * SIZE))).toBe(0);
   });
 });

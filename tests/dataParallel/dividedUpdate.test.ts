@@ -2,7 +2,14 @@ import {afterAll, describe, expect, it} from 'vitest';
 import {ArrayTensor} from '#lib/devices/arrayTensor.js';
 import {addScaled} from '#lib/collectives/kernels.js';
 import {createRegion} from '#lib/workers/sharedRegion.js';
-import {closeWorkers, mlp, mnist, tf, trainParallel, type TrainParallelOptions} from '#lib/index.js';
+import {
+  closeWorkers,
+  mlp,
+  mnist,
+  tf,
+  trainParallel,
+  type TrainParallelOptions,
+} from '#lib/index.js';
 
 afterAll(() => closeWorkers());
 
@@ -11,7 +18,9 @@ describe('addScaled', () => {
     for (const length of [0, 1, 15, 2048, 4099]) {
       const into = Float32Array.from({length}, (_, i) => Math.sin(i));
       const from = Float32Array.from({length}, (_, i) => Math.cos(3 * i));
-      const expected = into.map((value, i) => Math.fround(value + Math.fround(Math.fround(-0.1) * from[i])));
+      const expected = into.map((value, i) =>
+        Math.fround(value + Math.fround(Math.fround(-0.1) * from[i])),
+      );
       addScaled(into, from, -0.1);
       expect(into).toEqual(expected);
     }
@@ -25,7 +34,11 @@ describe('ArrayTensor', () => {
     // One index serves all of a process.
     new ArrayTensor(new Float32Array(16)).dispose();
     const before = tf.memory().numTensors;
-    for (const view of [new ArrayTensor(flat.subarray(16, 32)), new ArrayTensor(flat.subarray(33, 36)), new ArrayTensor(new Float32Array(0))]) {
+    for (const view of [
+      new ArrayTensor(flat.subarray(16, 32)),
+      new ArrayTensor(flat.subarray(33, 36)),
+      new ArrayTensor(new Float32Array(0)),
+    ]) {
       const {length} = view.values;
       const given = tf.range(1, length + 1);
       view.fill(given);
@@ -45,7 +58,13 @@ describe('ArrayTensor', () => {
 describe('the divided update', () => {
   const data = mnist({train: 64, test: 0, flat: true}).train;
   const operations = async (model: tf.LayersModel, options: TrainParallelOptions = {}) => {
-    const {traffic} = await trainParallel(model, data, {batchSize: 32, devices: ['cpu', 'cpu'], strategy: 'dataParallel', verbose: 0, ...options});
+    const {traffic} = await trainParallel(model, data, {
+      batchSize: 32,
+      devices: ['cpu', 'cpu'],
+      strategy: 'dataParallel',
+      verbose: 0,
+      ...options,
+    });
     return {traffic, names: traffic.filter(({rank}) => rank === 0).map(({operation}) => operation)};
   };
 
@@ -55,16 +74,33 @@ describe('the divided update', () => {
     const steps = 2;
     const bytes = 4 * model.countParams();
     for (const rank of [0, 1]) {
-      const lines = traffic.filter((line) => line.rank === rank && /gradients|updated weights/.test(line.operation));
-      expect(lines.map(({operation}) => operation)).toEqual(expect.arrayContaining(['reduceScatter gradients', 'allGather updated weights']));
+      const lines = traffic.filter(
+        (line) => line.rank === rank && /gradients|updated weights/.test(line.operation),
+      );
+      expect(lines.map(({operation}) => operation)).toEqual(
+        expect.arrayContaining(['reduceScatter gradients', 'allGather updated weights']),
+      );
       expect(lines.reduce((sum, {sent}) => sum + sent, 0)).toBe(steps * bytes);
     }
   });
 
   it('is left where an optimizer keeps state, or the whole gradient is wanted', async () => {
-    expect((await operations(mlp({seed: 1, units: [32], optimizer: 'adam'}))).names).toContain('allReduce gradients');
-    expect((await operations(mlp({seed: 1, units: [32]}), {clipNorm: 1})).names).toContain('allReduce gradients');
-    const penalized = tf.sequential({layers: [tf.layers.dense({inputShape: [784], units: 10, activation: 'softmax', kernelRegularizer: 'l1l2'})]});
+    expect((await operations(mlp({seed: 1, units: [32], optimizer: 'adam'}))).names).toContain(
+      'allReduce gradients',
+    );
+    expect((await operations(mlp({seed: 1, units: [32]}), {clipNorm: 1})).names).toContain(
+      'allReduce gradients',
+    );
+    const penalized = tf.sequential({
+      layers: [
+        tf.layers.dense({
+          inputShape: [784],
+          units: 10,
+          activation: 'softmax',
+          kernelRegularizer: 'l1l2',
+        }),
+      ],
+    });
     penalized.compile({optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy'});
     expect((await operations(penalized)).names).toContain('allReduce gradients');
   });

@@ -1,5 +1,6 @@
 /**
- * What becomes of a run when its caller is interrupted or killed, and where shared memory has a name (macOS; forced here).
+ * What becomes of a run when its caller is interrupted or killed, and where shared memory has a
+ * name (macOS; forced here).
  */
 import {mkdtempSync, readFileSync, rmSync, unlinkSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -33,7 +34,8 @@ const fires = async () => {
   throw new Error('the fault did not fire');
 };
 const gone = async (pids: number[]) => {
-  for (let i = 0; i < 100 && pids.some(isAlive); i++) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let i = 0; i < 100 && pids.some(isAlive); i++)
+    await new Promise((resolve) => setTimeout(resolve, 50));
   return pids.every((pid) => !isAlive(pid));
 };
 
@@ -65,7 +67,12 @@ describe.runIf(process.platform === 'linux')('where shared memory has a name', (
   });
 
   it('29: names that something else unlinks during a run are missed by nobody', async () => {
-    const run = program({FIXTURE, FAULTS_FILE: file, SCHEDULE: JSON.stringify([{rank: 1, step: 'every', fault: 'slow'}]), ...POSIX});
+    const run = program({
+      FIXTURE,
+      FAULTS_FILE: file,
+      SCHEDULE: JSON.stringify([{rank: 1, step: 'every', fault: 'slow'}]),
+      ...POSIX,
+    });
     await run.says('STEP');
     const names = sharedNames();
     expect(names.length).toBeGreaterThan(0);
@@ -75,7 +82,12 @@ describe.runIf(process.platform === 'linux')('where shared memory has a name', (
   });
 
   it('the death of the caller ends a rank that waits for another, and takes the names away', async () => {
-    const run = program({FIXTURE, FAULTS_FILE: file, SCHEDULE: JSON.stringify([{rank: 1, step: 4, fault: 'stop'}]), ...POSIX});
+    const run = program({
+      FIXTURE,
+      FAULTS_FILE: file,
+      SCHEDULE: JSON.stringify([{rank: 1, step: 4, fault: 'stop'}]),
+      ...POSIX,
+    });
     await fires();
     const [waiting, stopped] = childrenOf(run.child.pid!);
     run.child.kill('SIGKILL');
@@ -87,9 +99,18 @@ describe.runIf(process.platform === 'linux')('where shared memory has a name', (
 
   it('13: too little of it is refused with what is needed and what is free, never SIGBUS', async () => {
     const small = 'mount -t tmpfs -o size=16m tmpfs /dev/shm && exec "$@"';
-    const run = program({FIXTURE, ROWS: '360000', ...POSIX}, ['unshare', '--mount', 'sh', '-c', small, 'sh']);
+    const run = program({FIXTURE, ROWS: '360000', ...POSIX}, [
+      'unshare',
+      '--mount',
+      'sh',
+      '-c',
+      small,
+      'sh',
+    ]);
     const {code} = await run.ended;
     expect(code).toBe(0);
-    expect(run.out()).toMatch(/FAILED .*shared memory is too small: [\d,]{9,} bytes are needed at once and [\d,]+ are free in \/dev\/shm.*--shm-size/);
+    expect(run.out()).toMatch(
+      /FAILED .*shared memory is too small: [\d,]{9,} bytes are needed at once and [\d,]+ are free in \/dev\/shm.*--shm-size/,
+    );
   });
 });

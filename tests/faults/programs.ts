@@ -1,4 +1,6 @@
-/** Programs that train in a process of their own, for faults that end or surround the whole caller. */
+/**
+ * Programs that train in a process of their own, for faults that end or surround the whole caller.
+ */
 import {spawn, type ChildProcess} from 'node:child_process';
 import {readdirSync, readFileSync} from 'node:fs';
 
@@ -28,15 +30,22 @@ export interface Program {
 /** `before`: a command that runs the program as its last argument's words. */
 export function program(environment: Record<string, string>, before: string[] = []): Program {
   const command = [...before, process.execPath, '-e', source];
-  const child = spawn(command[0], command.slice(1), {env: {...process.env, SCHEDULE: '[]', FAULTS_FILE: '', ...environment}, stdio: ['ignore', 'pipe', 'pipe']});
+  const child = spawn(command[0], command.slice(1), {
+    env: {...process.env, SCHEDULE: '[]', FAULTS_FILE: '', ...environment},
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let text = '';
-  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  const ended = new Promise<{code: number | null; signal: string | null}>((resolve) => child.once('close', (code, signal) => resolve({code, signal})));
+  for (const stream of [child.stdout!, child.stderr!])
+    stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  const ended = new Promise<{code: number | null; signal: string | null}>((resolve) =>
+    child.once('close', (code, signal) => resolve({code, signal})),
+  );
   return {
     child,
     out: () => text,
     says: async (wanted) => {
-      for (let i = 0; i < 600 && !text.includes(wanted); i++) await new Promise((resolve) => setTimeout(resolve, 50));
+      for (let i = 0; i < 600 && !text.includes(wanted); i++)
+        await new Promise((resolve) => setTimeout(resolve, 50));
       if (!text.includes(wanted)) throw new Error(`the program did not say '${wanted}': ${text}`);
     },
     ended,
@@ -44,7 +53,12 @@ export function program(environment: Record<string, string>, before: string[] = 
 }
 
 /** The process ids of `pid`'s children. */
-export const childrenOf = (pid: number): number[] => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+export const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .trim()
+    .split(' ')
+    .filter(Boolean)
+    .map(Number);
 
 export const isAlive = (pid: number): boolean => {
   try {
@@ -55,4 +69,5 @@ export const isAlive = (pid: number): boolean => {
 };
 
 /** Names of shared memory that somebody left. */
-export const sharedNames = (): string[] => readdirSync('/dev/shm').filter((name) => name.startsWith('mh-'));
+export const sharedNames = (): string[] =>
+  readdirSync('/dev/shm').filter((name) => name.startsWith('mh-'));

@@ -72,8 +72,11 @@ describe('an answer is not read', () => {
 
   it('where its id is not written as text', () => {
     expect(answerCalls("answer('x' + 1, 'A')")).toMatchObject({calls: [], withoutId: 1});
-    expect(answerCalls("answer()")).toMatchObject({calls: [], withoutId: 1});
-    expect(answerCalls("answers('x', 'A'); 'answer'; // answer")).toMatchObject({calls: [], withoutId: 0});
+    expect(answerCalls('answer()')).toMatchObject({calls: [], withoutId: 1});
+    expect(answerCalls("answers('x', 'A'); 'answer'; // answer")).toMatchObject({
+      calls: [],
+      withoutId: 0,
+    });
   });
 
   it('without saying that the cell is no TypeScript', () => {

@@ -1,5 +1,14 @@
 import {describe, expect, it} from 'vitest';
-import {answerCell, brief, codes, gradeOne, notebookOf, practice, practiceIds, removeCell} from './submissions.js';
+import {
+  answerCell,
+  brief,
+  codes,
+  gradeOne,
+  notebookOf,
+  practice,
+  practiceIds,
+  removeCell,
+} from './submissions.js';
 
 const key = 'ADBAC';
 /** The outcome in which all is right but question `at`. */
@@ -10,7 +19,13 @@ function allBut(at: number, line: string): string[] {
 describe('notebook 14', () => {
   it('with A D B A C has 5 of 5, and no problem', () => {
     const result = gradeOne(practice(key));
-    expect(result).toMatchObject({learner: 'ana', files: ['ana/x.ipynb'], score: 5, max: 5, problems: []});
+    expect(result).toMatchObject({
+      learner: 'ana',
+      files: ['ana/x.ipynb'],
+      score: 5,
+      max: 5,
+      problems: [],
+    });
     expect(brief(result)).toEqual(allBut(-1, ''));
     expect(result.questions.every(({kind, max}) => kind === 'choice' && max === 1)).toBe(true);
   });
@@ -67,7 +82,14 @@ describe('notebook 14', () => {
     const result = gradeOne(notebook);
     expect(brief(result)).toEqual(allBut(3, 'edited 0 -'));
     expect(result).toMatchObject({score: 4, max: 5});
-    expect(result.problems).toEqual([{code: 'edited', file: 'ana/x.ipynb', cell: notebook.cells.indexOf(answerCell(notebook, 'idle-workers')) + 1, message: expect.stringMatching(why)}]);
+    expect(result.problems).toEqual([
+      {
+        code: 'edited',
+        file: 'ana/x.ipynb',
+        cell: notebook.cells.indexOf(answerCell(notebook, 'idle-workers')) + 1,
+        message: expect.stringMatching(why),
+      },
+    ]);
   });
 
   it.each(['markdown', 'raw'])('names an answer cell that became a %s cell', (type) => {
@@ -84,7 +106,14 @@ describe('notebook 14', () => {
     const result = gradeOne(notebook);
     expect(brief(result)).toEqual(allBut(4, 'missing 0 -'));
     expect(result).toMatchObject({score: 4, max: 5});
-    expect(result.problems).toEqual([{code: 'missing', file: 'ana/x.ipynb', cell: null, message: "the answer cell of 'too-large-model' is not in 14-practice any more"}]);
+    expect(result.problems).toEqual([
+      {
+        code: 'missing',
+        file: 'ana/x.ipynb',
+        cell: null,
+        message: "the answer cell of 'too-large-model' is not in 14-practice any more",
+      },
+    ]);
   });
 
   it('finds an answer that lost its metadata, or was moved', () => {
@@ -97,7 +126,11 @@ describe('notebook 14', () => {
   it('counts the rest of a split cell as nothing', () => {
     const notebook = practice(key);
     const cell = answerCell(notebook, 'which-split');
-    notebook.cells.splice(notebook.cells.indexOf(cell), 0, {...cell, id: 'split', source: '// my thoughts'});
+    notebook.cells.splice(notebook.cells.indexOf(cell), 0, {
+      ...cell,
+      id: 'split',
+      source: '// my thoughts',
+    });
     expect(gradeOne(notebook)).toMatchObject({score: 5, problems: []});
   });
 
@@ -111,8 +144,18 @@ describe('notebook 14', () => {
   it('names a duplicated answer cell; copies that agree still count', () => {
     const agree = doubled("answer('ninety-samples', 'B')");
     expect(brief(agree)).toEqual(allBut(2, 'duplicated 1 B'));
-    expect(agree.problems).toEqual([{code: 'duplicated', file: 'ana/x.ipynb', cell: 14, message: expect.stringContaining('they agree, so B counts')}]);
-    for (const [own, copy] of [['B', ''], ['', 'B']]) {
+    expect(agree.problems).toEqual([
+      {
+        code: 'duplicated',
+        file: 'ana/x.ipynb',
+        cell: 14,
+        message: expect.stringContaining('they agree, so B counts'),
+      },
+    ]);
+    for (const [own, copy] of [
+      ['B', ''],
+      ['', 'B'],
+    ]) {
       const blank = doubled(`answer('ninety-samples', '${copy}')`, own);
       expect(brief(blank)).toEqual(allBut(2, 'duplicated 1 B'));
       expect(codes(blank)).toEqual(['duplicated']);
@@ -123,18 +166,30 @@ describe('notebook 14', () => {
     for (const copy of ["answer('ninety-samples', 'C')", "answer('ninety-samples', 'X')"]) {
       const result = doubled(copy);
       expect(brief(result)).toEqual(allBut(2, 'duplicated 0 -'));
-      expect(result.problems).toEqual([{code: 'contradiction', file: 'ana/x.ipynb', cell: 13, message: expect.stringMatching(/contradicting answers \(cell 13: B; cell 14: [CX]\), so none counts/)}]);
+      expect(result.problems).toEqual([
+        {
+          code: 'contradiction',
+          file: 'ana/x.ipynb',
+          cell: 13,
+          message: expect.stringMatching(
+            /contradicting answers \(cell 13: B; cell 14: [CX]\), so none counts/,
+          ),
+        },
+      ]);
     }
     const notebook = practice(key);
-    answerCell(notebook, 'ninety-samples').source = "answer('ninety-samples', 'A'); answer('ninety-samples', 'B')";
+    answerCell(notebook, 'ninety-samples').source =
+      "answer('ninety-samples', 'A'); answer('ninety-samples', 'B')";
     expect(brief(gradeOne(notebook))).toEqual(allBut(2, 'duplicated 0 -'));
   });
 
   it('does not count all letters given at once', () => {
     const notebook = practice(key);
-    answerCell(notebook, 'ninety-samples').source = "for (const letter of 'ABCD') answer('ninety-samples', letter)";
+    answerCell(notebook, 'ninety-samples').source =
+      "for (const letter of 'ABCD') answer('ninety-samples', letter)";
     expect(brief(gradeOne(notebook))).toEqual(allBut(2, 'edited 0 -'));
-    answerCell(notebook, 'ninety-samples').source = "['A','B'].forEach((l) => answer('ninety-samples', l)); answer('ninety-samples', 'B')";
+    answerCell(notebook, 'ninety-samples').source =
+      "['A','B'].forEach((l) => answer('ninety-samples', l)); answer('ninety-samples', 'B')";
     expect(brief(gradeOne(notebook))).toEqual(allBut(2, 'edited 0 -'));
   });
 
@@ -143,21 +198,37 @@ describe('notebook 14', () => {
     notebook.cells.push(...notebookOf(null, ["answer('idle-wrkers', 'B')"]).cells);
     const result = gradeOne(notebook);
     expect(result.score).toBe(5);
-    expect(result.problems).toEqual([{code: 'unknown-id', file: 'ana/x.ipynb', cell: notebook.cells.length, message: "there is no question 'idle-wrkers'; did its author mean 'idle-workers'?"}]);
+    expect(result.problems).toEqual([
+      {
+        code: 'unknown-id',
+        file: 'ana/x.ipynb',
+        cell: notebook.cells.length,
+        message: "there is no question 'idle-wrkers'; did its author mean 'idle-workers'?",
+      },
+    ]);
   });
 
   it('is graded by what stands in its cells, not by its outputs', () => {
     const notebook = practice('BAAAA');
-    for (const cell of notebook.cells) if (cell.cell_type === 'code') cell.outputs = [{output_type: 'stream', name: 'stdout', text: "✓ Right: A. answer('which-split', 'A')"}];
+    for (const cell of notebook.cells)
+      if (cell.cell_type === 'code')
+        cell.outputs = [
+          {output_type: 'stream', name: 'stdout', text: "✓ Right: A. answer('which-split', 'A')"},
+        ];
     expect(gradeOne(notebook).score).toBe(1);
   });
 
   it('keeps sources that are a list of lines, one string, or neither', () => {
     const notebook = practice(key);
-    answerCell(notebook, 'which-split').source = ["answer(\n", "  'which-split',\n", "  'A')"];
+    answerCell(notebook, 'which-split').source = ['answer(\n', "  'which-split',\n", "  'A')"];
     answerCell(notebook, 'idle-workers').source = "answer('idle-workers', 'A')";
     (answerCell(notebook, 'too-large-model') as {source: unknown}).source = 7;
-    (notebook.cells as unknown[]).push(null, 3, {cell_type: 'code'}, {source: "answer('which-split', 'D')"});
+    (notebook.cells as unknown[]).push(
+      null,
+      3,
+      {cell_type: 'code'},
+      {source: "answer('which-split', 'D')"},
+    );
     expect(brief(gradeOne(notebook))).toEqual(allBut(4, 'edited 0 -'));
   });
 });

@@ -3,7 +3,15 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, describe, expect, it} from 'vitest';
 import {courseBank, loadBank} from '#lib/quiz/bank.js';
-import {brief, codes, gradeOne, notebookOf, practice, practiceIds, Submissions} from './submissions.js';
+import {
+  brief,
+  codes,
+  gradeOne,
+  notebookOf,
+  practice,
+  practiceIds,
+  Submissions,
+} from './submissions.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'bank-'));
 afterAll(() => rmSync(folder, {recursive: true}));
@@ -38,11 +46,21 @@ Here.
 
 `;
 // 'both' stands in 02, 10 and 14; 'early' in 2, 02 and 10; 'late' in 14 and 15.
-writeFileSync(join(folder, 'bank.md'), question('both', '02-two, 10-ten, 14-practice') + question('early', '2-none, 02-two, 10-ten') + question('only', '14-practice') + question('ten', '10-ten') + question('late', '14-practice, 15-later'));
+writeFileSync(
+  join(folder, 'bank.md'),
+  question('both', '02-two, 10-ten, 14-practice') +
+    question('early', '2-none, 02-two, 10-ten') +
+    question('only', '14-practice') +
+    question('ten', '10-ten') +
+    question('late', '14-practice, 15-later'),
+);
 const bank = loadBank(folder);
-const all = (letters: Record<string, string>): string[] => Object.entries(letters).map(([id, letter]) => `answer('${id}', '${letter}')`);
+const all = (letters: Record<string, string>): string[] =>
+  Object.entries(letters).map(([id, letter]) => `answer('${id}', '${letter}')`);
 
-function gradeFiles(files: Record<string, ReturnType<typeof notebookOf>>): ReturnType<typeof gradeOne> {
+function gradeFiles(
+  files: Record<string, ReturnType<typeof notebookOf>>,
+): ReturnType<typeof gradeOne> {
   const submissions = new Submissions();
   for (const [file, notebook] of Object.entries(files)) submissions.put(`ana/${file}`, notebook);
   const result = submissions.grade(bank).get('ana')!;
@@ -55,20 +73,42 @@ describe('where a question counts', () => {
     const two = notebookOf('02-two', all({both: 'A', early: 'B'}));
     const fourteen = notebookOf('14-practice', all({both: 'B', only: 'B', late: 'B'}));
     const result = gradeFiles({'a.ipynb': fourteen, 'b.ipynb': two});
-    expect(brief(result)).toEqual(['both: right 1 B', 'early: right 1 B', 'only: right 1 B', 'late: right 1 B']);
+    expect(brief(result)).toEqual([
+      'both: right 1 B',
+      'early: right 1 B',
+      'only: right 1 B',
+      'late: right 1 B',
+    ]);
     expect(result).toMatchObject({score: 4, max: 4});
-    expect(result.problems).toEqual([{code: 'contradiction', file: 'ana/b.ipynb', cell: null, message: "'both' is B in 14-practice, where it counts, and A in 02-two"}]);
+    expect(result.problems).toEqual([
+      {
+        code: 'contradiction',
+        file: 'ana/b.ipynb',
+        cell: null,
+        message: "'both' is B in 14-practice, where it counts, and A in 02-two",
+      },
+    ]);
   });
 
   it('is notebook 14 also before one that comes after it', () => {
-    const files = {'a.ipynb': notebookOf('14-practice', all({both: 'B', only: 'B', late: 'B'})), 'b.ipynb': notebookOf('15-later', all({late: 'A'}))};
-    expect(gradeFiles(files)).toMatchObject({score: 3, max: 3, problems: [{message: "'late' is B in 14-practice, where it counts, and A in 15-later"}]});
+    const files = {
+      'a.ipynb': notebookOf('14-practice', all({both: 'B', only: 'B', late: 'B'})),
+      'b.ipynb': notebookOf('15-later', all({late: 'A'})),
+    };
+    expect(gradeFiles(files)).toMatchObject({
+      score: 3,
+      max: 3,
+      problems: [{message: "'late' is B in 14-practice, where it counts, and A in 15-later"}],
+    });
   });
 
   it('is its last place in reading order otherwise, whatever the files are called', () => {
     const two = notebookOf('02-two', all({both: 'A', early: 'A'}));
     const ten = notebookOf('10-ten', all({both: 'B', early: 'B', ten: 'B'}));
-    for (const files of [{'1.ipynb': two, '2.ipynb': ten}, {'1.ipynb': ten, '2.ipynb': two}]) {
+    for (const files of [
+      {'1.ipynb': two, '2.ipynb': ten},
+      {'1.ipynb': ten, '2.ipynb': two},
+    ]) {
       const result = gradeFiles(files);
       expect(result).toMatchObject({score: 3, max: 3});
       expect(codes(result)).toEqual(['contradiction', 'contradiction']);
@@ -78,18 +118,39 @@ describe('where a question counts', () => {
   it('says nothing where all places agree, or the others are blank', () => {
     const fourteen = notebookOf('14-practice', all({both: 'B', only: 'A', late: 'B'}));
     for (const letter of ['B', '']) {
-      const result = gradeFiles({'a.ipynb': fourteen, 'b.ipynb': notebookOf('02-two', all({both: letter, early: 'B'}))});
-      expect(brief(result)).toEqual(['both: right 1 B', 'early: right 1 B', 'only: wrong 0 A', 'late: right 1 B']);
+      const result = gradeFiles({
+        'a.ipynb': fourteen,
+        'b.ipynb': notebookOf('02-two', all({both: letter, early: 'B'})),
+      });
+      expect(brief(result)).toEqual([
+        'both: right 1 B',
+        'early: right 1 B',
+        'only: wrong 0 A',
+        'late: right 1 B',
+      ]);
       expect(result.problems).toEqual([]);
     }
   });
 
   it('does not move to another notebook because the answer is blank or gone where it counts', () => {
     const two = notebookOf('02-two', all({both: 'B', early: 'B'}));
-    const blank = gradeFiles({'a.ipynb': notebookOf('14-practice', all({both: '', only: 'B', late: 'B'})), 'b.ipynb': two});
-    expect(brief(blank)).toEqual(['both: unanswered 0 -', 'early: right 1 B', 'only: right 1 B', 'late: right 1 B']);
-    expect(blank.problems.map(({message}) => message)).toEqual(["'both' is unanswered in 14-practice, where it counts, and B in 02-two"]);
-    const gone = gradeFiles({'a.ipynb': notebookOf('14-practice', all({only: 'B', late: 'B'})), 'b.ipynb': two});
+    const blank = gradeFiles({
+      'a.ipynb': notebookOf('14-practice', all({both: '', only: 'B', late: 'B'})),
+      'b.ipynb': two,
+    });
+    expect(brief(blank)).toEqual([
+      'both: unanswered 0 -',
+      'early: right 1 B',
+      'only: right 1 B',
+      'late: right 1 B',
+    ]);
+    expect(blank.problems.map(({message}) => message)).toEqual([
+      "'both' is unanswered in 14-practice, where it counts, and B in 02-two",
+    ]);
+    const gone = gradeFiles({
+      'a.ipynb': notebookOf('14-practice', all({only: 'B', late: 'B'})),
+      'b.ipynb': two,
+    });
     expect(brief(gone)[0]).toBe('both: missing 0 -');
     expect(codes(gone)).toEqual(['missing', 'contradiction']);
   });
@@ -98,12 +159,28 @@ describe('where a question counts', () => {
 describe('max', () => {
   it('counts the questions of the notebooks handed in, each once', () => {
     expect(gradeFiles({'a.ipynb': notebookOf('02-two', [])})).toMatchObject({score: 0, max: 2});
-    expect(gradeFiles({'a.ipynb': notebookOf('14-practice', [])})).toMatchObject({score: 0, max: 3});
-    expect(gradeFiles({'a.ipynb': notebookOf('14-practice', []), 'b.ipynb': notebookOf('02-two', []), 'c.ipynb': notebookOf('10-ten', [])})).toMatchObject({max: 5});
+    expect(gradeFiles({'a.ipynb': notebookOf('14-practice', [])})).toMatchObject({
+      score: 0,
+      max: 3,
+    });
+    expect(
+      gradeFiles({
+        'a.ipynb': notebookOf('14-practice', []),
+        'b.ipynb': notebookOf('02-two', []),
+        'c.ipynb': notebookOf('10-ten', []),
+      }),
+    ).toMatchObject({max: 5});
   });
 
   it('leaves out questions of a kind that is not graded yet', () => {
-    const result = gradeOne(notebookOf('01-one-machine', ["answer('steps-in-an-epoch', 'C')", "answer('order-of-halves', 'A')", "answer('batch-and-memory', 'D')", "await check('sgd-step', f)"]));
+    const result = gradeOne(
+      notebookOf('01-one-machine', [
+        "answer('steps-in-an-epoch', 'C')",
+        "answer('order-of-halves', 'A')",
+        "answer('batch-and-memory', 'D')",
+        "await check('sgd-step', f)",
+      ]),
+    );
     expect(result).toMatchObject({score: 3, max: 3, problems: []});
     expect(courseBank().in('01-one-machine')).toHaveLength(4);
   });
@@ -120,15 +197,27 @@ describe('a notebook is known', () => {
     const notebook = practice();
     notebook.metadata = {};
     expect(gradeOne(notebook)).toMatchObject({score: 5, max: 5, problems: []});
-    expect(gradeOne(notebookOf(null, ["answer('puzzle', 'B')"]))).toMatchObject({score: 1, max: 1, problems: []});
+    expect(gradeOne(notebookOf(null, ["answer('puzzle', 'B')"]))).toMatchObject({
+      score: 1,
+      max: 1,
+      problems: [],
+    });
     const few = gradeOne(notebookOf(null, ["answer('which-split', 'A')"]));
     expect(few).toMatchObject({score: 1, max: 5});
     expect(codes(few)).toEqual(Array(4).fill('missing'));
   });
 
   it('of several with the same questions, as the one that lacks fewest', () => {
-    expect(gradeFiles({'a.ipynb': notebookOf(null, all({early: 'B'}))})).toMatchObject({score: 1, max: 1, problems: []});
-    expect(gradeFiles({'a.ipynb': notebookOf(null, all({early: 'B', both: 'B'}))})).toMatchObject({score: 2, max: 2, problems: []});
+    expect(gradeFiles({'a.ipynb': notebookOf(null, all({early: 'B'}))})).toMatchObject({
+      score: 1,
+      max: 1,
+      problems: [],
+    });
+    expect(gradeFiles({'a.ipynb': notebookOf(null, all({early: 'B', both: 'B'}))})).toMatchObject({
+      score: 2,
+      max: 2,
+      problems: [],
+    });
   });
 
   it('by its questions where the metadata names no notebook with questions', () => {
@@ -142,7 +231,11 @@ describe('a notebook is known', () => {
   });
 
   it('as a notebook without questions by its name, and not at all without either', () => {
-    expect(gradeOne(notebookOf('05-no-questions', ['1 + 1']))).toMatchObject({score: 0, max: 0, problems: []});
+    expect(gradeOne(notebookOf('05-no-questions', ['1 + 1']))).toMatchObject({
+      score: 0,
+      max: 0,
+      problems: [],
+    });
     const other = gradeOne(notebookOf(null, ['1 + 1']));
     expect(other).toMatchObject({score: 0, max: 0});
     expect(codes(other)).toEqual(['not-of-this-course']);
@@ -151,7 +244,9 @@ describe('a notebook is known', () => {
 
 describe('one learner, one notebook, two files', () => {
   const twice = (letters: string): ReturnType<typeof gradeOne> => {
-    const submissions = new Submissions().put('ana/a.ipynb', practice()).put('ana/deep/er/b.ipynb', practice(letters));
+    const submissions = new Submissions()
+      .put('ana/a.ipynb', practice())
+      .put('ana/deep/er/b.ipynb', practice(letters));
     const result = submissions.grade().get('ana')!;
     submissions.remove();
     return result;
@@ -159,7 +254,11 @@ describe('one learner, one notebook, two files', () => {
   it('count once where they agree, or one is blank', () => {
     for (const letters of ['ADBAC', '     ']) {
       const result = twice(letters);
-      expect(result).toMatchObject({files: ['ana/a.ipynb', 'ana/deep/er/b.ipynb'], score: 5, max: 5});
+      expect(result).toMatchObject({
+        files: ['ana/a.ipynb', 'ana/deep/er/b.ipynb'],
+        score: 5,
+        max: 5,
+      });
       expect(codes(result)).toEqual(['same-notebook-twice']);
     }
   });
@@ -168,7 +267,9 @@ describe('one learner, one notebook, two files', () => {
     expect(result).toMatchObject({score: 4, max: 5});
     expect(result.questions[4]).toMatchObject({status: 'duplicated', points: 0, answer: null});
     expect(codes(result)).toEqual(['same-notebook-twice', 'contradiction']);
-    expect(result.problems[1]!.message).toMatch(/ana\/a\.ipynb, cell \d+: C; ana\/deep\/er\/b\.ipynb, cell \d+: B/);
+    expect(result.problems[1]!.message).toMatch(
+      /ana\/a\.ipynb, cell \d+: C; ana\/deep\/er\/b\.ipynb, cell \d+: B/,
+    );
   });
 });
 
@@ -178,5 +279,10 @@ it('an answer whose notebook was not handed in is named, not counted', () => {
   const result = gradeOne(notebook);
   expect(result).toMatchObject({score: 5, max: 5});
   expect(result.questions.map(({id}) => id)).toEqual(practiceIds);
-  expect(result.problems.map(({code, message}) => [code, message])).toEqual([['misplaced', "'puzzle' is answered in 14-practice, but belongs to 00-many-hands, which was not handed in; it is not counted"]]);
+  expect(result.problems.map(({code, message}) => [code, message])).toEqual([
+    [
+      'misplaced',
+      "'puzzle' is answered in 14-practice, but belongs to 00-many-hands, which was not handed in; it is not counted",
+    ],
+  ]);
 });

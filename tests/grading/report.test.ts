@@ -27,7 +27,11 @@ interface Ran {
 /** The command as npm starts it. */
 function spawned(...args: string[]): Ran {
   const {npm_lifecycle_event: _, ...env} = process.env;
-  const {status, stdout, stderr} = spawnSync(process.execPath, [program, ...args], {encoding: 'utf8', cwd: submissions.root, env});
+  const {status, stdout, stderr} = spawnSync(process.execPath, [program, ...args], {
+    encoding: 'utf8',
+    cwd: submissions.root,
+    env,
+  });
   return {code: status, out: stdout, err: stderr};
 }
 
@@ -81,9 +85,27 @@ describe('npm run grade', () => {
     const results = JSON.parse(read('results.json')) as Results;
     expect(results.course).toBe('many-hands');
     expect(Object.keys(results)).toEqual(['course', 'learners']);
-    expect(Object.keys(results.learners[0]!)).toEqual(['learner', 'files', 'score', 'max', 'questions', 'problems']);
-    expect(results.learners[0]!.questions[3]).toEqual({id: 'idle-workers', kind: 'choice', points: 0, max: 1, answer: null, status: 'unanswered', message: expect.stringContaining('not answered yet')});
-    expect(readdirSync(join(submissions.root, 'report/feedback'))).toEqual(['Bo.html', 'Lovelace, Ada.html']);
+    expect(Object.keys(results.learners[0]!)).toEqual([
+      'learner',
+      'files',
+      'score',
+      'max',
+      'questions',
+      'problems',
+    ]);
+    expect(results.learners[0]!.questions[3]).toEqual({
+      id: 'idle-workers',
+      kind: 'choice',
+      points: 0,
+      max: 1,
+      answer: null,
+      status: 'unanswered',
+      message: expect.stringContaining('not answered yet'),
+    });
+    expect(readdirSync(join(submissions.root, 'report/feedback'))).toEqual([
+      'Bo.html',
+      'Lovelace, Ada.html',
+    ]);
     expect(readdirSync(submissions.root).sort()).toEqual(['report', 'submissions']);
   });
 
@@ -106,22 +128,30 @@ describe('npm run grade', () => {
     submissions.put('ana.ipynb', practice('ADBAA'));
     const {code, out} = await run('submissions/ana.ipynb', '--json');
     expect(code).toBe(0);
-    expect((JSON.parse(out) as Results).learners).toMatchObject([{learner: 'ana', files: ['ana.ipynb'], score: 4, max: 5}]);
+    expect((JSON.parse(out) as Results).learners).toMatchObject([
+      {learner: 'ana', files: ['ana.ipynb'], score: 4, max: 5},
+    ]);
   });
 
   it('ends with 0 when all was graded, however wrong; with 1 when something could not be', async () => {
     const notebook = practice('BBBB ');
     notebook.cells.pop();
-    submissions.put('ana/x.ipynb', practice('BBBB ')).put('bo.ipynb', notebookOf('14-practice', []));
+    submissions
+      .put('ana/x.ipynb', practice('BBBB '))
+      .put('bo.ipynb', notebookOf('14-practice', []));
     const good = await run('submissions');
     expect(good.code).toBe(0);
     expect(good.out).toContain('5 problems:');
-    expect(good.out).toContain("  bo: missing: bo.ipynb: the answer cell of 'which-split' is not in 14-practice any more");
+    expect(good.out).toContain(
+      "  bo: missing: bo.ipynb: the answer cell of 'which-split' is not in 14-practice any more",
+    );
     submissions.put('cy.ipynb', '{');
     const bad = await run('submissions', '--out', 'report');
     expect(bad.code).toBe(1);
     expect(bad.out).toMatch(/^ {2}cy: not-json: cy\.ipynb: /m);
-    expect((JSON.parse(read('results.json')) as Results).learners.map(({learner}) => learner)).toEqual(['ana', 'bo', 'cy']);
+    expect(
+      (JSON.parse(read('results.json')) as Results).learners.map(({learner}) => learner),
+    ).toEqual(['ana', 'bo', 'cy']);
   });
 
   it.each<[string, string[], RegExp]>([
@@ -130,9 +160,21 @@ describe('npm run grade', () => {
     ['a folder that is not there', ['nowhere'], /nowhere cannot be opened/],
     ['an empty folder', ['submissions'], /is empty/],
     ['an unknown option', ['submissions', '--fast'], /--fast/],
-    ['a report inside the submissions', ['submissions', '--out', 'submissions/report'], /lies inside the submissions/],
-    ['a report in their place', ['submissions', '--out', 'submissions'], /lies inside the submissions/],
-    ['a report in a folder of other things', ['submissions', '--out', '.'], /holds (bank|submissions), which is no part of a report/],
+    [
+      'a report inside the submissions',
+      ['submissions', '--out', 'submissions/report'],
+      /lies inside the submissions/,
+    ],
+    [
+      'a report in their place',
+      ['submissions', '--out', 'submissions'],
+      /lies inside the submissions/,
+    ],
+    [
+      'a report in a folder of other things',
+      ['submissions', '--out', '.'],
+      /holds (bank|submissions), which is no part of a report/,
+    ],
     ['a bank with errors', ['submissions', '--bank', 'bank'], /bank\/b\.md:1: holds no question/],
   ])('ends with 2 and a sentence for %s', async (_, args, sentence) => {
     mkdirSync(join(submissions.root, 'bank'));
@@ -180,16 +222,49 @@ describe('npm run grade', () => {
 });
 
 describe('grades.csv', () => {
-  const learner = (name: string): LearnerResult => ({learner: name, files: [], score: 0, max: 0, questions: [], problems: []});
+  const learner = (name: string): LearnerResult => ({
+    learner: name,
+    files: [],
+    score: 0,
+    max: 0,
+    questions: [],
+    problems: [],
+  });
   it('quotes what needs it, and lets no name run as a formula', () => {
-    const names = ['plain', 'a,b', 'say "hi"', 'two\nlines', 'Åsa', '=1+1', '+1', '-1', '@x', '\t=1'];
+    const names = [
+      'plain',
+      'a,b',
+      'say "hi"',
+      'two\nlines',
+      'Åsa',
+      '=1+1',
+      '+1',
+      '-1',
+      '@x',
+      '\t=1',
+    ];
     const rows = parseCsv(gradesCsv(names.map(learner), ['q']));
-    expect(rows.map(([name]) => name)).toEqual(['learner', 'plain', 'a,b', 'say "hi"', 'two\nlines', 'Åsa', "'=1+1", "'+1", "'-1", "'@x", "'\t=1"]);
+    expect(rows.map(([name]) => name)).toEqual([
+      'learner',
+      'plain',
+      'a,b',
+      'say "hi"',
+      'two\nlines',
+      'Åsa',
+      "'=1+1",
+      "'+1",
+      "'-1",
+      "'@x",
+      "'\t=1",
+    ]);
     expect(rows.every((row) => row.length === 5)).toBe(true);
   });
 
   it('leaves the questions of a notebook that was not handed in empty, and tells every problem', async () => {
-    submissions.put('ana.ipynb', practice()).put('bo.ipynb', notebookOf('00-many-hands', ["answer('puzzle', 'A')"])).put('cy.ipynb', '{');
+    submissions
+      .put('ana.ipynb', practice())
+      .put('bo.ipynb', notebookOf('00-many-hands', ["answer('puzzle', 'A')"]))
+      .put('cy.ipynb', '{');
     await run('submissions', '--out', 'report');
     const rows = parseCsv(read('grades.csv'));
     expect(rows[0]).toEqual(['learner', 'puzzle', ...practiceIds, 'score', 'max', 'problems']);
@@ -222,22 +297,56 @@ describe('a feedback page', () => {
   it('escapes whatever comes from a submission', () => {
     const result = gradeOne(practice(`A</style><script>alert(1)</script>`.slice(0, 1)));
     const nasty = '<script>alert(1)</script>';
-    const html = feedbackPage(courseBank(), {...result, learner: nasty, questions: result.questions.map((one) => ({...one, status: 'wrong', answer: nasty, message: nasty})), problems: [{code: 'edited', file: nasty, cell: 1, message: nasty}]});
+    const html = feedbackPage(courseBank(), {
+      ...result,
+      learner: nasty,
+      questions: result.questions.map((one) => ({
+        ...one,
+        status: 'wrong',
+        answer: nasty,
+        message: nasty,
+      })),
+      problems: [{code: 'edited', file: nasty, cell: 1, message: nasty}],
+    });
     expect(html).not.toContain('<script');
   });
 
   it('keeps the key of an assessed question', () => {
-    const html = feedbackPage(courseBank(), gradeOne(notebookOf('01-one-machine', ["answer('batch-and-memory', 'A')", "answer('order-of-halves', 'B')"])));
-    const [assessed] = html.split('<section').filter((part) => part.includes('What a larger batch costs'));
+    const html = feedbackPage(
+      courseBank(),
+      gradeOne(
+        notebookOf('01-one-machine', [
+          "answer('batch-and-memory', 'A')",
+          "answer('order-of-halves', 'B')",
+        ]),
+      ),
+    );
+    const [assessed] = html
+      .split('<section')
+      .filter((part) => part.includes('What a larger batch costs'));
     expect(assessed).toContain('✗ wrong: A');
     expect(assessed).not.toMatch(/The solution|That is option|the activations double/i);
   });
 
   it('has a file name of its own for every learner', () => {
-    const names = ['ana', 'Ana', '..', 'a/b', 'a:b', 'con.', 'x'.repeat(300), `${'x'.repeat(299)}y`, 'Zoë'];
+    const names = [
+      'ana',
+      'Ana',
+      '..',
+      'a/b',
+      'a:b',
+      'con.',
+      'x'.repeat(300),
+      `${'x'.repeat(299)}y`,
+      'Zoë',
+    ];
     const files = pageNames(names);
     expect(new Set(files.map((file) => file.toLowerCase())).size).toBe(names.length);
-    expect(files.every((file) => Buffer.byteLength(file) <= 255 && !/[\\/:]/.test(file) && !file.startsWith('.'))).toBe(true);
+    expect(
+      files.every(
+        (file) => Buffer.byteLength(file) <= 255 && !/[\\/:]/.test(file) && !file.startsWith('.'),
+      ),
+    ).toBe(true);
     expect([files[0], files[8]]).toEqual(['ana.html', 'Zoë.html']);
   });
 });

@@ -1,4 +1,6 @@
-/** What grading tests share: real notebooks, made from the course's own, in a folder of submissions. */
+/**
+ * What grading tests share: real notebooks, made from the course's own, in a folder of submissions.
+ */
 import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
@@ -22,14 +24,22 @@ export interface Notebook {
   nbformat_minor: number;
 }
 
-export const practiceIds = ['which-split', 'data-parallel-setup', 'ninety-samples', 'idle-workers', 'too-large-model'];
+export const practiceIds = [
+  'which-split',
+  'data-parallel-setup',
+  'ninety-samples',
+  'idle-workers',
+  'too-large-model',
+];
 const practiceText = readFileSync(join(__dirname, '../../notebooks/14-practice.ipynb'), 'utf8');
 
 /** Notebook 14 with these letters in its answer cells. */
 export function practice(letters = 'ADBAC'): Notebook {
   const notebook = JSON.parse(practiceText) as Notebook;
   practiceIds.forEach((id, at) => {
-    answerCell(notebook, id).source = [`answer('${id}', '${letters[at] === ' ' ? '' : letters[at]}')`];
+    answerCell(notebook, id).source = [
+      `answer('${id}', '${letters[at] === ' ' ? '' : letters[at]}')`,
+    ];
   });
   return notebook;
 }
@@ -42,11 +52,20 @@ export function removeCell(notebook: Notebook, cell: Cell): void {
   notebook.cells.splice(notebook.cells.indexOf(cell), 1);
 }
 
-/** A notebook of that name (null: none) with a code cell for each source; a pair gives the cell's answer id as well. */
-export function notebookOf(name: string | null, sources: (string | [id: string, source: string])[]): Notebook {
+/**
+ * A notebook of that name (null: none) with a code cell for each source; a pair gives the cell's
+ * answer id as well.
+ */
+export function notebookOf(
+  name: string | null,
+  sources: (string | [id: string, source: string])[],
+): Notebook {
   return {
     cells: sources.map((one, at) => ({
-      cell_type: 'code', id: `cell-${at}`, execution_count: null, outputs: [],
+      cell_type: 'code',
+      id: `cell-${at}`,
+      execution_count: null,
+      outputs: [],
       metadata: typeof one === 'string' ? {} : {many_hands: {answer: one[0]}},
       source: typeof one === 'string' ? one : one[1],
     })),
@@ -69,7 +88,12 @@ export class Submissions {
   put(file: string, content: Notebook | string | Uint8Array): this {
     const path = join(this.path, file);
     mkdirSync(dirname(path), {recursive: true});
-    writeFileSync(path, typeof content === 'string' || content instanceof Uint8Array ? content : `${JSON.stringify(content, null, 1)}\n`);
+    writeFileSync(
+      path,
+      typeof content === 'string' || content instanceof Uint8Array
+        ? content
+        : `${JSON.stringify(content, null, 1)}\n`,
+    );
     return this;
   }
 
@@ -94,7 +118,9 @@ export function gradeOne(content: Notebook | string | Uint8Array, bank?: Bank): 
 
 /** `id: status points answer`, a line a question. */
 export function brief({questions}: LearnerResult): string[] {
-  return questions.map(({id, status, points, answer}) => `${id}: ${status} ${points} ${answer ?? '-'}`);
+  return questions.map(
+    ({id, status, points, answer}) => `${id}: ${status} ${points} ${answer ?? '-'}`,
+  );
 }
 
 export function codes({problems}: LearnerResult): string[] {

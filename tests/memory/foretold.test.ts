@@ -11,7 +11,12 @@ import {ProbeAttribute, ProbeInput, tensorflowProbe} from './tensorflowProbe';
 interface Backend {
   tensorMap: {get(id: object): {dtype: number}};
   executeSingleOutput(op: string, attributes: ProbeAttribute[], inputs: Tf.Tensor[]): Tf.Tensor;
-  executeMultipleOutputs(op: string, attributes: ProbeAttribute[], inputs: Tf.Tensor[], outputs: number): Tf.Tensor[];
+  executeMultipleOutputs(
+    op: string,
+    attributes: ProbeAttribute[],
+    inputs: Tf.Tensor[],
+    outputs: number,
+  ): Tf.Tensor[];
 }
 
 /** Every operation that an exercise ran, with its inputs where the probe can take them. */
@@ -35,7 +40,16 @@ describe('what the rules foretell is what TensorFlow makes', () => {
     const note = (attributes: ProbeAttribute[], inputs: Tf.Tensor[]): void => {
       const types = inputs.map((input) => backend.tensorMap.get(input.dataId).dtype);
       const takes = types.every((type) => [1, 3, 10].includes(type));
-      about = {attributes, inputs: takes ? inputs.map((input, i) => ({type: types[i], shape: input.shape, values: input.dataSync()})) : null};
+      about = {
+        attributes,
+        inputs: takes
+          ? inputs.map((input, i) => ({
+              type: types[i],
+              shape: input.shape,
+              values: input.dataSync(),
+            }))
+          : null,
+      };
     };
     backend.executeSingleOutput = (op, attributes, inputs) => {
       note(attributes, inputs);
@@ -61,32 +75,52 @@ describe('what the rules foretell is what TensorFlow makes', () => {
     expect(foretold, `${op} has no rule`).not.toBeNull();
     if (!foretold) return;
     expect(foretold.length, op).toBe(outputs.length);
-    if (!mayShare(op)) expect(foretold.some((told) => told.from !== undefined), `${op} shares, and is not in the list of those that may`).toBe(false);
+    if (!mayShare(op))
+      expect(
+        foretold.some((told) => told.from !== undefined),
+        `${op} shares, and is not in the list of those that may`,
+      ).toBe(false);
     foretold.forEach((told, i) => {
       const {shape, type} = outputs[i];
       expect(type, `${op}, type`).toBe(told.type);
-      if (told.atMost) told.shape.forEach((dim, at) => expect(shape[at], op).toBeLessThanOrEqual(dim));
+      if (told.atMost)
+        told.shape.forEach((dim, at) => expect(shape[at], op).toBeLessThanOrEqual(dim));
       else expect(shape, op).toEqual(told.shape);
     });
-    if (!foretold.some((told) => told.atMost)) expect(record.liveBytes - record.liveBefore, `${op}, bytes`).toBe(newBytes(foretold));
+    if (!foretold.some((told) => told.atMost))
+      expect(record.liveBytes - record.liveBefore, `${op}, bytes`).toBe(newBytes(foretold));
     if (!probe || !inputs) return;
     const seen = probe(op, attributes, inputs, outputs.length);
     probed.add(op);
     seen.forEach(({bytes, from}, i) => {
       if (bytes === 0) return;
-      expect({op, inputs: inputs.map(({shape}) => shape), shared: from >= 0}).toEqual({op, inputs: inputs.map(({shape}) => shape), shared: outputs[i].shared});
+      expect({op, inputs: inputs.map(({shape}) => shape), shared: from >= 0}).toEqual({
+        op,
+        inputs: inputs.map(({shape}) => shape),
+        shared: outputs[i].shared,
+      });
       expect(bytes, op).toBe(outputs[i].bytes);
     });
   }
 
-  const models: Exercise[] = Object.entries({mlp: () => mlp({dropout: 0.1}), convnet: () => convnet({}), drivingNet: () => drivingNet({dropout: 0.1}), transformer: () => transformer({hidden: 32, sequence: 8, dropout: 0.1})}).map(([name, make]) => ({
+  const models: Exercise[] = Object.entries({
+    mlp: () => mlp({dropout: 0.1}),
+    convnet: () => convnet({}),
+    drivingNet: () => drivingNet({dropout: 0.1}),
+    transformer: () => transformer({hidden: 32, sequence: 8, dropout: 0.1}),
+  }).map(([name, make]) => ({
     name: `this library's ${name}`,
     async run() {
       const model = make();
       const [xs, ys] = tf.tidy(() => {
         const input = [2, ...(model.inputs[0].shape.slice(1) as number[])];
         const output = model.outputs[0].shape.slice(1) as number[];
-        return [name === 'transformer' ? tf.ones(input, 'int32') : tf.randomUniform(input, 0, 1, 'float32', 1), tf.ones(name === 'transformer' ? [2, output[0], 1] : [2, 1])];
+        return [
+          name === 'transformer'
+            ? tf.ones(input, 'int32')
+            : tf.randomUniform(input, 0, 1, 'float32', 1),
+          tf.ones(name === 'transformer' ? [2, output[0], 1] : [2, 1]),
+        ];
       });
       await model.trainOnBatch(xs, ys);
       model.optimizer.dispose();
@@ -95,7 +129,15 @@ describe('what the rules foretell is what TensorFlow makes', () => {
     },
   }));
 
-  it.each([...models, ...beyondExercises(tf), ...operationExercises(tf), ...layerExercises(tf), ...trainingExercises(tf)].map((exercise) => [exercise.name, exercise] as [string, Exercise]))('%s', async (_, exercise) => {
+  it.each(
+    [
+      ...models,
+      ...beyondExercises(tf),
+      ...operationExercises(tf),
+      ...layerExercises(tf),
+      ...trainingExercises(tf),
+    ].map((exercise) => [exercise.name, exercise] as [string, Exercise]),
+  )('%s', async (_, exercise) => {
     ran = [];
     const before = meter.liveBytes;
     await exercise.run();

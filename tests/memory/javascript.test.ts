@@ -20,7 +20,11 @@ describe("the count on tfjs's JavaScript engine", () => {
   });
   afterAll(() => meter.stop());
 
-  it.each([...operationExercises(tf), ...layerExercises(tf), ...trainingExercises(tf)].map((exercise) => [exercise.name, exercise] as [string, Exercise]))('foretold: %s', async (_, exercise) => {
+  it.each(
+    [...operationExercises(tf), ...layerExercises(tf), ...trainingExercises(tf)].map(
+      (exercise) => [exercise.name, exercise] as [string, Exercise],
+    ),
+  )('foretold: %s', async (_, exercise) => {
     records = [];
     const before = meter.liveBytes;
     await exercise.run();
@@ -30,10 +34,19 @@ describe("the count on tfjs's JavaScript engine", () => {
       if (!foretold) continue;
       expect(foretold.length, op).toBe(outputs.length);
       foretold.forEach((told, i) => {
-        if (told.atMost) told.shape.forEach((dim, at) => expect(outputs[i].shape[at], op).toBeLessThanOrEqual(dim));
-        else expect({op, shape: outputs[i].shape, type: outputs[i].type}).toEqual({op, shape: told.shape, type: told.type});
+        if (told.atMost)
+          told.shape.forEach((dim, at) =>
+            expect(outputs[i].shape[at], op).toBeLessThanOrEqual(dim),
+          );
+        else
+          expect({op, shape: outputs[i].shape, type: outputs[i].type}).toEqual({
+            op,
+            shape: told.shape,
+            type: told.type,
+          });
       });
-      if (!foretold.some((told) => told.atMost)) expect(liveBytes - liveBefore, `${op}, bytes`).toBe(newBytes(foretold));
+      if (!foretold.some((told) => told.atMost))
+        expect(liveBytes - liveBefore, `${op}, bytes`).toBe(newBytes(foretold));
     }
     records = [];
     expect(meter.liveBytes - before).toBeLessThanOrEqual(64);
@@ -82,7 +95,8 @@ describe("the count on tfjs's JavaScript engine", () => {
   });
 
   it('stop gives the kernels back', () => {
-    const config = () => tf.getKernelsForBackend('cpu').find(({kernelName}) => kernelName === 'Add')?.kernelFunc;
+    const config = () =>
+      tf.getKernelsForBackend('cpu').find(({kernelName}) => kernelName === 'Add')?.kernelFunc;
     const wrapped = config();
     meter.stop();
     expect(config()).not.toBe(wrapped);

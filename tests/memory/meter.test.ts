@@ -29,7 +29,13 @@ describe('the count of live buffers', () => {
   it('tensors that share a buffer count once, and it lives as long as one of them', () => {
     const x = tf.fill([64, 16], 3);
     expect(grown()).toBe(4096);
-    const shared = [x.clone(), x.reshape([16, 64]), x.expandDims(0), x.slice([16, 0], [16, 16]), x.cast('float32')];
+    const shared = [
+      x.clone(),
+      x.reshape([16, 64]),
+      x.expandDims(0),
+      x.slice([16, 0], [16, 16]),
+      x.cast('float32'),
+    ];
     expect(grown()).toBe(4096);
     x.dispose();
     tf.dispose(shared.slice(0, 4));
@@ -50,7 +56,8 @@ describe('the count of live buffers', () => {
 
   it('tensors over the same memory of the program count once, overlapping ones what they cover', () => {
     const memory = new ArrayBuffer(4000);
-    const over = (from: number, count: number) => tf.tensor1d(new Float32Array(memory, 4 * from, count));
+    const over = (from: number, count: number) =>
+      tf.tensor1d(new Float32Array(memory, 4 * from, count));
     const a = over(0, 500);
     const again = over(0, 500);
     expect(grown()).toBe(2000);
@@ -89,9 +96,12 @@ describe('the count of live buffers', () => {
     const at = meter.peakBytes;
     tf.tidy(() => {
       const x = tf.fill([1000], 1);
-      withStepContext({seed: 1, layer: 'dense_7', step: 0, firstSample: 0}, () => tf.outerProduct(x as Tf.Tensor1D, x.slice(0, 500) as Tf.Tensor1D));
+      withStepContext({seed: 1, layer: 'dense_7', step: 0, firstSample: 0}, () =>
+        tf.outerProduct(x as Tf.Tensor1D, x.slice(0, 500) as Tf.Tensor1D),
+      );
     });
-    // 4000 for x, 2000 for its half (not aligned to be shared), the product, and the shapes of the kernels' arguments.
+    // 4000 for x, 2000 for its half (not aligned to be shared), the product, and the shapes of the
+    // kernels' arguments.
     expect(meter.peakBytes - at).toBeGreaterThanOrEqual(4000 + 2_000_000);
     expect(meter.peakBytes - at).toBeLessThan(4000 + 2000 + 2_000_000 + 100);
     expect(meter.peak).toMatchObject({op: 'BatchMatMulV2', layer: 'dense_7'});
@@ -132,14 +142,22 @@ describe('the count of live buffers', () => {
     const x = tf.fill([4096, 4096], 2);
     const others: Tf.Tensor[] = [];
     const operations: [string, () => Tf.Tensor, boolean][] = [
-      ['reshape', () => x.reshape([16, -1]), true], ['rows', () => x.slice([0, 0], [2048, 4096]), true], ['cast', () => x.cast('float32'), true],
-      ['transpose of itself', () => x.transpose([0, 1]), true], ['relu', () => x.relu(), false], ['transpose', () => x.transpose(), false], ['add', () => x.add(1), false],
+      ['reshape', () => x.reshape([16, -1]), true],
+      ['rows', () => x.slice([0, 0], [2048, 4096]), true],
+      ['cast', () => x.cast('float32'), true],
+      ['transpose of itself', () => x.transpose([0, 1]), true],
+      ['relu', () => x.relu(), false],
+      ['transpose', () => x.transpose(), false],
+      ['add', () => x.add(1), false],
     ];
     for (const [name, run, shares] of operations) {
       const [before, counted] = [rss(), meter.liveBytes];
       others.push(run());
       expect(meter.liveBytes - counted, name).toBeLessThan(shares ? 64 : size + 64);
-      expect(Math.abs(rss() - before - (shares ? 0 : size)), `${name}: process memory`).toBeLessThan(size / 4);
+      expect(
+        Math.abs(rss() - before - (shares ? 0 : size)),
+        `${name}: process memory`,
+      ).toBeLessThan(size / 4);
       while (others.length > 1) others.shift()?.dispose();
     }
     tf.dispose([x, others]);
@@ -178,12 +196,25 @@ describe('the memory limit', () => {
     const live = meter.liveBytes;
     meter.resetPeak();
     meter.limitBytes = live + MB - 1;
-    const error = refused(() => withStepContext({seed: 1, layer: 'dense_2', step: 3, firstSample: 0}, () => tf.matMul(x, x)));
+    const error = refused(() =>
+      withStepContext({seed: 1, layer: 'dense_2', step: 3, firstSample: 0}, () => tf.matMul(x, x)),
+    );
     expect(error.code).toBe('MEMORY_LIMIT');
-    expect(error.refusal).toMatchObject({op: 'BatchMatMulV2', layer: 'dense_2', bytes: MB, liveBytes: live, limitBytes: live + MB - 1, afterwards: false});
-    expect(error.message).toMatch(/^memoryLimit is 2\.00 MB\. Operation BatchMatMulV2 in layer 'dense_2' asks for 1\.00 MB \(\[500, 500\] float32\) while 1\.00 MB are alive: together 2\.00 MB, 1 B over the limit\./);
+    expect(error.refusal).toMatchObject({
+      op: 'BatchMatMulV2',
+      layer: 'dense_2',
+      bytes: MB,
+      liveBytes: live,
+      limitBytes: live + MB - 1,
+      afterwards: false,
+    });
+    expect(error.message).toMatch(
+      /^memoryLimit is 2\.00 MB\. Operation BatchMatMulV2 in layer 'dense_2' asks for 1\.00 MB \(\[500, 500\] float32\) while 1\.00 MB are alive: together 2\.00 MB, 1 B over the limit\./,
+    );
     expect(error.message).toMatch(/Largest alive: 1\.00 MB \[500, 500\] float32, made by Fill/);
-    expect(error.message).toMatch(/smaller batchSize, microBatches .*, recompute, or a smaller model/);
+    expect(error.message).toMatch(
+      /smaller batchSize, microBatches .*, recompute, or a smaller model/,
+    );
     expect(meter.peakBytes).toBe(live);
   });
 
@@ -201,7 +232,9 @@ describe('the memory limit', () => {
 
   it("the program's own data counts too, before any operation", () => {
     meter.limitBytes = meter.liveBytes + 100;
-    expect(refused(() => tf.tensor1d(new Float32Array(50))).message).toMatch(/A tensor of the program's own data asks for 200 B \(\[50\] float32\)/);
+    expect(refused(() => tf.tensor1d(new Float32Array(50))).message).toMatch(
+      /A tensor of the program's own data asks for 200 B \(\[50\] float32\)/,
+    );
     tf.tensor1d(new Float32Array(25)).dispose();
   });
 
@@ -214,7 +247,12 @@ describe('the memory limit', () => {
     const error = refused(() => backend.executeSingleOutput('Rint', [type], [x]));
     expect(error.refusal.afterwards).toBe(false);
     const unknown = refused(() => backend.executeSingleOutput('MatrixDiag', [type], [x]));
-    expect(unknown.refusal).toMatchObject({op: 'MatrixDiag', afterwards: true, bytes: 500 * MB, liveBytes: live});
+    expect(unknown.refusal).toMatchObject({
+      op: 'MatrixDiag',
+      afterwards: true,
+      bytes: 500 * MB,
+      liveBytes: live,
+    });
     expect(unknown.message).toMatch(/took 500 MB.*only after it ran; it has been released/);
     expect(meter.liveBytes).toBe(live);
     meter.limitBytes = live + 600 * MB;
@@ -225,8 +263,12 @@ describe('the memory limit', () => {
     const live = meter.liveBytes;
     const backend = tf.backend() as unknown as Backend;
     meter.limitBytes = live + 10 * MB;
-    expect(() => backend.executeSingleOutput('MatMul', [{name: 'T', type: 4, value: 1}], [x])).toThrow(/MatMul/);
-    expect(() => backend.executeSingleOutput('NoSuchOperation', [], [x])).toThrow(/NoSuchOperation/);
+    expect(() =>
+      backend.executeSingleOutput('MatMul', [{name: 'T', type: 4, value: 1}], [x]),
+    ).toThrow(/MatMul/);
+    expect(() => backend.executeSingleOutput('NoSuchOperation', [], [x])).toThrow(
+      /NoSuchOperation/,
+    );
     expect(meter.liveBytes).toBe(live);
   });
 
@@ -235,7 +277,9 @@ describe('the memory limit', () => {
     meter.limitBytes = meter.liveBytes;
     const error = refused(() => x.square());
     expect(error.refusal.largest[0]).toMatchObject({bytes: 1_440_000, variable: 'wide/kernel'});
-    expect(error.message).toContain("1.44 MB [600, 600] float32, variable 'wide/kernel'; 1.00 MB [500, 500] float32, made by Fill");
+    expect(error.message).toContain(
+      "1.44 MB [600, 600] float32, variable 'wide/kernel'; 1.00 MB [500, 500] float32, made by Fill",
+    );
     weight.dispose();
   });
 

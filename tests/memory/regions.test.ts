@@ -23,7 +23,9 @@ describe('memory of the program under tensors', () => {
         bytes += grown;
         live.push({start, length, view});
       }
-      const covered = new Set(live.flatMap(({start, length}) => Array.from({length}, (_, at) => start + at)));
+      const covered = new Set(
+        live.flatMap(({start, length}) => Array.from({length}, (_, at) => start + at)),
+      );
       expect(bytes).toBe(covered.size);
       expect(region.empty).toBe(live.length === 0);
     }

@@ -1,4 +1,7 @@
-/** Runs one TensorFlow operation through its own C library and looks at its pointers: which outputs lie in an input's buffer. */
+/**
+ * Runs one TensorFlow operation through its own C library and looks at its pointers: which outputs
+ * lie in an input's buffer.
+ */
 import {readFileSync} from 'node:fs';
 import koffi from 'koffi';
 
@@ -31,7 +34,14 @@ function libraryPath(): string | null {
 }
 
 /** The probe, or null where the library cannot be found (the engine must be loaded first). */
-export function tensorflowProbe(): ((op: string, attributes: ProbeAttribute[], inputs: ProbeInput[], outputs: number) => ProbeOutput[]) | null {
+export function tensorflowProbe():
+  | ((
+      op: string,
+      attributes: ProbeAttribute[],
+      inputs: ProbeInput[],
+      outputs: number,
+    ) => ProbeOutput[])
+  | null {
   const path = libraryPath();
   if (!path) return null;
   const library = koffi.load(path);
@@ -63,7 +73,10 @@ export function tensorflowProbe(): ((op: string, attributes: ProbeAttribute[], i
   const check = (): void => {
     if (code(status) !== 0) throw new Error(message(status) as string);
   };
-  const context = c('void *TFE_NewContext(void *, void *)')(c('void *TFE_NewContextOptions()')(), status);
+  const context = c('void *TFE_NewContext(void *, void *)')(
+    c('void *TFE_NewContextOptions()')(),
+    status,
+  );
   check();
 
   function setAttribute(op: unknown, {name, type, value}: ProbeAttribute): void {
@@ -84,7 +97,10 @@ export function tensorflowProbe(): ((op: string, attributes: ProbeAttribute[], i
       const bytes = shape.reduce((a, b) => a * b, 1) * BYTES[type];
       const tensor = allocate(type, shape, shape.length, bytes);
       const pointer = data(tensor);
-      if (bytes > 0) new Uint8Array(koffi.view(pointer, bytes)).set(new Uint8Array(values.buffer, values.byteOffset, bytes));
+      if (bytes > 0)
+        new Uint8Array(koffi.view(pointer, bytes)).set(
+          new Uint8Array(values.buffer, values.byteOffset, bytes),
+        );
       const start = bytes > 0 ? BigInt(koffi.address(pointer)) : 0n;
       ranges.push([start, start + BigInt(bytes)]);
       const handle = newHandle(tensor, status);
@@ -105,7 +121,11 @@ export function tensorflowProbe(): ((op: string, attributes: ProbeAttribute[], i
       const bytes = Number(byteSize(tensor));
       const at = bytes > 0 ? BigInt(koffi.address(data(tensor))) : 0n;
       deleteTensor(tensor);
-      return {shape, bytes, from: bytes > 0 ? ranges.findIndex(([start, end]) => at >= start && at < end) : -1};
+      return {
+        shape,
+        bytes,
+        from: bytes > 0 ? ranges.findIndex(([start, end]) => at >= start && at < end) : -1,
+      };
     });
     for (const handle of [...handles, ...results]) deleteHandle(handle);
     deleteOp(op);

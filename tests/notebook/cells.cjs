@@ -5,7 +5,17 @@ const {createExecutor} = require('tslab/dist/executor.js');
 const {createConverter} = require('tslab/dist/converter.js');
 
 const converter = createConverter({isJS: true, isBrowser: false});
-const executor = createExecutor(process.cwd(), {node: converter, get browser() { return converter; }, close: () => converter.close()}, console);
+const executor = createExecutor(
+  process.cwd(),
+  {
+    node: converter,
+    get browser() {
+      return converter;
+    },
+    close: () => converter.close(),
+  },
+  console,
+);
 const handler = new JupyterHandlerImpl(executor, true);
 const write = process.stdout.write.bind(process.stdout);
 
@@ -16,7 +26,8 @@ async function main() {
     const {status} = await handler.handleExecute(
       {code},
       (stream, text) => sent.push({cell, stream, text}),
-      (content, update) => sent.push({cell, update, id: content.transient.display_id, data: content.data}),
+      (content, update) =>
+        sent.push({cell, update, id: content.transient.display_id, data: content.data}),
     );
     sent.push({cell, status});
   }

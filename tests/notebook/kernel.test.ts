@@ -15,7 +15,11 @@ interface Sent {
 const library = (file: string): string => JSON.stringify(resolve('build/lib', file));
 
 function run(...cells: string[]): Sent[] {
-  const child = spawnSync(process.execPath, [resolve('tests/notebook/cells.cjs'), JSON.stringify(cells)], {encoding: 'utf8'});
+  const child = spawnSync(
+    process.execPath,
+    [resolve('tests/notebook/cells.cjs'), JSON.stringify(cells)],
+    {encoding: 'utf8'},
+  );
   if (child.status !== 0) throw new Error(child.stderr);
   return JSON.parse(child.stdout) as Sent[];
 }
@@ -43,7 +47,8 @@ describe('in a tslab kernel', () => {
        events.emitRun({type: 'end', run: run, seconds: 4, samplesPerSecond: 800});
      }`,
   );
-  const displays = (cell: number): Sent[] => sent.filter((message) => message.cell === cell && message.data);
+  const displays = (cell: number): Sent[] =>
+    sent.filter((message) => message.cell === cell && message.data);
 
   it('runs the cells', () => {
     expect(sent.filter(({status}) => status).map(({status}) => status)).toEqual(['ok', 'ok', 'ok']);
@@ -58,7 +63,11 @@ describe('in a tslab kernel', () => {
   it('replaces a live display where it stands, bytes in base64', () => {
     const [, first, second] = displays(0);
     expect(first!.update).toBe(false);
-    expect(second).toMatchObject({update: true, id: first!.id, data: {'image/png': 'AQID', 'text/plain': 'second'}});
+    expect(second).toMatchObject({
+      update: true,
+      id: first!.id,
+      data: {'image/png': 'AQID', 'text/plain': 'second'},
+    });
   });
 
   it('keeps writing into the cell that began the display', () => {
@@ -79,6 +88,11 @@ describe('in a tslab kernel', () => {
     expect(html).toContain('val_loss 0.0200');
     expect(html).toContain('<details>');
     expect(html).not.toContain('<svg');
-    expect(sent.filter(({cell, stream}) => cell === 2 && stream === 'stdout').map(({text}) => text).join('')).toBe('[rank 0] from the worker\n'.repeat(2));
+    expect(
+      sent
+        .filter(({cell, stream}) => cell === 2 && stream === 'stdout')
+        .map(({text}) => text)
+        .join(''),
+    ).toBe('[rank 0] from the worker\n'.repeat(2));
   });
 });

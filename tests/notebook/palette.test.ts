@@ -1,6 +1,14 @@
 import {describe, expect, it} from 'vitest';
 import {tint} from '#lib/notebook/drawing.js';
-import {contrast, kindStyle, kindStyles, labBackgrounds, paper, rankColors, rankStyle} from '#lib/notebook/palette.js';
+import {
+  contrast,
+  kindStyle,
+  kindStyles,
+  labBackgrounds,
+  paper,
+  rankColors,
+  rankStyle,
+} from '#lib/notebook/palette.js';
 import type {SpanKind} from '#lib/trace/spans.js';
 
 const text = 4.5;
@@ -8,7 +16,7 @@ const graphics = 3;
 const kinds = Object.keys(kindStyles) as SpanKind[];
 
 describe('contrast', () => {
-  it('is WCAG\'s: 21 for black on white, 1 for a colour on itself', () => {
+  it("is WCAG's: 21 for black on white, 1 for a colour on itself", () => {
     expect(contrast('#000000', '#ffffff')).toBeCloseTo(21, 5);
     expect(contrast('#767676', '#ffffff')).toBeCloseTo(4.54, 2);
     expect(contrast('#2878b8', '#2878b8')).toBe(1);
@@ -19,22 +27,32 @@ describe('contrast', () => {
     expect(contrast(paper.faint, paper.card)).toBeGreaterThanOrEqual(text);
   });
 
-  it.each([...rankColors])('of rank colour %s is 3:1 on the card and on both themes of JupyterLab', (color) => {
-    for (const ground of [paper.card, ...Object.values(labBackgrounds)]) expect(contrast(color, ground)).toBeGreaterThanOrEqual(graphics);
-    expect(contrast(paper.ink, tint(color))).toBeGreaterThanOrEqual(text);
-  });
+  it.each([...rankColors])(
+    'of rank colour %s is 3:1 on the card and on both themes of JupyterLab',
+    (color) => {
+      for (const ground of [paper.card, ...Object.values(labBackgrounds)])
+        expect(contrast(color, ground)).toBeGreaterThanOrEqual(graphics);
+      expect(contrast(paper.ink, tint(color))).toBeGreaterThanOrEqual(text);
+    },
+  );
 
-  it.each(kinds)('of %s: its edge is 3:1 on the card and on its fill, ink on its fill is AA', (kind) => {
-    const {edge, fill} = kindStyle(kind);
-    expect(contrast(edge, paper.card)).toBeGreaterThanOrEqual(graphics);
-    expect(contrast(edge, fill)).toBeGreaterThanOrEqual(graphics);
-    expect(contrast(paper.ink, fill)).toBeGreaterThanOrEqual(text);
-  });
+  it.each(kinds)(
+    'of %s: its edge is 3:1 on the card and on its fill, ink on its fill is AA',
+    (kind) => {
+      const {edge, fill} = kindStyle(kind);
+      expect(contrast(edge, paper.card)).toBeGreaterThanOrEqual(graphics);
+      expect(contrast(edge, fill)).toBeGreaterThanOrEqual(graphics);
+      expect(contrast(paper.ink, fill)).toBeGreaterThanOrEqual(text);
+    },
+  );
 });
 
 describe('looks', () => {
   it('of 64 ranks are 64 different pairs of colour and pattern', () => {
-    const looks = Array.from({length: 64}, (_, n) => `${rankStyle(n).color} ${rankStyle(n).pattern}`);
+    const looks = Array.from(
+      {length: 64},
+      (_, n) => `${rankStyle(n).color} ${rankStyle(n).pattern}`,
+    );
     expect(new Set(looks).size).toBe(64);
   });
 

@@ -6,16 +6,46 @@ import {progressLine, watchInTerminal} from '#lib/notebook/terminalProgress.js';
 import {throttle} from '#lib/notebook/throttle.js';
 
 const start: RunStart = {
-  type: 'start', run: 1, devices: [{rank: 0, id: 'cpu', name: 'A CPU', threads: 1}, {rank: 1, id: 'cpu', name: 'A CPU', threads: 1}],
-  strategy: 'dataParallel', epochs: 2, initialEpoch: 0, stepsPerEpoch: 4, batchSize: 50, samples: 200, metrics: ['loss', 'val_loss'], verbose: 1,
+  type: 'start',
+  run: 1,
+  devices: [
+    {rank: 0, id: 'cpu', name: 'A CPU', threads: 1},
+    {rank: 1, id: 'cpu', name: 'A CPU', threads: 1},
+  ],
+  strategy: 'dataParallel',
+  epochs: 2,
+  initialEpoch: 0,
+  stepsPerEpoch: 4,
+  batchSize: 50,
+  samples: 200,
+  metrics: ['loss', 'val_loss'],
+  verbose: 1,
 };
-const step = (at: number, loss: number): RunEvent =>
-  ({type: 'step', run: 1, epoch: Math.floor(at / 4), step: at, samples: 50, seconds: 0.5, logs: {loss}});
-const epoch = (at: number, loss: number): RunEvent => ({type: 'epoch', run: 1, epoch: at, logs: {loss, val_loss: loss + 0.1}});
+const step = (at: number, loss: number): RunEvent => ({
+  type: 'step',
+  run: 1,
+  epoch: Math.floor(at / 4),
+  step: at,
+  samples: 50,
+  seconds: 0.5,
+  logs: {loss},
+});
+const epoch = (at: number, loss: number): RunEvent => ({
+  type: 'epoch',
+  run: 1,
+  epoch: at,
+  logs: {loss, val_loss: loss + 0.1},
+});
 const end: RunEvent = {type: 'end', run: 1, seconds: 4.25, samplesPerSecond: 94.1};
 
 /** The events of the whole run, in order. */
-const events: RunEvent[] = [...[0, 1, 2, 3].map((at) => step(at, 2 - at / 4)), epoch(0, 1.5), ...[4, 5, 6, 7].map((at) => step(at, 1 - (at - 4) / 10)), epoch(1, 0.85), end];
+const events: RunEvent[] = [
+  ...[0, 1, 2, 3].map((at) => step(at, 2 - at / 4)),
+  epoch(0, 1.5),
+  ...[4, 5, 6, 7].map((at) => step(at, 1 - (at - 4) / 10)),
+  epoch(1, 0.85),
+  end,
+];
 
 function after(count: number): RunState {
   const state = new RunState(start);
@@ -26,7 +56,9 @@ function after(count: number): RunState {
 describe('the state of a run in words', () => {
   it('begins with devices × threads', () => {
     expect(new RunState(start).devicesLine).toBe('2 devices: 2 × cpu (A CPU) × 1 thread');
-    expect(devicesWords([{rank: 0, id: 'cuda:0', name: 'A GPU', threads: 0}])).toBe("1 device: 1 × cuda:0 (A GPU) × the engine's own number of threads");
+    expect(devicesWords([{rank: 0, id: 'cuda:0', name: 'A GPU', threads: 0}])).toBe(
+      "1 device: 1 × cuda:0 (A GPU) × the engine's own number of threads",
+    );
   });
 
   it('says where it is, how fast, and how long it will take', () => {
@@ -41,7 +73,13 @@ describe('the state of a run in words', () => {
 
   it('says that a run stopped, and why', () => {
     const state = after(3);
-    state.add({type: 'end', run: 1, seconds: 2, samplesPerSecond: 75, error: new Error('rank 1 ran out of memory\nmore')});
+    state.add({
+      type: 'end',
+      run: 1,
+      seconds: 2,
+      samplesPerSecond: 75,
+      error: new Error('rank 1 ran out of memory\nmore'),
+    });
     expect(state.speedLine).toBe('stopped after 3 steps: rank 1 ran out of memory');
   });
 
@@ -59,7 +97,9 @@ describe('the cell', () => {
     const html = String(bundle['text/html']);
     expect(html.indexOf('2 devices')).toBeLessThan(html.indexOf('Note:'));
     expect(html).toContain('<label>progress <progress max="8" value="3">');
-    expect(html).toMatch(/<img src="data:image\/svg\+xml;base64,[^"]+" alt="Chart of the loss by step: 2 at step 1, 1.50 at step 3 of 8." width="640" height="260"/);
+    expect(html).toMatch(
+      /<img src="data:image\/svg\+xml;base64,[^"]+" alt="Chart of the loss by step: 2 at step 1, 1.50 at step 3 of 8." width="640" height="260"/,
+    );
     expect(html).not.toContain('<details>');
     expect(bundle['text/plain']).toContain('epoch 1 of 2, step 3 of 4 · 100 samples/s');
   });
@@ -75,7 +115,10 @@ describe('the cell', () => {
     const state = new RunState(start);
     expect(String(runBundle(state, undefined)['text/html'])).toContain('no step of 8 is done yet');
     state.add(step(0, NaN));
-    const svg = Buffer.from(/base64,([^"]+)/.exec(String(runBundle(state, undefined)['text/html']))![1]!, 'base64').toString();
+    const svg = Buffer.from(
+      /base64,([^"]+)/.exec(String(runBundle(state, undefined)['text/html']))![1]!,
+      'base64',
+    ).toString();
     expect(svg).not.toMatch(/="(NaN|[^"]*Infinity)/);
   });
 });
@@ -84,12 +127,17 @@ describe('the terminal', () => {
   function told(isTTY: boolean, columns = 200): string {
     let written = '';
     const state = new RunState(start);
-    const watcher = watchInTerminal(state, undefined, {isTTY, columns, write: (text) => (written += text)});
+    const watcher = watchInTerminal(state, undefined, {
+      isTTY,
+      columns,
+      write: (text) => (written += text),
+    });
     for (const event of events) {
       state.add(event);
       if (event.type === 'end') watcher.ended();
       else watcher.changed();
-      if (event.type === 'step' && event.step === 5) watcher.printed({type: 'output', run: 1, rank: 1, stream: 'stdout', text: 'hello\n'});
+      if (event.type === 'step' && event.step === 5)
+        watcher.printed({type: 'output', run: 1, rank: 1, stream: 'stdout', text: 'hello\n'});
     }
     return written;
   }

@@ -26,23 +26,30 @@ describe('table', () => {
   });
 
   it('is the same in letters', () => {
-    expect(view.text).toBe([
-      'Two models',
-      'model    speed (samples/s)  weights  fits',
-      '-------  -----------------  -------  ----',
-      'MLP <1>             12,346  7.45 MB  yes',
-      'convnet                  –     12 B  no',
-    ].join('\n'));
+    expect(view.text).toBe(
+      [
+        'Two models',
+        'model    speed (samples/s)  weights  fits',
+        '-------  -----------------  -------  ----',
+        'MLP <1>             12,346  7.45 MB  yes',
+        'convnet                  –     12 B  no',
+      ].join('\n'),
+    );
   });
 
   it('takes columns in the order given, with other heads', () => {
-    const narrow = table(rows, {caption: 'c', columns: {weights: 'bytes of weights', model: 'name'}});
+    const narrow = table(rows, {
+      caption: 'c',
+      columns: {weights: 'bytes of weights', model: 'name'},
+    });
     expect(narrow.text.split('\n')[1]).toBe('bytes of weights  name');
     expect(table(rows, {caption: 'c', columns: ['fits']}).text.split('\n')[1]).toBe('fits');
   });
 
   it('refuses a column that no row has', () => {
-    expect(() => table(rows, {caption: 'c', columns: ['sped']})).toThrow(/no row has a column "sped".*model, speed, weights, fits/);
+    expect(() => table(rows, {caption: 'c', columns: ['sped']})).toThrow(
+      /no row has a column "sped".*model, speed, weights, fits/,
+    );
     expect(() => table(rows, {caption: 'c', units: {sped: 's'}})).toThrow(/"sped"/);
   });
 });

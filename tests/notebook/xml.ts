@@ -1,9 +1,14 @@
-/** The names of the elements of an XML document, in order; throws where tags do not match or a value is no number. */
+/**
+ * The names of the elements of an XML document, in order; throws where tags do not match or a value
+ * is no number.
+ */
 export function elements(xml: string): string[] {
   const names: string[] = [];
   const open: string[] = [];
   let at = 0;
-  for (const tag of xml.matchAll(/<(\/?)([a-zA-Z]+)((?:\s+[a-zA-Z-:\d]+=(?:"[^"<]*"|'[^'<]*'))*)\s*(\/?)>/g)) {
+  for (const tag of xml.matchAll(
+    /<(\/?)([a-zA-Z]+)((?:\s+[a-zA-Z-:\d]+=(?:"[^"<]*"|'[^'<]*'))*)\s*(\/?)>/g,
+  )) {
     const between = xml.slice(at, tag.index);
     if (/[<>]/.test(between)) throw new Error(`not XML: ${between.slice(0, 80)}`);
     at = tag.index + tag[0].length;

@@ -22,24 +22,41 @@ interface Ended {
 }
 
 function start(args: string[], env: NodeJS.ProcessEnv = {}): {pid: number; ended: Promise<Ended>} {
-  const child = spawn(process.execPath, [program, ...args], {env: {...process.env, COURSE_SCALE: undefined, ...env}, stdio: ['ignore', 'pipe', 'pipe']});
+  const child = spawn(process.execPath, [program, ...args], {
+    env: {...process.env, COURSE_SCALE: undefined, ...env},
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const texts = {stdout: '', stderr: ''};
   child.stdout.on('data', (bytes: Buffer) => (texts.stdout += bytes.toString('utf8')));
   child.stderr.on('data', (bytes: Buffer) => (texts.stderr += bytes.toString('utf8')));
-  return {pid: child.pid!, ended: new Promise((resolve) => child.once('close', (code) => resolve({code, ...texts})))};
+  return {
+    pid: child.pid!,
+    ended: new Promise((resolve) => child.once('close', (code) => resolve({code, ...texts}))),
+  };
 }
 
 const command = (args: string[], env?: NodeJS.ProcessEnv): Promise<Ended> => start(args, env).ended;
 
 describe('names', () => {
-  it('are a number, a name, a file\'s name or a path', () => {
+  it("are a number, a name, a file's name or a path", () => {
     const folder = folders.fresh();
-    const [first, second] = [folders.write([], '00-first', folder), folders.write([], '07-second', folder)];
+    const [first, second] = [
+      folders.write([], '00-first', folder),
+      folders.write([], '07-second', folder),
+    ];
     const elsewhere = folders.write([], '03-elsewhere');
     expect(chooseNotebooks([], folder)).toEqual([first, second]);
-    expect(chooseNotebooks(['07', '00-first', '07-second.ipynb', elsewhere], folder)).toEqual([second, first, elsewhere]);
-    expect(() => chooseNotebooks(['7'], folder)).toThrow(/There is no notebook '7'\. There are: 00-first, 07-second\./);
-    expect(() => chooseNotebooks([], folders.fresh())).toThrow(/no notebook in the course's folder/);
+    expect(chooseNotebooks(['07', '00-first', '07-second.ipynb', elsewhere], folder)).toEqual([
+      second,
+      first,
+      elsewhere,
+    ]);
+    expect(() => chooseNotebooks(['7'], folder)).toThrow(
+      /There is no notebook '7'\. There are: 00-first, 07-second\./,
+    );
+    expect(() => chooseNotebooks([], folders.fresh())).toThrow(
+      /no notebook in the course's folder/,
+    );
   });
 
   it.each([
@@ -55,7 +72,7 @@ describe('names', () => {
   it('COURSE_SCALE is ci, cpu or gpu', async () => {
     const {code, stderr} = await command(['--check'], {COURSE_SCALE: 'huge'});
     expect(code).toBe(2);
-    expect(stderr).toBe('COURSE_SCALE is \'huge\'; it may be ci, cpu or gpu.\n');
+    expect(stderr).toBe("COURSE_SCALE is 'huge'; it may be ci, cpu or gpu.\n");
   });
 });
 
@@ -69,10 +86,18 @@ describe('a run', () => {
     expect([code, stderr]).toEqual([1, '']);
     const lines = stdout.trimEnd().split('\n');
     expect(lines[lines.length - 1]).toBe('1 passed, 1 failed');
-    expect(stdout).toMatch(/^passed {2}03-good {2}\d+\.\d s \(kernel \d+\.\d s, 1 of 1 code cells\)$/m);
-    expect(stdout).toMatch(/^ +\d+\.\d\d s {2}cell 2 {2}c1 {2}console\.log\(process\.env\.COURSE_SCALE\);$/m);
-    expect(stdout).toMatch(/^ {2}shorthand: 04-bad, cell 3 \(id c2: console\.log\(\{loss\}\);\): line 1: /m);
-    expect(stdout).toMatch(/^ {2}cell-failed: 04-bad, cell 3 \(id c2: console\.log\(\{loss\}\);\): ReferenceError: loss is not defined$/m);
+    expect(stdout).toMatch(
+      /^passed {2}03-good {2}\d+\.\d s \(kernel \d+\.\d s, 1 of 1 code cells\)$/m,
+    );
+    expect(stdout).toMatch(
+      /^ +\d+\.\d\d s {2}cell 2 {2}c1 {2}console\.log\(process\.env\.COURSE_SCALE\);$/m,
+    );
+    expect(stdout).toMatch(
+      /^ {2}shorthand: 04-bad, cell 3 \(id c2: console\.log\(\{loss\}\);\): line 1: /m,
+    );
+    expect(stdout).toMatch(
+      /^ {2}cell-failed: 04-bad, cell 3 \(id c2: console\.log\(\{loss\}\);\): ReferenceError: loss is not defined$/m,
+    );
     expect(fs.readFileSync(path.join(out, '03-good.ipynb'), 'utf8')).toContain('"ci\\n"');
     expect(fs.readdirSync(out).sort()).toEqual(['03-good.ipynb', '04-bad.ipynb']);
   });
@@ -87,14 +112,35 @@ describe('a run', () => {
     const report = JSON.parse(stdout) as {notebooks: object[]};
     expect(report).toMatchObject({scale: 'ci', passed: 1, failed: 1});
     expect(report.notebooks).toEqual([
-      {notebook: '03-good', file: path.relative(process.cwd(), good), status: 'passed', seconds: null, startSeconds: null, cells: [], problems: [], warnings: [], executed: null},
-      expect.objectContaining({notebook: '05-broken', status: 'failed', problems: [{rule: 'unreadable', message: expect.stringContaining('cannot be read as a notebook') as string}]}),
+      {
+        notebook: '03-good',
+        file: path.relative(process.cwd(), good),
+        status: 'passed',
+        seconds: null,
+        startSeconds: null,
+        cells: [],
+        problems: [],
+        warnings: [],
+        executed: null,
+      },
+      expect.objectContaining({
+        notebook: '05-broken',
+        status: 'failed',
+        problems: [
+          {
+            rule: 'unreadable',
+            message: expect.stringContaining('cannot be read as a notebook') as string,
+          },
+        ],
+      }),
     ]);
   });
 
   it('--strip stores a notebook as it should be', async () => {
     const file = folders.write(['1'], '03-good');
-    const ran = JSON.parse(fs.readFileSync(file, 'utf8')) as {cells: {execution_count?: number; outputs?: object[]}[]};
+    const ran = JSON.parse(fs.readFileSync(file, 'utf8')) as {
+      cells: {execution_count?: number; outputs?: object[]}[];
+    };
     ran.cells[1]!.execution_count = 4;
     ran.cells[1]!.outputs = [{output_type: 'stream', name: 'stdout', text: '1\n'}];
     fs.writeFileSync(file, JSON.stringify(ran));
@@ -108,20 +154,31 @@ describe('a run', () => {
 describe('the end', () => {
   const runFolders = (): string[] => fs.readdirSync(path.join(courseRoot(), 'build', 'run'));
 
-  it.each([['SIGTERM', 143], ['SIGINT', 130], ['SIGKILL', null]] as const)('by %s leaves no process behind', async (signal, code) => {
-    const before = runFolders();
-    const mark = path.join(folders.fresh(), 'running');
-    const file = folders.write([`import * as fs from 'node:fs';\nfs.writeFileSync(${JSON.stringify(mark)}, '');\nawait new Promise(() => undefined);`]);
-    const {pid, ended} = start([file, '--out', folders.fresh()]);
-    while (!fs.existsSync(mark)) await sleep(100);
-    const all = descendants(pid);
-    expect(all.length).toBeGreaterThanOrEqual(2); // The driver and the kernel.
-    process.kill(pid, signal);
-    expect((await ended).code).toBe(code);
-    for (const deadline = Date.now() + 10_000; Date.now() < deadline && all.some(isAlive); ) await sleep(100);
-    expect(all.filter(isAlive)).toEqual([]);
-    // Who is killed outright cannot tidy up; the next run does.
-    if (signal === 'SIGKILL') makeWorkspace([]).remove();
-    expect(runFolders().filter((folder) => !before.includes(folder))).toEqual([]);
-  }, 40_000);
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+    ['SIGKILL', null],
+  ] as const)(
+    'by %s leaves no process behind',
+    async (signal, code) => {
+      const before = runFolders();
+      const mark = path.join(folders.fresh(), 'running');
+      const file = folders.write([
+        `import * as fs from 'node:fs';\nfs.writeFileSync(${JSON.stringify(mark)}, '');\nawait new Promise(() => undefined);`,
+      ]);
+      const {pid, ended} = start([file, '--out', folders.fresh()]);
+      while (!fs.existsSync(mark)) await sleep(100);
+      const all = descendants(pid);
+      expect(all.length).toBeGreaterThanOrEqual(2); // The driver and the kernel.
+      process.kill(pid, signal);
+      expect((await ended).code).toBe(code);
+      for (const deadline = Date.now() + 10_000; Date.now() < deadline && all.some(isAlive); )
+        await sleep(100);
+      expect(all.filter(isAlive)).toEqual([]);
+      // Who is killed outright cannot tidy up; the next run does.
+      if (signal === 'SIGKILL') makeWorkspace([]).remove();
+      expect(runFolders().filter((folder) => !before.includes(folder))).toEqual([]);
+    },
+    40_000,
+  );
 });

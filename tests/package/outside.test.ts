@@ -1,18 +1,29 @@
 import {spawn, spawnSync} from 'node:child_process';
-import {existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync} from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 
 /**
- * What README says of the package, done in an empty folder. The engine's libraries come from this clone; in the full products they are
- * downloaded there, as by somebody who has no clone.
+ * What README says of the package, done in an empty folder. The engine's libraries come from this
+ * clone; in the full products they are downloaded there, as by somebody who has no clone.
  */
 const clone = process.cwd();
 const full = process.env.MANY_HANDS_FULL === '1';
 const built = existsSync(join(clone, 'build/engine/many-hands.json'));
 
-const program = (types: boolean) => `import {closeWorkers, engineInfo, mlp, mnist, trainParallel${types ? ', type TrainResult' : ''}} from 'many-hands';
+const program = (
+  types: boolean,
+) => `import {closeWorkers, engineInfo, mlp, mnist, trainParallel${types ? ', type TrainResult' : ''}} from 'many-hands';
 
 async function main()${types ? ': Promise<TrainResult>' : ''} {
   const model = mlp({units: [32], seed: 1});
@@ -32,20 +43,35 @@ void main().then((result) => {
 let folder: string;
 let app: string;
 
-/** The environment of a shell of its own: what `npm test` says to its children about this clone is not for another folder's npm. */
+/**
+ * The environment of a shell of its own: what `npm test` says to its children about this clone is
+ * not for another folder's npm.
+ */
 function environment(): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {...process.env};
-  for (const name of Object.keys(env)) if (/^npm_(config_(ignore_scripts|local_prefix|loglevel|save_exact)|package_|lifecycle_|command$)|^INIT_CWD$|^VITEST|^NODE_ENV$/.test(name)) delete env[name];
+  for (const name of Object.keys(env))
+    if (
+      /^npm_(config_(ignore_scripts|local_prefix|loglevel|save_exact)|package_|lifecycle_|command$)|^INIT_CWD$|^VITEST|^NODE_ENV$/.test(
+        name,
+      )
+    )
+      delete env[name];
   if (!built) env.MANY_HANDS_ENGINE = 'javascript';
   return env;
 }
 
 function run(command: string, args: string[], cwd = app) {
-  const {status, stdout, stderr} = spawnSync(command, args, {cwd, env: environment(), encoding: 'utf8', maxBuffer: 1 << 26});
+  const {status, stdout, stderr} = spawnSync(command, args, {
+    cwd,
+    env: environment(),
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+  });
   return {status, stdout, stderr};
 }
 
-const tsc = (...options: string[]) => run('npx', ['tsc', '--strict', '--skipLibCheck', '--target', 'es2022', ...options, 'program.ts']);
+const tsc = (...options: string[]) =>
+  run('npx', ['tsc', '--strict', '--skipLibCheck', '--target', 'es2022', ...options, 'program.ts']);
 const names = () => readdirSync(app).sort();
 
 beforeAll(() => {
@@ -57,16 +83,30 @@ beforeAll(() => {
   const {files} = (JSON.parse(packed.stdout) as {files: {path: string}[]}[])[0];
   writeFileSync(join(folder, 'files.json'), JSON.stringify(files.map(({path}) => path)));
   const {version} = JSON.parse(readFileSync('package.json', 'utf8')) as {version: string};
-  const installed = run('npm', ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', join('..', `many-hands-${version}.tgz`)]);
+  const installed = run('npm', [
+    'install',
+    '--ignore-scripts',
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    join('..', `many-hands-${version}.tgz`),
+  ]);
   expect(installed.stderr + installed.stdout).toMatch(/added \d+ packages/);
   writeFileSync(join(app, 'program.mjs'), program(false));
   writeFileSync(join(app, 'program.ts'), program(true));
 }, 240_000);
 afterAll(() => rmSync(folder, {recursive: true, force: true}));
 
-/** Runs a program to its own end, which nobody hastens; and looks for processes of this folder that outlive it. */
+/**
+ * Runs a program to its own end, which nobody hastens; and looks for processes of this folder that
+ * outlive it.
+ */
 async function trains(...args: string[]): Promise<void> {
-  const child = spawn(process.execPath, args, {cwd: app, env: environment(), stdio: ['ignore', 'pipe', 'pipe']});
+  const child = spawn(process.execPath, args, {
+    cwd: app,
+    env: environment(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (bytes: Buffer) => (stdout += bytes.toString('utf8')));
@@ -74,8 +114,15 @@ async function trains(...args: string[]): Promise<void> {
   const code = await new Promise((resolve) => child.on('close', resolve));
   expect(stderr).toBe('');
   expect(code).toBe(0);
-  const {loss, devices, ...said} = JSON.parse(stdout) as {loss: number[]; devices: {rank: number}[]};
-  expect(said).toEqual({engine: built ? 'tensorflow' : 'javascript', ranks: expect.arrayContaining([0, 1]) as number[], close: 'function'});
+  const {loss, devices, ...said} = JSON.parse(stdout) as {
+    loss: number[];
+    devices: {rank: number}[];
+  };
+  expect(said).toEqual({
+    engine: built ? 'tensorflow' : 'javascript',
+    ranks: expect.arrayContaining([0, 1]) as number[],
+    close: 'function',
+  });
   expect(devices.map(({rank}) => rank)).toEqual([0, 1]);
   expect(loss[1]).toBeLessThan(loss[0]);
   await expect.poll(workers, {timeout: 5_000}).toEqual([]);
@@ -84,20 +131,27 @@ async function trains(...args: string[]): Promise<void> {
 /** Command lines of processes that run what is installed here. */
 function workers(): string[] {
   if (process.platform !== 'linux') return [];
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
-    try {
-      const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-      return line.includes(app) ? [line.replaceAll('\0', ' ')] : [];
-    } catch {
-      return [];
-    }
-  });
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+        return line.includes(app) ? [line.replaceAll('\0', ' ')] : [];
+      } catch {
+        return [];
+      }
+    });
 }
 
 describe('many-hands in an empty folder', () => {
   it('is the compiled library and its set-up, and nothing else', () => {
     const files = JSON.parse(readFileSync(join(folder, 'files.json'), 'utf8')) as string[];
-    const other = files.filter((path) => !/^build\/lib\/.*\.(js|d\.ts)$|^scripts\/(setup\/|doctor\/|doctor\.mjs$|bootstrap\.mjs$)/.test(path));
+    const other = files.filter(
+      (path) =>
+        !/^build\/lib\/.*\.(js|d\.ts)$|^scripts\/(setup\/|doctor\/|doctor\.mjs$|bootstrap\.mjs$)/.test(
+          path,
+        ),
+    );
     expect(other.sort()).toEqual(['LICENSE', 'README.md', 'package.json']);
     expect(files).toContain('build/lib/index.d.ts');
     expect(readdirSync(join(app, 'node_modules'))).not.toContain('tslab');
@@ -117,13 +171,22 @@ describe('many-hands in an empty folder', () => {
     expect(stick.stderr).toContain('npx many-hands setup [--from FOLDER] [--again]');
   });
 
-  it('is set up by its command, and the second time nothing is left to do', () => {
-    const {status, stderr} = run('npx', ['many-hands', 'setup', ...(full || !built ? [] : ['--from', clone])]);
-    expect(stderr).toMatch(built ? /TensorFlow engine: done/ : /JavaScript's own engine/);
-    expect(stderr).toContain("import {trainParallel} from 'many-hands'");
-    expect(status).toBe(0);
-    if (built) expect(run('npx', ['many-hands', 'setup']).stderr).toContain('Everything is set up.');
-  }, full ? 600_000 : 120_000);
+  it(
+    'is set up by its command, and the second time nothing is left to do',
+    () => {
+      const {status, stderr} = run('npx', [
+        'many-hands',
+        'setup',
+        ...(full || !built ? [] : ['--from', clone]),
+      ]);
+      expect(stderr).toMatch(built ? /TensorFlow engine: done/ : /JavaScript's own engine/);
+      expect(stderr).toContain("import {trainParallel} from 'many-hands'");
+      expect(status).toBe(0);
+      if (built)
+        expect(run('npx', ['many-hands', 'setup']).stderr).toContain('Everything is set up.');
+    },
+    full ? 600_000 : 120_000,
+  );
 
   it('trains on two devices from a .mjs of 15 lines, ends by itself and leaves nothing behind', async () => {
     const before = names();
@@ -133,11 +196,16 @@ describe('many-hands in an empty folder', () => {
   }, 120_000);
 
   it('trains on two devices from a .ts of 15 lines, whose types are checked in both ways of finding them', async () => {
-    expect(tsc('--noEmit', '--module', 'esnext', '--moduleResolution', 'bundler')).toMatchObject({status: 0, stdout: ''});
+    expect(tsc('--noEmit', '--module', 'esnext', '--moduleResolution', 'bundler')).toMatchObject({
+      status: 0,
+      stdout: '',
+    });
     expect(tsc('--module', 'node16')).toMatchObject({status: 0, stdout: ''});
     const stripsTypes = 'typescript' in process.features && Boolean(process.features.typescript);
     await trains(stripsTypes ? 'program.ts' : 'program.js');
     writeFileSync(join(app, 'program.ts'), program(true).replace('devices: 2', "devices: 'two'"));
-    expect(tsc('--noEmit', '--module', 'node16').stdout).toMatch(/error TS2322: Type 'string' is not assignable/);
+    expect(tsc('--noEmit', '--module', 'node16').stdout).toMatch(
+      /error TS2322: Type 'string' is not assignable/,
+    );
   }, 180_000);
 });

@@ -1,5 +1,6 @@
 /**
- * The models that parity is shown on: the course's own, and one for each thing that a step may stumble over.
+ * The models that parity is shown on: the course's own, and one for each thing that a step may
+ * stumble over.
  */
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/index.js';
@@ -15,23 +16,45 @@ export const SAMPLES = BATCH * STEPS - 3;
 
 function floats(seed: number, ...shape: number[]): ShapedArray {
   const random = new Random(seed);
-  return {values: Float32Array.from({length: shape.reduce((a, b) => a * b, 1)}, () => random.uniform() * 2 - 1), shape};
+  return {
+    values: Float32Array.from(
+      {length: shape.reduce((a, b) => a * b, 1)},
+      () => random.uniform() * 2 - 1,
+    ),
+    shape,
+  };
 }
 
 function integers(seed: number, most: number, ...shape: number[]): ShapedArray {
   const random = new Random(seed);
-  return {values: Int32Array.from({length: shape.reduce((a, b) => a * b, 1)}, () => random.integer(most)), shape};
+  return {
+    values: Int32Array.from({length: shape.reduce((a, b) => a * b, 1)}, () => random.integer(most)),
+    shape,
+  };
 }
 
 function bytes(seed: number, ...shape: number[]): ShapedArray {
   const random = new Random(seed);
-  return {values: Uint8Array.from({length: shape.reduce((a, b) => a * b, 1)}, () => random.integer(256)), shape, scale: 1 / 255};
+  return {
+    values: Uint8Array.from({length: shape.reduce((a, b) => a * b, 1)}, () => random.integer(256)),
+    shape,
+    scale: 1 / 255,
+  };
 }
 
 const kernel = (name: string) => tf.initializers.glorotUniform({seed: seedFor(7, name)});
-const dense = (name: string, units: number, more: object = {}) => tf.layers.dense({name, units, kernelInitializer: kernel(name), ...more});
+const dense = (name: string, units: number, more: object = {}) =>
+  tf.layers.dense({name, units, kernelInitializer: kernel(name), ...more});
 
-function functional(name: string, build: () => {inputs: tf.SymbolicTensor[]; outputs: tf.SymbolicTensor[]; loss: string | string[]; metrics?: string[]}): ParityCase['model'] {
+function functional(
+  name: string,
+  build: () => {
+    inputs: tf.SymbolicTensor[];
+    outputs: tf.SymbolicTensor[];
+    loss: string | string[];
+    metrics?: string[];
+  },
+): ParityCase['model'] {
   return (optimizer) => {
     const {inputs, outputs, loss, metrics} = build();
     const model = tf.model({inputs, outputs, name});
@@ -62,14 +85,26 @@ export const COURSE_CASES: ParityCase[] = [
   },
   {
     name: 'transformer',
-    model: (optimizer) => transformer({layers: 2, hidden: 16, heads: 4, vocab: 20, sequence: 6, seed: 1, optimizer}),
+    model: (optimizer) =>
+      transformer({layers: 2, hidden: 16, heads: 4, vocab: 20, sequence: 6, seed: 1, optimizer}),
     data: {xs: [integers(1, 20, SAMPLES, 6)], ys: [integers(2, 20, SAMPLES, 6, 1)]},
     batchSize: BATCH,
   },
   {
     name: 'transformer with a tied embedding',
-    // Not seed 1: there one ReLU unit is at rest until step 6, when rounding decides whether it wakes; Adam takes a whole step on it.
-    model: (optimizer) => transformer({layers: 1, hidden: 16, heads: 2, vocab: 20, sequence: 6, tied: true, seed: 2, optimizer}),
+    // Not seed 1: there one ReLU unit is at rest until step 6, when rounding decides whether it
+    // wakes; Adam takes a whole step on it.
+    model: (optimizer) =>
+      transformer({
+        layers: 1,
+        hidden: 16,
+        heads: 2,
+        vocab: 20,
+        sequence: 6,
+        tied: true,
+        seed: 2,
+        optimizer,
+      }),
     data: {xs: [integers(1, 20, SAMPLES, 6)], ys: [integers(2, 20, SAMPLES, 6, 1)]},
     batchSize: BATCH,
   },
@@ -85,12 +120,22 @@ export const SHAPE_CASES: ParityCase[] = [
       const left = dense('left', 8, {activation: 'tanh'}).apply(a) as tf.SymbolicTensor;
       const right = dense('right', 8, {activation: 'sigmoid'}).apply(b) as tf.SymbolicTensor;
       const sum = tf.layers.add({name: 'sum'}).apply([left, right]) as tf.SymbolicTensor;
-      const joined = tf.layers.concatenate({name: 'joined'}).apply([sum, left]) as tf.SymbolicTensor;
+      const joined = tf.layers
+        .concatenate({name: 'joined'})
+        .apply([sum, left]) as tf.SymbolicTensor;
       const first = dense('first', 1).apply(joined) as tf.SymbolicTensor;
       const second = dense('second', 3, {activation: 'softmax'}).apply(sum) as tf.SymbolicTensor;
-      return {inputs: [a, b], outputs: [first, second], loss: ['meanSquaredError', 'sparseCategoricalCrossentropy'], metrics: ['accuracy']};
+      return {
+        inputs: [a, b],
+        outputs: [first, second],
+        loss: ['meanSquaredError', 'sparseCategoricalCrossentropy'],
+        metrics: ['accuracy'],
+      };
     }),
-    data: {xs: [floats(1, SAMPLES, 6), floats(2, SAMPLES, 4)], ys: [floats(3, SAMPLES, 1), integers(4, 3, SAMPLES, 1)]},
+    data: {
+      xs: [floats(1, SAMPLES, 6), floats(2, SAMPLES, 4)],
+      ys: [floats(3, SAMPLES, 1), integers(4, 3, SAMPLES, 1)],
+    },
     batchSize: BATCH,
   },
   {
@@ -101,7 +146,11 @@ export const SHAPE_CASES: ParityCase[] = [
       const once = shared.apply(input) as tf.SymbolicTensor;
       const twice = shared.apply(once) as tf.SymbolicTensor;
       const doubled = tf.layers.add({name: 'doubled'}).apply([twice, twice]) as tf.SymbolicTensor;
-      return {inputs: [input], outputs: [dense('out', 1).apply(doubled) as tf.SymbolicTensor], loss: 'meanSquaredError'};
+      return {
+        inputs: [input],
+        outputs: [dense('out', 1).apply(doubled) as tf.SymbolicTensor],
+        loss: 'meanSquaredError',
+      };
     }),
     data: {xs: [floats(1, SAMPLES, 6)], ys: [floats(2, SAMPLES, 1)]},
     batchSize: BATCH,
@@ -110,11 +159,21 @@ export const SHAPE_CASES: ParityCase[] = [
     name: 'a model inside a model, a frozen layer, a penalty on weights',
     model: functional('nested', () => {
       const inner = tf.sequential({name: 'inner'});
-      inner.add(dense('inner_1', 8, {inputShape: [6], activation: 'elu', kernelRegularizer: 'l1l2'}));
+      inner.add(
+        dense('inner_1', 8, {inputShape: [6], activation: 'elu', kernelRegularizer: 'l1l2'}),
+      );
       inner.add(dense('inner_2', 5, {trainable: false}));
       const input = tf.input({shape: [6], name: 'x'});
       const middle = inner.apply(input) as tf.SymbolicTensor;
-      return {inputs: [input], outputs: [dense('out', 1, {kernelRegularizer: tf.regularizers.l2({l2: 0.02})}).apply(middle) as tf.SymbolicTensor], loss: 'meanSquaredError'};
+      return {
+        inputs: [input],
+        outputs: [
+          dense('out', 1, {kernelRegularizer: tf.regularizers.l2({l2: 0.02})}).apply(
+            middle,
+          ) as tf.SymbolicTensor,
+        ],
+        loss: 'meanSquaredError',
+      };
     }),
     data: {xs: [floats(1, SAMPLES, 6)], ys: [floats(2, SAMPLES, 1)]},
     batchSize: BATCH,
@@ -123,7 +182,16 @@ export const SHAPE_CASES: ParityCase[] = [
     name: 'batch norm, layer norm, pooling, a linear activation',
     model: (optimizer) => {
       const model = tf.sequential({name: 'norms'});
-      model.add(tf.layers.conv2d({name: 'conv', filters: 4, kernelSize: 3, inputShape: [8, 8, 2], useBias: false, kernelInitializer: kernel('conv')}));
+      model.add(
+        tf.layers.conv2d({
+          name: 'conv',
+          filters: 4,
+          kernelSize: 3,
+          inputShape: [8, 8, 2],
+          useBias: false,
+          kernelInitializer: kernel('conv'),
+        }),
+      );
       model.add(tf.layers.batchNormalization({name: 'norm'}));
       model.add(tf.layers.activation({name: 'act', activation: 'relu'}));
       model.add(tf.layers.maxPooling2d({name: 'pool', poolSize: 2}));
@@ -141,8 +209,28 @@ export const SHAPE_CASES: ParityCase[] = [
     name: 'a masked embedding into an LSTM, with validation',
     model: (optimizer) => {
       const model = tf.sequential({name: 'recurrent'});
-      model.add(tf.layers.embedding({name: 'words', inputDim: 12, outputDim: 5, inputLength: 6, maskZero: true, embeddingsInitializer: tf.initializers.randomUniform({minval: -0.5, maxval: 0.5, seed: 3})}));
-      model.add(tf.layers.lstm({name: 'lstm', units: 6, kernelInitializer: kernel('lstm'), recurrentInitializer: kernel('recurrent')}));
+      model.add(
+        tf.layers.embedding({
+          name: 'words',
+          inputDim: 12,
+          outputDim: 5,
+          inputLength: 6,
+          maskZero: true,
+          embeddingsInitializer: tf.initializers.randomUniform({
+            minval: -0.5,
+            maxval: 0.5,
+            seed: 3,
+          }),
+        }),
+      );
+      model.add(
+        tf.layers.lstm({
+          name: 'lstm',
+          units: 6,
+          kernelInitializer: kernel('lstm'),
+          recurrentInitializer: kernel('recurrent'),
+        }),
+      );
       model.add(dense('out', 3, {activation: 'softmax'}));
       model.compile({optimizer, loss: 'categoricalCrossentropy', metrics: ['accuracy']});
       return model;
@@ -174,29 +262,84 @@ export const PENALTIES: ParityCase = {
   model: (optimizer) => {
     const model = tf.sequential({name: 'penalties'});
     const seed = 5;
-    model.add(tf.layers.dense({name: 'up', units: 7, inputShape: [6], activation: 'elu', kernelRegularizer: 'l1l2', biasRegularizer: tf.regularizers.l2({l2: 0.1}), kernelInitializer: tf.initializers.glorotUniform({seed})}));
-    model.add(tf.layers.dense({name: 'down', units: 5, activation: 'tanh', kernelRegularizer: 'l1l2', biasRegularizer: tf.regularizers.l2({l2: 0.1}), biasInitializer: tf.initializers.constant({value: 0.5}), kernelInitializer: tf.initializers.glorotUniform({seed})}));
-    model.add(tf.layers.dense({name: 'out', units: 1, kernelRegularizer: 'l1l2', kernelInitializer: tf.initializers.glorotUniform({seed})}));
+    model.add(
+      tf.layers.dense({
+        name: 'up',
+        units: 7,
+        inputShape: [6],
+        activation: 'elu',
+        kernelRegularizer: 'l1l2',
+        biasRegularizer: tf.regularizers.l2({l2: 0.1}),
+        kernelInitializer: tf.initializers.glorotUniform({seed}),
+      }),
+    );
+    model.add(
+      tf.layers.dense({
+        name: 'down',
+        units: 5,
+        activation: 'tanh',
+        kernelRegularizer: 'l1l2',
+        biasRegularizer: tf.regularizers.l2({l2: 0.1}),
+        biasInitializer: tf.initializers.constant({value: 0.5}),
+        kernelInitializer: tf.initializers.glorotUniform({seed}),
+      }),
+    );
+    model.add(
+      tf.layers.dense({
+        name: 'out',
+        units: 1,
+        kernelRegularizer: 'l1l2',
+        kernelInitializer: tf.initializers.glorotUniform({seed}),
+      }),
+    );
     model.compile({optimizer, loss: 'meanSquaredError'});
     return model;
   },
 };
 
-/** What every position has of its own, what needs all of them, and a tensor that is added to itself. */
+/**
+ * What every position has of its own, what needs all of them, and a tensor that is added to itself.
+ */
 export const POSITIONS: ParityCase = {
   ...COURSE_CASES.find(({name}) => name === 'transformer')!,
   name: 'penalties on weights that see their own positions',
   options: {validationSplit: 0.25},
   model: (optimizer) => {
     const l2 = () => tf.regularizers.l2({l2: 0.05});
-    const dense = (name: string, units: number, activation?: 'relu') => tf.layers.dense({name, units, activation, kernelRegularizer: l2(), biasRegularizer: l2(), biasInitializer: tf.initializers.constant({value: 0.3}), kernelInitializer: tf.initializers.glorotUniform({seed: 3})});
+    const dense = (name: string, units: number, activation?: 'relu') =>
+      tf.layers.dense({
+        name,
+        units,
+        activation,
+        kernelRegularizer: l2(),
+        biasRegularizer: l2(),
+        biasInitializer: tf.initializers.constant({value: 0.3}),
+        kernelInitializer: tf.initializers.glorotUniform({seed: 3}),
+      });
     const tokens = tf.input({shape: [6], dtype: 'int32'});
-    let x = tf.layers.embedding({name: 'table', inputDim: 20, outputDim: 8, embeddingsInitializer: tf.initializers.randomUniform({minval: -1, maxval: 1, seed: 2})}).apply(tokens) as tf.SymbolicTensor;
+    let x = tf.layers
+      .embedding({
+        name: 'table',
+        inputDim: 20,
+        outputDim: 8,
+        embeddingsInitializer: tf.initializers.randomUniform({minval: -1, maxval: 1, seed: 2}),
+      })
+      .apply(tokens) as tf.SymbolicTensor;
     x = tf.layers.layerNormalization({name: 'own', axis: -1}).apply(x) as tf.SymbolicTensor;
     x = tf.layers.add({name: 'twice'}).apply([x, x]) as tf.SymbolicTensor;
     x = dense('down', 8).apply(dense('up', 12, 'relu').apply(x)) as tf.SymbolicTensor;
     x = tf.layers.layerNormalization({name: 'all', axis: [1, 2]}).apply(x) as tf.SymbolicTensor;
-    const model = tf.model({inputs: tokens, outputs: tf.layers.dense({name: 'out', units: 20, activation: 'softmax', kernelInitializer: tf.initializers.glorotUniform({seed: 4})}).apply(x) as tf.SymbolicTensor});
+    const model = tf.model({
+      inputs: tokens,
+      outputs: tf.layers
+        .dense({
+          name: 'out',
+          units: 20,
+          activation: 'softmax',
+          kernelInitializer: tf.initializers.glorotUniform({seed: 4}),
+        })
+        .apply(x) as tf.SymbolicTensor,
+    });
     model.compile({optimizer, loss: 'sparseCategoricalCrossentropy'});
     return model;
   },

@@ -3,7 +3,17 @@ import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/index.js';
 import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, SHAPE_CASES} from './cases';
-import {expectSameFirstGradients, expectSameRun, head, OPTIMIZERS, runParallel, runTrain, weightsOf, weightTolerance, type ParityCase} from './harness';
+import {
+  expectSameFirstGradients,
+  expectSameRun,
+  head,
+  OPTIMIZERS,
+  runParallel,
+  runTrain,
+  weightsOf,
+  weightTolerance,
+  type ParityCase,
+} from './harness';
 
 afterAll(closeWorkers);
 
@@ -11,11 +21,21 @@ const all = [...COURSE_CASES, ...SHAPE_CASES];
 const names = Object.keys(OPTIMIZERS);
 const NORMS = SHAPE_CASES.find((one) => one.name.startsWith('batch norm'))!;
 
-/** Every model and every optimizer, the ranks in turn; `npm run test:full` takes the whole product. */
+/**
+ * Every model and every optimizer, the ranks in turn; `npm run test:full` takes the whole product.
+ */
 const pairs: Array<[ParityCase, string, number]> = process.env.MANY_HANDS_FULL
-  ? all.flatMap((one) => names.flatMap((name) => [2, 3, 4].map((ranks): [ParityCase, string, number] => [one, name, ranks])))
+  ? all.flatMap((one) =>
+      names.flatMap((name) =>
+        [2, 3, 4].map((ranks): [ParityCase, string, number] => [one, name, ranks]),
+      ),
+    )
   : [
-      ...all.map((one, i): [ParityCase, string, number] => [one, names[(i + 5) % names.length], 2 + (i % 3)]),
+      ...all.map((one, i): [ParityCase, string, number] => [
+        one,
+        names[(i + 5) % names.length],
+        2 + (i % 3),
+      ]),
       ...names.map((name, i): [ParityCase, string, number] => [all[0], name, 2 + (i % 3)]),
     ];
 
@@ -34,7 +54,11 @@ describe('trainParallel with dataParallel equals train', () => {
       const initial = one.model(tf.train.sgd(1));
       const weights = weightsOf(initial);
       const reference = await runTrain(first, initial, 1);
-      expectSameFirstGradients(await runParallel(first, one.model(tf.train.sgd(1)), 1, {devices: 3}), reference, weights);
+      expectSameFirstGradients(
+        await runParallel(first, one.model(tf.train.sgd(1)), 1, {devices: 3}),
+        reference,
+        weights,
+      );
     });
   }
 
@@ -51,7 +75,11 @@ describe('trainParallel with dataParallel equals train', () => {
     for (const one of [COURSE_CASES[0], NORMS]) {
       const few = head(one, one.batchSize * 3 + 2);
       const reference = await runTrain(few, few.model(tf.train.sgd(0.05)), 2);
-      expectSameRun(await runParallel(few, few.model(tf.train.sgd(0.05)), 2, {devices: 4}), reference, 1e-5);
+      expectSameRun(
+        await runParallel(few, few.model(tf.train.sgd(0.05)), 2, {devices: 4}),
+        reference,
+        1e-5,
+      );
     }
   });
 
@@ -59,7 +87,11 @@ describe('trainParallel with dataParallel equals train', () => {
     for (const microBatches of [2, 3]) {
       const few = head(NORMS, NORMS.batchSize * 3 + 5);
       const reference = await runTrain(few, few.model(tf.train.sgd(0.05)), 2, {microBatches});
-      expectSameRun(await runParallel(few, few.model(tf.train.sgd(0.05)), 2, {devices: 4, microBatches}), reference, 1e-5);
+      expectSameRun(
+        await runParallel(few, few.model(tf.train.sgd(0.05)), 2, {devices: 4, microBatches}),
+        reference,
+        1e-5,
+      );
     }
   });
 
@@ -67,16 +99,41 @@ describe('trainParallel with dataParallel equals train', () => {
     const [one] = COURSE_CASES;
     const reference = await runTrain(one, one.model(tf.train.sgd(0.05)), 1, {clipNorm: 0.2});
     for (const bucketBytes of [4, 1000, '64MiB']) {
-      expectSameRun(await runParallel(one, one.model(tf.train.sgd(0.05)), 1, {devices: 2, bucketBytes, clipNorm: 0.2}), reference, 1e-5);
+      expectSameRun(
+        await runParallel(one, one.model(tf.train.sgd(0.05)), 1, {
+          devices: 2,
+          bucketBytes,
+          clipNorm: 0.2,
+        }),
+        reference,
+        1e-5,
+      );
     }
   });
 
   it('with dropout and shuffling, whoever draws which sample', async () => {
     const {transformer} = await import('#lib/models/index.js');
-    const one = {...COURSE_CASES[3], model: (optimizer: tf.Optimizer) => transformer({layers: 1, hidden: 16, heads: 2, vocab: 20, sequence: 6, dropout: 0.3, seed: 1, optimizer})};
+    const one = {
+      ...COURSE_CASES[3],
+      model: (optimizer: tf.Optimizer) =>
+        transformer({
+          layers: 1,
+          hidden: 16,
+          heads: 2,
+          vocab: 20,
+          sequence: 6,
+          dropout: 0.3,
+          seed: 1,
+          optimizer,
+        }),
+    };
     const options = {shuffle: true, seed: 5};
     const reference = await runTrain(one, one.model(tf.train.sgd(0.05)), 1, options);
-    expectSameRun(await runParallel(one, one.model(tf.train.sgd(0.05)), 1, {devices: 3, ...options}), reference, 1e-5);
+    expectSameRun(
+      await runParallel(one, one.model(tf.train.sgd(0.05)), 1, {devices: 3, ...options}),
+      reference,
+      1e-5,
+    );
   });
 
   it('going on with the optimizer state of the run before', async () => {
@@ -84,13 +141,18 @@ describe('trainParallel with dataParallel equals train', () => {
     const [reference, actual] = [one.model(tf.train.adam(0.002)), one.model(tf.train.adam(0.002))];
     await runTrain(one, reference, 1);
     await runParallel(one, actual, 1, {devices: 2});
-    expectSameRun(await runParallel(one, actual, 1, {devices: 2}), await runTrain(one, reference, 1), 1e-4);
+    expectSameRun(
+      await runParallel(one, actual, 1, {devices: 2}),
+      await runTrain(one, reference, 1),
+      1e-4,
+    );
   });
 });
 
 describe('trainParallel is repeatable', () => {
   it('to the bit from run to run, on one-thread workers', async () => {
-    const run = () => runParallel(NORMS, NORMS.model(tf.train.adam(0.01)), 1, {devices: 3, shuffle: true, seed: 3});
+    const run = () =>
+      runParallel(NORMS, NORMS.model(tf.train.adam(0.01)), 1, {devices: 3, shuffle: true, seed: 3});
     const [first, second] = [await run(), await run()];
     expect(second.losses).toEqual(first.losses);
     expect(second.weights).toEqual(first.weights);

@@ -1,6 +1,6 @@
 /**
- * The parity harness: one training run held to another, as DESIGN.md's equality says it. Every strategy is compared through it
- * with `train`, and `train` itself with tfjs's own `model.fit`.
+ * The parity harness: one training run held to another, as DESIGN.md's equality says it. Every
+ * strategy is compared through it with `train`, and `train` itself with tfjs's own `model.fit`.
  */
 import {expect} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
@@ -23,8 +23,17 @@ export interface ParityCase {
 
 /** The case on its first `samples` samples, without validation. */
 export function head(one: ParityCase, samples: number): ParityCase {
-  const cut = (arrays: ParityCase['data']['xs']) => arrays.map(({values, shape, scale}) => ({values: values.slice(0, (values.length / shape[0]) * samples), shape: [samples, ...shape.slice(1)], scale}));
-  return {...one, options: {...one.options, validationSplit: 0}, data: {xs: cut(one.data.xs), ys: cut(one.data.ys)}};
+  const cut = (arrays: ParityCase['data']['xs']) =>
+    arrays.map(({values, shape, scale}) => ({
+      values: values.slice(0, (values.length / shape[0]) * samples),
+      shape: [samples, ...shape.slice(1)],
+      scale,
+    }));
+  return {
+    ...one,
+    options: {...one.options, validationSplit: 0},
+    data: {xs: cut(one.data.xs), ys: cut(one.data.ys)},
+  };
 }
 
 /** Everything that equality looks at. */
@@ -35,8 +44,9 @@ export interface Observed {
 }
 
 /**
- * Rates at which a rounding stays a rounding over 20 steps on every model. At ten times these the driving net and the transformer
- * carry one apart by up to 7e-3, `train` in micro-batches from `train` as far as any strategy from it.
+ * Rates at which a rounding stays a rounding over 20 steps on every model. At ten times these the
+ * driving net and the transformer carry one apart by up to 7e-3, `train` in micro-batches from
+ * `train` as far as any strategy from it.
  */
 export const OPTIMIZERS: Record<string, () => tf.Optimizer> = {
   sgd: () => tf.train.sgd(0.01),
@@ -47,12 +57,14 @@ export const OPTIMIZERS: Record<string, () => tf.Optimizer> = {
   adadelta: () => tf.train.adadelta(0.1),
   adam: () => tf.train.adam(0.001),
   adamax: () => tf.train.adamax(0.0005),
-  // Not centered: tfjs subtracts epsilon under that root, and its own fit yields NaN at the second step.
+  // Not centered: tfjs subtracts epsilon under that root, and its own fit yields NaN at the second
+  // step.
   rmsprop: () => tf.train.rmsprop(0.0005),
 };
 
 /** Relative to a weight tensor's largest value, after 20 steps. */
-export const weightTolerance = (optimizer: string) => (['sgd', 'momentum', 'nesterov'].includes(optimizer) ? 1e-5 : 1e-4);
+export const weightTolerance = (optimizer: string) =>
+  ['sgd', 'momentum', 'nesterov'].includes(optimizer) ? 1e-5 : 1e-4;
 
 export function tensorOf({values, shape, scale = 1}: ShapedArray): tf.Tensor {
   if (values instanceof Int32Array) return tf.tensor(values, shape, 'int32');
@@ -61,13 +73,21 @@ export function tensorOf({values, shape, scale = 1}: ShapedArray): tf.Tensor {
 }
 
 function weightsOf(model: tf.LayersModel): Observed['weights'] {
-  const weights = (model as unknown as {weights: Array<{originalName: string; read(): tf.Tensor}>}).weights;
-  return weights.map((weight) => ({name: weight.originalName, values: Float32Array.from(weight.read().dataSync())}));
+  const weights = (model as unknown as {weights: Array<{originalName: string; read(): tf.Tensor}>})
+    .weights;
+  return weights.map((weight) => ({
+    name: weight.originalName,
+    values: Float32Array.from(weight.read().dataSync()),
+  }));
 }
 
 const one = <T>(list: T[]): T | T[] => (list.length === 1 ? list[0] : list);
 
-export async function runFit(parityCase: ParityCase, model: tf.LayersModel, epochs: number): Promise<Observed> {
+export async function runFit(
+  parityCase: ParityCase,
+  model: tf.LayersModel,
+  epochs: number,
+): Promise<Observed> {
   const xs = parityCase.data.xs.map(tensorOf);
   // tfjs's sparse losses want class numbers as floats.
   const ys = parityCase.data.ys.map((array) => tf.tidy(() => tensorOf(array).toFloat()));
@@ -87,14 +107,41 @@ export async function runFit(parityCase: ParityCase, model: tf.LayersModel, epoc
 
 export type Run = Observed & {result: TrainResult};
 
-export async function runTrain(parityCase: ParityCase, model: tf.LayersModel, epochs: number, options: TrainOptions = {}): Promise<Run> {
-  const result = await train(model, parityCase.data, {...parityCase.options, batchSize: parityCase.batchSize, epochs, shuffle: false, verbose: 0, seed: 1, threads: 1, ...options});
+export async function runTrain(
+  parityCase: ParityCase,
+  model: tf.LayersModel,
+  epochs: number,
+  options: TrainOptions = {},
+): Promise<Run> {
+  const result = await train(model, parityCase.data, {
+    ...parityCase.options,
+    batchSize: parityCase.batchSize,
+    epochs,
+    shuffle: false,
+    verbose: 0,
+    seed: 1,
+    threads: 1,
+    ...options,
+  });
   return observe(model, result);
 }
 
-export async function runParallel(parityCase: ParityCase, model: tf.LayersModel, epochs: number, options: TrainParallelOptions = {}): Promise<Run> {
+export async function runParallel(
+  parityCase: ParityCase,
+  model: tf.LayersModel,
+  epochs: number,
+  options: TrainParallelOptions = {},
+): Promise<Run> {
   const result = await trainParallel(model, parityCase.data, {
-    ...parityCase.options, batchSize: parityCase.batchSize, epochs, shuffle: false, verbose: 0, seed: 1, threads: 1, strategy: 'dataParallel', ...options,
+    ...parityCase.options,
+    batchSize: parityCase.batchSize,
+    epochs,
+    shuffle: false,
+    verbose: 0,
+    seed: 1,
+    threads: 1,
+    strategy: 'dataParallel',
+    ...options,
   });
   return observe(model, result);
 }
@@ -122,27 +169,46 @@ function apart(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return most;
 }
 
-/** Each step's loss within 1e-5, the epochs' logs too, and every weight tensor within `tolerance` of its largest value. */
+/**
+ * Each step's loss within 1e-5, the epochs' logs too, and every weight tensor within `tolerance` of
+ * its largest value.
+ */
 export function expectSameRun(actual: Observed, reference: Observed, tolerance: number): void {
-  expect(apart(actual.losses, reference.losses), 'loss of a step').toBeLessThanOrEqual(1e-5 * Math.max(1, largest(reference.losses)));
+  expect(apart(actual.losses, reference.losses), 'loss of a step').toBeLessThanOrEqual(
+    1e-5 * Math.max(1, largest(reference.losses)),
+  );
   expect(Object.keys(actual.logs).sort()).toEqual(Object.keys(reference.logs).sort());
   for (const [name, values] of Object.entries(reference.logs)) {
-    expect(apart(actual.logs[name], values), `log '${name}'`).toBeLessThanOrEqual(1e-4 * Math.max(1, largest(values)));
+    expect(apart(actual.logs[name], values), `log '${name}'`).toBeLessThanOrEqual(
+      1e-4 * Math.max(1, largest(values)),
+    );
   }
   reference.weights.forEach(({name, values}, i) => {
     expect(actual.weights[i].name).toBe(name);
-    expect(apart(actual.weights[i].values, values), `weights of '${name}'`).toBeLessThanOrEqual(tolerance * largest(values));
+    expect(apart(actual.weights[i].values, values), `weights of '${name}'`).toBeLessThanOrEqual(
+      tolerance * largest(values),
+    );
   });
 }
 
-/** Step 1's gradients, read off one step of sgd with learning rate 1, within 1e-5 of the model's largest gradient. */
-export function expectSameFirstGradients(actual: Observed, reference: Observed, initial: Observed['weights']): void {
-  const gradients = ({weights}: Observed) => weights.map(({values}, i) => values.map((value, j) => initial[i].values[j] - value));
+/**
+ * Step 1's gradients, read off one step of sgd with learning rate 1, within 1e-5 of the model's
+ * largest gradient.
+ */
+export function expectSameFirstGradients(
+  actual: Observed,
+  reference: Observed,
+  initial: Observed['weights'],
+): void {
+  const gradients = ({weights}: Observed) =>
+    weights.map(({values}, i) => values.map((value, j) => initial[i].values[j] - value));
   const expected = gradients(reference);
   const most = largest(expected.flatMap((values) => [largest(values)]));
   expect(most, 'the largest gradient').toBeGreaterThan(0);
   gradients(actual).forEach((values, i) => {
-    expect(apart(values, expected[i]), `gradient of '${initial[i].name}'`).toBeLessThanOrEqual(1e-5 * most + 1e-7);
+    expect(apart(values, expected[i]), `gradient of '${initial[i].name}'`).toBeLessThanOrEqual(
+      1e-5 * most + 1e-7,
+    );
   });
 }
 

@@ -1,4 +1,7 @@
-/** Meshes equal one device: products of the axes, ZeRO on the data axis, and whatever else a step may have. More ranks than cores, so they take turns. */
+/**
+ * Meshes equal one device: products of the axes, ZeRO on the data axis, and whatever else a step
+ * may have. More ranks than cores, so they take turns.
+ */
 import {afterAll, describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/index.js';
@@ -6,15 +9,43 @@ import {transformer} from '#lib/models/index.js';
 import type {TrainParallelOptions} from '#lib/run/options.js';
 import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, PENALTIES, POSITIONS, SHAPE_CASES} from './cases';
-import {expectSameFirstGradients, expectSameRun, head, OPTIMIZERS, runParallel, runTrain, weightsOf, weightTolerance, type ParityCase} from './harness';
+import {
+  expectSameFirstGradients,
+  expectSameRun,
+  head,
+  OPTIMIZERS,
+  runParallel,
+  runTrain,
+  weightsOf,
+  weightTolerance,
+  type ParityCase,
+} from './harness';
 
 afterAll(closeWorkers);
 
 const BATCH = 8;
 // The last batch has 5 samples: in 4 micro-batches, some replica has none of most.
 const FEW = 4 * BATCH + 5;
-const caseOf = (name: string) => [...COURSE_CASES, ...SHAPE_CASES].find((one) => one.name.startsWith(name))!;
-const text = (more: object = {}): ParityCase => head({...caseOf('transformer'), model: (optimizer) => transformer({layers: 2, hidden: 16, heads: 2, vocab: 20, sequence: 6, seed: 1, optimizer, ...more})}, FEW);
+const caseOf = (name: string) =>
+  [...COURSE_CASES, ...SHAPE_CASES].find((one) => one.name.startsWith(name))!;
+const text = (more: object = {}): ParityCase =>
+  head(
+    {
+      ...caseOf('transformer'),
+      model: (optimizer) =>
+        transformer({
+          layers: 2,
+          hidden: 16,
+          heads: 2,
+          vocab: 20,
+          sequence: 6,
+          seed: 1,
+          optimizer,
+          ...more,
+        }),
+    },
+    FEW,
+  );
 const TIED = {tied: true};
 type Fields = Extract<TrainParallelOptions['strategy'], {mesh: unknown}>;
 
@@ -22,39 +53,186 @@ const size = ({data = 1, tensor = 1, pipeline = 1}: Fields['mesh']) => data * te
 
 const RUNS: Array<[string, ParityCase, string, Fields, TrainParallelOptions?]> = [
   ['data x tensor', text(), 'sgd', {mesh: {data: 2, tensor: 2}}],
-  ['data x tensor, zero 1, clipNorm', text(), 'adam', {mesh: {data: 2, tensor: 2}, zero: 1}, {clipNorm: 0.3}],
-  ['data x tensor, zero 2, micro-batches', text(TIED), 'momentum', {mesh: {data: 2, tensor: 2}, zero: 2, microBatches: 4}],
-  ['data x tensor, zero 3, recompute, sequenceParallel, dropout', text({dropout: 0.2}), 'adam', {mesh: {data: 2, tensor: 2}, zero: 3, recompute: 'block', sequenceParallel: true, microBatches: 2}],
-  ['data x tensor, uneven parts', head(caseOf('convnet'), FEW), 'rmsprop', {mesh: {data: 2, tensor: 3}}],
-  ['data x tensor, penalties', PENALTIES, 'sgd', {mesh: {data: 2, tensor: 2}, zero: 1}, {clipNorm: 0.3}],
-  ['data x tensor, sequenceParallel, penalties', POSITIONS, 'sgd', {mesh: {data: 2, tensor: 2}, sequenceParallel: true}],
-  ['data x pipeline, 1f1b', text({dropout: 0.2}), 'adam', {mesh: {data: 2, pipeline: 2}, schedule: '1f1b', microBatches: 4}, {clipNorm: 0.3}],
-  ['data x pipeline, interleaved, zero 1', text(), 'adagrad', {mesh: {data: 2, pipeline: 2}, schedule: 'interleaved-1f1b', microBatches: 4, zero: 1}],
-  ['data x pipeline, gpipe, zero 2', text(TIED), 'momentum', {mesh: {data: 2, pipeline: 2}, schedule: 'gpipe', microBatches: 4, zero: 2}],
-  ['data x pipeline, 1f1b, zero 3', text(TIED), 'adam', {mesh: {data: 2, pipeline: 2}, schedule: '1f1b', microBatches: 4, zero: 3}, {clipNorm: 0.3}],
-  ['data x pipeline, interleaved, zero 3, recompute', text(), 'adamax', {mesh: {data: 2, pipeline: 2}, schedule: 'interleaved-1f1b', microBatches: 4, zero: 3, recompute: 'stage'}],
-  ['data x pipeline, zero-bubble, zero 1', text(), 'nesterov', {mesh: {data: 2, pipeline: 2}, schedule: 'zero-bubble', microBatches: 4, zero: 1}],
-  ['data x pipeline, batch norm', head(caseOf('batch norm'), FEW), 'sgd', {mesh: {data: 2, pipeline: 2}, schedule: '1f1b', microBatches: 4}],
-  ['data x pipeline, penalties and validation', PENALTIES, 'sgd', {mesh: {data: 2, pipeline: 2}, schedule: 'gpipe', microBatches: 2, zero: 3}, {clipNorm: 0.3}],
-  ['tensor x pipeline, sequenceParallel, a tied head', text({...TIED, dropout: 0.2}), 'adam', {mesh: {tensor: 2, pipeline: 2}, microBatches: 4, sequenceParallel: true}],
-  ['tensor x pipeline, cut between a column layer and its row, uneven parts', head(caseOf('mlp'), FEW), 'momentum', {mesh: {tensor: 3, pipeline: 2}, splitAt: ['hidden_1'], layout: {hidden_0: 'column', hidden_1: 'row'}, microBatches: 2}],
-  ['tensor x pipeline, zero-bubble', text(), 'sgd', {mesh: {tensor: 2, pipeline: 2}, schedule: 'zero-bubble', microBatches: 4}],
-  ['tensor x pipeline, penalties and validation', PENALTIES, 'sgd', {mesh: {tensor: 2, pipeline: 2}, splitAt: ['out'], microBatches: 2, layout: {up: 'column', down: 'row'}}, {clipNorm: 0.3}],
+  [
+    'data x tensor, zero 1, clipNorm',
+    text(),
+    'adam',
+    {mesh: {data: 2, tensor: 2}, zero: 1},
+    {clipNorm: 0.3},
+  ],
+  [
+    'data x tensor, zero 2, micro-batches',
+    text(TIED),
+    'momentum',
+    {mesh: {data: 2, tensor: 2}, zero: 2, microBatches: 4},
+  ],
+  [
+    'data x tensor, zero 3, recompute, sequenceParallel, dropout',
+    text({dropout: 0.2}),
+    'adam',
+    {
+      mesh: {data: 2, tensor: 2},
+      zero: 3,
+      recompute: 'block',
+      sequenceParallel: true,
+      microBatches: 2,
+    },
+  ],
+  [
+    'data x tensor, uneven parts',
+    head(caseOf('convnet'), FEW),
+    'rmsprop',
+    {mesh: {data: 2, tensor: 3}},
+  ],
+  [
+    'data x tensor, penalties',
+    PENALTIES,
+    'sgd',
+    {mesh: {data: 2, tensor: 2}, zero: 1},
+    {clipNorm: 0.3},
+  ],
+  [
+    'data x tensor, sequenceParallel, penalties',
+    POSITIONS,
+    'sgd',
+    {mesh: {data: 2, tensor: 2}, sequenceParallel: true},
+  ],
+  [
+    'data x pipeline, 1f1b',
+    text({dropout: 0.2}),
+    'adam',
+    {mesh: {data: 2, pipeline: 2}, schedule: '1f1b', microBatches: 4},
+    {clipNorm: 0.3},
+  ],
+  [
+    'data x pipeline, interleaved, zero 1',
+    text(),
+    'adagrad',
+    {mesh: {data: 2, pipeline: 2}, schedule: 'interleaved-1f1b', microBatches: 4, zero: 1},
+  ],
+  [
+    'data x pipeline, gpipe, zero 2',
+    text(TIED),
+    'momentum',
+    {mesh: {data: 2, pipeline: 2}, schedule: 'gpipe', microBatches: 4, zero: 2},
+  ],
+  [
+    'data x pipeline, 1f1b, zero 3',
+    text(TIED),
+    'adam',
+    {mesh: {data: 2, pipeline: 2}, schedule: '1f1b', microBatches: 4, zero: 3},
+    {clipNorm: 0.3},
+  ],
+  [
+    'data x pipeline, interleaved, zero 3, recompute',
+    text(),
+    'adamax',
+    {
+      mesh: {data: 2, pipeline: 2},
+      schedule: 'interleaved-1f1b',
+      microBatches: 4,
+      zero: 3,
+      recompute: 'stage',
+    },
+  ],
+  [
+    'data x pipeline, zero-bubble, zero 1',
+    text(),
+    'nesterov',
+    {mesh: {data: 2, pipeline: 2}, schedule: 'zero-bubble', microBatches: 4, zero: 1},
+  ],
+  [
+    'data x pipeline, batch norm',
+    head(caseOf('batch norm'), FEW),
+    'sgd',
+    {mesh: {data: 2, pipeline: 2}, schedule: '1f1b', microBatches: 4},
+  ],
+  [
+    'data x pipeline, penalties and validation',
+    PENALTIES,
+    'sgd',
+    {mesh: {data: 2, pipeline: 2}, schedule: 'gpipe', microBatches: 2, zero: 3},
+    {clipNorm: 0.3},
+  ],
+  [
+    'tensor x pipeline, sequenceParallel, a tied head',
+    text({...TIED, dropout: 0.2}),
+    'adam',
+    {mesh: {tensor: 2, pipeline: 2}, microBatches: 4, sequenceParallel: true},
+  ],
+  [
+    'tensor x pipeline, cut between a column layer and its row, uneven parts',
+    head(caseOf('mlp'), FEW),
+    'momentum',
+    {
+      mesh: {tensor: 3, pipeline: 2},
+      splitAt: ['hidden_1'],
+      layout: {hidden_0: 'column', hidden_1: 'row'},
+      microBatches: 2,
+    },
+  ],
+  [
+    'tensor x pipeline, zero-bubble',
+    text(),
+    'sgd',
+    {mesh: {tensor: 2, pipeline: 2}, schedule: 'zero-bubble', microBatches: 4},
+  ],
+  [
+    'tensor x pipeline, penalties and validation',
+    PENALTIES,
+    'sgd',
+    {
+      mesh: {tensor: 2, pipeline: 2},
+      splitAt: ['out'],
+      microBatches: 2,
+      layout: {up: 'column', down: 'row'},
+    },
+    {clipNorm: 0.3},
+  ],
   ['all three', text(), 'sgd', {mesh: {data: 2, tensor: 2, pipeline: 2}, microBatches: 2}],
-  ['all three, zero 1', text({dropout: 0.2}), 'adam', {mesh: {data: 2, tensor: -1, pipeline: 2}, microBatches: 4, zero: 1}, {clipNorm: 0.3}],
-  ['all three, zero 3, sequenceParallel, a tied head', text(TIED), 'adam', {mesh: {data: 2, tensor: 2, pipeline: 2}, microBatches: 2, zero: 3, sequenceParallel: true}],
+  [
+    'all three, zero 1',
+    text({dropout: 0.2}),
+    'adam',
+    {mesh: {data: 2, tensor: -1, pipeline: 2}, microBatches: 4, zero: 1},
+    {clipNorm: 0.3},
+  ],
+  [
+    'all three, zero 3, sequenceParallel, a tied head',
+    text(TIED),
+    'adam',
+    {mesh: {data: 2, tensor: 2, pipeline: 2}, microBatches: 2, zero: 3, sequenceParallel: true},
+  ],
 ];
 
 /** Those that are run each time; with MANY_HANDS_FULL=1 all are. */
-const STORED = ['data x tensor', 'data x tensor, zero 2, micro-batches', 'data x tensor, zero 3, recompute, sequenceParallel, dropout', 'data x pipeline, 1f1b', 'data x pipeline, interleaved, zero 1', 'data x pipeline, 1f1b, zero 3', 'data x pipeline, batch norm', 'tensor x pipeline, sequenceParallel, a tied head', 'tensor x pipeline, cut between a column layer and its row, uneven parts', 'all three, zero 3, sequenceParallel, a tied head'];
+const STORED = [
+  'data x tensor',
+  'data x tensor, zero 2, micro-batches',
+  'data x tensor, zero 3, recompute, sequenceParallel, dropout',
+  'data x pipeline, 1f1b',
+  'data x pipeline, interleaved, zero 1',
+  'data x pipeline, 1f1b, zero 3',
+  'data x pipeline, batch norm',
+  'tensor x pipeline, sequenceParallel, a tied head',
+  'tensor x pipeline, cut between a column layer and its row, uneven parts',
+  'all three, zero 3, sequenceParallel, a tied head',
+];
 const stored = process.env.MANY_HANDS_FULL ? RUNS : RUNS.filter(([name]) => STORED.includes(name));
 
 describe('a mesh equals train', () => {
   it.each(stored)('%s', async (_, one, optimizer, strategy, options = {}) => {
     const microBatches = strategy.microBatches ?? 1;
-    const reference = await runTrain(one, one.model(OPTIMIZERS[optimizer]()), 1, {...options, microBatches} as object);
+    const reference = await runTrain(one, one.model(OPTIMIZERS[optimizer]()), 1, {
+      ...options,
+      microBatches,
+    } as object);
     const devices = strategy.mesh.tensor === -1 ? 8 : size(strategy.mesh);
-    const actual = await runParallel(one, one.model(OPTIMIZERS[optimizer]()), 1, {devices, ...options, strategy});
+    const actual = await runParallel(one, one.model(OPTIMIZERS[optimizer]()), 1, {
+      devices,
+      ...options,
+      strategy,
+    });
     expectSameRun(actual, reference, weightTolerance(optimizer));
     expect(actual.result.devices).toHaveLength(devices);
   });
@@ -64,8 +242,20 @@ describe('a mesh equals train', () => {
     const initial = one.model(tf.train.sgd(1));
     const weights = weightsOf(initial);
     const reference = await runTrain(one, initial, 1, {microBatches: 2});
-    for (const mesh of [{data: 2, tensor: 2}, {data: 2, pipeline: 2}, {tensor: 2, pipeline: 2}, {data: 2, tensor: 2, pipeline: 2}]) {
-      expectSameFirstGradients(await runParallel(one, one.model(tf.train.sgd(1)), 1, {devices: size(mesh), strategy: {mesh, microBatches: 2}}), reference, weights);
+    for (const mesh of [
+      {data: 2, tensor: 2},
+      {data: 2, pipeline: 2},
+      {tensor: 2, pipeline: 2},
+      {data: 2, tensor: 2, pipeline: 2},
+    ]) {
+      expectSameFirstGradients(
+        await runParallel(one, one.model(tf.train.sgd(1)), 1, {
+          devices: size(mesh),
+          strategy: {mesh, microBatches: 2},
+        }),
+        reference,
+        weights,
+      );
     }
   });
 
@@ -74,8 +264,14 @@ describe('a mesh equals train', () => {
     const [reference, actual] = [one.model(OPTIMIZERS.adam()), one.model(OPTIMIZERS.adam())];
     for (let i = 0; i < 3; i++) await runTrain(one, reference, 1);
     await runTrain(one, actual, 1);
-    await runParallel(one, actual, 1, {devices: 4, strategy: {mesh: {data: 2, pipeline: 2}, zero: 3, microBatches: 1}});
-    const last = await runParallel(one, actual, 1, {devices: 4, strategy: {mesh: {data: 2, tensor: 2}, zero: 1}});
+    await runParallel(one, actual, 1, {
+      devices: 4,
+      strategy: {mesh: {data: 2, pipeline: 2}, zero: 3, microBatches: 1},
+    });
+    const last = await runParallel(one, actual, 1, {
+      devices: 4,
+      strategy: {mesh: {data: 2, tensor: 2}, zero: 1},
+    });
     expectSameRun(last, {...last, weights: weightsOf(reference)}, 1e-4);
   });
 });

@@ -8,14 +8,26 @@ import {SCHEDULE_NAMES, type ScheduleName} from '#lib/pipelineParallel/schedules
 import type {StrategyFields, TrainParallelOptions} from '#lib/run/options.js';
 import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, SHAPE_CASES} from './cases';
-import {expectSameFirstGradients, expectSameRun, head, OPTIMIZERS, runParallel, runTrain, weightsOf, weightTolerance, type ParityCase, type Run} from './harness';
+import {
+  expectSameFirstGradients,
+  expectSameRun,
+  head,
+  OPTIMIZERS,
+  runParallel,
+  runTrain,
+  weightsOf,
+  weightTolerance,
+  type ParityCase,
+  type Run,
+} from './harness';
 
 afterAll(closeWorkers);
 
 const BATCH = 8;
 /** 7 steps, the last of 5 samples. */
 const FEW = 7 * BATCH - 3;
-const caseOf = (name: string) => [...COURSE_CASES, ...SHAPE_CASES].find((one) => one.name.startsWith(name))!;
+const caseOf = (name: string) =>
+  [...COURSE_CASES, ...SHAPE_CASES].find((one) => one.name.startsWith(name))!;
 
 const DEEP: ParityCase = {
   ...COURSE_CASES[0],
@@ -24,25 +36,61 @@ const DEEP: ParityCase = {
     const model = tf.sequential({name: 'deep'});
     for (let i = 0; i < 8; i++) {
       const last = i === 7;
-      model.add(tf.layers.dense({name: `dense_${i}`, units: last ? 5 : 12, activation: last ? 'softmax' : 'relu', ...(i === 0 ? {inputShape: [12]} : {}), kernelInitializer: tf.initializers.heNormal({seed: 11 + i})}));
+      model.add(
+        tf.layers.dense({
+          name: `dense_${i}`,
+          units: last ? 5 : 12,
+          activation: last ? 'softmax' : 'relu',
+          ...(i === 0 ? {inputShape: [12]} : {}),
+          kernelInitializer: tf.initializers.heNormal({seed: 11 + i}),
+        }),
+      );
     }
     model.compile({optimizer, loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy']});
     return model;
   },
 };
 
-function piped(one: ParityCase, optimizer: () => tf.Optimizer, devices: number, strategy: StrategyFields, options: TrainParallelOptions = {}): Promise<Run> {
-  return runParallel(one, one.model(optimizer()), 1, {devices, ...options, strategy: {kind: 'pipelineParallel', ...strategy}});
+function piped(
+  one: ParityCase,
+  optimizer: () => tf.Optimizer,
+  devices: number,
+  strategy: StrategyFields,
+  options: TrainParallelOptions = {},
+): Promise<Run> {
+  return runParallel(one, one.model(optimizer()), 1, {
+    devices,
+    ...options,
+    strategy: {kind: 'pipelineParallel', ...strategy},
+  });
 }
 
-/** Every schedule, 2 to 4 stages, every number of micro-batches up to 8 that it takes, and the optimizers in turn. */
-const product = SCHEDULE_NAMES.flatMap((name) => [2, 3, 4].flatMap((devices) => [1, 2, 3, 4, 5, 6, 7, 8].flatMap((microBatches): Array<[ScheduleName, number, number]> =>
-  name === 'interleaved-1f1b' && microBatches % devices !== 0 ? [] : [[name, devices, microBatches]])));
-/** `npm run test:full` takes all; else every schedule with every number of stages, and every number of micro-batches. */
-const stored = process.env.MANY_HANDS_FULL ? product : product.filter(([name, devices, microBatches]) => {
-  const place = SCHEDULE_NAMES.indexOf(name) + devices;
-  return name === 'interleaved-1f1b' ? microBatches === (devices === 2 ? 4 : devices) : microBatches === 1 + ((3 * place + 7 * devices) % 8);
-});
+/**
+ * Every schedule, 2 to 4 stages, every number of micro-batches up to 8 that it takes, and the
+ * optimizers in turn.
+ */
+const product = SCHEDULE_NAMES.flatMap((name) =>
+  [2, 3, 4].flatMap((devices) =>
+    [1, 2, 3, 4, 5, 6, 7, 8].flatMap(
+      (microBatches): Array<[ScheduleName, number, number]> =>
+        name === 'interleaved-1f1b' && microBatches % devices !== 0
+          ? []
+          : [[name, devices, microBatches]],
+    ),
+  ),
+);
+/**
+ * `npm run test:full` takes all; else every schedule with every number of stages, and every number
+ * of micro-batches.
+ */
+const stored = process.env.MANY_HANDS_FULL
+  ? product
+  : product.filter(([name, devices, microBatches]) => {
+      const place = SCHEDULE_NAMES.indexOf(name) + devices;
+      return name === 'interleaved-1f1b'
+        ? microBatches === (devices === 2 ? 4 : devices)
+        : microBatches === 1 + ((3 * place + 7 * devices) % 8);
+    });
 
 describe('a pipeline equals train', () => {
   const optimizers = Object.keys(OPTIMIZERS);
@@ -52,7 +100,11 @@ describe('a pipeline equals train', () => {
     it(`${name}, ${devices} stages, ${microBatches} micro-batches, ${optimizer}: ${steps} steps`, async () => {
       const one = steps === 20 ? DEEP : head(DEEP, FEW);
       const reference = await runTrain(one, one.model(OPTIMIZERS[optimizer]()), 1, {microBatches});
-      expectSameRun(await piped(one, OPTIMIZERS[optimizer], devices, {schedule: name, microBatches}), reference, weightTolerance(optimizer));
+      expectSameRun(
+        await piped(one, OPTIMIZERS[optimizer], devices, {schedule: name, microBatches}),
+        reference,
+        weightTolerance(optimizer),
+      );
     });
   });
 
@@ -74,7 +126,9 @@ describe('a pipeline equals train', () => {
   for (const [name, devices, strategy] of models) {
     it(`${name}, ${devices} stages by ${strategy.schedule as string}`, async () => {
       const one = name.startsWith('a masked') ? caseOf(name) : head(caseOf(name), FEW);
-      const reference = await runTrain(one, one.model(OPTIMIZERS.adam()), 1, {microBatches: strategy.microBatches});
+      const reference = await runTrain(one, one.model(OPTIMIZERS.adam()), 1, {
+        microBatches: strategy.microBatches,
+      });
       expectSameRun(await piped(one, OPTIMIZERS.adam, devices, strategy), reference, 1e-4);
     });
   }
@@ -84,27 +138,69 @@ describe('a pipeline equals train', () => {
     const initial = one.model(tf.train.sgd(1));
     const weights = weightsOf(initial);
     const reference = await runTrain(one, initial, 1, {microBatches: 4});
-    for (const name of SCHEDULE_NAMES) expectSameFirstGradients(await piped(one, () => tf.train.sgd(1), 2, {schedule: name, microBatches: 4}), reference, weights);
+    for (const name of SCHEDULE_NAMES)
+      expectSameFirstGradients(
+        await piped(one, () => tf.train.sgd(1), 2, {schedule: name, microBatches: 4}),
+        reference,
+        weights,
+      );
   });
 
   it('whatever is computed again: a stage, a block, a layer', async () => {
     const one = head(caseOf('transformer'), FEW);
     const reference = await runTrain(one, one.model(OPTIMIZERS.adam()), 1, {microBatches: 4});
-    for (const [recompute, name] of [['stage', 'gpipe'], ['stage', 'zero-bubble'], ['block', '1f1b'], [['head'], 'gpipe']] as const) {
-      expectSameRun(await piped(one, OPTIMIZERS.adam, 2, {schedule: name, microBatches: 4, recompute: recompute as 'stage'}), reference, 1e-4);
+    for (const [recompute, name] of [
+      ['stage', 'gpipe'],
+      ['stage', 'zero-bubble'],
+      ['block', '1f1b'],
+      [['head'], 'gpipe'],
+    ] as const) {
+      expectSameRun(
+        await piped(one, OPTIMIZERS.adam, 2, {
+          schedule: name,
+          microBatches: 4,
+          recompute: recompute as 'stage',
+        }),
+        reference,
+        1e-4,
+      );
     }
   });
 
   it('with clipNorm over all stages, tied weights counted once', async () => {
     const one = head(caseOf('transformer with a tied'), FEW);
-    const reference = await runTrain(one, one.model(OPTIMIZERS.sgd()), 1, {microBatches: 2, clipNorm: 0.2});
-    expectSameRun(await piped(one, OPTIMIZERS.sgd, 3, {microBatches: 2}, {clipNorm: 0.2}), reference, 1e-5);
+    const reference = await runTrain(one, one.model(OPTIMIZERS.sgd()), 1, {
+      microBatches: 2,
+      clipNorm: 0.2,
+    });
+    expectSameRun(
+      await piped(one, OPTIMIZERS.sgd, 3, {microBatches: 2}, {clipNorm: 0.2}),
+      reference,
+      1e-5,
+    );
   });
 
   it('with dropout, shuffling and validation', async () => {
-    const one = {...caseOf('transformer'), options: {validationSplit: 0.25}, model: (optimizer: tf.Optimizer) => transformer({layers: 1, hidden: 16, heads: 2, vocab: 20, sequence: 6, dropout: 0.3, seed: 1, optimizer})};
+    const one = {
+      ...caseOf('transformer'),
+      options: {validationSplit: 0.25},
+      model: (optimizer: tf.Optimizer) =>
+        transformer({
+          layers: 1,
+          hidden: 16,
+          heads: 2,
+          vocab: 20,
+          sequence: 6,
+          dropout: 0.3,
+          seed: 1,
+          optimizer,
+        }),
+    };
     const options = {shuffle: true, seed: 5};
-    const reference = await runTrain(one, one.model(OPTIMIZERS.sgd()), 1, {microBatches: 3, ...options});
+    const reference = await runTrain(one, one.model(OPTIMIZERS.sgd()), 1, {
+      microBatches: 3,
+      ...options,
+    });
     expectSameRun(await piped(one, OPTIMIZERS.sgd, 3, {microBatches: 3}, options), reference, 1e-5);
   });
 
@@ -117,7 +213,13 @@ describe('a pipeline equals train', () => {
   it('cut where it is told to, or by any balance', async () => {
     const one = head(caseOf('transformer'), 3 * BATCH);
     const reference = await runTrain(one, one.model(OPTIMIZERS.adam()), 1, {microBatches: 2});
-    for (const fields of [{splitAt: ['block_1']}, {splitAt: ['block_0/norm_2']}, {balance: 'measured'}, {balance: 'memory'}, {balance: 'layers'}] as StrategyFields[]) {
+    for (const fields of [
+      {splitAt: ['block_1']},
+      {splitAt: ['block_0/norm_2']},
+      {balance: 'measured'},
+      {balance: 'memory'},
+      {balance: 'layers'},
+    ] as StrategyFields[]) {
       const run = await piped(one, OPTIMIZERS.adam, 2, {microBatches: 2, ...fields});
       expectSameRun(run, reference, 1e-4);
       if (fields.splitAt) expect(run.result.plan.splitAt).toEqual(fields.splitAt);
@@ -138,16 +240,29 @@ describe('a pipeline equals train', () => {
     const [reference, actual] = [one.model(OPTIMIZERS.adam()), one.model(OPTIMIZERS.adam())];
     const options = {microBatches: 2};
     await runTrain(one, reference, 1, options);
-    await runParallel(one, actual, 1, {devices: 3, strategy: {kind: 'pipelineParallel', ...options}});
+    await runParallel(one, actual, 1, {
+      devices: 3,
+      strategy: {kind: 'pipelineParallel', ...options},
+    });
     await runTrain(one, reference, 1, options);
     await runTrain(one, actual, 1, options);
     const expected = await runTrain(one, reference, 1, options);
-    expectSameRun(await runParallel(one, actual, 1, {devices: 2, strategy: {kind: 'pipelineParallel', ...options}}), expected, 1e-4);
+    expectSameRun(
+      await runParallel(one, actual, 1, {
+        devices: 2,
+        strategy: {kind: 'pipelineParallel', ...options},
+      }),
+      expected,
+      1e-4,
+    );
   });
 
   it('repeats to the bit', async () => {
     const one = head(DEEP, FEW);
-    const [first, second] = [await piped(one, OPTIMIZERS.adam, 2, {microBatches: 4}), await piped(one, OPTIMIZERS.adam, 2, {microBatches: 4})];
+    const [first, second] = [
+      await piped(one, OPTIMIZERS.adam, 2, {microBatches: 4}),
+      await piped(one, OPTIMIZERS.adam, 2, {microBatches: 4}),
+    ];
     expect(second.weights).toEqual(first.weights);
   });
 });

@@ -6,25 +6,67 @@ import {transformer} from '#lib/models/index.js';
 import type {StrategyFields, TrainParallelOptions} from '#lib/run/options.js';
 import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, PENALTIES, POSITIONS, SHAPE_CASES} from './cases';
-import {expectSameFirstGradients, expectSameRun, head, OPTIMIZERS, runParallel, runTrain, weightsOf, weightTolerance, type ParityCase, type Run} from './harness';
+import {
+  expectSameFirstGradients,
+  expectSameRun,
+  head,
+  OPTIMIZERS,
+  runParallel,
+  runTrain,
+  weightsOf,
+  weightTolerance,
+  type ParityCase,
+  type Run,
+} from './harness';
 
 afterAll(closeWorkers);
 
 const BATCH = 8;
 const FEW = 7 * BATCH - 3;
-const caseOf = (name: string) => [...COURSE_CASES, ...SHAPE_CASES].find((one) => one.name.startsWith(name))!;
+const caseOf = (name: string) =>
+  [...COURSE_CASES, ...SHAPE_CASES].find((one) => one.name.startsWith(name))!;
 const TRANSFORMER = caseOf('transformer');
-const small = (more: object) => (optimizer: tf.Optimizer) => transformer({layers: 1, hidden: 16, heads: 2, vocab: 20, sequence: 6, seed: 1, optimizer, ...more});
+const small = (more: object) => (optimizer: tf.Optimizer) =>
+  transformer({
+    layers: 1,
+    hidden: 16,
+    heads: 2,
+    vocab: 20,
+    sequence: 6,
+    seed: 1,
+    optimizer,
+    ...more,
+  });
 
-function divided(one: ParityCase, optimizer: () => tf.Optimizer, devices: number, strategy: StrategyFields = {}, options: TrainParallelOptions = {}): Promise<Run> {
-  return runParallel(one, one.model(optimizer()), 1, {devices, ...options, strategy: {kind: 'tensorParallel', ...strategy}});
+function divided(
+  one: ParityCase,
+  optimizer: () => tf.Optimizer,
+  devices: number,
+  strategy: StrategyFields = {},
+  options: TrainParallelOptions = {},
+): Promise<Run> {
+  return runParallel(one, one.model(optimizer()), 1, {
+    devices,
+    ...options,
+    strategy: {kind: 'tensorParallel', ...strategy},
+  });
 }
 
 describe('tensorParallel equals train', () => {
   const names = Object.keys(OPTIMIZERS);
   const runs: Array<[string, number, StrategyFields]> = [
-    ['mlp', 2, {}], ['mlp', 3, {layout: {hidden_0: 'column', hidden_1: 'row'}}], ['convnet', 2, {}], ['convnet', 3, {}], ['driving net', 4, {}], ['transformer', 2, {}], ['transformer', 3, {}], ['transformer', 4, {}],
-    ['transformer with a tied', 2, {}], ['transformer with a tied', 2, {layout: {'block_*/up': 'column', 'block_*/down': 'row'}}], ['a masked embedding', 3, {}], ['batch norm', 2, {}],
+    ['mlp', 2, {}],
+    ['mlp', 3, {layout: {hidden_0: 'column', hidden_1: 'row'}}],
+    ['convnet', 2, {}],
+    ['convnet', 3, {}],
+    ['driving net', 4, {}],
+    ['transformer', 2, {}],
+    ['transformer', 3, {}],
+    ['transformer', 4, {}],
+    ['transformer with a tied', 2, {}],
+    ['transformer with a tied', 2, {layout: {'block_*/up': 'column', 'block_*/down': 'row'}}],
+    ['a masked embedding', 3, {}],
+    ['batch norm', 2, {}],
   ];
   runs.forEach(([name, devices, strategy], i) => {
     const optimizer = names[i % names.length];
@@ -32,7 +74,11 @@ describe('tensorParallel equals train', () => {
       const whole = caseOf(name);
       const one = devices === 2 ? whole : head(whole, FEW);
       const reference = await runTrain(one, one.model(OPTIMIZERS[optimizer]()), 1);
-      expectSameRun(await divided(one, OPTIMIZERS[optimizer], devices, strategy), reference, weightTolerance(optimizer));
+      expectSameRun(
+        await divided(one, OPTIMIZERS[optimizer], devices, strategy),
+        reference,
+        weightTolerance(optimizer),
+      );
     });
   });
 
@@ -41,12 +87,29 @@ describe('tensorParallel equals train', () => {
     const initial = one.model(tf.train.sgd(1));
     const weights = weightsOf(initial);
     const reference = await runTrain(one, initial, 1);
-    for (const devices of [2, 3, 4]) expectSameFirstGradients(await divided(one, () => tf.train.sgd(1), devices), reference, weights);
+    for (const devices of [2, 3, 4])
+      expectSameFirstGradients(
+        await divided(one, () => tf.train.sgd(1), devices),
+        reference,
+        weights,
+      );
   });
 
   it('with penalties and validation, odd widths, clipNorm', async () => {
-    const reference = await runTrain(PENALTIES, PENALTIES.model(OPTIMIZERS.sgd()), 1, {clipNorm: 0.3});
-    expectSameRun(await divided(PENALTIES, OPTIMIZERS.sgd, 3, {layout: {up: 'column', down: 'row'}}, {clipNorm: 0.3}), reference, 1e-5);
+    const reference = await runTrain(PENALTIES, PENALTIES.model(OPTIMIZERS.sgd()), 1, {
+      clipNorm: 0.3,
+    });
+    expectSameRun(
+      await divided(
+        PENALTIES,
+        OPTIMIZERS.sgd,
+        3,
+        {layout: {up: 'column', down: 'row'}},
+        {clipNorm: 0.3},
+      ),
+      reference,
+      1e-5,
+    );
   });
 
   it('in micro-batches, computed again, with dropout and shuffling', async () => {
@@ -54,23 +117,58 @@ describe('tensorParallel equals train', () => {
     const options: TrainParallelOptions = {shuffle: true, seed: 5, microBatches: 2};
     const reference = await runTrain(one, one.model(OPTIMIZERS.adam()), 1, options as object);
     expectSameRun(await divided(one, OPTIMIZERS.adam, 2, {}, options), reference, 1e-4);
-    expectSameRun(await divided(one, OPTIMIZERS.adam, 2, {recompute: 'block'}, options), reference, 1e-4);
+    expectSameRun(
+      await divided(one, OPTIMIZERS.adam, 2, {recompute: 'block'}, options),
+      reference,
+      1e-4,
+    );
   });
 
   describe('with sequenceParallel', () => {
     const sequence = {sequenceParallel: true};
-    const runs: Array<[string, ParityCase, number, string, StrategyFields, TrainParallelOptions]> = [
-      ['a transformer', head(TRANSFORMER, FEW), 2, 'sgd', {}, {clipNorm: 0.3}],
-      ['three ranks', head(TRANSFORMER, FEW), 3, 'adam', {}, {}],
-      ['a tied head', head(caseOf('transformer with a tied'), FEW), 2, 'momentum', {}, {}],
-      ['some of it divided', head(TRANSFORMER, FEW), 2, 'sgd', {layout: {'block_1/up': 'column', 'block_1/down': 'row'}}, {}],
-      ['a layer that needs all positions', head(caseOf('a masked embedding'), FEW), 2, 'adam', {}, {}],
-      ['dropout, micro-batches, recompute', head({...TRANSFORMER, model: small({dropout: 0.3})}, FEW), 2, 'adam', {}, {shuffle: true, seed: 5, microBatches: 2, recompute: 'block'}],
-      ['penalties, one tensor twice, validation', POSITIONS, 2, 'sgd', {}, {}],
-    ];
+    const runs: Array<[string, ParityCase, number, string, StrategyFields, TrainParallelOptions]> =
+      [
+        ['a transformer', head(TRANSFORMER, FEW), 2, 'sgd', {}, {clipNorm: 0.3}],
+        ['three ranks', head(TRANSFORMER, FEW), 3, 'adam', {}, {}],
+        ['a tied head', head(caseOf('transformer with a tied'), FEW), 2, 'momentum', {}, {}],
+        [
+          'some of it divided',
+          head(TRANSFORMER, FEW),
+          2,
+          'sgd',
+          {layout: {'block_1/up': 'column', 'block_1/down': 'row'}},
+          {},
+        ],
+        [
+          'a layer that needs all positions',
+          head(caseOf('a masked embedding'), FEW),
+          2,
+          'adam',
+          {},
+          {},
+        ],
+        [
+          'dropout, micro-batches, recompute',
+          head({...TRANSFORMER, model: small({dropout: 0.3})}, FEW),
+          2,
+          'adam',
+          {},
+          {shuffle: true, seed: 5, microBatches: 2, recompute: 'block'},
+        ],
+        ['penalties, one tensor twice, validation', POSITIONS, 2, 'sgd', {}, {}],
+      ];
     it.each(runs)('%s', async (_, one, devices, optimizer, strategy, options) => {
-      const reference = await runTrain(one, one.model(OPTIMIZERS[optimizer]()), 1, options as object);
-      expectSameRun(await divided(one, OPTIMIZERS[optimizer], devices, {...sequence, ...strategy}, options), reference, weightTolerance(optimizer));
+      const reference = await runTrain(
+        one,
+        one.model(OPTIMIZERS[optimizer]()),
+        1,
+        options as object,
+      );
+      expectSameRun(
+        await divided(one, OPTIMIZERS[optimizer], devices, {...sequence, ...strategy}, options),
+        reference,
+        weightTolerance(optimizer),
+      );
     });
   });
 
@@ -81,6 +179,10 @@ describe('tensorParallel equals train', () => {
     await runParallel(one, actual, 1, {devices: 2, strategy: 'tensorParallel'});
     await runTrain(one, reference, 1);
     await runTrain(one, actual, 1);
-    expectSameRun(await runParallel(one, actual, 1, {devices: 2, strategy: 'tensorParallel'}), await runTrain(one, reference, 1), 1e-4);
+    expectSameRun(
+      await runParallel(one, actual, 1, {devices: 2, strategy: 'tensorParallel'}),
+      await runTrain(one, reference, 1),
+      1e-4,
+    );
   });
 });

@@ -12,28 +12,58 @@ const names = (model: tf.LayersModel) => {
   const graph = readGraph(model);
   return possibleCuts(graph).map((cut) => cutName(graph, cut));
 };
-const caseModel = (name: string) => [...COURSE_CASES, ...SHAPE_CASES].find((one) => one.name.startsWith(name))!.model(tf.train.sgd(0.1));
+const caseModel = (name: string) =>
+  [...COURSE_CASES, ...SHAPE_CASES]
+    .find((one) => one.name.startsWith(name))!
+    .model(tf.train.sgd(0.1));
 
 describe('a model can be cut', () => {
-  it('between any two layers of a row', () => expect(names(mlp({inputShape: [4], units: [8, 8], classes: 3}))).toHaveLength(2));
+  it('between any two layers of a row', () =>
+    expect(names(mlp({inputShape: [4], units: [8, 8], classes: 3}))).toHaveLength(2));
   it('outside skip connections', () => {
-    expect(names(transformer({layers: 2, hidden: 8, heads: 2, sequence: 4}))).toEqual(['positions', 'block_0', 'block_0/norm_2', 'block_1', 'block_1/norm_2', 'norm', 'head']);
+    expect(names(transformer({layers: 2, hidden: 8, heads: 2, sequence: 4}))).toEqual([
+      'positions',
+      'block_0',
+      'block_0/norm_2',
+      'block_1',
+      'block_1/norm_2',
+      'norm',
+      'head',
+    ]);
   });
-  it('not where a second use of a layer begins, which has no name of its own', () => expect(names(caseModel('one layer used twice'))).toEqual(['doubled', 'out']));
-  it('not where a mask would stay behind', () => expect(names(caseModel('a masked embedding'))).toEqual(['out']));
-  it('where an input of the model is read only later: each rank has the data', () => expect(names(caseModel('two inputs'))).toEqual(['right']));
-  it('inside a model that is a layer', () => expect(names(caseModel('a model inside'))).toEqual(['inner/inner_2', 'out']));
+  it('not where a second use of a layer begins, which has no name of its own', () =>
+    expect(names(caseModel('one layer used twice'))).toEqual(['doubled', 'out']));
+  it('not where a mask would stay behind', () =>
+    expect(names(caseModel('a masked embedding'))).toEqual(['out']));
+  it('where an input of the model is read only later: each rank has the data', () =>
+    expect(names(caseModel('two inputs'))).toEqual(['right']));
+  it('inside a model that is a layer', () =>
+    expect(names(caseModel('a model inside'))).toEqual(['inner/inner_2', 'out']));
 });
 
 describe('a cut that cannot be', () => {
   const graph = readGraph(transformer({layers: 1, hidden: 8, heads: 2, sequence: 4}));
   it('inside a skip connection says which tensors go on, and what is possible', () => {
-    expect(() => cutsAt(graph, ['block_0/down'])).toThrow(/cannot be cut before 'block_0\/down': 2 tensors go on there \(the outputs of 'block_0\/add_1' and 'block_0\/up'\)\. It can be cut before positions, block_0, block_0\/norm_2, norm, head\./);
+    expect(() => cutsAt(graph, ['block_0/down'])).toThrow(
+      /cannot be cut before 'block_0\/down': 2 tensors go on there \(the outputs of 'block_0\/add_1' and 'block_0\/up'\)\. It can be cut before positions, block_0, block_0\/norm_2, norm, head\./,
+    );
   });
-  it('at an unknown name', () => expect(() => cutsAt(graph, ['block_7'])).toThrow(/splitAt names "block_7" .*, which is neither a block nor a layer/));
-  it('at the beginning', () => expect(() => cutsAt(graph, ['embedding'])).toThrow(/with which the model begins: the first stage would be empty/));
-  it('in another order', () => expect(() => cutsAt(graph, ['norm', 'block_0'])).toThrow(/names 'block_0' after 'norm', which does not come before it/));
-  it('more often than there are places', () => expect(() => splitModel(mlp({inputShape: [4], units: [8], classes: 3}), {stages: 4})).toThrow(/cannot be cut into 4 stages, for which it would take 3 cuts.*Take at most 2 stages/s));
+  it('at an unknown name', () =>
+    expect(() => cutsAt(graph, ['block_7'])).toThrow(
+      /splitAt names "block_7" .*, which is neither a block nor a layer/,
+    ));
+  it('at the beginning', () =>
+    expect(() => cutsAt(graph, ['embedding'])).toThrow(
+      /with which the model begins: the first stage would be empty/,
+    ));
+  it('in another order', () =>
+    expect(() => cutsAt(graph, ['norm', 'block_0'])).toThrow(
+      /names 'block_0' after 'norm', which does not come before it/,
+    ));
+  it('more often than there are places', () =>
+    expect(() => splitModel(mlp({inputShape: [4], units: [8], classes: 3}), {stages: 4})).toThrow(
+      /cannot be cut into 4 stages, for which it would take 3 cuts.*Take at most 2 stages/s,
+    ));
 });
 
 describe('a balanced split', () => {
@@ -54,7 +84,9 @@ describe('a balanced split', () => {
     }
   });
   it('of equal blocks gives each stage as many', () => {
-    const {splitAt} = splitModel(transformer({layers: 4, hidden: 64, heads: 4, sequence: 16}), {stages: 2});
+    const {splitAt} = splitModel(transformer({layers: 4, hidden: 64, heads: 4, sequence: 16}), {
+      stages: 2,
+    });
     expect(splitAt).toEqual(['block_2']);
   });
   it('leaves no tensor behind', () => {

@@ -1,4 +1,7 @@
-/** What a pipeline that ran leaves: its trace, its memory, its traffic, its bubble; and what it refuses. */
+/**
+ * What a pipeline that ran leaves: its trace, its memory, its traffic, its bubble; and what it
+ * refuses.
+ */
 import {afterAll, describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/index.js';
@@ -20,32 +23,73 @@ afterAll(closeWorkers);
 const WIDTH = 64;
 function deep(layers = 8, units = WIDTH): tf.LayersModel {
   const model = tf.sequential({name: 'deep'});
-  for (let i = 0; i < layers; i++) model.add(tf.layers.dense({name: `dense_${i}`, units, activation: 'relu', ...(i === 0 ? {inputShape: [units]} : {})}));
+  for (let i = 0; i < layers; i++)
+    model.add(
+      tf.layers.dense({
+        name: `dense_${i}`,
+        units,
+        activation: 'relu',
+        ...(i === 0 ? {inputShape: [units]} : {}),
+      }),
+    );
   model.compile({optimizer: 'sgd', loss: 'meanSquaredError'});
   return model;
 }
-const floats = (samples: number, width = WIDTH) => ({values: Float32Array.from({length: samples * width}, (_, i) => Math.sin(i)), shape: [samples, width]});
-const data = (samples: number, width = WIDTH) => ({xs: floats(samples, width), ys: floats(samples, width)});
+const floats = (samples: number, width = WIDTH) => ({
+  values: Float32Array.from({length: samples * width}, (_, i) => Math.sin(i)),
+  shape: [samples, width],
+});
+const data = (samples: number, width = WIDTH) => ({
+  xs: floats(samples, width),
+  ys: floats(samples, width),
+});
 const cpus = (count: number) => Array.from({length: count}, () => 'cpu');
-const run = (devices: number, fields: StrategyFields, more: TrainParallelOptions = {}, model = deep()): Promise<TrainResult> =>
-  trainParallel(model, data(64), {batchSize: 32, devices: cpus(devices), seed: 1, shuffle: false, verbose: 0, ...more, strategy: {kind: 'pipelineParallel', ...fields}});
+const run = (
+  devices: number,
+  fields: StrategyFields,
+  more: TrainParallelOptions = {},
+  model = deep(),
+): Promise<TrainResult> =>
+  trainParallel(model, data(64), {
+    batchSize: 32,
+    devices: cpus(devices),
+    seed: 1,
+    shuffle: false,
+    verbose: 0,
+    ...more,
+    strategy: {kind: 'pipelineParallel', ...fields},
+  });
 
 /** An action's name as the trace has it. */
 function spanOf(action: Action, chunks: number): string | null {
   if (action.do === 'update') return 'update update';
   const batch = `micro-batch ${action.microBatch + 1}`;
-  if ('peer' in action) return action.do === 'send' ? `communication send ${batch}'s ${action.what}` : `wait ${batch}'s ${action.what}`;
-  const part = action.do === 'backwardInput' ? ', input' : action.do === 'backwardWeights' ? ', weights' : '';
+  if ('peer' in action)
+    return action.do === 'send'
+      ? `communication send ${batch}'s ${action.what}`
+      : `wait ${batch}'s ${action.what}`;
+  const part =
+    action.do === 'backwardInput' ? ', input' : action.do === 'backwardWeights' ? ', weights' : '';
   return `${action.do === 'forward' ? 'forward' : 'backward'} ${batch}${chunks > 1 ? `, chunk ${action.chunk + 1}` : ''}${part}`;
 }
 
 describe('the trace', () => {
   it.each(SCHEDULE_NAMES)('of %s shows each action, in its order', async (name) => {
     const sizes = {ranks: 2, microBatches: 4};
-    const {trace: {spans}} = await run(2, {schedule: name, microBatches: 4});
+    const {
+      trace: {spans},
+    } = await run(2, {schedule: name, microBatches: 4});
     pipelineSchedule(name, sizes).actions.forEach((list, rank) => {
       const expected = list.map((action) => spanOf(action, name === 'interleaved-1f1b' ? 2 : 1));
-      const own = spans.filter((span) => span.rank === rank && span.step === 1 && span.kind !== 'input' && span.name !== 'metrics').sort((a, b) => a.start - b.start);
+      const own = spans
+        .filter(
+          (span) =>
+            span.rank === rank &&
+            span.step === 1 &&
+            span.kind !== 'input' &&
+            span.name !== 'metrics',
+        )
+        .sort((a, b) => a.start - b.start);
       expect(own.map(({kind, name: what}) => `${kind} ${what}`)).toEqual(expected);
     });
   });
@@ -61,7 +105,11 @@ describe('the trace', () => {
     expect(spans).toHaveLength(4 * 2 * 4);
     for (let rank = 0; rank < 4; rank++) {
       const own = spans.filter((span) => span.rank === rank);
-      own.slice(1).forEach((span, i) => expect(span.start).toBeGreaterThanOrEqual(own[i].start + own[i].wallSeconds - 1e-9));
+      own
+        .slice(1)
+        .forEach((span, i) =>
+          expect(span.start).toBeGreaterThanOrEqual(own[i].start + own[i].wallSeconds - 1e-9),
+        );
     }
     const {expected, measured, virtual, timeSliced} = bubble(result);
     expect(expected).toBeCloseTo(3 / 7, 6);
@@ -73,16 +121,22 @@ describe('the trace', () => {
 
 describe('memory and traffic', () => {
   it('1F1B keeps p - s micro-batches where GPipe keeps all m, to the byte between ranks', async () => {
-    const activations = async (schedule: 'gpipe' | '1f1b') => (await run(4, {schedule, microBatches: 8})).memory.map(({byCategory}) => byCategory!.activations);
+    const activations = async (schedule: 'gpipe' | '1f1b') =>
+      (await run(4, {schedule, microBatches: 8})).memory.map(
+        ({byCategory}) => byCategory!.activations,
+      );
     const [all, few] = [await activations('gpipe'), await activations('1f1b')];
-    // Each rank keeps one micro-batch more than the rank after it; at GPipe's peak a backward has not begun.
+    // Each rank keeps one micro-batch more than the rank after it; at GPipe's peak a backward has
+    // not begun.
     const steps = few.slice(0, 2).map((bytes, rank) => bytes - few[rank + 1]);
     expect(steps[0]).toBe(steps[1]);
     expect(all[0]).toBeGreaterThanOrEqual(few[0] + 3 * steps[0]);
   });
 
   it("recompute: 'stage' keeps what enters a stage alone", async () => {
-    const most = async (recompute: 'none' | 'stage') => (await run(2, {schedule: 'gpipe', microBatches: 8, recompute})).memory[0].byCategory!.activations;
+    const most = async (recompute: 'none' | 'stage') =>
+      (await run(2, {schedule: 'gpipe', microBatches: 8, recompute})).memory[0].byCategory!
+        .activations;
     expect(await most('stage')).toBeLessThan(0.7 * (await most('none')));
   });
 
@@ -92,52 +146,178 @@ describe('memory and traffic', () => {
   });
 
   it('sends each micro-batch once across each cut, one way and the other', async () => {
-    const {traffic} = await run(3, {schedule: '1f1b', microBatches: 4, splitAt: ['dense_3', 'dense_6']});
+    const {traffic} = await run(3, {
+      schedule: '1f1b',
+      microBatches: 4,
+      splitAt: ['dense_3', 'dense_6'],
+    });
     const bytes = 2 * 32 * WIDTH * 4;
-    const of = (rank: number, operation: string) => traffic.find((line) => line.rank === rank && line.operation === operation);
-    expect([of(0, 'send activations')?.sent, of(1, 'send activations')?.sent, of(1, 'send gradients')?.sent, of(2, 'send gradients')?.sent]).toEqual([bytes, bytes, bytes, bytes]);
-    expect([of(1, 'recv activations')?.received, of(2, 'recv activations')?.received, of(0, 'recv gradients')?.received]).toEqual([bytes, bytes, bytes]);
+    const of = (rank: number, operation: string) =>
+      traffic.find((line) => line.rank === rank && line.operation === operation);
+    expect([
+      of(0, 'send activations')?.sent,
+      of(1, 'send activations')?.sent,
+      of(1, 'send gradients')?.sent,
+      of(2, 'send gradients')?.sent,
+    ]).toEqual([bytes, bytes, bytes, bytes]);
+    expect([
+      of(1, 'recv activations')?.received,
+      of(2, 'recv activations')?.received,
+      of(0, 'recv gradients')?.received,
+    ]).toEqual([bytes, bytes, bytes]);
   });
 });
 
 describe('a model that is too big for one', () => {
   it('fits when it is cut, and each says what it would need when it is not', async () => {
     const model = () => deep(8, 128);
-    const options: TrainParallelOptions = {batchSize: 8, devices: cpus(4), seed: 1, verbose: 0, memoryLimit: '450kB'};
-    await expect(trainParallel(model(), data(16, 128), {...options, strategy: 'dataParallel'})).rejects.toThrow(/memoryLimit is 450 kB/);
-    const {memory} = await trainParallel(model(), data(16, 128), {...options, strategy: {kind: 'pipelineParallel', schedule: 'naive', microBatches: 1}});
+    const options: TrainParallelOptions = {
+      batchSize: 8,
+      devices: cpus(4),
+      seed: 1,
+      verbose: 0,
+      memoryLimit: '450kB',
+    };
+    await expect(
+      trainParallel(model(), data(16, 128), {...options, strategy: 'dataParallel'}),
+    ).rejects.toThrow(/memoryLimit is 450 kB/);
+    const {memory} = await trainParallel(model(), data(16, 128), {
+      ...options,
+      strategy: {kind: 'pipelineParallel', schedule: 'naive', microBatches: 1},
+    });
     for (const {peakBytes} of memory) expect(peakBytes).toBeLessThanOrEqual(450_000);
-    await expect(trainParallel(model(), data(16, 128), {...options, memoryLimit: '200kB', strategy: 'pipelineParallel'})).rejects.toThrow(/This rank holds its stage of the model/);
+    await expect(
+      trainParallel(model(), data(16, 128), {
+        ...options,
+        memoryLimit: '200kB',
+        strategy: 'pipelineParallel',
+      }),
+    ).rejects.toThrow(/This rank holds its stage of the model/);
   });
 });
 
 describe('options that cannot be', () => {
   const wrong: Array<[string, Strategy, TrainParallelOptions, RegExp]> = [
-    ['a field of pipelines without one', {kind: 'dataParallel', chunks: 2} as Strategy, {}, /strategy\.chunks is of pipelines/],
-    ["recompute: 'stage' without one", 'dataParallel', {recompute: 'stage'}, /recompute: 'stage' computes a pipeline's stage again/],
-    ['micro-batches twice', {kind: 'pipelineParallel', microBatches: 4}, {microBatches: 2}, /microBatches is 2 .*strategy\.microBatches is 4/],
-    ['recompute twice', {kind: 'pipelineParallel', recompute: 'stage'}, {recompute: 'block'}, /recompute is "block".*strategy\.recompute is "stage"/],
-    ['m that p does not divide', {kind: 'pipelineParallel', schedule: 'interleaved-1f1b', microBatches: 3}, {}, /microBatches 3 is not divisible by 2: take 2 or 4/],
-    ['more micro-batches than samples', {kind: 'pipelineParallel', microBatches: 64}, {}, /microBatches must be at most batchSize, which is 32/],
-    ['a schedule for other ranks', {kind: 'pipelineParallel', schedule: pipelineSchedule('1f1b', {ranks: 3, microBatches: 4})}, {}, /a list of actions for 3 .*ranks; the pipeline has 2/],
-    ['gradients that leave before they are made', {mesh: {data: 2, pipeline: 2}, zero: 2, schedule: 'zero-bubble'}, {devices: cpus(4)}, /zero: 2 gives gradients away after each backward, and the schedule 'zero-bubble' makes those of the weights later: take zero 0 or 1/],
-    ['a mesh of other devices', {mesh: {data: 2, pipeline: 2}}, {}, /data\(2\) x tensor\(1\) x pipeline\(2\) is not the number of devices, 2/],
-    ['an axis that there is not', {mesh: {sequence: 2}} as Strategy, {}, /strategy\.mesh has no axis 'sequence'/],
+    [
+      'a field of pipelines without one',
+      {kind: 'dataParallel', chunks: 2} as Strategy,
+      {},
+      /strategy\.chunks is of pipelines/,
+    ],
+    [
+      "recompute: 'stage' without one",
+      'dataParallel',
+      {recompute: 'stage'},
+      /recompute: 'stage' computes a pipeline's stage again/,
+    ],
+    [
+      'micro-batches twice',
+      {kind: 'pipelineParallel', microBatches: 4},
+      {microBatches: 2},
+      /microBatches is 2 .*strategy\.microBatches is 4/,
+    ],
+    [
+      'recompute twice',
+      {kind: 'pipelineParallel', recompute: 'stage'},
+      {recompute: 'block'},
+      /recompute is "block".*strategy\.recompute is "stage"/,
+    ],
+    [
+      'm that p does not divide',
+      {kind: 'pipelineParallel', schedule: 'interleaved-1f1b', microBatches: 3},
+      {},
+      /microBatches 3 is not divisible by 2: take 2 or 4/,
+    ],
+    [
+      'more micro-batches than samples',
+      {kind: 'pipelineParallel', microBatches: 64},
+      {},
+      /microBatches must be at most batchSize, which is 32/,
+    ],
+    [
+      'a schedule for other ranks',
+      {kind: 'pipelineParallel', schedule: pipelineSchedule('1f1b', {ranks: 3, microBatches: 4})},
+      {},
+      /a list of actions for 3 .*ranks; the pipeline has 2/,
+    ],
+    [
+      'gradients that leave before they are made',
+      {mesh: {data: 2, pipeline: 2}, zero: 2, schedule: 'zero-bubble'},
+      {devices: cpus(4)},
+      /zero: 2 gives gradients away after each backward, and the schedule 'zero-bubble' makes those of the weights later: take zero 0 or 1/,
+    ],
+    [
+      'a mesh of other devices',
+      {mesh: {data: 2, pipeline: 2}},
+      {},
+      /data\(2\) x tensor\(1\) x pipeline\(2\) is not the number of devices, 2/,
+    ],
+    [
+      'an axis that there is not',
+      {mesh: {sequence: 2}} as Strategy,
+      {},
+      /strategy\.mesh has no axis 'sequence'/,
+    ],
     ['two open axes', {mesh: {data: -1, pipeline: -1}}, {}, /leaves data and pipeline open/],
-    ['zero in a pipeline', {mesh: {pipeline: 2}, zero: 1}, {}, /strategy\.zero: 1 divides the data axis/],
-    ['too few cuts', {kind: 'pipelineParallel', splitAt: []}, {}, /splitAt names 0 beginnings of stages; 2 stages want 1/],
-    ['cut and balanced', {kind: 'pipelineParallel', splitAt: ['dense_4'], balance: 'memory'}, {}, /give one of them/],
-    ['an unknown balance', {kind: 'pipelineParallel', balance: 'weight'} as unknown as Strategy, {}, /balanced by 'layers', 'computed', 'measured' or 'memory'/],
+    [
+      'zero in a pipeline',
+      {mesh: {pipeline: 2}, zero: 1},
+      {},
+      /strategy\.zero: 1 divides the data axis/,
+    ],
+    [
+      'too few cuts',
+      {kind: 'pipelineParallel', splitAt: []},
+      {},
+      /splitAt names 0 beginnings of stages; 2 stages want 1/,
+    ],
+    [
+      'cut and balanced',
+      {kind: 'pipelineParallel', splitAt: ['dense_4'], balance: 'memory'},
+      {},
+      /give one of them/,
+    ],
+    [
+      'an unknown balance',
+      {kind: 'pipelineParallel', balance: 'weight'} as unknown as Strategy,
+      {},
+      /balanced by 'layers', 'computed', 'measured' or 'memory'/,
+    ],
   ];
   it.each(wrong)('%s', async (_, strategy, options, message) => {
-    await expect(trainParallel(deep(), data(64), {batchSize: 32, devices: cpus(2), verbose: 0, ...options, strategy})).rejects.toThrow(message);
+    await expect(
+      trainParallel(deep(), data(64), {
+        batchSize: 32,
+        devices: cpus(2),
+        verbose: 0,
+        ...options,
+        strategy,
+      }),
+    ).rejects.toThrow(message);
   });
 
   it('-1 takes what is left over, and one device is one device', async () => {
     const options: TrainParallelOptions = {batchSize: 32, seed: 1, verbose: 0};
-    const {plan} = await trainParallel(deep(), data(64), {...options, devices: cpus(2), strategy: {mesh: {pipeline: -1}}});
-    expect(plan).toMatchObject({mesh: {data: 1, tensor: 1, pipeline: 2}, schedule: '1f1b', microBatches: 8, splitAt: ['dense_4']});
-    expect((await trainParallel(deep(), data(64), {...options, devices: cpus(1), strategy: 'pipelineParallel'})).plan.mesh.pipeline).toBe(1);
+    const {plan} = await trainParallel(deep(), data(64), {
+      ...options,
+      devices: cpus(2),
+      strategy: {mesh: {pipeline: -1}},
+    });
+    expect(plan).toMatchObject({
+      mesh: {data: 1, tensor: 1, pipeline: 2},
+      schedule: '1f1b',
+      microBatches: 8,
+      splitAt: ['dense_4'],
+    });
+    expect(
+      (
+        await trainParallel(deep(), data(64), {
+          ...options,
+          devices: cpus(1),
+          strategy: 'pipelineParallel',
+        })
+      ).plan.mesh.pipeline,
+    ).toBe(1);
   });
 });
 
@@ -145,17 +325,42 @@ describe('what breaks', () => {
   it('a loss that is no number stops before the update, and says which step', async () => {
     const model = deep();
     model.compile({optimizer: tf.train.sgd(1e12), loss: 'meanSquaredError'});
-    await expect(trainParallel(model, data(64), {batchSize: 16, devices: cpus(3), seed: 1, verbose: 0, strategy: 'pipelineParallel'})).rejects.toThrow(/the loss of step \d is (NaN|Infinity)/);
+    await expect(
+      trainParallel(model, data(64), {
+        batchSize: 16,
+        devices: cpus(3),
+        seed: 1,
+        verbose: 0,
+        strategy: 'pipelineParallel',
+      }),
+    ).rejects.toThrow(/the loss of step \d is (NaN|Infinity)/);
   });
 
   it('a callback that throws ends all stages', async () => {
-    await expect(run(3, {}, {callbacks: {onBatchEnd: () => { throw new Error('enough'); }}})).rejects.toThrow('enough');
+    await expect(
+      run(
+        3,
+        {},
+        {
+          callbacks: {
+            onBatchEnd: () => {
+              throw new Error('enough');
+            },
+          },
+        },
+      ),
+    ).rejects.toThrow('enough');
     expect((await run(3, {})).record.steps).toHaveLength(2);
   });
 
-  it('the early stop of a callback is every stage\'s', async () => {
+  it("the early stop of a callback is every stage's", async () => {
     const model = deep();
-    const result = await run(2, {}, {epochs: 5, callbacks: {onEpochEnd: () => void (model.stopTraining = true)}}, model);
+    const result = await run(
+      2,
+      {},
+      {epochs: 5, callbacks: {onEpochEnd: () => void (model.stopTraining = true)}},
+      model,
+    );
     expect(result.history.epoch).toEqual([0]);
   });
 });
@@ -213,10 +418,20 @@ async function lab({rank, size, comm, trace, args}: SpmdContext<Fault>): Promise
 describe('idle names', () => {
   const healthy: Fault = {work: [40, 40, 40], link: [0, 0, 0], late: [0, 0, 0], oneByOne: false};
   const faults: Array<[string, Partial<Fault>]> = [
-    ['bubble', {}], ['unbalanced stages', {work: [40, 120, 40]}], ['slow link', {link: [120, 0, 0]}], ['a part connected late', {late: [0, 0, 320]}], ['wrong order', {oneByOne: true}],
+    ['bubble', {}],
+    ['unbalanced stages', {work: [40, 120, 40]}],
+    ['slow link', {link: [120, 0, 0]}],
+    ['a part connected late', {late: [0, 0, 320]}],
+    ['wrong order', {oneByOne: true}],
   ];
   it.each(faults)('%s', async (cause, fault) => {
-    const spans = (await spmd<Span[], Fault>(lab, {devices: cpus(3), timeoutMs: 5000, args: {...healthy, ...fault}})).flat();
+    const spans = (
+      await spmd<Span[], Fault>(lab, {
+        devices: cpus(3),
+        timeoutMs: 5000,
+        args: {...healthy, ...fault},
+      })
+    ).flat();
     const found = idle(spans);
     expect(found.cause).toBe(cause);
     expect(found.expected).toBeCloseTo(1 / 3, 9);
@@ -224,7 +439,11 @@ describe('idle names', () => {
 
   it('nothing without a trace, or of another strategy', async () => {
     await expect(run(2, {}, {trace: false}).then(idle)).rejects.toThrow(/train with trace: true/);
-    const other = await trainParallel(mlp({inputShape: [WIDTH], units: [8], classes: WIDTH, loss: 'meanSquaredError'}), data(32), {batchSize: 32, devices: cpus(2), verbose: 0, strategy: 'dataParallel'});
+    const other = await trainParallel(
+      mlp({inputShape: [WIDTH], units: [8], classes: WIDTH, loss: 'meanSquaredError'}),
+      data(32),
+      {batchSize: 32, devices: cpus(2), verbose: 0, strategy: 'dataParallel'},
+    );
     expect(() => idle(other)).toThrow(/this result is of no pipeline/);
     expect(() => idle([])).toThrow(/no forward or backward/);
   });
@@ -232,15 +451,25 @@ describe('idle names', () => {
 
 describe('ranks of one process', () => {
   it('take turns by the same schedule', async () => {
-    const model = () => transformer({layers: 2, hidden: 8, heads: 2, vocab: 12, sequence: 4, seed: 1});
+    const model = () =>
+      transformer({layers: 2, hidden: 8, heads: 2, vocab: 12, sequence: 4, seed: 1});
     const tokens = {values: Int32Array.from({length: 64}, (_, i) => (i * 7) % 12), shape: [16, 4]};
     const text = {xs: tokens, ys: {...tokens, shape: [16, 4, 1]}};
-    const options: TrainParallelOptions = {batchSize: 8, devices: cpus(2), seed: 1, shuffle: false, verbose: 0, strategy: {kind: 'pipelineParallel', microBatches: 4}};
+    const options: TrainParallelOptions = {
+      batchSize: 8,
+      devices: cpus(2),
+      seed: 1,
+      shuffle: false,
+      verbose: 0,
+      strategy: {kind: 'pipelineParallel', microBatches: 4},
+    };
     const apart = await trainParallel(model(), text, options);
     process.env.MANY_HANDS_TRANSPORT = 'none';
     try {
       const together = await trainParallel(model(), text, options);
-      together.record.steps.forEach(({loss}, step) => expect(loss).toBeCloseTo(apart.record.steps[step].loss, 5));
+      together.record.steps.forEach(({loss}, step) =>
+        expect(loss).toBeCloseTo(apart.record.steps[step].loss, 5),
+      );
     } finally {
       delete process.env.MANY_HANDS_TRANSPORT;
     }

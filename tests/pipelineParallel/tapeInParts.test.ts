@@ -13,11 +13,43 @@ interface Case {
 
 const variable = (...shape: number[]) => tf.variable(tf.randomUniform(shape, -1, 1, 'float32', 3));
 const CASES: Case[] = [
-  {name: 'a product and a bias', weights: () => [variable(4, 4), variable(4)], compute: (x, [w, b]) => tf.relu(tf.add(tf.matMul(x as tf.Tensor2D, w as unknown as tf.Tensor2D), b))},
-  {name: 'a fused product, whose gradients come all at once', weights: () => [variable(4, 4), variable(4)], compute: (x, [w, b]) => tf.fused.matMul({a: x as tf.Tensor2D, b: w as unknown as tf.Tensor2D, bias: b, activation: 'linear'})},
-  {name: 'a weight that is changed on its way', weights: () => [variable(4, 4)], compute: (x, [w]) => tf.matMul(x as tf.Tensor2D, tf.transpose(tf.mul(w, 2)) as tf.Tensor2D)},
-  {name: 'a skip connection', weights: () => [variable(4, 4)], compute: (x, [w]) => tf.add(x, tf.tanh(tf.matMul(x as tf.Tensor2D, w as unknown as tf.Tensor2D)))},
-  {name: 'one weight twice', weights: () => [variable(4, 4)], compute: (x, [w]) => tf.matMul(tf.sigmoid(tf.matMul(x as tf.Tensor2D, w as unknown as tf.Tensor2D)), w as unknown as tf.Tensor2D)},
+  {
+    name: 'a product and a bias',
+    weights: () => [variable(4, 4), variable(4)],
+    compute: (x, [w, b]) =>
+      tf.relu(tf.add(tf.matMul(x as tf.Tensor2D, w as unknown as tf.Tensor2D), b)),
+  },
+  {
+    name: 'a fused product, whose gradients come all at once',
+    weights: () => [variable(4, 4), variable(4)],
+    compute: (x, [w, b]) =>
+      tf.fused.matMul({
+        a: x as tf.Tensor2D,
+        b: w as unknown as tf.Tensor2D,
+        bias: b,
+        activation: 'linear',
+      }),
+  },
+  {
+    name: 'a weight that is changed on its way',
+    weights: () => [variable(4, 4)],
+    compute: (x, [w]) => tf.matMul(x as tf.Tensor2D, tf.transpose(tf.mul(w, 2)) as tf.Tensor2D),
+  },
+  {
+    name: 'a skip connection',
+    weights: () => [variable(4, 4)],
+    compute: (x, [w]) =>
+      tf.add(x, tf.tanh(tf.matMul(x as tf.Tensor2D, w as unknown as tf.Tensor2D))),
+  },
+  {
+    name: 'one weight twice',
+    weights: () => [variable(4, 4)],
+    compute: (x, [w]) =>
+      tf.matMul(
+        tf.sigmoid(tf.matMul(x as tf.Tensor2D, w as unknown as tf.Tensor2D)),
+        w as unknown as tf.Tensor2D,
+      ),
+  },
   {name: 'no weight', weights: () => [], compute: (x) => tf.square(x)},
 ];
 
@@ -31,7 +63,10 @@ describe.each(CASES)('$name', ({compute, weights: make}) => {
     const whole = taped(weights);
     const expected = backward(whole.tape, new Map([[whole.outputs[0].id, dy]]));
     for (const now of [[x.id], []]) {
-      const {outputs: [output], tape} = taped(weights);
+      const {
+        outputs: [output],
+        tape,
+      } = taped(weights);
       const {found, rest} = backwardFor(tape, new Map([[output.id, dy]]), new Set(now));
       const later = finishTape(rest);
       for (const id of [...now, ...weights.map((weight) => weight.id)]) {
@@ -46,7 +81,10 @@ describe.each(CASES)('$name', ({compute, weights: make}) => {
   it('leaves no tensor, finished or given up', () => {
     const weights = make();
     const before = tf.memory().numTensors;
-    for (const end of [(rest: Parameters<typeof finishTape>[0]) => tf.dispose([...finishTape(rest).values()]), discardRest]) {
+    for (const end of [
+      (rest: Parameters<typeof finishTape>[0]) => tf.dispose([...finishTape(rest).values()]),
+      discardRest,
+    ]) {
       const {outputs, tape} = taped(weights);
       const {found, rest} = backwardFor(tape, new Map([[outputs[0].id, dy]]), new Set([x.id]));
       end(rest);
@@ -56,4 +94,3 @@ describe.each(CASES)('$name', ({compute, weights: make}) => {
     tf.dispose(weights);
   });
 });
-

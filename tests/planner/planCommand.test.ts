@@ -17,7 +17,9 @@ function file(name: string, content: unknown): string {
 }
 
 function plan(...args: string[]) {
-  const {status, stdout, stderr} = spawnSync(process.execPath, ['build/scripts/plan.js', ...args], {encoding: 'utf8'});
+  const {status, stdout, stderr} = spawnSync(process.execPath, ['build/scripts/plan.js', ...args], {
+    encoding: 'utf8',
+  });
   return {status, stdout, stderr};
 }
 
@@ -25,16 +27,43 @@ const good = file('good.json', tinySpec(4, 8));
 
 describe('npm run plan', () => {
   it('with --json prints one object and nothing else, with exactly these keys', () => {
-    const {status, stdout} = spawnSync('npm', ['run', '-s', 'plan', '--', '--spec', good, '--json'], {encoding: 'utf8'});
+    const {status, stdout} = spawnSync(
+      'npm',
+      ['run', '-s', 'plan', '--', '--spec', good, '--json'],
+      {encoding: 'utf8'},
+    );
     expect(status).toBe(0);
     expect(stdout.indexOf('\n')).toBe(stdout.length - 1);
     const found = JSON.parse(stdout) as ReturnType<typeof planSpec>;
     expect(found).toEqual(JSON.parse(JSON.stringify(planSpec(tinySpec(4, 8)))));
     expect(Object.keys(found)).toEqual(['parameters', 'flopsPerStep', 'rows']);
     for (const row of found.rows) {
-      expect(Object.keys(row)).toEqual(['mesh', 'microBatch', 'microBatches', 'zero', 'recompute', 'sequenceParallel', 'chunks', 'schedule', 'memory', 'fits', 'stepSeconds', 'hardwareFlops', 'mfu', 'bubble', 'traffic', 'reason']);
+      expect(Object.keys(row)).toEqual([
+        'mesh',
+        'microBatch',
+        'microBatches',
+        'zero',
+        'recompute',
+        'sequenceParallel',
+        'chunks',
+        'schedule',
+        'memory',
+        'fits',
+        'stepSeconds',
+        'hardwareFlops',
+        'mfu',
+        'bubble',
+        'traffic',
+        'reason',
+      ]);
       expect(Object.keys(row.mesh)).toEqual(['data', 'tensor', 'pipeline']);
-      expect(Object.keys(row.memory)).toEqual(['parameters', 'gradients', 'optimizer', 'activations', 'total']);
+      expect(Object.keys(row.memory)).toEqual([
+        'parameters',
+        'gradients',
+        'optimizer',
+        'activations',
+        'total',
+      ]);
       expect(Object.keys(row.traffic)).toEqual(['tensor', 'pipeline', 'data']);
     }
   });
@@ -50,16 +79,27 @@ describe('npm run plan', () => {
   });
 
   it('without sizes has dashes where times would be', () => {
-    const {status, stdout} = plan('--spec', file('alone.json', {...tinySpec(4, 8), model: {parameters: 3000}}));
+    const {status, stdout} = plan(
+      '--spec',
+      file('alone.json', {...tinySpec(4, 8), model: {parameters: 3000}}),
+    );
     expect(status).toBe(0);
     expect(stdout).toMatch(/yes {3}-/);
     expect(stdout).not.toMatch(/null|NaN|undefined/);
   });
 
   it('is done, exit 0, also where nothing fits', () => {
-    const {status, stdout} = plan('--spec', file('small.json', {...tinySpec(4, 8), machine: {...tinySpec(4, 8).machine, memoryBytes: 10}}));
+    const {status, stdout} = plan(
+      '--spec',
+      file('small.json', {
+        ...tinySpec(4, 8),
+        machine: {...tinySpec(4, 8).machine, memoryBytes: 10},
+      }),
+    );
     expect(status).toBe(0);
-    expect(stdout).toMatch(/\d+ tried, 0 of \d+ rows fit[^]*Verdict: none of \d+ tried fits, and this comes nearest/);
+    expect(stdout).toMatch(
+      /\d+ tried, 0 of \d+ rows fit[^]*Verdict: none of \d+ tried fits, and this comes nearest/,
+    );
   });
 
   it('--help says all of it', () => {
@@ -75,9 +115,18 @@ describe('npm run plan', () => {
     [[good], /Unexpected argument/],
     [['--spec', join(folder, 'none.json')], /cannot be read: there is no such file/],
     [['--spec', folder], /cannot be read: it is a folder/],
-    [['--spec', file('broken.json', '{"model": {"layers": 2,\n  "hidden": eight}}')], /broken.json is not JSON: line 2, column 13: "eight}}" cannot stand there/],
-    [['--spec', file('short.json', '{"model": {"layers": 2}')], /short.json is not JSON: line 1, column 24: it ends too soon/],
-    [['--spec', file('zero.json', {...tinySpec(0, 8)}), '--json'], /spec: machine.devices is 0; it must be a whole number from 1/],
+    [
+      ['--spec', file('broken.json', '{"model": {"layers": 2,\n  "hidden": eight}}')],
+      /broken.json is not JSON: line 2, column 13: "eight}}" cannot stand there/,
+    ],
+    [
+      ['--spec', file('short.json', '{"model": {"layers": 2}')],
+      /short.json is not JSON: line 1, column 24: it ends too soon/,
+    ],
+    [
+      ['--spec', file('zero.json', {...tinySpec(0, 8)}), '--json'],
+      /spec: machine.devices is 0; it must be a whole number from 1/,
+    ],
   ])('%j is wrong use: exit 2, one sentence on stderr, nothing on stdout', (args, message) => {
     const {status, stdout, stderr} = plan(...args);
     expect({status, stdout}).toEqual({status: 2, stdout: ''});
@@ -87,8 +136,13 @@ describe('npm run plan', () => {
   });
 
   it('loads neither tfjs nor anything else that is installed', () => {
-    const program = "const {main} = require('./build/scripts/plan.js'); void main(process.argv.slice(1)).then(() => process.stderr.write(Object.keys(require.cache).filter((file) => file.includes('node_modules')).join()))";
-    const {stdout, stderr} = spawnSync(process.execPath, ['-e', program, '--', '--spec', good, '--json'], {encoding: 'utf8'});
+    const program =
+      "const {main} = require('./build/scripts/plan.js'); void main(process.argv.slice(1)).then(() => process.stderr.write(Object.keys(require.cache).filter((file) => file.includes('node_modules')).join()))";
+    const {stdout, stderr} = spawnSync(
+      process.execPath,
+      ['-e', program, '--', '--spec', good, '--json'],
+      {encoding: 'utf8'},
+    );
     expect(stdout).toMatch(/^\{"parameters":/);
     expect(stderr).toBe('');
   });
@@ -96,14 +150,34 @@ describe('npm run plan', () => {
 
 describe('where JSON is broken', () => {
   it.each([
-    ['', 0], ['{', 1], ['{"a"', 4], ['{"a" 1}', 5], ['{"a": }', 6], ['{"a": 1,}', 8], ['{a: 1}', 1], ["{'a': 1}", 1], ['[1 2]', 3], ['[1,]', 3], ['{"a": 01}', 6],
-    ['{"a": 1}}', 8], ['{"a": "b\n"}', 6], ['{"a": +1}', 6], ['{"a": 1e5, // flops\n}', 11], ['[1}', 2], ['nul', 0],
+    ['', 0],
+    ['{', 1],
+    ['{"a"', 4],
+    ['{"a" 1}', 5],
+    ['{"a": }', 6],
+    ['{"a": 1,}', 8],
+    ['{a: 1}', 1],
+    ["{'a': 1}", 1],
+    ['[1 2]', 3],
+    ['[1,]', 3],
+    ['{"a": 01}', 6],
+    ['{"a": 1}}', 8],
+    ['{"a": "b\n"}', 6],
+    ['{"a": +1}', 6],
+    ['{"a": 1e5, // flops\n}', 11],
+    ['[1}', 2],
+    ['nul', 0],
   ])('%j: at %d', (text, at) => {
     expect(() => JSON.parse(text) as unknown).toThrow();
     expect(brokenAt(text)).toBe(at);
   });
 
   it('is nowhere before the end of what is whole', () => {
-    for (const text of ['{"a": [1, -2.5e-3, true, null, {"b": "\\u00e9\\n"}], "c": {}}', ' [ ] ', '0']) expect(brokenAt(text)).toBe(text.length);
+    for (const text of [
+      '{"a": [1, -2.5e-3, true, null, {"b": "\\u00e9\\n"}], "c": {}}',
+      ' [ ] ',
+      '0',
+    ])
+      expect(brokenAt(text)).toBe(text.length);
   });
 });

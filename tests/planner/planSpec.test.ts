@@ -12,15 +12,51 @@ function someSpec(): TransformerSpec {
   const devices = any(1, 2, 4, 6, 8, 12, 16);
   const {machine} = tinySpec(devices, 1);
   return {
-    model: {layers: any(2, 4, 12), hidden: any(24, 48), heads: any(2, 6, 12), vocab: any(11, 500), sequence: any(6, 12, 48), ...any<object>({}, {ffn: 36})},
-    machine: {...machine, devicesPerNode: any(1, 2, 4, 8), memoryBytes: any(1e5, 4e5, 2e6, 1e8), latency: any(0, 1e-3), networkBandwidth: any(1e3, 1e7)},
+    model: {
+      layers: any(2, 4, 12),
+      hidden: any(24, 48),
+      heads: any(2, 6, 12),
+      vocab: any(11, 500),
+      sequence: any(6, 12, 48),
+      ...any<object>({}, {ffn: 36}),
+    },
+    machine: {
+      ...machine,
+      devicesPerNode: any(1, 2, 4, 8),
+      memoryBytes: any(1e5, 4e5, 2e6, 1e8),
+      latency: any(0, 1e-3),
+      networkBandwidth: any(1e3, 1e7),
+    },
     batchSize: devices * any(2, 3, 8),
     precision: any('mixed', 'float32'),
-    fixed: any<Partial<SpecChoice>>({}, {}, {sequenceParallel: true}, {schedule: 'gpipe'}, {zero: 3}, {recompute: 'full'}),
+    fixed: any<Partial<SpecChoice>>(
+      {},
+      {},
+      {sequenceParallel: true},
+      {schedule: 'gpipe'},
+      {zero: 3},
+      {recompute: 'full'},
+    ),
   };
 }
 
-const choiceOf = ({mesh, microBatch, zero, recompute, sequenceParallel, chunks, schedule}: SpecRow): SpecChoice => ({...mesh, microBatch, zero, recompute, sequenceParallel, chunks, schedule});
+const choiceOf = ({
+  mesh,
+  microBatch,
+  zero,
+  recompute,
+  sequenceParallel,
+  chunks,
+  schedule,
+}: SpecRow): SpecChoice => ({
+  ...mesh,
+  microBatch,
+  zero,
+  recompute,
+  sequenceParallel,
+  chunks,
+  schedule,
+});
 const specs = Array.from({length: 40}, someSpec);
 const plans = specs.map((spec) => ({spec, plan: planSpec(spec)}));
 
@@ -30,7 +66,10 @@ describe('forty specs by chance', () => {
     expect(rows.length).toBeGreaterThan(2000);
     expect(plans.some(({plan}) => plan.rows.every(({fits}) => !fits))).toBe(true);
     expect(plans.some(({plan}) => plan.rows.every(({fits}) => fits))).toBe(true);
-    expect(rows.some(({fits}) => fits) && rows.some(({mesh}) => mesh.data > 1 && mesh.tensor > 1 && mesh.pipeline > 1)).toBe(true);
+    expect(
+      rows.some(({fits}) => fits) &&
+        rows.some(({mesh}) => mesh.data > 1 && mesh.tensor > 1 && mesh.pipeline > 1),
+    ).toBe(true);
   });
 
   it('have meshes that multiply to the devices, micro-batches to the batch, memory to its total, and no row twice', () => {
@@ -38,11 +77,16 @@ describe('forty specs by chance', () => {
       for (const {mesh, microBatch, microBatches, memory, fits, traffic} of plan.rows) {
         expect(mesh.data * mesh.tensor * mesh.pipeline).toBe(spec.machine.devices);
         expect(mesh.data * microBatch * microBatches).toBe(spec.batchSize);
-        expect(memory.total).toBe(memory.parameters + memory.gradients + memory.optimizer + memory.activations!);
+        expect(memory.total).toBe(
+          memory.parameters + memory.gradients + memory.optimizer + memory.activations!,
+        );
         expect(fits).toBe(memory.total <= spec.machine.memoryBytes);
-        for (const axis of ['data', 'tensor', 'pipeline'] as const) expect(traffic[axis] === 0).toBe(mesh[axis] === 1);
+        for (const axis of ['data', 'tensor', 'pipeline'] as const)
+          expect(traffic[axis] === 0).toBe(mesh[axis] === 1);
       }
-      expect(new Set(plan.rows.map((row) => JSON.stringify(choiceOf(row)))).size).toBe(plan.rows.length);
+      expect(new Set(plan.rows.map((row) => JSON.stringify(choiceOf(row)))).size).toBe(
+        plan.rows.length,
+      );
     }
   });
 
@@ -59,7 +103,9 @@ describe('forty specs by chance', () => {
   });
 
   it('are in order: what fits first, the fastest first; what does not fit by memory', () => {
-    for (const {plan: {rows}} of plans) {
+    for (const {
+      plan: {rows},
+    } of plans) {
       for (let i = 1; i < rows.length; i++) {
         const [before, after] = [rows[i - 1], rows[i]];
         if (before.fits !== after.fits) expect(before.fits).toBe(true);
@@ -71,11 +117,17 @@ describe('forty specs by chance', () => {
 
   it('hold less state with each stage of ZeRO over several replicas, and less in all with each recompute, of which full computes most', () => {
     let seen = 0;
-    for (const {plan: {rows}} of plans) {
+    for (const {
+      plan: {rows},
+    } of plans) {
       const all = new Map(rows.map((row) => [JSON.stringify(choiceOf(row)), row]));
       for (const row of rows) {
-        const other = (change: Partial<SpecChoice>) => all.get(JSON.stringify({...choiceOf(row), ...change}));
-        const more = row.zero < 3 && row.mesh.data > 1 ? other({zero: (row.zero + 1) as SpecChoice['zero']}) : undefined;
+        const other = (change: Partial<SpecChoice>) =>
+          all.get(JSON.stringify({...choiceOf(row), ...change}));
+        const more =
+          row.zero < 3 && row.mesh.data > 1
+            ? other({zero: (row.zero + 1) as SpecChoice['zero']})
+            : undefined;
         if (more) {
           seen++;
           expect(more.memory.total).toBeLessThan(row.memory.total);
@@ -96,7 +148,7 @@ describe('forty specs by chance', () => {
     expect(seen).toBeGreaterThan(500);
   });
 
-  it('fixing a row\'s choices gives that row alone', () => {
+  it("fixing a row's choices gives that row alone", () => {
     for (const {spec, plan} of plans) {
       for (const row of plan.rows.filter((_, i) => i % 17 === 0)) {
         const again = planSpec({...spec, fixed: choiceOf(row)});
@@ -108,12 +160,23 @@ describe('forty specs by chance', () => {
 
   it('have every choice as a row, or of too many the best micro-batch of each mesh, stage and recompute', () => {
     for (const {spec} of plans) {
-      const {plan: {rows}, tried} = planSpecCounted(spec);
+      const {
+        plan: {rows},
+        tried,
+      } = planSpecCounted(spec);
       expect(rows.length).toBe(tried);
     }
     const {machine} = tinySpec(64, 1);
-    const many: TransformerSpec = {model: {...tiny, hidden: 16, heads: 16, layers: 64}, machine: {...machine, devices: 64, devicesPerNode: 8}, batchSize: 5040 * 64, precision: 'mixed'};
-    const {plan: {rows}, tried} = planSpecCounted(many);
+    const many: TransformerSpec = {
+      model: {...tiny, hidden: 16, heads: 16, layers: 64},
+      machine: {...machine, devices: 64, devicesPerNode: 8},
+      batchSize: 5040 * 64,
+      precision: 'mixed',
+    };
+    const {
+      plan: {rows},
+      tried,
+    } = planSpecCounted(many);
     expect(tried).toBeGreaterThan(1000);
     expect(rows.length).toBeLessThanOrEqual(1000);
     const kinds = rows.map(({mesh, zero, recompute}) => JSON.stringify([mesh, zero, recompute]));
@@ -126,20 +189,38 @@ describe('forty specs by chance', () => {
 });
 
 describe('the reason', () => {
-  const roomy = (spec: TransformerSpec, machine: object) => ({...spec, machine: {...spec.machine, memoryBytes: 1e9, nodeBandwidth: 1e12, networkBandwidth: 1e12, latency: 0, ...machine}});
+  const roomy = (spec: TransformerSpec, machine: object) => ({
+    ...spec,
+    machine: {
+      ...spec.machine,
+      memoryBytes: 1e9,
+      nodeBandwidth: 1e12,
+      networkBandwidth: 1e12,
+      latency: 0,
+      ...machine,
+    },
+  });
   const reasons = (spec: TransformerSpec) => planSpec(spec).rows.map(({reason}) => reason);
 
   it('of one device and a model that fits: do not parallelise', () => {
-    expect(reasons(roomy(tinySpec(1, 8), {}))[0]).toMatch(/^one device, and the model fits: do not parallelise; the fastest of \d+ tried fits \(.* of 1.00 GB a device\)/);
+    expect(reasons(roomy(tinySpec(1, 8), {}))[0]).toMatch(
+      /^one device, and the model fits: do not parallelise; the fastest of \d+ tried fits \(.* of 1.00 GB a device\)/,
+    );
   });
 
   it('of devices that only wait for messages: do not parallelise', () => {
-    expect(reasons(roomy(tinySpec(4, 8), {latency: 10}))[0]).toMatch(/^do not parallelise: one device alone takes .* a step, no longer than these 4;/);
+    expect(reasons(roomy(tinySpec(4, 8), {latency: 10}))[0]).toMatch(
+      /^do not parallelise: one device alone takes .* a step, no longer than these 4;/,
+    );
   });
 
   it('of a copy that fits and cheap messages: data parallelism alone, nothing divided', () => {
     const [best] = planSpec(roomy(tinySpec(4, 64), {})).rows;
-    expect(best).toMatchObject({mesh: {data: 4, tensor: 1, pipeline: 1}, zero: 0, recompute: 'none'});
+    expect(best).toMatchObject({
+      mesh: {data: 4, tensor: 1, pipeline: 1},
+      zero: 0,
+      recompute: 'none',
+    });
     expect(best.reason).toMatch(/^a whole copy fits on each device, so data parallelism alone;/);
   });
 
@@ -151,23 +232,54 @@ describe('the reason', () => {
   });
 
   it('of what does not fit: how much of what on which stage, and what a device has', () => {
-    // Stage 0: 16 x 1872 of state, 8 (2 x 1992 + 48) of activations; stage 1: 16 x 1824, and 8 (2 x 1992 + 432) with the logits.
-    const [one] = planSpec({...tinySpec(2, 8, {data: 1, tensor: 1, pipeline: 2, microBatch: 8, zero: 0, recompute: 'none'})}).rows;
-    const [over] = planSpec({...tinySpec(2, 8, {data: 1, tensor: 1, pipeline: 2, microBatch: 8, zero: 0, recompute: 'none'}), machine: {...tinySpec(2, 8).machine, memoryBytes: 30000}}).rows;
+    // Stage 0: 16 x 1872 of state, 8 (2 x 1992 + 48) of activations; stage 1: 16 x 1824, and 8 (2 x
+    // 1992 + 432) with the logits.
+    const [one] = planSpec({
+      ...tinySpec(2, 8, {
+        data: 1,
+        tensor: 1,
+        pipeline: 2,
+        microBatch: 8,
+        zero: 0,
+        recompute: 'none',
+      }),
+    }).rows;
+    const [over] = planSpec({
+      ...tinySpec(2, 8, {
+        data: 1,
+        tensor: 1,
+        pipeline: 2,
+        microBatch: 8,
+        zero: 0,
+        recompute: 'none',
+      }),
+      machine: {...tinySpec(2, 8).machine, memoryBytes: 30000},
+    }).rows;
     expect([one.fits, over.fits]).toEqual([true, false]);
-    expect(over.reason).toBe('does not fit: 35.3 kB of activations on stage 1 of 2, 64.5 kB in all, 30.0 kB a device.');
+    expect(over.reason).toBe(
+      'does not fit: 35.3 kB of activations on stage 1 of 2, 64.5 kB in all, 30.0 kB a device.',
+    );
   });
 
   it('of nothing that fits: what comes nearest', () => {
-    const all = reasons({...tinySpec(4, 8), machine: {...tinySpec(4, 8).machine, memoryBytes: 100}});
-    expect(all[0]).toMatch(/^none of \d+ tried fits, and this comes nearest: it does not fit: .*, 100 B a device/);
+    const all = reasons({
+      ...tinySpec(4, 8),
+      machine: {...tinySpec(4, 8).machine, memoryBytes: 100},
+    });
+    expect(all[0]).toMatch(
+      /^none of \d+ tried fits, and this comes nearest: it does not fit: .*, 100 B a device/,
+    );
     expect(all.slice(1).every((reason) => reason.startsWith('does not fit: '))).toBe(true);
   });
 
   it('of a slower row: how much slower, and by what', () => {
     const {rows} = planSpec(roomy(tinySpec(4, 8), {}));
     const slow = rows.find(({mesh}) => mesh.pipeline === 4)!;
-    expect(slow.reason).toMatch(/^fits, .*(slower than|times as long as) the best: the pipeline's bubble .* a step, there none\.$/);
-    expect(rows.every(({reason}) => reason.endsWith('.') && !/undefined|NaN|null/.test(reason))).toBe(true);
+    expect(slow.reason).toMatch(
+      /^fits, .*(slower than|times as long as) the best: the pipeline's bubble .* a step, there none\.$/,
+    );
+    expect(
+      rows.every(({reason}) => reason.endsWith('.') && !/undefined|NaN|null/.test(reason)),
+    ).toBe(true);
   });
 });

@@ -17,13 +17,15 @@ afterEach(() => course.leave());
 
 const question = (id: string): ChoiceQuestion => courseBank().find(id) as ChoiceQuestion;
 const said = (id: unknown, value?: unknown): string => outcome(courseBank(), id, value).text;
-const kept = (id: string): unknown => JSON.parse(readFileSync(join(course.root, 'answers', `${id}.json`), 'utf8'));
+const kept = (id: string): unknown =>
+  JSON.parse(readFileSync(join(course.root, 'answers', `${id}.json`), 'utf8'));
 
 describe('answer', () => {
   it('says right, with the steps and the quick check open', () => {
     const {html, text} = outcome(courseBank(), 'which-split', 'A');
     expect(text.split('\n')[0]).toBe('✓ Right: A.');
-    for (const step of question('which-split').solution) expect(text.replace(/\s+/g, ' ')).toContain(step.replace(/\s+/g, ' '));
+    for (const step of question('which-split').solution)
+      expect(text.replace(/\s+/g, ' ')).toContain(step.replace(/\s+/g, ' '));
     expect(text).toContain(question('which-split').quickCheck);
     expect(html).not.toContain('<details>');
     expect(html).toContain('<ol>');
@@ -43,41 +45,95 @@ describe('answer', () => {
       expect(flat).toContain(question('idle-workers').readAgain.replace(/\s+/g, ' '));
       expect(html.match(/<details>/g)).toHaveLength(2);
       // Only this letter's mistake, not the others'.
-      for (const other of question('idle-workers').options) if (other.mistake && other.letter !== letter) expect(flat).not.toContain(other.mistake.replace(/\s+/g, ' '));
+      for (const other of question('idle-workers').options)
+        if (other.mistake && other.letter !== letter)
+          expect(flat).not.toContain(other.mistake.replace(/\s+/g, ' '));
     }
   });
 
   it('only records where the question is assessed', () => {
-    for (const letter of 'ABCD') expect(said('batch-and-memory', letter)).toBe(`○ recorded: ${letter}`);
+    for (const letter of 'ABCD')
+      expect(said('batch-and-memory', letter)).toBe(`○ recorded: ${letter}`);
     expect(kept('batch-and-memory')).toEqual({id: 'batch-and-memory', answer: 'D'});
   });
 
   it.each([
     [['which-split', ''], '○ not answered yet: write one letter between the quotes, A, B, C or D.'],
-    [['which-split', '  '], '○ not answered yet: write one letter between the quotes, A, B, C or D.'],
+    [
+      ['which-split', '  '],
+      '○ not answered yet: write one letter between the quotes, A, B, C or D.',
+    ],
     [['which-split'], '○ not answered yet: write one letter between the quotes, A, B, C or D.'],
-    [['which-split', 'F'], '! There is no option F here: write one letter between the quotes, A, B, C or D. Nothing was recorded.'],
-    [['which-split', 'AB'], '! "AB" names 2 options, but exactly one is right: write one letter between the quotes, A, B, C or D. Nothing was recorded.'],
-    [['which-split', 'a, b'], '! "a, b" names 2 options, but exactly one is right: write one letter between the quotes, A, B, C or D. Nothing was recorded.'],
-    [['which-split', 'because'], '! "because" is not one letter: write one letter between the quotes, A, B, C or D. Nothing was recorded.'],
-    [['which-split', '1'], '! "1" is not one letter: write one letter between the quotes, A, B, C or D. Nothing was recorded.'],
-    [['which-split', '\u0410'], '! "\u0410" is a letter of another alphabet, however it looks: write one letter between the quotes, A, B, C or D. Nothing was recorded.'],
-    [['which-split', 1], '! 1 (number) is not a letter: write one letter between the quotes, A, B, C or D. Nothing was recorded.'],
-    [['which-split', ['A']], '! ["A"] (array) is not a letter: write one letter between the quotes, A, B, C or D. Nothing was recorded.'],
-    [['which-splt', 'A'], '! There is no question "which-splt"; did you mean \'which-split\'? Nothing was recorded.'],
+    [
+      ['which-split', 'F'],
+      '! There is no option F here: write one letter between the quotes, A, B, C or D. Nothing was recorded.',
+    ],
+    [
+      ['which-split', 'AB'],
+      '! "AB" names 2 options, but exactly one is right: write one letter between the quotes, A, B, C or D. Nothing was recorded.',
+    ],
+    [
+      ['which-split', 'a, b'],
+      '! "a, b" names 2 options, but exactly one is right: write one letter between the quotes, A, B, C or D. Nothing was recorded.',
+    ],
+    [
+      ['which-split', 'because'],
+      '! "because" is not one letter: write one letter between the quotes, A, B, C or D. Nothing was recorded.',
+    ],
+    [
+      ['which-split', '1'],
+      '! "1" is not one letter: write one letter between the quotes, A, B, C or D. Nothing was recorded.',
+    ],
+    [
+      ['which-split', '\u0410'],
+      '! "\u0410" is a letter of another alphabet, however it looks: write one letter between the quotes, A, B, C or D. Nothing was recorded.',
+    ],
+    [
+      ['which-split', 1],
+      '! 1 (number) is not a letter: write one letter between the quotes, A, B, C or D. Nothing was recorded.',
+    ],
+    [
+      ['which-split', ['A']],
+      '! ["A"] (array) is not a letter: write one letter between the quotes, A, B, C or D. Nothing was recorded.',
+    ],
+    [
+      ['which-splt', 'A'],
+      '! There is no question "which-splt"; did you mean \'which-split\'? Nothing was recorded.',
+    ],
     [['__proto__', 'A'], /There is no question "__proto__"/],
-    [[undefined, 'A'], "! answer: the first value must be a question's id between quotes, not undefined."],
-    [['sgd-step', 'A'], '! "sgd-step" is answered with code: write check(\'sgd-step\', sgdStep) with the function that you wrote.'],
-  ] as [unknown[], string | RegExp][])('answers %j in a sentence and records nothing', (args, sentence) => {
-    if (typeof sentence === 'string') expect(said(args[0], args[1])).toBe(sentence);
-    else expect(said(args[0], args[1])).toMatch(sentence);
-    expect(existsSync(join(course.root, 'answers'))).toBe(false);
-  });
+    [
+      [undefined, 'A'],
+      "! answer: the first value must be a question's id between quotes, not undefined.",
+    ],
+    [
+      ['sgd-step', 'A'],
+      '! "sgd-step" is answered with code: write check(\'sgd-step\', sgdStep) with the function that you wrote.',
+    ],
+  ] as [unknown[], string | RegExp][])(
+    'answers %j in a sentence and records nothing',
+    (args, sentence) => {
+      if (typeof sentence === 'string') expect(said(args[0], args[1])).toBe(sentence);
+      else expect(said(args[0], args[1])).toMatch(sentence);
+      expect(existsSync(join(course.root, 'answers'))).toBe(false);
+    },
+  );
 
   it('never throws, whatever it is given', () => {
     const circular: Record<string, unknown> = {};
     circular.self = circular;
-    const values = [null, NaN, 10n, Symbol('A'), circular, () => 'A', new Date(0), Object.create(null), 'A'.repeat(1e5), '<script>', '\u0000'];
+    const values = [
+      null,
+      NaN,
+      10n,
+      Symbol('A'),
+      circular,
+      () => 'A',
+      new Date(0),
+      Object.create(null),
+      'A'.repeat(1e5),
+      '<script>',
+      '\u0000',
+    ];
     for (const value of values) {
       expect(typeof said('which-split', value)).toBe('string');
       expect(typeof said(value, 'A')).toBe('string');
@@ -116,7 +172,14 @@ describe('answer', () => {
 
   it('gives back undefined and prints words where there is no kernel', () => {
     const path = resolve(__dirname, '../../build/lib/quiz/answer.js');
-    const printed = execFileSync(process.execPath, ['-e', `const {answer} = require(${JSON.stringify(path)}); console.log(answer('which-split', 'A'))`], {encoding: 'utf8', cwd: course.root});
+    const printed = execFileSync(
+      process.execPath,
+      [
+        '-e',
+        `const {answer} = require(${JSON.stringify(path)}); console.log(answer('which-split', 'A'))`,
+      ],
+      {encoding: 'utf8', cwd: course.root},
+    );
     expect(printed).toMatch(/^✓ Right: A\.\n/);
     expect(printed.trimEnd()).toMatch(/undefined$/);
   });
@@ -134,7 +197,9 @@ describe('a card', () => {
   });
 
   it('differs by sign and by border', () => {
-    const starts = ['A', 'B', '', 'F'].map((value) => outcome(courseBank(), 'which-split', value).html);
+    const starts = ['A', 'B', '', 'F'].map(
+      (value) => outcome(courseBank(), 'which-split', value).html,
+    );
     expect(new Set(starts.map((html) => /border-left: ([^;]+)/.exec(html)![1])).size).toBe(4);
     expect(new Set(starts.map((html) => /<strong>(.)/.exec(html)![1])).size).toBe(4);
   });
@@ -145,7 +210,11 @@ describe('judgeChoice', () => {
     for (const id of ['which-split', 'puzzle', 'steps-in-an-epoch']) {
       for (const option of question(id).options) {
         const judged = judgeChoice(question(id), option.letter.toLowerCase());
-        expect(judged).toMatchObject({answer: option.letter, mistake: option.mistake, status: option.right ? 'right' : 'wrong'});
+        expect(judged).toMatchObject({
+          answer: option.letter,
+          mistake: option.mistake,
+          status: option.right ? 'right' : 'wrong',
+        });
       }
     }
   });

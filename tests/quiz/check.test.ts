@@ -5,7 +5,8 @@ import {alike, referenceOf, runTests} from '#lib/quiz/tests.js';
 
 type Step = (weights: number[], gradient: number[], rate: number) => unknown;
 const question = courseBank().find('sgd-step') as CodeQuestion;
-const right: Step = (weights, gradient, rate) => weights.map((weight, i) => weight - rate * gradient[i]!);
+const right: Step = (weights, gradient, rate) =>
+  weights.map((weight, i) => weight - rate * gradient[i]!);
 
 describe('check', () => {
   it('passes a right function and gives it back', async () => {
@@ -17,18 +18,51 @@ describe('check', () => {
   });
 
   const wrong: [name: string, given: Step][] = [
-    ['goes up the slope', (weights, gradient, rate) => weights.map((weight, i) => weight + rate * gradient[i]!)],
-    ['forgets the learning rate', (weights, gradient) => weights.map((weight, i) => weight - gradient[i]!)],
-    ['uses the first gradient for all', (weights, gradient, rate) => weights.map((weight) => weight - rate * gradient[0]!)],
-    ['writes into the old weights', (weights, gradient, rate) => { weights.forEach((weight, i) => { weights[i] = weight - rate * gradient[i]!; }); return weights; }],
+    [
+      'goes up the slope',
+      (weights, gradient, rate) => weights.map((weight, i) => weight + rate * gradient[i]!),
+    ],
+    [
+      'forgets the learning rate',
+      (weights, gradient) => weights.map((weight, i) => weight - gradient[i]!),
+    ],
+    [
+      'uses the first gradient for all',
+      (weights, gradient, rate) => weights.map((weight) => weight - rate * gradient[0]!),
+    ],
+    [
+      'writes into the old weights',
+      (weights, gradient, rate) => {
+        weights.forEach((weight, i) => {
+          weights[i] = weight - rate * gradient[i]!;
+        });
+        return weights;
+      },
+    ],
     ['returns a number', () => 0.8],
-    ['returns too few', (weights, gradient, rate) => right(weights, gradient, rate) && [weights[0]! - rate * gradient[0]!]],
-    ['throws', () => { throw new Error('no idea'); }],
-    ['rejects', async () => { throw new Error('no idea'); }],
+    [
+      'returns too few',
+      (weights, gradient, rate) =>
+        right(weights, gradient, rate) && [weights[0]! - rate * gradient[0]!],
+    ],
+    [
+      'throws',
+      () => {
+        throw new Error('no idea');
+      },
+    ],
+    [
+      'rejects',
+      async () => {
+        throw new Error('no idea');
+      },
+    ],
   ];
   it.each(wrong)('fails one that %s, and gives the reference', async (_, given) => {
     const {card, use} = await checked(courseBank(), 'sgd-step', given);
-    expect(card.text).toMatch(/^✗ [0-4] of 5 visible tests pass\. Until yours passes, the cells below use the library's sgdStep\./);
+    expect(card.text).toMatch(
+      /^✗ [0-4] of 5 visible tests pass\. Until yours passes, the cells below use the library's sgdStep\./,
+    );
     expect(card.text).toMatch(/✗ failed: .*\n {4}expected `.*`, got /);
     expect(use).not.toBe(given);
     expect((use as Step)([1], [2], 0.5)).toEqual([0]);
@@ -36,22 +70,34 @@ describe('check', () => {
   });
 
   it('takes an asynchronous function', async () => {
-    const {card} = await checked(courseBank(), 'sgd-step', async (...args: Parameters<Step>) => right(...args));
+    const {card} = await checked(courseBank(), 'sgd-step', async (...args: Parameters<Step>) =>
+      right(...args),
+    );
     // The test that looks at the old weights does not wait, and need not.
     expect(card.text).toMatch(/^✓ All 5/);
   });
 
-  it.each([[undefined], [() => undefined], [() => null]])('says "not answered yet" to the untouched cell', async (given) => {
-    const {card, use} = await checked(courseBank(), 'sgd-step', given);
-    expect(card.text).toBe("○ not answered yet: sgdStep returns nothing. Until yours passes, the cells below use the library's sgdStep.");
-    expect((use as Step)([1], [1], 1)).toEqual([0]);
-  });
+  it.each([[undefined], [() => undefined], [() => null]])(
+    'says "not answered yet" to the untouched cell',
+    async (given) => {
+      const {card, use} = await checked(courseBank(), 'sgd-step', given);
+      expect(card.text).toBe(
+        "○ not answered yet: sgdStep returns nothing. Until yours passes, the cells below use the library's sgdStep.",
+      );
+      expect((use as Step)([1], [1], 1)).toEqual([0]);
+    },
+  );
 
   it('has a sentence for everything else', async () => {
-    const says = async (id: unknown, value: unknown): Promise<string> => (await checked(courseBank(), id, value)).card.text;
-    expect(await says('sgd-step', [0.8])).toMatch(/\[0\.8\] \(array\) is no function; give the function itself, sgdStep, not what it returns\./);
+    const says = async (id: unknown, value: unknown): Promise<string> =>
+      (await checked(courseBank(), id, value)).card.text;
+    expect(await says('sgd-step', [0.8])).toMatch(
+      /\[0\.8\] \(array\) is no function; give the function itself, sgdStep, not what it returns\./,
+    );
     expect(await says('sgd-stp', right)).toMatch(/did you mean 'sgd-step'/);
-    expect(await says('which-split', right)).toMatch(/is answered with a letter: write answer\('which-split'/);
+    expect(await says('which-split', right)).toMatch(
+      /is answered with a letter: write answer\('which-split'/,
+    );
     expect(whichRan('never-checked')).toBe('never-checked: not checked yet');
   });
 
@@ -72,7 +118,10 @@ describe('visible tests', () => {
   });
 
   it('wait for a promise', async () => {
-    const {results} = await runTests({...question, tests: [{name: 'late', call: 'sgdStep()', expected: '1'}]}, async () => 1);
+    const {results} = await runTests(
+      {...question, tests: [{name: 'late', call: 'sgdStep()', expected: '1'}]},
+      async () => 1,
+    );
     expect(results.map(({passed}) => passed)).toEqual([true]);
   });
 

@@ -1,4 +1,7 @@
-/** What quiz tests share: a folder that passes for a course, as the working directory, and what is printed meanwhile. */
+/**
+ * What quiz tests share: a folder that passes for a course, as the working directory, and what is
+ * printed meanwhile.
+ */
 import {mkdtempSync, mkdirSync, realpathSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';

@@ -16,7 +16,9 @@ beforeEach(() => {
 });
 afterEach(() => course.leave());
 
-const bank = (settings: string, turns = '- 1: You forgot three of them.') => parseBank(`## how-many
+const bank = (settings: string, turns = '- 1: You forgot three of them.') =>
+  parseBank(
+    `## how-many
 
 - kind: numeric
 - mode: practice
@@ -41,14 +43,27 @@ Count again.
 ### Read again
 
 The section.
-`, 'q.md');
+`,
+    'q.md',
+  );
 
 const adam = courseBank().find('adam-state') as NumericQuestion;
 
 describe('a numeric question', () => {
   it('is read with value, unit, tolerance and wrong turns', () => {
-    expect(bank('- value: 1,234.5\n- unit: MB\n- tolerance: 2 %').questions[0]).toMatchObject({kind: 'numeric', value: 1234.5, unit: 'MB', tolerance: 0.02, relative: true, wrongTurns: [{value: 1, mistake: 'You forgot three of them.'}]});
-    expect(bank('- value: 4\n- unit: none\n- tolerance: 0').questions[0]).toMatchObject({unit: '', tolerance: 0, relative: false});
+    expect(bank('- value: 1,234.5\n- unit: MB\n- tolerance: 2 %').questions[0]).toMatchObject({
+      kind: 'numeric',
+      value: 1234.5,
+      unit: 'MB',
+      tolerance: 0.02,
+      relative: true,
+      wrongTurns: [{value: 1, mistake: 'You forgot three of them.'}],
+    });
+    expect(bank('- value: 4\n- unit: none\n- tolerance: 0').questions[0]).toMatchObject({
+      unit: '',
+      tolerance: 0,
+      relative: false,
+    });
   });
 
   it.each([
@@ -60,7 +75,11 @@ describe('a numeric question', () => {
     ['- value: 4\n- unit: GB\n- tolerance: 1 %', '- 4: It is right.', /is its value/],
     ['- value: 4\n- unit: GB\n- tolerance: 1 %', 'words', /has no wrong turns/],
   ])('%j is no question', (settings, turns, message) => {
-    expect(bank(settings, turns).problems.map((one) => one.message).join('\n')).toMatch(message);
+    expect(
+      bank(settings, turns)
+        .problems.map((one) => one.message)
+        .join('\n'),
+    ).toMatch(message);
   });
 
   it.each([
@@ -81,12 +100,16 @@ describe('a numeric question', () => {
     [[4, 'seconds'], 'unreadable', null],
     [[4, 7], 'unreadable', null],
     [[['4'], 'GB'], 'unreadable', null],
-  ] as Array<[[unknown, unknown?], string, string | null]>)('judges %j', ([value, unit], status, given) => {
-    expect(judge(adam, value, unit)).toMatchObject({status, answer: given});
-  });
+  ] as Array<[[unknown, unknown?], string, string | null]>)(
+    'judges %j',
+    ([value, unit], status, given) => {
+      expect(judge(adam, value, unit)).toMatchObject({status, answer: given});
+    },
+  );
 
   it('names the wrong turn behind a common wrong number, in any unit, and a slip of thousands', () => {
-    for (const {value, mistake} of adam.wrongTurns) expect(judge(adam, value, 'GB')).toMatchObject({status: 'wrong', mistake});
+    for (const {value, mistake} of adam.wrongTurns)
+      expect(judge(adam, value, 'GB')).toMatchObject({status: 'wrong', mistake});
     expect(judge(adam, 2000, 'MB').mistake).toMatch(/as with plain SGD/);
     expect(judge(adam, 4000, 'GB').mistake).toMatch(/1,000 times too much: look at the unit, GB/);
     expect(judge(adam, 4e-6, 'GB').mistake).toMatch(/1,000,000 times too little/);
@@ -94,41 +117,72 @@ describe('a numeric question', () => {
     // No two turns of a question are the same number within its tolerance, nor its value.
     for (const question of courseBank().questions) {
       if (question.kind !== 'numeric') continue;
-      for (const turn of question.wrongTurns) expect(judge(question, turn.value).mistake, `${question.id}, ${turn.value}`).toBe(turn.mistake);
+      for (const turn of question.wrongTurns)
+        expect(judge(question, turn.value).mistake, `${question.id}, ${turn.value}`).toBe(
+          turn.mistake,
+        );
     }
   });
 
   it('shows the outcome in its cell, and keeps the answer', () => {
     expect(outcome(courseBank(), 'adam-state', 4, 'GB').text).toMatch(/^✓ Right: 4 GB\./);
     const wrong = outcome(courseBank(), 'adam-state', 1, 'GB').text;
-    expect(wrong).toMatch(/^✗ Not right: 1 GB\.\nThe mistake behind it\n {2}Those are the weights alone/);
-    expect(JSON.parse(readFileSync(join(course.root, 'answers', 'adam-state.json'), 'utf8'))).toEqual({id: 'adam-state', answer: '1 GB'});
+    expect(wrong).toMatch(
+      /^✗ Not right: 1 GB\.\nThe mistake behind it\n {2}Those are the weights alone/,
+    );
+    expect(
+      JSON.parse(readFileSync(join(course.root, 'answers', 'adam-state.json'), 'utf8')),
+    ).toEqual({id: 'adam-state', answer: '1 GB'});
     expect(outcome(courseBank(), 'fsdp-traffic', 1, 'GB').text).toBe('○ recorded: 1 GB');
-    expect(outcome(courseBank(), 'adam-state', null, 'GB').text).toBe('○ not answered yet: write a number in place of null, in GB.');
-    expect(outcome(courseBank(), 'adam-state', 'A').text).toMatch(/^! "A".* is no number: write a number without quotes, and its unit as it stands: 'GB'\. Nothing was recorded\.$/);
+    expect(outcome(courseBank(), 'adam-state', null, 'GB').text).toBe(
+      '○ not answered yet: write a number in place of null, in GB.',
+    );
+    expect(outcome(courseBank(), 'adam-state', 'A').text).toMatch(
+      /^! "A".* is no number: write a number without quotes, and its unit as it stands: 'GB'\. Nothing was recorded\.$/,
+    );
   });
 
   it('asks in its cell without a word of the key', () => {
-    expect(questionCell(adam)).toMatch(/Write your number in place of `null` below, in GB, then run the cell\.$/);
+    expect(questionCell(adam)).toMatch(
+      /Write your number in place of `null` below, in GB, then run the cell\.$/,
+    );
     expect(questionCell(adam)).not.toContain('4 GB');
   });
 });
 
 describe('the grader', () => {
   const notebook = (source: string) => ({
-    nbformat: 4, nbformat_minor: 5, metadata: {many_hands: {notebook: '02-where-memory-goes'}},
-    cells: [{cell_type: 'code', id: 'a', metadata: {many_hands: {answer: 'adam-state'}}, source, outputs: [], execution_count: null}],
+    nbformat: 4,
+    nbformat_minor: 5,
+    metadata: {many_hands: {notebook: '02-where-memory-goes'}},
+    cells: [
+      {
+        cell_type: 'code',
+        id: 'a',
+        metadata: {many_hands: {answer: 'adam-state'}},
+        source,
+        outputs: [],
+        execution_count: null,
+      },
+    ],
   });
   const grade = async (source: string) => {
     const {mkdtempSync, writeFileSync} = await import('node:fs');
     const path = join(mkdtempSync(join(course.root, 'hand-in-')), '02.ipynb');
     writeFileSync(path, JSON.stringify(notebook(source)));
-    const result = gradeLearner(courseBank(), {learner: 'ana', notebooks: [{path, file: '02.ipynb'}], problems: []});
+    const result = gradeLearner(courseBank(), {
+      learner: 'ana',
+      notebooks: [{path, file: '02.ipynb'}],
+      problems: [],
+    });
     return result.questions.find(({id}) => id === 'adam-state')!;
   };
 
   it.each([
-    ["answer('adam-state', 4, 'GB')", {status: 'right', points: 1, answer: '4 GB', kind: 'numeric'}],
+    [
+      "answer('adam-state', 4, 'GB')",
+      {status: 'right', points: 1, answer: '4 GB', kind: 'numeric'},
+    ],
     ["answer('adam-state', 4_000, 'MB')", {status: 'right', points: 1, answer: '4,000 MB'}],
     ["answer('adam-state', 1, 'GB')", {status: 'wrong', points: 0, answer: '1 GB'}],
     ["answer('adam-state', null, 'GB')", {status: 'unanswered', points: 0, answer: null}],
@@ -139,6 +193,8 @@ describe('the grader', () => {
   });
 
   it('reads a number with its unit without running anything', () => {
-    expect(answerCalls("answer('x', -1.5e3, 'MB')").calls).toEqual([{id: 'x', value: -1500, unit: 'MB', unreadable: null}]);
+    expect(answerCalls("answer('x', -1.5e3, 'MB')").calls).toEqual([
+      {id: 'x', value: -1500, unit: 'MB', unreadable: null},
+    ]);
   });
 });

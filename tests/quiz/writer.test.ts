@@ -14,7 +14,10 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'writer-'));
   // One notebook of its own: other notebooks may repeat its questions.
   mkdirSync(join(folder, 'bank'));
-  const bank = readFileSync(join(course, 'quizzes/practice.md'), 'utf8').replace(/^- notebooks: .*$/gm, '- notebooks: 14-practice');
+  const bank = readFileSync(join(course, 'quizzes/practice.md'), 'utf8').replace(
+    /^- notebooks: .*$/gm,
+    '- notebooks: 14-practice',
+  );
   writeFileSync(join(folder, 'bank/practice.md'), bank);
   cpSync(join(course, 'notebooks/14-practice.ipynb'), join(folder, 'notebooks/14-practice.ipynb'));
 });
@@ -22,10 +25,13 @@ afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
 function run(...args: string[]): {code: number; out: string; err: string} {
   let [out, err] = ['', ''];
-  const code = main(['--bank', join(folder, 'bank'), '--notebooks', join(folder, 'notebooks'), ...args], {
-    stdout: {write: (words) => (out += words)},
-    stderr: {write: (words) => (err += words)},
-  });
+  const code = main(
+    ['--bank', join(folder, 'bank'), '--notebooks', join(folder, 'notebooks'), ...args],
+    {
+      stdout: {write: (words) => (out += words)},
+      stderr: {write: (words) => (err += words)},
+    },
+  );
   return {code, out, err};
 }
 const edit = (file: string, from: string, to: string): void => {
@@ -37,7 +43,11 @@ const edit = (file: string, from: string, to: string): void => {
 
 describe('npm run quizzes', () => {
   it('leaves a notebook that agrees alone, to the byte', () => {
-    expect(run()).toEqual({code: 0, out: '5 questions in 1 notebooks agree with the banks.\n', err: ''});
+    expect(run()).toEqual({
+      code: 0,
+      out: '5 questions in 1 notebooks agree with the banks.\n',
+      err: '',
+    });
     expect(readFileSync(join(folder, 'notebooks/14-practice.ipynb'), 'utf8')).toBe(text);
     expect(run('--check').code).toBe(0);
   });
@@ -46,9 +56,14 @@ describe('npm run quizzes', () => {
     edit('bank/practice.md', 'What does each of them do?', 'What does "each" of\nthem do? \u00e9');
     const checked = run('--check');
     expect(checked.code).toBe(1);
-    expect(checked.err).toMatch(/^14-practice\.ipynb, cell 9 \('data-parallel-setup'\), line 3: the bank has "You train .* \\"each\\" of", the cell has "You train .* each of them do\?"\n$/);
+    expect(checked.err).toMatch(
+      /^14-practice\.ipynb, cell 9 \('data-parallel-setup'\), line 3: the bank has "You train .* \\"each\\" of", the cell has "You train .* each of them do\?"\n$/,
+    );
     expect(readFileSync(join(folder, 'notebooks/14-practice.ipynb'), 'utf8')).toBe(text);
-    expect(run()).toMatchObject({code: 0, out: expect.stringMatching(/^wrote 'data-parallel-setup' into 14-practice\.ipynb, cell 9\n/)});
+    expect(run()).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^wrote 'data-parallel-setup' into 14-practice\.ipynb, cell 9\n/),
+    });
     const written = readFileSync(join(folder, 'notebooks/14-practice.ipynb'), 'utf8');
     expect(run('--check').code).toBe(0);
     edit('bank/practice.md', 'What does "each" of\nthem do? \u00e9', 'What does each of them do?');
@@ -62,11 +77,36 @@ describe('npm run quizzes', () => {
   });
 
   it.each<[string, string, string, RegExp]>([
-    ['a lost answer cell', '"answer": "idle-workers"', '"answer": "which-split"', /0 cells have the metadata "many_hands": \{"answer": "idle-workers"\}/],
-    ['a doubled question cell', '"question": "idle-workers"', '"question": "which-split"', /2 cells have the metadata "many_hands": \{"question": "which-split"\}/],
-    ['an unknown id', '"question": "idle-workers"', '"question": "idle-worker"', /cell 15: no bank has a question 'idle-worker'; the nearest is 'idle-workers'/],
-    ['a key that was left in', "answer('too-large-model', '')", "answer('too-large-model', 'C')", /cell 19: the answer cell of 'too-large-model' should be answer\('too-large-model', ''\), left for the learner/],
-    ['a notebook without its name', '"notebook": "14-practice"', '"notebook": "14"', /no notebook has .*"14-practice"/],
+    [
+      'a lost answer cell',
+      '"answer": "idle-workers"',
+      '"answer": "which-split"',
+      /0 cells have the metadata "many_hands": \{"answer": "idle-workers"\}/,
+    ],
+    [
+      'a doubled question cell',
+      '"question": "idle-workers"',
+      '"question": "which-split"',
+      /2 cells have the metadata "many_hands": \{"question": "which-split"\}/,
+    ],
+    [
+      'an unknown id',
+      '"question": "idle-workers"',
+      '"question": "idle-worker"',
+      /cell 15: no bank has a question 'idle-worker'; the nearest is 'idle-workers'/,
+    ],
+    [
+      'a key that was left in',
+      "answer('too-large-model', '')",
+      "answer('too-large-model', 'C')",
+      /cell 19: the answer cell of 'too-large-model' should be answer\('too-large-model', ''\), left for the learner/,
+    ],
+    [
+      'a notebook without its name',
+      '"notebook": "14-practice"',
+      '"notebook": "14"',
+      /no notebook has .*"14-practice"/,
+    ],
   ])('says what a person must mend: %s', (_, from, to, sentence) => {
     edit('notebooks/14-practice.ipynb', from, to);
     for (const args of [[], ['--check']]) {
@@ -79,10 +119,18 @@ describe('npm run quizzes', () => {
   it('ends with 2 for wrong use, a bank with errors, a notebook that is none', () => {
     expect(run('--chek').code).toBe(2);
     edit('bank/practice.md', '- [x] B. All 90', '- [ ] B. All 90');
-    expect(run('--check')).toMatchObject({code: 2, err: expect.stringMatching(/^2 errors in the question banks:\nbank\/practice\.md:\d+: 'ninety-samples' has no right option/)});
+    expect(run('--check')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(
+        /^2 errors in the question banks:\nbank\/practice\.md:\d+: 'ninety-samples' has no right option/,
+      ),
+    });
     edit('bank/practice.md', '- [ ] B. All 90', '- [x] B. All 90');
     writeFileSync(join(folder, 'notebooks/x.ipynb'), '{"cells": 3}');
-    expect(run('--check')).toMatchObject({code: 2, err: 'x.ipynb is no notebook: it has no cells.\n'});
+    expect(run('--check')).toMatchObject({
+      code: 2,
+      err: 'x.ipynb is no notebook: it has no cells.\n',
+    });
   });
 });
 
@@ -98,26 +146,46 @@ describe('a question cell', () => {
       }
       expect(cell).not.toMatch(/\[x\]|Mistake|\bright\b.*\boption\b/);
       // All options look alike: the right one is not marked by its form.
-      expect(new Set(cell.split('\n').filter((line) => line.startsWith('- **')).map((line) => line.replace(/[A-Z]/, '?').slice(0, 9))).size).toBe(1);
+      expect(
+        new Set(
+          cell
+            .split('\n')
+            .filter((line) => line.startsWith('- **'))
+            .map((line) => line.replace(/[A-Z]/, '?').slice(0, 9)),
+        ).size,
+      ).toBe(1);
     }
   });
 });
 
 describe('a stored notebook', () => {
   it('keeps every byte around a source that is replaced, however it is formatted', () => {
-    const odd = '{"cells":[{"source":"a","cell_type":"markdown","metadata":{}},\n\t{"cell_type": "code", "metadata": {},\n\t "source": [ "x\\n", "y" ] , "outputs": []}],"metadata":{"n":1.0,"many_hands":{"notebook":"n"}},"nbformat":4}';
+    const odd =
+      '{"cells":[{"source":"a","cell_type":"markdown","metadata":{}},\n\t{"cell_type": "code", "metadata": {},\n\t "source": [ "x\\n", "y" ] , "outputs": []}],"metadata":{"n":1.0,"many_hands":{"notebook":"n"}},"nbformat":4}';
     const {name, cells} = readStored(odd, 'odd');
     expect([name, cells.map(({source}) => source)]).toEqual(['n', ['a', 'x\ny']]);
-    const changed = withSources(odd, [{cell: cells[0]!, source: 'one\ntwo'}, {cell: cells[1]!, source: ''}]);
+    const changed = withSources(odd, [
+      {cell: cells[0]!, source: 'one\ntwo'},
+      {cell: cells[1]!, source: ''},
+    ]);
     expect(readStored(changed, 'odd').cells.map(({source}) => source)).toEqual(['one\ntwo', '']);
     expect(changed).toContain('"n":1.0');
-    expect(changed.startsWith('{"cells":[{"source":[\n "one\\n",\n "two"\n],"cell_type":"markdown"')).toBe(true);
-    expect(changed.endsWith('\t "source": [] , "outputs": []}],"metadata":{"n":1.0,"many_hands":{"notebook":"n"}},"nbformat":4}')).toBe(true);
+    expect(
+      changed.startsWith('{"cells":[{"source":[\n "one\\n",\n "two"\n],"cell_type":"markdown"'),
+    ).toBe(true);
+    expect(
+      changed.endsWith(
+        '\t "source": [] , "outputs": []}],"metadata":{"n":1.0,"many_hands":{"notebook":"n"}},"nbformat":4}',
+      ),
+    ).toBe(true);
   });
 });
 
 it('the notebooks of the course agree with its banks', () => {
   let said = '';
   const write = (words: string): void => void (said += words);
-  expect([main(['--check'], {stdout: {write}, stderr: {write}}), said]).toEqual([0, expect.stringMatching(/^\d+ questions in \d+ notebooks agree with the banks\.\n$/)]);
+  expect([main(['--check'], {stdout: {write}, stderr: {write}}), said]).toEqual([
+    0,
+    expect.stringMatching(/^\d+ questions in \d+ notebooks agree with the banks\.\n$/),
+  ]);
 });

@@ -1,12 +1,25 @@
 import {spawn, type ChildProcess} from 'node:child_process';
-import {cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {findPython} from '../../scripts/setup/findPython.mjs';
 import {rootFolder} from '../../scripts/setup/paths.mjs';
 
-/** A small clone, in a place with a space and a letter with an accent, with our packages and a library of one file. */
+/**
+ * A small clone, in a place with a space and a letter with an accent, with our packages and a
+ * library of one file.
+ */
 let clone: string;
 let empty: string;
 beforeAll(() => {
@@ -14,12 +27,24 @@ beforeAll(() => {
   clone = realpathSync(mkdtempSync(join(tmpdir(), 'many-hands é ')));
   empty = join(clone, 'no-programs');
   mkdirSync(empty);
-  for (const name of ['package.json', 'package-lock.json', '.npmrc', 'tsconfig.json', 'scripts/bootstrap.mjs', 'scripts/setup', 'scripts/doctor', 'scripts/doctor.mjs']) {
+  for (const name of [
+    'package.json',
+    'package-lock.json',
+    '.npmrc',
+    'tsconfig.json',
+    'scripts/bootstrap.mjs',
+    'scripts/setup',
+    'scripts/doctor',
+    'scripts/doctor.mjs',
+  ]) {
     cpSync(join(root, name), join(clone, name), {recursive: true});
   }
   mkdirSync(join(clone, 'lib'));
   writeFileSync(join(clone, 'lib/index.ts'), 'export const one = 1;\n');
-  writeFileSync(join(clone, 'scripts/quizzes.ts'), `import {one} from '../lib';\nconsole.log(JSON.stringify({one, args: process.argv.slice(2)}));\nprocess.exitCode = 7;\n`);
+  writeFileSync(
+    join(clone, 'scripts/quizzes.ts'),
+    `import {one} from '../lib';\nconsole.log(JSON.stringify({one, args: process.argv.slice(2)}));\nprocess.exitCode = 7;\n`,
+  );
   symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'));
 });
 afterAll(() => rmSync(clone, {recursive: true, force: true}));
@@ -33,12 +58,18 @@ interface Started {
 }
 
 function start(args: string[], env: NodeJS.ProcessEnv = {}): Started {
-  const child = spawn(process.execPath, [join(clone, 'scripts/bootstrap.mjs'), ...args], {cwd: clone, env: {...process.env, MANY_HANDS_PYTHON: '', ...env}, stdio: ['ignore', 'pipe', 'pipe']});
+  const child = spawn(process.execPath, [join(clone, 'scripts/bootstrap.mjs'), ...args], {
+    cwd: clone,
+    env: {...process.env, MANY_HANDS_PYTHON: '', ...env},
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (bytes: Buffer) => (stdout += bytes.toString('utf8')));
   child.stderr.on('data', (bytes: Buffer) => (stderr += bytes.toString('utf8')));
-  const end = new Promise<{code: number | null; stdout: string; stderr: string}>((resolve) => child.on('close', (code) => resolve({code, stdout, stderr})));
+  const end = new Promise<{code: number | null; stdout: string; stderr: string}>((resolve) =>
+    child.on('close', (code) => resolve({code, stdout, stderr})),
+  );
   return {
     child,
     stderr: () => stderr,
@@ -59,7 +90,9 @@ const setUpFiles = () => readdirSync(join(clone, 'build/setup')).sort();
 describe('npm run setup', () => {
   it('names what is missing with the command that mends it, before it downloads anything', async () => {
     const {code, stdout, stderr} = await start(['setup'], {PATH: empty}).end;
-    expect(stderr).toContain("There is no python3 on this machine's PATH. Many Hands needs Python 3.10, 3.11, 3.12 or 3.13");
+    expect(stderr).toContain(
+      "There is no python3 on this machine's PATH. Many Hands needs Python 3.10, 3.11, 3.12 or 3.13",
+    );
     expect(stderr).toContain('sudo apt-get update && sudo apt-get install -y python3 python3-venv');
     expect(stderr).toContain('sudo dnf install -y python3');
     expect(stderr).toContain('brew install python@3.13');
@@ -112,7 +145,8 @@ describe('npm run setup', () => {
   it('does an interrupted step again, whole: killed half-way it leaves nothing that is taken for done', async () => {
     const first = start(['setup']);
     await first.says('Python with JupyterLab ...');
-    while (!setUpFiles().some((name) => name.startsWith('work-'))) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (!setUpFiles().some((name) => name.startsWith('work-')))
+      await new Promise((resolve) => setTimeout(resolve, 20));
     first.child.kill('SIGKILL');
     await first.end;
     expect(existsSync(join(clone, '.venv'))).toBe(false);
@@ -136,7 +170,9 @@ describe('npm run setup', () => {
     writeFileSync(join(clone, 'lib/index.ts'), 'export const one: string = 1;\n');
     const {code, stderr} = await start(['quizzes']).end;
     expect(code).toBe(1);
-    expect(stderr).toContain("lib/index.ts(1,14): error TS2322: Type 'number' is not assignable to type 'string'");
+    expect(stderr).toContain(
+      "lib/index.ts(1,14): error TS2322: Type 'number' is not assignable to type 'string'",
+    );
     expect(setUpFiles()).toEqual([]);
   });
 
@@ -161,10 +197,22 @@ describe('npm run doctor, in a clone that is not set up', () => {
   it('says what is missing, a fix for each, and ends with 1', async () => {
     const {code, stdout} = await start(['doctor', '--json']).end;
     expect(code).toBe(1);
-    const report = JSON.parse(stdout) as {node: string; python: null; engine: {name: string}; checks: {name: string; status: string; fix: string | null}[]};
-    expect(report).toMatchObject({node: process.versions.node, python: null, jupyterlab: null, kernel: null});
+    const report = JSON.parse(stdout) as {
+      node: string;
+      python: null;
+      engine: {name: string};
+      checks: {name: string; status: string; fix: string | null}[];
+    };
+    expect(report).toMatchObject({
+      node: process.versions.node,
+      python: null,
+      jupyterlab: null,
+      kernel: null,
+    });
     const failed = report.checks.filter(({status}) => status === 'fail');
-    expect(failed.map(({name}) => name)).toEqual(expect.arrayContaining(['Python', 'JupyterLab', 'kernel', 'plot renderer']));
+    expect(failed.map(({name}) => name)).toEqual(
+      expect.arrayContaining(['Python', 'JupyterLab', 'kernel', 'plot renderer']),
+    );
     for (const {status, fix} of report.checks) expect(fix === null).toBe(status === 'ok');
   });
 });
@@ -179,7 +227,9 @@ describe('the Python for set-up', () => {
   it('is the one that MANY_HANDS_PYTHON names, or none', async () => {
     const {path} = await findPython();
     expect((await findPython({...process.env, MANY_HANDS_PYTHON: path})).path).toBe(path);
-    await expect(findPython({...process.env, MANY_HANDS_PYTHON: '/no/such/python'})).rejects.toThrow("MANY_HANDS_PYTHON is '/no/such/python'");
+    await expect(
+      findPython({...process.env, MANY_HANDS_PYTHON: '/no/such/python'}),
+    ).rejects.toThrow("MANY_HANDS_PYTHON is '/no/such/python'");
     await expect(findPython({PATH: empty})).rejects.toThrow('There is no python3');
   });
 });

@@ -4,7 +4,11 @@ import {describe, expect, it} from 'vitest';
 import {rootFolder} from '../../scripts/setup/paths.mjs';
 
 const root = rootFolder();
-const doctor = (...args: string[]) => spawnSync(process.execPath, [join(root, 'scripts/bootstrap.mjs'), 'doctor', ...args], {cwd: root, encoding: 'utf8'});
+const doctor = (...args: string[]) =>
+  spawnSync(process.execPath, [join(root, 'scripts/bootstrap.mjs'), 'doctor', ...args], {
+    cwd: root,
+    encoding: 'utf8',
+  });
 
 interface Report {
   engine: {name: string; libtensorflow: string | null; cuda: string | null; addon: string | null};
@@ -16,13 +20,37 @@ describe('npm run doctor', () => {
   it('gives one JSON object, with the engine, every device, and a check a line', () => {
     const {stdout, status} = doctor('--json');
     const report = JSON.parse(stdout) as Report;
-    expect(Object.keys(report)).toEqual(['node', 'python', 'jupyterlab', 'kernel', 'engine', 'devices', 'checks']);
+    expect(Object.keys(report)).toEqual([
+      'node',
+      'python',
+      'jupyterlab',
+      'kernel',
+      'engine',
+      'devices',
+      'checks',
+    ]);
     expect(Object.keys(report.engine)).toEqual(['name', 'libtensorflow', 'cuda', 'addon']);
     expect(report.devices.at(-1)).toMatchObject({id: 'cpu', kind: 'cpu'});
-    for (const device of report.devices) expect(Object.keys(device)).toEqual(['id', 'kind', 'name', 'memoryBytes', 'threads']);
+    for (const device of report.devices)
+      expect(Object.keys(device)).toEqual(['id', 'kind', 'name', 'memoryBytes', 'threads']);
     const names = report.checks.map(({name}) => name);
-    expect(names).toEqual(expect.arrayContaining(['Node.js', 'npm', 'Python', 'JupyterLab', 'kernel', 'plot renderer', 'engine', 'CUDA', 'device cpu', 'cores', '/dev/shm']));
-    for (const check of report.checks) expect(Object.keys(check)).toEqual(['name', 'status', 'message', 'fix']);
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'Node.js',
+        'npm',
+        'Python',
+        'JupyterLab',
+        'kernel',
+        'plot renderer',
+        'engine',
+        'CUDA',
+        'device cpu',
+        'cores',
+        '/dev/shm',
+      ]),
+    );
+    for (const check of report.checks)
+      expect(Object.keys(check)).toEqual(['name', 'status', 'message', 'fix']);
     expect(status).toBe(report.checks.some((check) => check.status === 'fail') ? 1 : 0);
   });
 

@@ -27,7 +27,12 @@ function adder(): Promise<number | null> {
     await new Promise((resolve) => setTimeout(resolve, 50));
     writeFileSync(process.argv[1] + '/count', String(before + 1));
     release();`;
-  return new Promise((resolve) => spawn(process.execPath, ['--input-type=module', '-e', program, folder], {stdio: 'inherit'}).on('close', resolve));
+  return new Promise((resolve) =>
+    spawn(process.execPath, ['--input-type=module', '-e', program, folder], {stdio: 'inherit'}).on(
+      'close',
+      resolve,
+    ),
+  );
 }
 
 /** A process number that was ours to use and is free again. */
@@ -61,10 +66,13 @@ describe('the lock of set-up', () => {
     release();
   });
 
-  it.runIf(process.platform === 'linux')('is taken over where the number now belongs to another process', async () => {
-    writeFileSync(file, JSON.stringify({pid: process.pid, host: hostname(), born: '1'}));
-    (await lock(file, () => expect.unreachable('its holder is gone')))();
-  });
+  it.runIf(process.platform === 'linux')(
+    'is taken over where the number now belongs to another process',
+    async () => {
+      writeFileSync(file, JSON.stringify({pid: process.pid, host: hostname(), born: '1'}));
+      (await lock(file, () => expect.unreachable('its holder is gone')))();
+    },
+  );
 
   it('is taken over where its holder died while writing it', async () => {
     writeFileSync(file, '{"pid":');

@@ -1,5 +1,15 @@
 import {execFileSync} from 'node:child_process';
-import {chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
@@ -33,9 +43,17 @@ describe('npm packages', () => {
   /** A clone whose lock names one package, as it looks after `npm ci`. */
   function clone(): Context {
     write(join(folder, 'package.json'), {name: 'many-hands'});
-    write(join(folder, 'package-lock.json'), {packages: {'': {}, 'node_modules/a': {version: '1.0.0'}, 'node_modules/other-system': {version: '1.0.0', optional: true}}});
+    write(join(folder, 'package-lock.json'), {
+      packages: {
+        '': {},
+        'node_modules/a': {version: '1.0.0'},
+        'node_modules/other-system': {version: '1.0.0', optional: true},
+      },
+    });
     write(join(folder, 'node_modules/a/package.json'), {});
-    write(join(folder, 'node_modules/.package-lock.json'), {packages: {'node_modules/a': {version: '1.0.0'}}});
+    write(join(folder, 'node_modules/.package-lock.json'), {
+      packages: {'node_modules/a': {version: '1.0.0'}},
+    });
     return contextOf(folder);
   }
 
@@ -60,17 +78,38 @@ describe('npm packages', () => {
   it('are not done when the lock names another version', () => {
     const context = clone();
     packages.mend?.(context);
-    write(join(folder, 'package-lock.json'), {packages: {'': {}, 'node_modules/a': {version: '2.0.0'}}});
+    write(join(folder, 'package-lock.json'), {
+      packages: {'': {}, 'node_modules/a': {version: '2.0.0'}},
+    });
     expect(packages.done(context)).toBe(false);
   });
 });
 
 describe('the engine', () => {
   it.each([
-    [{platform: 'linux', arch: 'x64', nvidia: false, libc: null}, {wheel: 'tensorflow-cpu', cuda: false}],
-    [{platform: 'linux', arch: 'x64', nvidia: true, libc: null}, {wheel: 'tensorflow', cuda: true}],
-    [{platform: 'linux', arch: 'arm64', nvidia: true, libc: null}, {wheel: 'tensorflow', cuda: false}],
-    [{platform: 'darwin', arch: 'arm64', nvidia: false}, {wheel: 'tensorflow', cuda: false, libraries: ['tensorflow/libtensorflow_cc.2.dylib', 'tensorflow/libtensorflow_framework.2.dylib']}],
+    [
+      {platform: 'linux', arch: 'x64', nvidia: false, libc: null},
+      {wheel: 'tensorflow-cpu', cuda: false},
+    ],
+    [
+      {platform: 'linux', arch: 'x64', nvidia: true, libc: null},
+      {wheel: 'tensorflow', cuda: true},
+    ],
+    [
+      {platform: 'linux', arch: 'arm64', nvidia: true, libc: null},
+      {wheel: 'tensorflow', cuda: false},
+    ],
+    [
+      {platform: 'darwin', arch: 'arm64', nvidia: false},
+      {
+        wheel: 'tensorflow',
+        cuda: false,
+        libraries: [
+          'tensorflow/libtensorflow_cc.2.dylib',
+          'tensorflow/libtensorflow_framework.2.dylib',
+        ],
+      },
+    ],
   ])('of %j is %j', (machine, kind) => {
     expect(engineKind(machine)).toMatchObject(kind);
   });
@@ -78,13 +117,24 @@ describe('the engine', () => {
   it.each([
     [{platform: 'win32', arch: 'x64'}, /Windows; inside WSL it has/],
     [{platform: 'darwin', arch: 'x64'}, /no TensorFlow .* for darwin-x64/],
-    [{platform: 'linux', arch: 'x64', libc: 'a system without glibc'}, /not built for a system without glibc/],
+    [
+      {platform: 'linux', arch: 'x64', libc: 'a system without glibc'},
+      /not built for a system without glibc/,
+    ],
   ])('of %j is JavaScript, and a sentence says why', (machine, sentence) => {
     expect(engineKind(machine)).toMatch(sentence);
   });
 
   it('is linked so that a clone may be moved', () => {
-    const where = {tfjsNode: real.tfjsNode, nodeHeaders: '/h', engine: '/e', libraries: ['tensorflow/libtensorflow_cc.so.2'], out: '/o', placed: real.placedAddon, home: real.engine};
+    const where = {
+      tfjsNode: real.tfjsNode,
+      nodeHeaders: '/h',
+      engine: '/e',
+      libraries: ['tensorflow/libtensorflow_cc.so.2'],
+      out: '/o',
+      placed: real.placedAddon,
+      home: real.engine,
+    };
     const linux = compilerArguments({...where, platform: 'linux'});
     expect(linux).toContain('-Wl,-rpath,$ORIGIN/../../../../../build/engine/tensorflow');
     expect(linux).toContain('-shared');
@@ -101,10 +151,19 @@ describe('the engine', () => {
       const context = contextOf(folder);
       const note = await engine.make(context, () => undefined);
       expect(note).toContain('There is no C++ compiler');
-      const noted = JSON.parse(readFileSync(context.at.engineJson, 'utf8')) as Record<string, unknown>;
-      expect(noted).toMatchObject({name: 'javascript', libtensorflow: null, cuda: false, addon: null});
+      const noted = JSON.parse(readFileSync(context.at.engineJson, 'utf8')) as Record<
+        string,
+        unknown
+      >;
+      expect(noted).toMatchObject({
+        name: 'javascript',
+        libtensorflow: null,
+        cuda: false,
+        addon: null,
+      });
       expect(noted.fix).toMatch(/npm run setup/);
-      // A start leaves it at that; `npm run setup` tries again, and so does a start when a compiler has come.
+      // A start leaves it at that; `npm run setup` tries again, and so does a start when a compiler
+      // has come.
       expect(engine.done(context)).toBe(true);
       expect(engine.done({...context, verb: 'setup'})).toBe(false);
       process.env.PATH = path;
@@ -120,7 +179,9 @@ describe('the engine', () => {
     try {
       const context = {...contextOf(folder), wantsEngine: false};
       expect(engine.download(context)).toBe(0);
-      expect(await engine.make(context, () => undefined)).toContain('unset MANY_HANDS_ENGINE && npm run setup');
+      expect(await engine.make(context, () => undefined)).toContain(
+        'unset MANY_HANDS_ENGINE && npm run setup',
+      );
     } finally {
       if (before === undefined) delete process.env.MANY_HANDS_ENGINE;
       else process.env.MANY_HANDS_ENGINE = before;
@@ -146,12 +207,18 @@ describe('a moved Python environment', () => {
     writeFileSync(join(before, 'pyvenv.cfg'), `command = python3 -m venv ${before}\n`);
     // As pip writes it for a place whose path has a space.
     const script = join('bin', 'hello');
-    writeFileSync(join(before, script), `#!/bin/sh\n'''exec' "${before}/bin/python" "$0" "$@"\n' '''\nimport sys\nprint("hello from", sys.argv[0])\n`, {mode: 0o755});
+    writeFileSync(
+      join(before, script),
+      `#!/bin/sh\n'''exec' "${before}/bin/python" "$0" "$@"\n' '''\nimport sys\nprint("hello from", sys.argv[0])\n`,
+      {mode: 0o755},
+    );
     writeFileSync(join(before, 'bin/activate'), `VIRTUAL_ENV="${before}"\n`);
     cpSync(before, after, {recursive: true, verbatimSymlinks: true});
     rmSync(before, {recursive: true});
     moveEnvironment(after, before, after);
-    expect(execFileSync(join(after, script), {encoding: 'utf8'})).toBe(`hello from ${join(after, script)}\n`);
+    expect(execFileSync(join(after, script), {encoding: 'utf8'})).toBe(
+      `hello from ${join(after, script)}\n`,
+    );
     expect(readFileSync(join(after, 'bin/activate'), 'utf8')).toBe(`VIRTUAL_ENV="${after}"\n`);
     expect(readFileSync(join(after, 'pyvenv.cfg'), 'utf8')).toContain(after);
   });
@@ -165,7 +232,13 @@ describe('the kernel', () => {
     expect(kernelspec.done(context)).toBe(true);
     const file = join(folder, '.venv/share/jupyter/kernels/many-hands/kernel.json');
     const spec = JSON.parse(readFileSync(file, 'utf8')) as {argv: string[]; language: string};
-    expect(spec.argv).toEqual([process.execPath, join(folder, 'node_modules/tslab/bin/tslab'), 'kernel', '--config-path', '{connection_file}']);
+    expect(spec.argv).toEqual([
+      process.execPath,
+      join(folder, 'node_modules/tslab/bin/tslab'),
+      'kernel',
+      '--config-path',
+      '{connection_file}',
+    ]);
     expect(spec.language).toBe('typescript');
     writeFileSync(file, JSON.stringify({...spec, argv: ['/old/node', ...spec.argv.slice(1)]}));
     expect(kernelspec.done(context)).toBe(false);
@@ -174,7 +247,14 @@ describe('the kernel', () => {
 
 describe('the environment of our Jupyter', () => {
   it('keeps out what the user has set for other Pythons and Jupyters', () => {
-    const env = jupyterEnvironment(real, {PATH: '/bin', PYTHONPATH: '/ros', PYTHONHOME: '/p', JUPYTER_PATH: '/j', JUPYTER_CONFIG_DIR: '/c', JUPYTER_TOKEN: 't'});
+    const env = jupyterEnvironment(real, {
+      PATH: '/bin',
+      PYTHONPATH: '/ros',
+      PYTHONHOME: '/p',
+      JUPYTER_PATH: '/j',
+      JUPYTER_CONFIG_DIR: '/c',
+      JUPYTER_TOKEN: 't',
+    });
     expect(env).not.toHaveProperty('PYTHONPATH');
     expect(env).not.toHaveProperty('PYTHONHOME');
     expect(env).not.toHaveProperty('JUPYTER_PATH');
@@ -189,12 +269,19 @@ describe('a folder of downloads', () => {
   });
 
   it('is refused when it is for another kind of machine', () => {
-    write(join(folder, 'many-hands.json'), {format: 'many-hands-downloads/1', machine: 'sunos-sparc'});
+    write(join(folder, 'many-hands.json'), {
+      format: 'many-hands-downloads/1',
+      machine: 'sunos-sparc',
+    });
     expect(() => openCarried(folder, real)).toThrow(/was filled on sunos-sparc/);
   });
 
   it('is refused when it is for another version of the course', () => {
-    write(join(folder, 'many-hands.json'), {format: 'many-hands-downloads/1', machine: `${process.platform}-${process.arch}`, lock: 'x'});
+    write(join(folder, 'many-hands.json'), {
+      format: 'many-hands-downloads/1',
+      machine: `${process.platform}-${process.arch}`,
+      lock: 'x',
+    });
     expect(() => openCarried(folder, real)).toThrow(/for another version of this course/);
   });
 });

@@ -27,7 +27,9 @@ describe('a problem of set-up', () => {
   });
 
   it('names the version and the place of a Python that does not fit', () => {
-    expect(all['python-old'].message).toContain('The Python at /usr/bin/python3 is 3.8.18, which is too old.');
+    expect(all['python-old'].message).toContain(
+      'The Python at /usr/bin/python3 is 3.8.18, which is too old.',
+    );
     expect(all['venv-missing'].fix.debian).toContain('python3.11-venv');
   });
 
@@ -36,7 +38,9 @@ describe('a problem of set-up', () => {
   });
 
   it('copies a folder with a quote in its name', () => {
-    expect(problems.readOnly("/media/ada's stick").fix.debian).toContain(`cp -R '/media/ada'\\''s stick' ~/many-hands`);
+    expect(problems.readOnly("/media/ada's stick").fix.debian).toContain(
+      `cp -R '/media/ada'\\''s stick' ~/many-hands`,
+    );
   });
 });
 
@@ -55,7 +59,9 @@ describe('the system that a command is for', () => {
   it('gives all three where it does not know', () => {
     const {fix} = problems.compilerMissing();
     expect(fixText(fix, 'fedora')).toBe(fix.fedora);
-    expect(fixText(fix, null)).toBe(`Debian, Ubuntu: ${fix.debian}   Fedora: ${fix.fedora}   macOS: ${fix.macos}`);
+    expect(fixText(fix, null)).toBe(
+      `Debian, Ubuntu: ${fix.debian}   Fedora: ${fix.fedora}   macOS: ${fix.macos}`,
+    );
   });
 });
 
@@ -66,7 +72,10 @@ describe('what a tool said last', () => {
     ['OSError: [Errno 28] No space left on device', 'disk-full'],
     ['npm error code ENOTFOUND\nnpm error network request to the registry failed', 'no-network'],
     ['npm error code EAI_AGAIN', 'no-network'],
-    ['Retrying after connection broken by NewConnectionError: Failed to establish a new connection', 'no-network'],
+    [
+      'Retrying after connection broken by NewConnectionError: Failed to establish a new connection',
+      'no-network',
+    ],
     ['npm error code SELF_SIGNED_CERT_IN_CHAIN', 'certificate'],
     ['SSLError(SSLCertVerificationError(1, certificate verify failed))', 'certificate'],
     ['OSError: [Errno 30] Read-only file system', 'read-only'],
@@ -90,15 +99,30 @@ describe('an error of the file system', () => {
   };
 
   it.runIf(existsSync('/dev/full'))('of a full disk', () => {
-    expect(problems.problemOfError(errorOf(() => writeFileSync('/dev/full', 'x')), '/x')?.id).toBe('disk-full');
+    expect(
+      problems.problemOfError(
+        errorOf(() => writeFileSync('/dev/full', 'x')),
+        '/x',
+      )?.id,
+    ).toBe('disk-full');
   });
 
   it.runIf(existsSync('/sys/kernel'))('of a folder that nobody may write in', () => {
-    expect(problems.problemOfError(errorOf(() => mkdirSync('/sys/kernel/many-hands')), '/x')?.id).toBe('read-only');
+    expect(
+      problems.problemOfError(
+        errorOf(() => mkdirSync('/sys/kernel/many-hands')),
+        '/x',
+      )?.id,
+    ).toBe('read-only');
   });
 
   it('of another kind stays what it is', () => {
-    expect(problems.problemOfError(errorOf(() => writeFileSync('/no/such/folder/x', 'x')), '/x')).toBeNull();
+    expect(
+      problems.problemOfError(
+        errorOf(() => writeFileSync('/no/such/folder/x', 'x')),
+        '/x',
+      ),
+    ).toBeNull();
   });
 });
 
@@ -110,7 +134,11 @@ describe('the space on the disk', () => {
 });
 
 describe('the Pythons of a machine', () => {
-  const python = (version: string, venv = true) => ({path: `/usr/bin/python${version}`, version, venv});
+  const python = (version: string, venv = true) => ({
+    path: `/usr/bin/python${version}`,
+    version,
+    venv,
+  });
   it.each([
     [[], 'python-missing'],
     [[python('3.8.18')], 'python-old'],

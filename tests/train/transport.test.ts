@@ -20,7 +20,12 @@ interface Ran {
 }
 
 function run(environment: Record<string, string>): Ran {
-  const out = execFileSync(process.execPath, ['-e', program], {encoding: 'utf8', timeout: 60_000, env: {...process.env, ...environment}, stdio: ['ignore', 'pipe', 'ignore']});
+  const out = execFileSync(process.execPath, ['-e', program], {
+    encoding: 'utf8',
+    timeout: 60_000,
+    env: {...process.env, ...environment},
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   return JSON.parse(out) as Ran;
 }
 const losses = (environment: Record<string, string>) => run(environment).loss;
@@ -29,7 +34,9 @@ describe('train', () => {
   it('learns the same where shared memory is not to be had, and on the JavaScript engine', () => {
     const reference = losses({});
     expect(losses({MANY_HANDS_TRANSPORT: 'message'})).toEqual(reference);
-    losses({MANY_HANDS_ENGINE: 'javascript'}).forEach((loss, i) => expect(loss).toBeCloseTo(reference[i], 5));
+    losses({MANY_HANDS_ENGINE: 'javascript'}).forEach((loss, i) =>
+      expect(loss).toBeCloseTo(reference[i], 5),
+    );
   });
 });
 
@@ -37,22 +44,37 @@ describe('trainParallel', () => {
   it('takes turns in one process where shared memory is not to be had: the same training, and it says so', () => {
     const reference = losses({});
     for (const devices of ['2', '3']) {
-      const {loss, ends, reason, traffic, memory} = run({MANY_HANDS_TRANSPORT: 'message', DEVICES: devices});
+      const {loss, ends, reason, traffic, memory} = run({
+        MANY_HANDS_TRANSPORT: 'message',
+        DEVICES: devices,
+      });
       loss.forEach((value, i) => expect(value).toBeCloseTo(reference[i], 5));
       expect(ends).toEqual([0, 1]);
       expect(reason).toMatch(/koffi does not load.*take turns in one process/);
       expect(memory).toBe(Number(devices));
       for (let rank = 0; rank < Number(devices); rank++) {
-        expect(traffic.filter((line) => line.rank === rank && /gradients/.test(line.operation)).reduce((sum, {sent}) => sum + sent, 0)).toBeGreaterThan(0);
+        expect(
+          traffic
+            .filter((line) => line.rank === rank && /gradients/.test(line.operation))
+            .reduce((sum, {sent}) => sum + sent, 0),
+        ).toBeGreaterThan(0);
       }
     }
   });
 
   it('shards too, where all ranks share a process', () => {
     const reference = losses({});
-    const {loss, traffic, memory} = run({MANY_HANDS_TRANSPORT: 'message', DEVICES: '3', STRATEGY: 'fsdp'});
+    const {loss, traffic, memory} = run({
+      MANY_HANDS_TRANSPORT: 'message',
+      DEVICES: '3',
+      STRATEGY: 'fsdp',
+    });
     loss.forEach((value, i) => expect(value).toBeCloseTo(reference[i], 5));
     expect(memory).toBe(3);
-    expect(traffic.some(({rank, operation}) => rank === 2 && operation === 'allGather parameters, backward')).toBe(true);
+    expect(
+      traffic.some(
+        ({rank, operation}) => rank === 2 && operation === 'allGather parameters, backward',
+      ),
+    ).toBe(true);
   });
 });

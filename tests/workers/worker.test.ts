@@ -13,7 +13,12 @@ const start = (name = 'worker') => {
   started.push(worker);
   return worker;
 };
-const run = (worker: WorkerProcess, name: string, job: unknown = null, handlers: JobHandlers = {}) => worker.run(name, job, handlers);
+const run = (
+  worker: WorkerProcess,
+  name: string,
+  job: unknown = null,
+  handlers: JobHandlers = {},
+) => worker.run(name, job, handlers);
 
 afterEach(async () => {
   await closeWorkers();
@@ -38,23 +43,31 @@ describe('a worker process', () => {
   });
 
   it('that fails at its start says so at once, with its last words', async () => {
-    await expect(start('broken').ready).rejects.toThrow(/worker on cpu \(process \d+\) ended with exit code 9 while it started\. Its last words:\nthe addon is not where it should be/);
+    await expect(start('broken').ready).rejects.toThrow(
+      /worker on cpu \(process \d+\) ended with exit code 9 while it started\. Its last words:\nthe addon is not where it should be/,
+    );
   });
 
-  it('hands a job\'s error over, and takes the next job', async () => {
+  it("hands a job's error over, and takes the next job", async () => {
     const worker = start();
-    await expect(run(worker, 'fail')).rejects.toThrow('the worker on cpu failed: RangeError: 7 is too many');
+    await expect(run(worker, 'fail')).rejects.toThrow(
+      'the worker on cpu failed: RangeError: 7 is too many',
+    );
     expect(await run(worker, 'echo', 5)).toBe(5);
   });
 
   it('that ends or is killed during its work is named with how', async () => {
     await expect(run(start(), 'leave')).rejects.toThrow(/ended with exit code 3 during its work/);
-    await expect(run(start(), 'die')).rejects.toThrow(/was ended by SIGKILL during its work\. If nobody killed it, the machine ran out of memory/);
+    await expect(run(start(), 'die')).rejects.toThrow(
+      /was ended by SIGKILL during its work\. If nobody killed it, the machine ran out of memory/,
+    );
   });
 
   it('that says nothing for longer than allowed is ended', async () => {
     const worker = start();
-    await expect(run(worker, 'hang', null, {timeoutMs: 300})).rejects.toThrow(/said nothing for 0\.\d s and was ended; timeoutMs allows 300 ms/);
+    await expect(run(worker, 'hang', null, {timeoutMs: 300})).rejects.toThrow(
+      /said nothing for 0\.\d s and was ended; timeoutMs allows 300 ms/,
+    );
     expect(worker.state).toBe('failed');
   });
 
@@ -83,16 +96,21 @@ describe('a worker process', () => {
   });
 
   it('is not silent while its caller answers', async () => {
-    const slow = async (value: unknown) => new Promise((resolve) => setTimeout(() => resolve(value), 600));
+    const slow = async (value: unknown) =>
+      new Promise((resolve) => setTimeout(() => resolve(value), 600));
     expect(await run(start(), 'ask', 'late', {timeoutMs: 200, onAsk: slow})).toBe('late!');
   });
 
-  it('is heard: its lines without the engine\'s greetings, its questions', async () => {
+  it("is heard: its lines without the engine's greetings, its questions", async () => {
     const lines: string[] = [];
     const worker = start();
-    await run(worker, 'print', null, {onOutput: (stream, line) => lines.push(`${stream}: ${line}`)});
+    await run(worker, 'print', null, {
+      onOutput: (stream, line) => lines.push(`${stream}: ${line}`),
+    });
     await expect.poll(() => lines.sort()).toEqual(['stderr: to stderr', 'stdout: to stdout']);
-    expect(await run(worker, 'ask', 'well', {onAsk: async (value) => `${value} done`})).toBe('well done!');
+    expect(await run(worker, 'ask', 'well', {onAsk: async (value) => `${value} done`})).toBe(
+      'well done!',
+    );
   });
 });
 

@@ -12,29 +12,70 @@ afterAll(closeWorkers);
 const STEPS = 3;
 const BATCH = 8;
 const SEQUENCE = 8;
-const model = (tied = false) => transformer({layers: 4, hidden: 64, heads: 2, vocab: 33, sequence: SEQUENCE, tied, seed: 1, optimizer: 'adam'});
+const model = (tied = false) =>
+  transformer({
+    layers: 4,
+    hidden: 64,
+    heads: 2,
+    vocab: 33,
+    sequence: SEQUENCE,
+    tied,
+    seed: 1,
+    optimizer: 'adam',
+  });
 const rows = STEPS * BATCH;
 const data = {
-  xs: {values: Int32Array.from({length: rows * SEQUENCE}, (_, i) => i % 33), shape: [rows, SEQUENCE]},
-  ys: {values: Float32Array.from({length: rows * SEQUENCE}, (_, i) => (7 * i) % 33), shape: [rows, SEQUENCE, 1]},
+  xs: {
+    values: Int32Array.from({length: rows * SEQUENCE}, (_, i) => i % 33),
+    shape: [rows, SEQUENCE],
+  },
+  ys: {
+    values: Float32Array.from({length: rows * SEQUENCE}, (_, i) => (7 * i) % 33),
+    shape: [rows, SEQUENCE, 1],
+  },
 };
-const run = (devices: number, strategy: 'zero1' | 'zero2' | 'fsdp', options: TrainParallelOptions = {}, made = model()) =>
-  trainParallel(made, data, {batchSize: BATCH, shuffle: false, seed: 1, verbose: 0, devices, strategy, ...options});
+const run = (
+  devices: number,
+  strategy: 'zero1' | 'zero2' | 'fsdp',
+  options: TrainParallelOptions = {},
+  made = model(),
+) =>
+  trainParallel(made, data, {
+    batchSize: BATCH,
+    shuffle: false,
+    seed: 1,
+    verbose: 0,
+    devices,
+    strategy,
+    ...options,
+  });
 
-const PER_PARAMETER = {zero1: (n: number) => 8 + 8 / n, zero2: (n: number) => 4 + 12 / n, fsdp: (n: number) => 16 / n};
+const PER_PARAMETER = {
+  zero1: (n: number) => 8 + 8 / n,
+  zero2: (n: number) => 4 + 12 / n,
+  fsdp: (n: number) => 16 / n,
+};
 
 /** Elements of each unit of the model. */
 function units(made: tf.LayersModel): number[] {
   const sizes = new Map<string, number>();
   for (const layer of made.layers) {
-    const block = layer.name.includes('/') ? layer.name.slice(0, layer.name.lastIndexOf('/')) : layer.name;
-    const count = layer.trainableWeights.reduce((sum, weight) => sum + weight.shape.reduce((a, b) => a! * b!, 1)!, 0);
+    const block = layer.name.includes('/')
+      ? layer.name.slice(0, layer.name.lastIndexOf('/'))
+      : layer.name;
+    const count = layer.trainableWeights.reduce(
+      (sum, weight) => sum + weight.shape.reduce((a, b) => a! * b!, 1)!,
+      0,
+    );
     if (count > 0) sizes.set(block, (sizes.get(block) ?? 0) + count);
   }
   return [...sizes.values()];
 }
 
-/** What rank r receives where every rank gets every other's part of `n` elements, and where it adds up its own part of them. */
+/**
+ * What rank r receives where every rank gets every other's part of `n` elements, and where it adds
+ * up its own part of them.
+ */
 const start = (r: number, n: number, size: number) => Math.floor((r * n) / size);
 const part = (r: number, n: number, size: number) => start(r + 1, n, size) - start(r, n, size);
 const gathered = (r: number, n: number, size: number) => 4 * (n - part(r, n, size));
@@ -50,12 +91,16 @@ for (const devices of [2, 3, 4]) {
         const largest = 4 * Math.max(...sizes);
         const {memory, traffic} = await run(devices, strategy, {}, made);
         for (const {rank, stateBytes, byCategory} of memory) {
-          expect(stateBytes / (PER_PARAMETER[strategy](devices) * parameters)).toBeGreaterThan(0.95);
+          expect(stateBytes / (PER_PARAMETER[strategy](devices) * parameters)).toBeGreaterThan(
+            0.95,
+          );
           expect(stateBytes / (PER_PARAMETER[strategy](devices) * parameters)).toBeLessThan(1.05);
           expect(byCategory!.gathered).toBeLessThanOrEqual(strategy === 'fsdp' ? 2 * largest : 0);
           expect(byCategory!.communication).toBeLessThanOrEqual(2.1 * largest);
-          const line = (operation: string) => traffic.find((one) => one.rank === rank && one.operation === operation);
-          const total = (received: (r: number, n: number, size: number) => number) => STEPS * sizes.reduce((sum, n) => sum + received(rank, n, devices), 0);
+          const line = (operation: string) =>
+            traffic.find((one) => one.rank === rank && one.operation === operation);
+          const total = (received: (r: number, n: number, size: number) => number) =>
+            STEPS * sizes.reduce((sum, n) => sum + received(rank, n, devices), 0);
           expect(line('reduceScatter gradients')!.received).toBe(total(scattered));
           expect(line('allReduce gradients')).toBeUndefined();
           if (strategy === 'fsdp') {
@@ -77,7 +122,12 @@ describe('stage 3', () => {
     const made = model(true);
     const table = 33 * 64;
     const {traffic} = await run(2, 'fsdp', {}, made);
-    expect(traffic.find(({rank, operation}) => rank === 0 && operation === 'allGather parameters, a tied layer again')!.received).toBe(STEPS * 2 * gathered(0, table, 2));
+    expect(
+      traffic.find(
+        ({rank, operation}) =>
+          rank === 0 && operation === 'allGather parameters, a tied layer again',
+      )!.received,
+    ).toBe(STEPS * 2 * gathered(0, table, 2));
   });
 
   it('gathers once for a block that is computed again and its backward', async () => {
@@ -87,7 +137,10 @@ describe('stage 3', () => {
   });
 
   it('gathers and scatters for every micro-batch, stage 1 scatters once', async () => {
-    const sent = async (strategy: 'zero1' | 'fsdp', microBatches: number) => (await run(2, strategy, {microBatches})).traffic.filter(({rank, operation}) => rank === 1 && /gradients|parameters/.test(operation)).reduce((sum, one) => sum + one.sent, 0);
+    const sent = async (strategy: 'zero1' | 'fsdp', microBatches: number) =>
+      (await run(2, strategy, {microBatches})).traffic
+        .filter(({rank, operation}) => rank === 1 && /gradients|parameters/.test(operation))
+        .reduce((sum, one) => sum + one.sent, 0);
     expect(await sent('fsdp', 2)).toBe(2 * (await sent('fsdp', 1)));
     expect(await sent('zero1', 2)).toBe(await sent('zero1', 1));
   });
@@ -95,23 +148,45 @@ describe('stage 3', () => {
   it('trains a model that one device refuses', async () => {
     const made = model();
     const memoryLimit = Math.round(14 * made.countParams());
-    await expect(trainParallel(made, data, {batchSize: BATCH, devices: 2, strategy: 'dataParallel', verbose: 0, memoryLimit})).rejects.toThrow(/memoryLimit is .* Alive are parameters .*strategy 'fsdp' divides all three/s);
+    await expect(
+      trainParallel(made, data, {
+        batchSize: BATCH,
+        devices: 2,
+        strategy: 'dataParallel',
+        verbose: 0,
+        memoryLimit,
+      }),
+    ).rejects.toThrow(
+      /memoryLimit is .* Alive are parameters .*strategy 'fsdp' divides all three/s,
+    );
     const {record} = await run(4, 'fsdp', {memoryLimit}, made);
     expect(record.steps).toHaveLength(STEPS);
   });
 
   it('spans show gathers and scatters beside the layers', async () => {
     const {trace} = await run(2, 'fsdp');
-    const names = new Set(trace.spans.filter(({kind}) => kind === 'communication').map(({name}) => name));
-    for (const name of ['gather block_0', 'scatter block_3', 'gather embedding']) expect([...names]).toContain(name);
+    const names = new Set(
+      trace.spans.filter(({kind}) => kind === 'communication').map(({name}) => name),
+    );
+    for (const name of ['gather block_0', 'scatter block_3', 'gather embedding'])
+      expect([...names]).toContain(name);
   });
 });
 
 describe('what cannot be', () => {
   it('is refused with what can', async () => {
-    await expect(run(2, 'zero4' as 'zero1')).rejects.toThrow(/strategy must be 'auto', 'dataParallel', 'zero1', 'zero2', 'fsdp', 'tensorParallel', 'pipelineParallel' or a strategy object/);
-    await expect(run(2, {mesh: {data: 2}, zero: 5} as unknown as 'zero1')).rejects.toThrow(/strategy.zero must be 0, 1, 2 or 3/);
-    await expect(run(2, {kind: 'zero1', zero: 2} as unknown as 'zero1')).rejects.toThrow(/give one of them/);
-    expect((await run(2, {mesh: {data: -1}, zero: 3} as unknown as 'fsdp')).plan).toMatchObject({mesh: {data: 2}, zero: 3});
+    await expect(run(2, 'zero4' as 'zero1')).rejects.toThrow(
+      /strategy must be 'auto', 'dataParallel', 'zero1', 'zero2', 'fsdp', 'tensorParallel', 'pipelineParallel' or a strategy object/,
+    );
+    await expect(run(2, {mesh: {data: 2}, zero: 5} as unknown as 'zero1')).rejects.toThrow(
+      /strategy.zero must be 0, 1, 2 or 3/,
+    );
+    await expect(run(2, {kind: 'zero1', zero: 2} as unknown as 'zero1')).rejects.toThrow(
+      /give one of them/,
+    );
+    expect((await run(2, {mesh: {data: -1}, zero: 3} as unknown as 'fsdp')).plan).toMatchObject({
+      mesh: {data: 2},
+      zero: 3,
+    });
   });
 });

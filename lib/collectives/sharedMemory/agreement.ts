@@ -1,11 +1,19 @@
 /**
- * Either side. What a rank is about to do, as a few words of shared memory that the others compare with their own.
+ * Either side. What a rank is about to do, as a few words of shared memory that the others compare
+ * with their own.
  */
 import {mismatch} from '../mismatch';
 import type {Algorithm, CallDescriptor, ReduceOp} from '../types';
 import {OPERATIONS, TYPES} from './flight';
 
-const ALGORITHMS: ReadonlyArray<Algorithm | null> = [null, 'shared', 'naive', 'ring', 'recursive', 'tree'];
+const ALGORITHMS: ReadonlyArray<Algorithm | null> = [
+  null,
+  'shared',
+  'naive',
+  'ring',
+  'recursive',
+  'tree',
+];
 const REDUCTIONS: ReadonlyArray<ReduceOp | null> = [null, 'sum', 'mean', 'max'];
 const NO_ROOT = -1;
 const HIGH = 2 ** 31;
@@ -13,7 +21,13 @@ const HIGH = 2 ** 31;
 const AGREED = 8;
 const PLACES = 2;
 
-export function descriptorWords(call: CallDescriptor, allocation: number, place: number, words: Int32Array, at: number): void {
+export function descriptorWords(
+  call: CallDescriptor,
+  allocation: number,
+  place: number,
+  words: Int32Array,
+  at: number,
+): void {
   words[at] = OPERATIONS.indexOf(call.operation);
   words[at + 1] = ALGORITHMS.indexOf(call.algorithm);
   words[at + 2] = REDUCTIONS.indexOf(call.op);
@@ -29,7 +43,8 @@ export function descriptorWords(call: CallDescriptor, allocation: number, place:
 /** `otherPlace`: the same call, on arrays that do not lie at one place of one allocation. */
 export function sameCall(words: Int32Array, a: number, b: number): 'same' | 'otherPlace' | 'other' {
   for (let i = 0; i < AGREED; i++) if (words[a + i] !== words[b + i]) return 'other';
-  for (let i = AGREED; i < AGREED + PLACES; i++) if (words[a + i] !== words[b + i]) return 'otherPlace';
+  for (let i = AGREED; i < AGREED + PLACES; i++)
+    if (words[a + i] !== words[b + i]) return 'otherPlace';
   return 'same';
 }
 
@@ -47,7 +62,19 @@ function read(words: Int32Array, at: number): CallDescriptor {
   };
 }
 
-/** The error that rank `own` throws: every rank's call, side by side; `worldRanks` are the ranks as the whole team knows them. */
-export function agreementError(words: Int32Array, at: (rank: number) => number, own: number, worldRanks: number[]): Error {
-  return mismatch(worldRanks[own], worldRanks.map((_, rank) => read(words, at(rank))), worldRanks);
+/**
+ * The error that rank `own` throws: every rank's call, side by side; `worldRanks` are the ranks as
+ * the whole team knows them.
+ */
+export function agreementError(
+  words: Int32Array,
+  at: (rank: number) => number,
+  own: number,
+  worldRanks: number[],
+): Error {
+  return mismatch(
+    worldRanks[own],
+    worldRanks.map((_, rank) => read(words, at(rank))),
+    worldRanks,
+  );
 }

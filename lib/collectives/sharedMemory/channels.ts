@@ -1,6 +1,6 @@
 /**
- * Worker side. Messages from one rank to another: a ring of bytes for each ordered pair, written and read by halves that never wait for
- * each other longer than the ring is full or empty.
+ * Worker side. Messages from one rank to another: a ring of bytes for each ordered pair, written
+ * and read by halves that never wait for each other longer than the ring is full or empty.
  */
 import {CHANNEL, type Layout} from './layout';
 import type {Waiter, WaitLimits} from './waits';
@@ -14,13 +14,20 @@ interface Owner {
 }
 
 const BOTH_WAYS_SLICE_MS = 1;
-/** A stage waits for the next one about as long as that works: a core that slept so long is cold, and made a pipeline of two stages a tenth slower. */
+/**
+ * A stage waits for the next one about as long as that works: a core that slept so long is cold,
+ * and made a pipeline of two stages a tenth slower.
+ */
 const SPIN_US = 20_000;
 
 export class Channels {
   private readonly bytes: Uint8Array;
 
-  constructor(private readonly owner: Owner, private readonly waiter: Waiter, private readonly limits: WaitLimits) {
+  constructor(
+    private readonly owner: Owner,
+    private readonly waiter: Waiter,
+    private readonly limits: WaitLimits,
+  ) {
     this.bytes = new Uint8Array(owner.region.buffer);
   }
 
@@ -44,8 +51,20 @@ export class Channels {
       const ready = () => room() || there();
       const how = {spinUs: SPIN_US, ...(sending && receiving ? {sliceMs: BOTH_WAYS_SLICE_MS} : {})};
       const end = receiving
-        ? this.waiter.wait(inAt + CHANNEL.written, inAt + CHANNEL.writtenSleepers, ready, this.limits, how)
-        : this.waiter.wait(outAt + CHANNEL.read, outAt + CHANNEL.readSleepers, ready, this.limits, how);
+        ? this.waiter.wait(
+            inAt + CHANNEL.written,
+            inAt + CHANNEL.writtenSleepers,
+            ready,
+            this.limits,
+            how,
+          )
+        : this.waiter.wait(
+            outAt + CHANNEL.read,
+            outAt + CHANNEL.readSleepers,
+            ready,
+            this.limits,
+            how,
+          );
       if (end !== 'changed') this.owner.fail(end, receiving ? from : to);
     }
   }
@@ -57,7 +76,10 @@ export class Channels {
 
   private room(at: number): number {
     const {words, layout} = this.owner;
-    return layout.channelBytes - ((words[at + CHANNEL.written] - Atomics.load(words, at + CHANNEL.read)) | 0);
+    return (
+      layout.channelBytes -
+      ((words[at + CHANNEL.written] - Atomics.load(words, at + CHANNEL.read)) | 0)
+    );
   }
 
   private write(out: Uint8Array, from: number, at: number, data: number): number {

@@ -1,17 +1,41 @@
 /**
- * Either side. The flight recorder: each rank's last thousand calls, in shared memory, so that they can be read after
- * the rank was killed.
+ * Either side. The flight recorder: each rank's last thousand calls, in shared memory, so that they
+ * can be read after the rank was killed.
  */
 import type {CallDescriptor, FlightRecord, NumberType, OperationName} from '../types';
 import {LABEL_BYTES, RANK, RECORD_BYTES, RECORDS, type Layout} from './layout';
 
-export const OPERATIONS: readonly OperationName[] = ['broadcast', 'reduce', 'allReduce', 'reduceScatter', 'allGather', 'allToAll', 'send', 'recv', 'barrier', 'group', 'allocate'];
+export const OPERATIONS: readonly OperationName[] = [
+  'broadcast',
+  'reduce',
+  'allReduce',
+  'reduceScatter',
+  'allGather',
+  'allToAll',
+  'send',
+  'recv',
+  'barrier',
+  'group',
+  'allocate',
+];
 export const TYPES: readonly NumberType[] = ['float32', 'int32'];
 
 const STARTED = 1;
 const FINISHED = 2;
-/** Float64 places of the two times, Int32 places of the rest, and the label's bytes, within a line. */
-const LINE = {startedAt: 0, finishedAt: 1, sequence: 4, operation: 5, type: 6, state: 7, length: 4, peer: 10, labelAt: 44};
+/**
+ * Float64 places of the two times, Int32 places of the rest, and the label's bytes, within a line.
+ */
+const LINE = {
+  startedAt: 0,
+  finishedAt: 1,
+  sequence: 4,
+  operation: 5,
+  type: 6,
+  state: 7,
+  length: 4,
+  peer: 10,
+  labelAt: 44,
+};
 const NO_PEER = -1;
 
 export class FlightRecorder {
@@ -22,7 +46,11 @@ export class FlightRecorder {
   private readonly labels = new Map<string, Uint8Array>();
   private at = 0;
 
-  constructor(buffer: ArrayBuffer, layout: Layout, private readonly rank: number) {
+  constructor(
+    buffer: ArrayBuffer,
+    layout: Layout,
+    private readonly rank: number,
+  ) {
     const start = layout.recordsAt(rank);
     const bytes = RECORDS * RECORD_BYTES;
     this.floats = new Float64Array(buffer, start, bytes / 8);
@@ -86,7 +114,14 @@ export class FlightRecorder {
 }
 
 /** `allReduce 'gradients' number 17 of 1,863,690 float32`. */
-export function callWords({operation, label, peer, sequence, length, type}: Pick<FlightRecord, 'operation' | 'label' | 'peer' | 'sequence' | 'length' | 'type'>): string {
+export function callWords({
+  operation,
+  label,
+  peer,
+  sequence,
+  length,
+  type,
+}: Pick<FlightRecord, 'operation' | 'label' | 'peer' | 'sequence' | 'length' | 'type'>): string {
   const way = peer === null ? '' : operation === 'send' ? ` to rank ${peer}` : ` from rank ${peer}`;
   return `${operation} '${label}'${way} number ${sequence} of ${length.toLocaleString('en-US')} ${type}`;
 }

@@ -1,5 +1,6 @@
 /**
- * Caller side. A group's region: made here, joined by its ranks, and where the caller frees them when one has died.
+ * Caller side. A group's region: made here, joined by its ranks, and where the caller frees them
+ * when one has died.
  */
 import {canShareMemory, createRegion, type RegionHandle} from '../../workers/sharedRegion';
 import {ManyHandsError} from '../../base/errors';
@@ -37,14 +38,28 @@ export function sharedMemoryAvailable(): boolean {
   return canShareMemory();
 }
 
-export function createSharedGroup(size: number, {timeoutMs = DEFAULT_TIMEOUT_MS, channelBytes}: {timeoutMs?: number; channelBytes?: number} = {}): SharedGroup {
-  if (!Number.isInteger(size) || size < 1) throw new ManyHandsError('BAD_OPTION', `a group's size must be a whole number from 1; it is ${size}.`);
-  if (!canShareMemory()) throw new ManyHandsError('DEVICE', 'ranks in processes of their own need shared memory, for which koffi must load: run `npm run doctor` (outside the clone `npx many-hands doctor`), or let ranks take turns in this process with runRanks.');
+export function createSharedGroup(
+  size: number,
+  {timeoutMs = DEFAULT_TIMEOUT_MS, channelBytes}: {timeoutMs?: number; channelBytes?: number} = {},
+): SharedGroup {
+  if (!Number.isInteger(size) || size < 1)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `a group's size must be a whole number from 1; it is ${size}.`,
+    );
+  if (!canShareMemory())
+    throw new ManyHandsError(
+      'DEVICE',
+      'ranks in processes of their own need shared memory, for which koffi must load: run `npm run doctor` (outside the clone `npx many-hands doctor`), or let ranks take turns in this process with runRanks.',
+    );
   const layout = layoutOf(size, channelBytes);
   const region = createRegion(layout.bytes);
   const words = new Int32Array(region.buffer);
   const waiter = new Waiter(words, region.address!, size);
-  const recorders = Array.from({length: size}, (_, rank) => new FlightRecorder(region.buffer, layout, rank));
+  const recorders = Array.from(
+    {length: size},
+    (_, rank) => new FlightRecorder(region.buffer, layout, rank),
+  );
   let open = true;
   let last: FlightRecord[][] = [];
   // After `close` the memory is gone: what it held then is kept.

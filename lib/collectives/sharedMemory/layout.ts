@@ -1,6 +1,7 @@
 /**
- * Either side. Where everything lies in the region of a group: the abort flag, a block of words a rank, the flight recorders, the
- * channels between each two ranks, a staging area a rank for arrays that lie elsewhere, and room for short arrays beside the descriptors.
+ * Either side. Where everything lies in the region of a group: the abort flag, a block of words a
+ * rank, the flight recorders, the channels between each two ranks, a staging area a rank for arrays
+ * that lie elsewhere, and room for short arrays beside the descriptors.
  */
 import {INLINE_ELEMENTS} from '../ledger';
 
@@ -20,12 +21,23 @@ const INLINE_BYTES = 4 * INLINE_ELEMENTS;
 export const HEADER = {abort: 0, reasonBytes: 1, reasonAt: 64, reasonMost: 2048};
 
 /**
- * Int32 places in a rank's block; `posted` counts its arrivals, on a cache line on which others spin, so that nothing else is written there. Descriptors alternate between two
- * places: a rank overwrites one only after all others have come to the next call.
+ * Int32 places in a rank's block; `posted` counts its arrivals, on a cache line on which others
+ * spin, so that nothing else is written there. Descriptors alternate between two places: a rank
+ * overwrites one only after all others have come to the next call.
  */
-export const RANK = {posted: 0, sleepers: 1, descriptors: 16, descriptorWords: 16, offer: 64, records: 120};
+export const RANK = {
+  posted: 0,
+  sleepers: 1,
+  descriptors: 16,
+  descriptorWords: 16,
+  offer: 64,
+  records: 120,
+};
 
-/** Int32 places in a channel's header: bytes written and read so far, and who sleeps until they change. */
+/**
+ * Int32 places in a channel's header: bytes written and read so far, and who sleeps until they
+ * change.
+ */
 export const CHANNEL = {written: 0, writtenSleepers: 1, read: 8, readSleepers: 9};
 
 export interface Layout {
@@ -44,16 +56,26 @@ export interface Layout {
 }
 
 /** The bytes that a channel gets where so many are asked for: a power of two. */
-export const channelBytesFor = (asked: number): number => 2 ** Math.ceil(Math.log2(Math.max(4096, asked)));
+export const channelBytesFor = (asked: number): number =>
+  2 ** Math.ceil(Math.log2(Math.max(4096, asked)));
 
-/** A group of 8 takes less than 10 MiB; nothing of it is touched before it is used. `asked`: bytes of a channel, of which the next power of two is taken. */
+/**
+ * A group of 8 takes less than 10 MiB; nothing of it is touched before it is used. `asked`: bytes
+ * of a channel, of which the next power of two is taken.
+ */
 export function layoutOf(size: number, asked?: number): Layout {
-  const channelBytes = asked ? channelBytesFor(asked) : Math.max(4096, Math.min(256 * 1024, 2 ** Math.floor(Math.log2((4 * 2 ** 20) / (size * size)))));
+  const channelBytes = asked
+    ? channelBytesFor(asked)
+    : Math.max(
+        4096,
+        Math.min(256 * 1024, 2 ** Math.floor(Math.log2((4 * 2 ** 20) / (size * size)))),
+      );
   const records = HEADER_BYTES + size * RANK_BYTES;
   const channels = records + size * RECORDS * RECORD_BYTES;
   const staging = channels + size * size * (CHANNEL_HEADER_BYTES + channelBytes);
   const inline = staging + size * STAGING_BYTES;
-  const channelAt = (from: number, to: number) => channels + (from * size + to) * (CHANNEL_HEADER_BYTES + channelBytes);
+  const channelAt = (from: number, to: number) =>
+    channels + (from * size + to) * (CHANNEL_HEADER_BYTES + channelBytes);
   return {
     size,
     bytes: inline + 2 * size * INLINE_BYTES,

@@ -1,8 +1,9 @@
 /**
- * Worker side. The `shared` algorithm: each rank works on its own part of the numbers, straight from the memory of all. Arrays that
- * all ranks map are worked on in place; others pass, slice by slice of every part, through the staging areas. Short ones come with the
- * agreement, and every rank adds them up for itself. Results are added in
- * rank order, so they have the same bits on every rank and in every run.
+ * Worker side. The `shared` algorithm: each rank works on its own part of the numbers, straight
+ * from the memory of all. Arrays that all ranks map are worked on in place; others pass, slice by
+ * slice of every part, through the staging areas. Short ones come with the agreement, and every
+ * rank adds them up for itself. Results are added in rank order, so they have the same bits on
+ * every rank and in every run.
  */
 import {ManyHandsError} from '../../base/errors';
 import {partOf, partStart, type Numbers, type ReduceOp, type SharedOperations} from '../types';
@@ -17,8 +18,16 @@ interface Work {
   root: number;
 }
 
-/** One rank's share of the work on `all`, the arrays (or what of them is staged) by rank, all divided alike by `parts`. */
-function work(rank: number, {kind, op, root}: Work, all: Numbers[], part: (array: Numbers, of: number) => Numbers): void {
+/**
+ * One rank's share of the work on `all`, the arrays (or what of them is staged) by rank, all
+ * divided alike by `parts`.
+ */
+function work(
+  rank: number,
+  {kind, op, root}: Work,
+  all: Numbers[],
+  part: (array: Numbers, of: number) => Numbers,
+): void {
   if (kind === 'broadcast') {
     if (rank !== root) all[rank].set(all[root]);
     return;
@@ -50,8 +59,15 @@ function pieces(length: number, size: number, index: number, most: number): Piec
 
 function staged(transport: SharedTransport, array: Numbers, what: Work): void {
   const {size, rank, layout, region} = transport;
-  const type = array.constructor as new (buffer: ArrayBuffer, at: number, length: number) => Numbers;
-  const areas = Array.from({length: size}, (_, other) => new type(region.buffer, layout.stagingAt(other), layout.stagingBytes / 4));
+  const type = array.constructor as new (
+    buffer: ArrayBuffer,
+    at: number,
+    length: number,
+  ) => Numbers;
+  const areas = Array.from(
+    {length: size},
+    (_, other) => new type(region.buffer, layout.stagingAt(other), layout.stagingBytes / 4),
+  );
   const most = Math.floor(layout.stagingBytes / 4 / size);
   const longest = Math.ceil(array.length / size);
   for (let index = 0; index * most < longest; index++) {
@@ -60,10 +76,17 @@ function staged(transport: SharedTransport, array: Numbers, what: Work): void {
     const used = last.at + last.to - last.from;
     for (const {from, to, at} of slices) areas[rank].set(array.subarray(from, to), at);
     transport.meet();
-    const part = (area: Numbers, of: number) => area.subarray(slices[of].at, slices[of].at + slices[of].to - slices[of].from);
-    work(rank, what, areas.map((area) => area.subarray(0, used)), part);
+    const part = (area: Numbers, of: number) =>
+      area.subarray(slices[of].at, slices[of].at + slices[of].to - slices[of].from);
+    work(
+      rank,
+      what,
+      areas.map((area) => area.subarray(0, used)),
+      part,
+    );
     transport.meet();
-    for (const {from, to, at} of slices) if (writes(what, rank)) array.set(areas[rank].subarray(at, at + to - from), from);
+    for (const {from, to, at} of slices)
+      if (writes(what, rank)) array.set(areas[rank].subarray(at, at + to - from), from);
   }
 }
 
@@ -71,7 +94,11 @@ function staged(transport: SharedTransport, array: Numbers, what: Work): void {
 const writes = ({kind, root}: Work, rank: number) => kind !== 'reduce' || rank === root;
 
 function run(transport: SharedTransport, array: Numbers, what: Work): void {
-  if (what.op === 'mean' && array instanceof Int32Array) throw new ManyHandsError('INTERNAL', "internal: op 'mean' of an Int32Array reached the transport.");
+  if (what.op === 'mean' && array instanceof Int32Array)
+    throw new ManyHandsError(
+      'INTERNAL',
+      "internal: op 'mean' of an Int32Array reached the transport.",
+    );
   if (transport.inlined) {
     reduceInto(transport.inlined, what.op, [array]);
     return;

@@ -1,9 +1,16 @@
 /**
- * Worker side. One rank's end of a shared-memory group: agreement, messages, and arrays that all ranks map.
+ * Worker side. One rank's end of a shared-memory group: agreement, messages, and arrays that all
+ * ranks map.
  */
 import {ManyHandsError} from '../../base/errors';
 import {machineMs} from '../../trace/threadTime';
-import {attachRegion, createRegion, viewMapped, type RegionHandle, type SharedRegion} from '../../workers/sharedRegion';
+import {
+  attachRegion,
+  createRegion,
+  viewMapped,
+  type RegionHandle,
+  type SharedRegion,
+} from '../../workers/sharedRegion';
 import type {CallDescriptor, Numbers, NumberType, SharedOperations, Transport} from '../types';
 import {Channels} from './channels';
 import {agreementError, descriptorWords, sameCall} from './agreement';
@@ -14,7 +21,10 @@ import {HEADER, layoutOf, RANK, type Layout} from './layout';
 import {sharedOperations} from './operations';
 import {Waiter, type WaitLimits} from './waits';
 
-/** An array of every rank's, as another thread of this process finds it: where each rank's is mapped here. */
+/**
+ * An array of every rank's, as another thread of this process finds it: where each rank's is mapped
+ * here.
+ */
 export interface SharedArrayHandle {
   addresses: bigint[];
   length: number;
@@ -29,7 +39,8 @@ export interface Allocation {
 }
 
 const range = (size: number): number[] => Array.from({length: size}, (_, i) => i);
-const arrayOf = (buffer: ArrayBuffer, type: NumberType): Numbers => (type === 'float32' ? new Float32Array(buffer) : new Int32Array(buffer));
+const arrayOf = (buffer: ArrayBuffer, type: NumberType): Numbers =>
+  type === 'float32' ? new Float32Array(buffer) : new Int32Array(buffer);
 const allocated = new WeakMap<ArrayBuffer, Allocation>();
 
 /** The handle of an array that a transport of this process allocated; null for any other. */
@@ -37,8 +48,11 @@ export function sharedArrayHandles(array: Numbers): SharedArrayHandle | null {
   return allocated.get(array.buffer as ArrayBuffer)?.handle ?? null;
 }
 
-/** Short arrays are not worth a second meeting of all ranks: each adds up all of them for itself. */
-const travelsInline = ({operation, algorithm, length}: CallDescriptor) => operation === 'allReduce' && algorithm === 'shared' && length <= INLINE_ELEMENTS;
+/**
+ * Short arrays are not worth a second meeting of all ranks: each adds up all of them for itself.
+ */
+const travelsInline = ({operation, algorithm, length}: CallDescriptor) =>
+  operation === 'allReduce' && algorithm === 'shared' && length <= INLINE_ELEMENTS;
 
 export class SharedTransport implements Transport {
   readonly kind = 'sharedMemory';
@@ -62,12 +76,20 @@ export class SharedTransport implements Transport {
   /** Every rank's numbers of the call that is under way, where they came with the agreement. */
   inlined: Numbers[] | null = null;
   private readonly inlineCache: Array<{type: unknown; length: number; views: Numbers[]}> = [];
-  /** Whether the arrays of the call that is under way lie at the same place of one allocation on all ranks. */
+  /**
+   * Whether the arrays of the call that is under way lie at the same place of one allocation on all
+   * ranks.
+   */
   private direct = false;
 
-  constructor(handle: SharedGroupHandle, readonly rank: number, private readonly worldRanks: number[] = range(handle.size)) {
+  constructor(
+    handle: SharedGroupHandle,
+    readonly rank: number,
+    private readonly worldRanks: number[] = range(handle.size),
+  ) {
     this.size = handle.size;
-    if (!Number.isInteger(rank) || rank < 0 || rank >= handle.size) throw new ManyHandsError('BAD_OPTION', `rank ${rank} is not in a group of ${handle.size}.`);
+    if (!Number.isInteger(rank) || rank < 0 || rank >= handle.size)
+      throw new ManyHandsError('BAD_OPTION', `rank ${rank} is not in a group of ${handle.size}.`);
     this.layout = layoutOf(handle.size, handle.channelBytes);
     this.region = attachRegion(handle.region);
     this.words = new Int32Array(this.region.buffer);
@@ -96,7 +118,12 @@ export class SharedTransport implements Transport {
     for (let rank = 0; rank < this.size; rank++) {
       if (rank === this.rank) continue;
       const at = this.place(rank);
-      const end = this.waiter.wait(at + RANK.posted, at + RANK.sleepers, () => ((Atomics.load(this.words, at + RANK.posted) - this.arrivals) | 0) >= 0, this.limits);
+      const end = this.waiter.wait(
+        at + RANK.posted,
+        at + RANK.sleepers,
+        () => ((Atomics.load(this.words, at + RANK.posted) - this.arrivals) | 0) >= 0,
+        this.limits,
+      );
       if (end !== 'changed') this.fail(end);
     }
   }
@@ -107,22 +134,37 @@ export class SharedTransport implements Transport {
   }
 
   private abortReason(): string {
-    if (this.parent && Atomics.load(this.words, HEADER.abort) === 0) return this.parent.abortReason();
-    return new TextDecoder().decode(new Uint8Array(this.region.buffer, HEADER.reasonAt, this.words[HEADER.reasonBytes]).slice());
+    if (this.parent && Atomics.load(this.words, HEADER.abort) === 0)
+      return this.parent.abortReason();
+    return new TextDecoder().decode(
+      new Uint8Array(this.region.buffer, HEADER.reasonAt, this.words[HEADER.reasonBytes]).slice(),
+    );
   }
 
   /** Throws why a wait ended. */
   fail(end: 'aborted' | 'timeout', waitedFor?: number): never {
     const call = this.call ? callWords(this.call) : 'its start';
     if (end === 'aborted') {
-      throw new ManyHandsError('ABORTED', `rank ${this.world(this.rank)} stopped in ${call}: ${this.abortReason()}.`);
+      throw new ManyHandsError(
+        'ABORTED',
+        `rank ${this.world(this.rank)} stopped in ${call}: ${this.abortReason()}.`,
+      );
     }
-    const missing = waitedFor !== undefined ? [waitedFor] : Array.from({length: this.size}, (_, rank) => rank).filter((rank) => ((Atomics.load(this.words, this.place(rank) + RANK.posted) - this.arrivals) | 0) < 0);
+    const missing =
+      waitedFor !== undefined
+        ? [waitedFor]
+        : Array.from({length: this.size}, (_, rank) => rank).filter(
+            (rank) =>
+              ((Atomics.load(this.words, this.place(rank) + RANK.posted) - this.arrivals) | 0) < 0,
+          );
     const where = missing.map((rank) => {
       const last = new FlightRecorder(this.region.buffer, this.layout, rank).read().at(-1);
       return `rank ${this.world(rank)} (last seen: ${last ? `${callWords(last)}, ${last.state}` : 'no call yet'})`;
     });
-    throw new ManyHandsError('TIMEOUT', `rank ${this.world(this.rank)} waited ${this.limits.timeoutMs / 1000} s in ${call} for ${where.join(' and ')}. Look for what keeps it: an endless loop, a call that only some ranks make; raise timeoutMs where a step may take longer.`);
+    throw new ManyHandsError(
+      'TIMEOUT',
+      `rank ${this.world(this.rank)} waited ${this.limits.timeoutMs / 1000} s in ${call} for ${where.join(' and ')}. Look for what keeps it: an endless loop, a call that only some ranks make; raise timeoutMs where a step may take longer.`,
+    );
   }
 
   agree(call: CallDescriptor, array?: Numbers): void {
@@ -130,8 +172,15 @@ export class SharedTransport implements Transport {
     const allocation = array && allocated.get(array.buffer as ArrayBuffer);
     const parity = this.agreements & 1;
     this.agreements += 1;
-    const at = (rank: number) => this.place(rank) + RANK.descriptors + parity * RANK.descriptorWords;
-    descriptorWords(call, allocation?.id ?? 0, array && allocation ? array.byteOffset / 4 : 0, this.words, at(this.rank));
+    const at = (rank: number) =>
+      this.place(rank) + RANK.descriptors + parity * RANK.descriptorWords;
+    descriptorWords(
+      call,
+      allocation?.id ?? 0,
+      array && allocation ? array.byteOffset / 4 : 0,
+      this.words,
+      at(this.rank),
+    );
     this.inlined = array && travelsInline(call) ? this.inlineViews(array, parity) : null;
     this.inlined?.[this.rank].set(array!);
     this.meet();
@@ -144,12 +193,22 @@ export class SharedTransport implements Transport {
     }
   }
 
-  /** Views of all ranks' room for numbers of this parity; kept, since a program mostly repeats its last call. */
+  /**
+   * Views of all ranks' room for numbers of this parity; kept, since a program mostly repeats its
+   * last call.
+   */
   private inlineViews(array: Numbers, parity: number): Numbers[] {
-    const type = array.constructor as new (buffer: ArrayBuffer, at: number, length: number) => Numbers;
+    const type = array.constructor as new (
+      buffer: ArrayBuffer,
+      at: number,
+      length: number,
+    ) => Numbers;
     const kept = this.inlineCache[parity];
     if (kept && kept.type === type && kept.length === array.length) return kept.views;
-    const views = Array.from({length: this.size}, (_, rank) => new type(this.region.buffer, this.layout.inlineAt(rank, parity), array.length));
+    const views = Array.from(
+      {length: this.size},
+      (_, rank) => new type(this.region.buffer, this.layout.inlineAt(rank, parity), array.length),
+    );
     this.inlineCache[parity] = {type, length: array.length, views};
     return views;
   }
@@ -163,17 +222,26 @@ export class SharedTransport implements Transport {
     this.recorder.finish(machineMs());
   }
 
-  /** All ranks' arrays at the place of `array`, by rank; null where the call must go through the staging areas. */
+  /**
+   * All ranks' arrays at the place of `array`, by rank; null where the call must go through the
+   * staging areas.
+   */
   mirrors<T extends Numbers>(array: T): T[] | null {
     const allocation = this.direct ? allocated.get(array.buffer as ArrayBuffer) : undefined;
     if (!allocation) return null;
     const type = array.constructor as new (buffer: ArrayBuffer, at: number, length: number) => T;
-    return allocation.buffers.map((buffer, rank) => (rank === this.rank ? array : new type(buffer, array.byteOffset, array.length)));
+    return allocation.buffers.map((buffer, rank) =>
+      rank === this.rank ? array : new type(buffer, array.byteOffset, array.length),
+    );
   }
 
   /** The memory through which this rank's messages to another go. */
   channelTo(to: number): Uint8Array {
-    return new Uint8Array(this.region.buffer, this.layout.channelDataAt(this.rank, to), this.layout.channelBytes);
+    return new Uint8Array(
+      this.region.buffer,
+      this.layout.channelDataAt(this.rank, to),
+      this.layout.channelBytes,
+    );
   }
 
   async send(bytes: Uint8Array, to: number): Promise<void> {
@@ -191,10 +259,15 @@ export class SharedTransport implements Transport {
   /** Offers a region of this rank's to all and attaches to theirs. */
   private swap(own: SharedRegion): SharedRegion[] {
     const bytes = new TextEncoder().encode(JSON.stringify(own.handle));
-    const offer = (rank: number) => new Uint8Array(this.region.buffer, this.layout.rankAt(rank) + 4 * RANK.offer, 200);
+    const offer = (rank: number) =>
+      new Uint8Array(this.region.buffer, this.layout.rankAt(rank) + 4 * RANK.offer, 200);
     offer(this.rank).fill(32).set(bytes);
     this.meet();
-    const all = Array.from({length: this.size}, (_, rank) => (rank === this.rank ? own : attachRegion(JSON.parse(new TextDecoder().decode(offer(rank).slice())) as RegionHandle)));
+    const all = Array.from({length: this.size}, (_, rank) =>
+      rank === this.rank
+        ? own
+        : attachRegion(JSON.parse(new TextDecoder().decode(offer(rank).slice())) as RegionHandle),
+    );
     // Nobody's offer is overwritten, and no name unlinked, before all have attached.
     this.meet();
     own.unlink();
@@ -206,12 +279,18 @@ export class SharedTransport implements Transport {
     const regions = this.swap(createRegion(4 * length));
     this.regions.push(...regions);
     const handle = {addresses: regions.map((region) => region.address!), length, type};
-    return this.register(regions.map((region) => region.buffer), handle);
+    return this.register(
+      regions.map((region) => region.buffer),
+      handle,
+    );
   }
 
   /** An array that another transport of this process allocated, seen by this one. */
   adopt(handle: SharedArrayHandle): Numbers {
-    return this.register(handle.addresses.map((address) => viewMapped(address, 4 * handle.length)), handle);
+    return this.register(
+      handle.addresses.map((address) => viewMapped(address, 4 * handle.length)),
+      handle,
+    );
   }
 
   private register(buffers: ArrayBuffer[], handle: SharedArrayHandle): Numbers {
@@ -226,7 +305,10 @@ export class SharedTransport implements Transport {
     const [first] = ranks;
     const at = this.layout.rankAt(first) + 4 * RANK.offer;
     const offer = new Uint8Array(this.region.buffer, at, 200);
-    const group = first === this.rank ? createSharedGroup(ranks.length, {timeoutMs: this.limits.timeoutMs}) : null;
+    const group =
+      first === this.rank
+        ? createSharedGroup(ranks.length, {timeoutMs: this.limits.timeoutMs})
+        : null;
     // Only the group's ranks meet, so they meet by messages.
     if (group) {
       const handle = new TextEncoder().encode(JSON.stringify(group.handle).padEnd(offer.length));
@@ -234,7 +316,11 @@ export class SharedTransport implements Transport {
     }
     const bytes = new Uint8Array(offer.length);
     if (!group) await this.recv(bytes, first);
-    const joined = new SharedTransport(group ? group.handle : (JSON.parse(new TextDecoder().decode(bytes)) as SharedGroupHandle), ranks.indexOf(this.rank), ranks.map((rank) => this.world(rank)));
+    const joined = new SharedTransport(
+      group ? group.handle : (JSON.parse(new TextDecoder().decode(bytes)) as SharedGroupHandle),
+      ranks.indexOf(this.rank),
+      ranks.map((rank) => this.world(rank)),
+    );
     joined.parent = this;
     this.subgroups.push(...(group ? [group] : []), joined);
     joined.meet();
@@ -250,12 +336,20 @@ export class SharedTransport implements Transport {
 }
 
 /** Joins a group as `rank`; `worldRanks`: its ranks as the whole team knows them, for messages. */
-export function joinSharedGroup(handle: SharedGroupHandle, rank: number, worldRanks?: number[]): SharedTransport {
+export function joinSharedGroup(
+  handle: SharedGroupHandle,
+  rank: number,
+  worldRanks?: number[],
+): SharedTransport {
   return new SharedTransport(handle, rank, worldRanks);
 }
 
-/** The same memory as another thread's array, which must stay open meanwhile, for the collectives of `transport`; all ranks adopt in the same order. */
+/**
+ * The same memory as another thread's array, which must stay open meanwhile, for the collectives of
+ * `transport`; all ranks adopt in the same order.
+ */
 export function adoptArray(transport: Transport, handle: SharedArrayHandle): Numbers {
-  if (!(transport instanceof SharedTransport)) throw new ManyHandsError('INTERNAL', 'internal: only a shared-memory transport adopts arrays.');
+  if (!(transport instanceof SharedTransport))
+    throw new ManyHandsError('INTERNAL', 'internal: only a shared-memory transport adopts arrays.');
   return transport.adopt(handle);
 }

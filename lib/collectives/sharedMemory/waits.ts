@@ -1,6 +1,6 @@
 /**
- * Either side. Waiting for a word of shared memory to change: a short spin, then a sleep on a futex, with a deadline and an abort
- * flag that are looked at on every wake.
+ * Either side. Waiting for a word of shared memory to change: a short spin, then a sleep on a
+ * futex, with a deadline and an abort flag that are looked at on every wake.
  */
 import {physicalCores} from '../../base/cgroup';
 import {machineMs} from '../../trace/threadTime';
@@ -14,7 +14,15 @@ const FUTEX_WAKE = 1;
 const EVERYONE = 0x7fffffff;
 const SYS_FUTEX: Record<string, number> = {x64: 202, arm64: 98};
 
-type Futex = (number: number, address: bigint, operation: number, value: number, timeout: BigInt64Array | null, second: null, third: number) => number;
+type Futex = (
+  number: number,
+  address: bigint,
+  operation: number,
+  value: number,
+  timeout: BigInt64Array | null,
+  second: null,
+  third: number,
+) => number;
 type Sleep = (microseconds: number) => number;
 
 interface System {
@@ -26,9 +34,14 @@ let system: System | null = null;
 
 function load(): System {
   if (system) return system;
-  const koffi = require('koffi') as typeof import('koffi', {with: {'resolution-mode': 'import'}});
+  const koffi = require('koffi') as typeof import('koffi', { with: {'resolution-mode': 'import'}});
   const c = koffi.load(null);
-  const futex = !namedMemory() && process.arch in SYS_FUTEX ? (c.func('long syscall(long number, void *address, int operation, int value, void *timeout, void *second, int third)') as Futex) : null;
+  const futex =
+    !namedMemory() && process.arch in SYS_FUTEX
+      ? (c.func(
+          'long syscall(long number, void *address, int operation, int value, void *timeout, void *second, int third)',
+        ) as Futex)
+      : null;
   system = {futex, usleep: c.func('int usleep(unsigned int microseconds)') as Sleep};
   return system;
 }
@@ -46,8 +59,13 @@ export class Waiter {
   private readonly spins: boolean;
   private readonly timeout = new BigInt64Array(2);
 
-  constructor(private readonly words: Int32Array, private readonly address: bigint, ranks: number) {
-    // A rank that spins would keep a core from the one that it waits for. Helper threads are not counted: they wait while others compute, mostly for longer than they spin.
+  constructor(
+    private readonly words: Int32Array,
+    private readonly address: bigint,
+    ranks: number,
+  ) {
+    // A rank that spins would keep a core from the one that it waits for. Helper threads are not
+    // counted: they wait while others compute, mostly for longer than they spin.
     this.spins = ranks <= physicalCores();
   }
 
@@ -55,11 +73,29 @@ export class Waiter {
   wake(word: number, sleepers: number): void {
     if (Atomics.load(this.words, sleepers) === 0) return;
     const {futex} = load();
-    futex?.(SYS_FUTEX[process.arch], this.address + BigInt(4 * word), FUTEX_WAKE, EVERYONE, null, null, 0);
+    futex?.(
+      SYS_FUTEX[process.arch],
+      this.address + BigInt(4 * word),
+      FUTEX_WAKE,
+      EVERYONE,
+      null,
+      null,
+      0,
+    );
   }
 
-  /** Until `ready` holds; it may change only with `word`. `sliceMs`: the longest sleep, where something else may change too; `spinUs`: the longest spin before it, where each rank has a core. */
-  wait(word: number, sleepers: number, ready: () => boolean, limits: WaitLimits, {sliceMs = SLICE_MS, spinUs = SPIN_US}: {sliceMs?: number; spinUs?: number} = {}): WaitEnd {
+  /**
+   * Until `ready` holds; it may change only with `word`. `sliceMs`: the longest sleep, where
+   * something else may change too; `spinUs`: the longest spin before it, where each rank has a
+   * core.
+   */
+  wait(
+    word: number,
+    sleepers: number,
+    ready: () => boolean,
+    limits: WaitLimits,
+    {sliceMs = SLICE_MS, spinUs = SPIN_US}: {sliceMs?: number; spinUs?: number} = {},
+  ): WaitEnd {
     if (ready()) return 'changed';
     if (this.spins) {
       const until = machineMs() + spinUs / 1000;
@@ -78,7 +114,8 @@ export class Waiter {
       if (!ready() && !limits.aborted()) this.sleep(word, value, sliceMs);
       Atomics.sub(this.words, sleepers, 1);
       if (ready()) return 'changed';
-      // A machine that was suspended, or all of whose processes were stopped, must not find its deadline passed.
+      // A machine that was suspended, or all of whose processes were stopped, must not find its
+      // deadline passed.
       waited += Math.min(machineMs() - before, 2 * sliceMs);
     }
   }
@@ -90,6 +127,14 @@ export class Waiter {
       return;
     }
     this.timeout[1] = BigInt(Math.round(sliceMs * 1e6));
-    futex(SYS_FUTEX[process.arch], this.address + BigInt(4 * word), FUTEX_WAIT, value, this.timeout, null, 0);
+    futex(
+      SYS_FUTEX[process.arch],
+      this.address + BigInt(4 * word),
+      FUTEX_WAIT,
+      value,
+      this.timeout,
+      null,
+      0,
+    );
   }
 }

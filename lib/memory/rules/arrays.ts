@@ -1,19 +1,25 @@
 /**
- * Worker side. Outputs of operations that cut, join, move and pick elements, of matrix products, and when they share their input's buffer.
+ * Worker side. Outputs of operations that cut, join, move and pick elements, of matrix products,
+ * and when they share their input's buffer.
  *
- * What shares was tried against TensorFlow's own pointers (tests/memory/sharing.test.ts holds it so).
+ * What shares was tried against TensorFlow's own pointers (tests/memory/sharing.test.ts holds it
+ * so).
  */
 import * as tf from '@tensorflow/tfjs';
 import {Call, integer, integers, Output, Rule, typeOf} from '../call';
 import {elementBytes, elements, INT32, INT64} from '../elementTypes';
 import {broadcast, sharing} from './elementwise';
 
-/** TensorFlow shares a cut along the first dim where its edges fall on multiples of this (its EIGEN_MAX_ALIGN_BYTES). */
+/**
+ * TensorFlow shares a cut along the first dim where its edges fall on multiples of this (its
+ * EIGEN_MAX_ALIGN_BYTES).
+ */
 const ALIGNMENT = 64;
 
 const positive = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
 const aligned = (count: number, type: number) => (count * elementBytes(type)) % ALIGNMENT === 0;
-const same = (a: readonly number[], b: readonly number[]) => a.length === b.length && a.every((dim, i) => dim === b[i]);
+const same = (a: readonly number[], b: readonly number[]) =>
+  a.length === b.length && a.every((dim, i) => dim === b[i]);
 const sameSize = (call: Call, output: Output) => elements(output.shape) === elements(call.shape(0));
 
 /** True when rows of the first dim are aligned, so that any run of them can be shared. */
@@ -40,10 +46,20 @@ function slice(call: Call): Output {
 function stridedSlice(call: Call): Output {
   const input = [...call.shape(0)];
   const mask = (name: string) => Number(call.attribute(name) ?? 0);
-  const info = tf.slice_util.sliceInfo(input, integers(call, 1), integers(call, 2), integers(call, 3),
-    mask('begin_mask'), mask('end_mask'), mask('ellipsis_mask'), mask('new_axis_mask'), mask('shrink_axis_mask'));
+  const info = tf.slice_util.sliceInfo(
+    input,
+    integers(call, 1),
+    integers(call, 2),
+    integers(call, 3),
+    mask('begin_mask'),
+    mask('end_mask'),
+    mask('ellipsis_mask'),
+    mask('new_axis_mask'),
+    mask('shrink_axis_mask'),
+  );
   const type = call.type(0);
-  const shared = info.isIdentity || (info.sliceDim0 && cutAligned(input, type, info.begin[0], info.end[0]));
+  const shared =
+    info.isIdentity || (info.sliceDim0 && cutAligned(input, type, info.begin[0], info.end[0]));
   return shared ? {shape: info.finalShape, type, from: 0} : {shape: info.finalShape, type};
 }
 
@@ -64,7 +80,8 @@ function splitV(call: Call): Output[] {
   const asked = integers(call, 1);
   const known = asked.reduce((sum, size) => sum + Math.max(0, size), 0);
   const sizes = asked.map((size) => (size < 0 ? shape[dim] - known : size));
-  const cut = shape.length === 1 ? sizes.every((size) => aligned(size, type)) : rowsAligned(shape, type);
+  const cut =
+    shape.length === 1 ? sizes.every((size) => aligned(size, type)) : rowsAligned(shape, type);
   return parts(call, 0, dim, sizes, sizes.length === 1 || (dim === 0 && cut));
 }
 
@@ -107,19 +124,25 @@ function transpose(call: Call): Output {
   const shape = order.map((dim) => input[dim]);
   const type = call.type(0);
   // Only dims of size 1 change places: the elements stay where they are.
-  return moved.every((dim, i) => i === 0 || moved[i - 1] < dim) ? {shape, type, from: 0} : {shape, type};
+  return moved.every((dim, i) => i === 0 || moved[i - 1] < dim)
+    ? {shape, type, from: 0}
+    : {shape, type};
 }
 
 function reshape(call: Call): Output {
   const shape = integers(call, 1);
   const rest = shape.indexOf(-1);
-  if (rest >= 0) shape[rest] = elements(call.shape(0)) / elements(shape.map((dim) => (dim === -1 ? 1 : dim)));
+  if (rest >= 0)
+    shape[rest] = elements(call.shape(0)) / elements(shape.map((dim) => (dim === -1 ? 1 : dim)));
   return {shape, type: call.type(0), from: 0};
 }
 
 function pad(call: Call): Output {
   const paddings = integers(call, 1);
-  return {shape: call.shape(0).map((dim, i) => dim + paddings[2 * i] + paddings[2 * i + 1]), type: call.type(0)};
+  return {
+    shape: call.shape(0).map((dim, i) => dim + paddings[2 * i] + paddings[2 * i + 1]),
+    type: call.type(0),
+  };
 }
 
 function gather(call: Call): Output {
@@ -127,7 +150,10 @@ function gather(call: Call): Output {
   const indices = call.shape(1);
   const axis = call.count > 2 ? positive(integer(call, 2), params.length) : 0;
   const batch = positive(Number(call.attribute('batch_dims') ?? 0), indices.length);
-  return {shape: [...params.slice(0, axis), ...indices.slice(batch), ...params.slice(axis + 1)], type: call.type(0)};
+  return {
+    shape: [...params.slice(0, axis), ...indices.slice(batch), ...params.slice(axis + 1)],
+    type: call.type(0),
+  };
 }
 
 function gatherNd(call: Call): Output {
@@ -155,34 +181,53 @@ function blocks(call: Call, into: boolean): Output {
 function depthToSpace(call: Call): Output {
   const size = Number(call.attribute('block_size'));
   const [batch, a, b, c] = call.shape(0);
-  const shape = call.attribute('data_format') === 'NCHW' ? [batch, a / size ** 2, b * size, c * size] : [batch, a * size, b * size, c / size ** 2];
+  const shape =
+    call.attribute('data_format') === 'NCHW'
+      ? [batch, a / size ** 2, b * size, c * size]
+      : [batch, a * size, b * size, c / size ** 2];
   return {shape, type: call.type(0)};
 }
 
 function oneHot(call: Call): Output {
   const shape = [...call.shape(0)];
-  shape.splice(positive(Number(call.attribute('axis') ?? -1), shape.length + 1), 0, integer(call, 1));
+  shape.splice(
+    positive(Number(call.attribute('axis') ?? -1), shape.length + 1),
+    0,
+    integer(call, 1),
+  );
   return {shape, type: typeOf(call, 'T', 2)};
 }
 
 function topK(call: Call): Output[] {
   const shape = [...call.shape(0).slice(0, -1), integer(call, 1)];
-  return [{shape, type: call.type(0)}, {shape, type: INT32}];
+  return [
+    {shape, type: call.type(0)},
+    {shape, type: INT32},
+  ];
 }
 
 function unique(call: Call): Output[] {
   const input = call.shape(0);
-  const axis = call.count > 1 && call.values(1).length > 0 ? positive(integer(call, 1), input.length) : 0;
-  return [{shape: input, type: call.type(0), atMost: true}, {shape: [input[axis]], type: INT32}];
+  const axis =
+    call.count > 1 && call.values(1).length > 0 ? positive(integer(call, 1), input.length) : 0;
+  return [
+    {shape: input, type: call.type(0), atMost: true},
+    {shape: [input[axis]], type: INT32},
+  ];
 }
 
 /** Products of matrices in the last two dims; the dims before them stretch. */
-const matrixProduct = (first: string, second: string): Rule => (call) => {
-  const [a, b] = [call.shape(0), call.shape(1)];
-  const rows = a[a.length - (call.attribute(first) ? 1 : 2)];
-  const columns = b[b.length - (call.attribute(second) ? 2 : 1)];
-  return {shape: [...broadcast(a.slice(0, -2), b.slice(0, -2)), rows, columns], type: call.type(0)};
-};
+const matrixProduct =
+  (first: string, second: string): Rule =>
+  (call) => {
+    const [a, b] = [call.shape(0), call.shape(1)];
+    const rows = a[a.length - (call.attribute(first) ? 1 : 2)];
+    const columns = b[b.length - (call.attribute(second) ? 2 : 1)];
+    return {
+      shape: [...broadcast(a.slice(0, -2), b.slice(0, -2)), rows, columns],
+      type: call.type(0),
+    };
+  };
 
 function einsum(call: Call): Output | null {
   const equation = String(call.attribute('equation')).replace(/\s/g, '');
@@ -190,8 +235,13 @@ function einsum(call: Call): Output | null {
   if (right === undefined || equation.includes('.')) return null;
   const sizes = new Map<string, number>();
   const terms = left.split(',');
-  terms.forEach((term, i) => [...term].forEach((label, dim) => sizes.set(label, call.shape(i)[dim])));
-  const output: Output = {shape: [...right].map((label) => sizes.get(label) ?? 1), type: call.type(0)};
+  terms.forEach((term, i) =>
+    [...term].forEach((label, dim) => sizes.set(label, call.shape(i)[dim])),
+  );
+  const output: Output = {
+    shape: [...right].map((label) => sizes.get(label) ?? 1),
+    type: call.type(0),
+  };
   if (terms.length === 1 && left === right && new Set(left).size === left.length) output.from = 0;
   return output;
 }
@@ -213,8 +263,14 @@ export const arrays: Record<string, Rule> = {
   },
   Squeeze: (call) => {
     const shape = call.shape(0);
-    const axes = ((call.attribute('squeeze_dims') as number[] | undefined) ?? []).map((axis) => positive(axis, shape.length));
-    return {shape: shape.filter((dim, i) => (axes.length ? !axes.includes(i) : dim !== 1)), type: call.type(0), from: 0};
+    const axes = ((call.attribute('squeeze_dims') as number[] | undefined) ?? []).map((axis) =>
+      positive(axis, shape.length),
+    );
+    return {
+      shape: shape.filter((dim, i) => (axes.length ? !axes.includes(i) : dim !== 1)),
+      type: call.type(0),
+      from: 0,
+    };
   },
   Identity: (call) => ({shape: call.shape(0), type: call.type(0), from: 0}),
   // Its output is its first input, into which the others were written.
@@ -227,14 +283,23 @@ export const arrays: Record<string, Rule> = {
     const times = integers(call, 1);
     return {shape: call.shape(0).map((dim, i) => dim * times[i]), type: call.type(0)};
   }, sameSize),
-  BroadcastTo: sharing((call) => ({shape: integers(call, 1), type: call.type(0)}), (call, output) => same(call.shape(0), output.shape)),
-  ReverseV2: sharing((call) => ({shape: call.shape(0), type: call.type(0)}), (call) => call.shape(0).length === 0),
+  BroadcastTo: sharing(
+    (call) => ({shape: integers(call, 1), type: call.type(0)}),
+    (call, output) => same(call.shape(0), output.shape),
+  ),
+  ReverseV2: sharing(
+    (call) => ({shape: call.shape(0), type: call.type(0)}),
+    (call) => call.shape(0).length === 0,
+  ),
   GatherV2: gather,
   GatherNd: gatherNd,
   ScatterNd: (call) => ({shape: integers(call, 2), type: call.type(1)}),
   TensorScatterUpdate: (call) => ({shape: call.shape(0), type: call.type(0)}),
   SparseToDense: (call) => ({shape: integers(call, 1), type: call.type(2)}),
-  UnsortedSegmentSum: (call) => ({shape: [integer(call, 2), ...call.shape(0).slice(call.shape(1).length)], type: call.type(0)}),
+  UnsortedSegmentSum: (call) => ({
+    shape: [integer(call, 2), ...call.shape(0).slice(call.shape(1).length)],
+    type: call.type(0),
+  }),
   SpaceToBatchND: (call) => blocks(call, true),
   BatchToSpaceND: (call) => blocks(call, false),
   DepthToSpace: depthToSpace,
@@ -242,10 +307,20 @@ export const arrays: Record<string, Rule> = {
   TopKV2: topK,
   UniqueV2: unique,
   Bincount: (call) => ({shape: [integer(call, 1)], type: call.type(2)}),
-  DenseBincount: (call) => ({shape: [...call.shape(0).slice(0, -1), integer(call, 1)], type: call.type(2)}),
+  DenseBincount: (call) => ({
+    shape: [...call.shape(0).slice(0, -1), integer(call, 1)],
+    type: call.type(2),
+  }),
   Diag: (call) => ({shape: [...call.shape(0), ...call.shape(0)], type: call.type(0)}),
-  Where: (call) => ({shape: [elements(call.shape(0)), call.shape(0).length], type: INT64, atMost: true}),
-  BroadcastArgs: (call) => ({shape: [Math.max(call.shape(0)[0] ?? 0, call.shape(1)[0] ?? 0)], type: call.type(0)}),
+  Where: (call) => ({
+    shape: [elements(call.shape(0)), call.shape(0).length],
+    type: INT64,
+    atMost: true,
+  }),
+  BroadcastArgs: (call) => ({
+    shape: [Math.max(call.shape(0)[0] ?? 0, call.shape(1)[0] ?? 0)],
+    type: call.type(0),
+  }),
   Shape: (call) => ({shape: [call.shape(0).length], type: typeOf(call, 'out_type')}),
   MatMul: matrixProduct('transpose_a', 'transpose_b'),
   _MklMatMul: matrixProduct('transpose_a', 'transpose_b'),

@@ -1,5 +1,6 @@
 /**
- * Worker side. Outputs of operations that go element by element, of reductions and of those that make values from nothing.
+ * Worker side. Outputs of operations that go element by element, of reductions and of those that
+ * make values from nothing.
  */
 import {Call, integer, integers, Output, Rule, typeOf} from '../call';
 import {BOOL, COMPLEX64, FLOAT, INT32} from '../elementTypes';
@@ -12,13 +13,23 @@ export function broadcast(a: readonly number[], b: readonly number[]): readonly 
   return long.map((dim, i) => (i < shift || dim !== 1 ? dim : short[i - shift]));
 }
 
-const like = (input: number): Rule => (call) => ({shape: call.shape(input), type: call.type(input)});
-const likeWithType = (type: number): Rule => (call) => ({shape: call.shape(0), type});
-const binary: Rule = (call) => ({shape: broadcast(call.shape(0), call.shape(1)), type: call.type(0)});
+const like =
+  (input: number): Rule =>
+  (call) => ({shape: call.shape(input), type: call.type(input)});
+const likeWithType =
+  (type: number): Rule =>
+  (call) => ({shape: call.shape(0), type});
+const binary: Rule = (call) => ({
+  shape: broadcast(call.shape(0), call.shape(1)),
+  type: call.type(0),
+});
 const comparison: Rule = (call) => ({shape: broadcast(call.shape(0), call.shape(1)), type: BOOL});
 
 /** `op` shares its input's buffer when `shares` says so. */
-export function sharing(rule: (call: Call) => Output, shares: (call: Call, output: Output) => boolean): Rule {
+export function sharing(
+  rule: (call: Call) => Output,
+  shares: (call: Call, output: Output) => boolean,
+): Rule {
   return (call) => {
     const output = rule(call);
     return shares(call, output) ? {...output, from: 0} : output;
@@ -35,12 +46,18 @@ function reducedShape(shape: readonly number[], axes: readonly number[], keep: b
   return result;
 }
 
-/** A reduction over the axes in its second input; one that only drops dims of size 1 hands its input on. */
+/**
+ * A reduction over the axes in its second input; one that only drops dims of size 1 hands its input
+ * on.
+ */
 function reduction(type?: number): Rule {
   return (call) => {
     const shape = call.shape(0);
     const axes = integers(call, 1).map((axis) => (axis < 0 ? axis + shape.length : axis));
-    const output: Output = {shape: reducedShape(shape, axes, Boolean(call.attribute('keep_dims'))), type: type ?? call.type(0)};
+    const output: Output = {
+      shape: reducedShape(shape, axes, Boolean(call.attribute('keep_dims'))),
+      type: type ?? call.type(0),
+    };
     if (axes.every((axis) => shape[axis] === 1)) output.from = 0;
     return output;
   };
@@ -53,48 +70,83 @@ const argument: Rule = (call) => {
 };
 
 /** A shape that the first input lists; elements of the type that `attribute` names. */
-const shapeFrom = (input: number, attribute: string, type?: number): Rule => (call) =>
-  ({shape: integers(call, input), type: type ?? ((call.attribute(attribute) as number | undefined) ?? FLOAT)});
+const shapeFrom =
+  (input: number, attribute: string, type?: number): Rule =>
+  (call) => ({
+    shape: integers(call, input),
+    type: type ?? (call.attribute(attribute) as number | undefined) ?? FLOAT,
+  });
 
 function table(rule: Rule, names: string): Record<string, Rule> {
-  return Object.fromEntries(names.trim().split(/\s+/).map((name) => [name, rule]));
+  return Object.fromEntries(
+    names
+      .trim()
+      .split(/\s+/)
+      .map((name) => [name, rule]),
+  );
 }
 
 export const elementwise: Record<string, Rule> = {
-  ...table(like(0), `
+  ...table(
+    like(0),
+    `
     Abs Acos Acosh Asin Asinh Atan Atanh Ceil Cos Cosh Elu Erf Exp Expm1 Floor Inv Invert LeakyRelu Log Log1p LogSoftmax LRN Neg
     OnesLike Reciprocal Relu Relu6 Rint Round Rsqrt Selu Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Square Tan Tanh
     ZerosLike FFT IFFT Cumsum Cumprod BiasAdd ClipByValue StaticRegexReplace
     EluGrad InvGrad LeakyReluGrad ReciprocalGrad Relu6Grad ReluGrad RsqrtGrad SeluGrad SigmoidGrad SoftplusGrad SoftsignGrad
-    SqrtGrad TanhGrad LRNGrad`),
+    SqrtGrad TanhGrad LRNGrad`,
+  ),
   ...table(likeWithType(BOOL), 'IsFinite IsInf IsNan LogicalNot'),
   ...table(likeWithType(FLOAT), 'ComplexAbs Imag Real'),
-  ...table(binary, `
+  ...table(
+    binary,
+    `
     Add AddV2 Atan2 BitwiseAnd BitwiseOr BitwiseXor Div DivNoNan FloorDiv FloorMod LeftShift Maximum Minimum Mod Mul MulNoNan
-    Pow RealDiv RightShift SquaredDifference Sub TruncateDiv TruncateMod Xdivy Xlogy`),
+    Pow RealDiv RightShift SquaredDifference Sub TruncateDiv TruncateMod Xdivy Xlogy`,
+  ),
   ...table(comparison, 'Equal Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr NotEqual'),
   ...table(reduction(), 'EuclideanNorm Max Mean Min Prod Sum'),
   ...table(reduction(BOOL), 'All Any'),
   ...table(argument, 'ArgMax ArgMin'),
-  ...table(shapeFrom(0, 'dtype'), 'RandomStandardNormal RandomUniform StatelessRandomNormal StatelessRandomUniform StatelessTruncatedNormal TruncatedNormal'),
+  ...table(
+    shapeFrom(0, 'dtype'),
+    'RandomStandardNormal RandomUniform StatelessRandomNormal StatelessRandomUniform StatelessTruncatedNormal TruncatedNormal',
+  ),
   ...table(shapeFrom(0, 'T'), 'Fill'),
   ...table(shapeFrom(0, 'Tout'), 'RandomUniformInt'),
-  AddN: sharing((call) => ({shape: call.shape(0), type: call.type(0)}), (call) => call.count === 1),
-  Cast: sharing((call) => ({shape: call.shape(0), type: typeOf(call, 'DstT')}), (call, output) => output.type === call.type(0)),
+  AddN: sharing(
+    (call) => ({shape: call.shape(0), type: call.type(0)}),
+    (call) => call.count === 1,
+  ),
+  Cast: sharing(
+    (call) => ({shape: call.shape(0), type: typeOf(call, 'DstT')}),
+    (call, output) => output.type === call.type(0),
+  ),
   Complex: (call) => ({shape: broadcast(call.shape(0), call.shape(1)), type: COMPLEX64}),
   Select: like(1),
-  SelectV2: (call) => ({shape: broadcast(call.shape(0), broadcast(call.shape(1), call.shape(2))), type: call.type(1)}),
+  SelectV2: (call) => ({
+    shape: broadcast(call.shape(0), broadcast(call.shape(1), call.shape(2))),
+    type: call.type(1),
+  }),
   Range: (call) => {
     const [start, limit, step] = [0, 1, 2].map((input) => Number(call.values(input)[0]));
     return {shape: [Math.max(0, Math.ceil((limit - start) / step))], type: typeOf(call, 'Tidx')};
   },
   LinSpace: (call) => ({shape: [integer(call, 2)], type: typeOf(call)}),
-  Multinomial: (call) => ({shape: [call.shape(0)[0], integer(call, 1)], type: typeOf(call, 'output_dtype')}),
+  Multinomial: (call) => ({
+    shape: [call.shape(0)[0], integer(call, 1)],
+    type: typeOf(call, 'output_dtype'),
+  }),
   L2Loss: (call) => ({shape: [], type: call.type(0)}),
   SoftmaxCrossEntropyWithLogits: (call) => {
     const shape = broadcast(call.shape(0), call.shape(1));
-    return [{shape: [shape[0]], type: call.type(0)}, {shape, type: call.type(0)}];
+    return [
+      {shape: [shape[0]], type: call.type(0)},
+      {shape, type: call.type(0)},
+    ];
   },
-  SparseSoftmaxCrossEntropyWithLogits: (call) =>
-    [{shape: [call.shape(0)[0]], type: call.type(0)}, {shape: call.shape(0), type: call.type(0)}],
+  SparseSoftmaxCrossEntropyWithLogits: (call) => [
+    {shape: [call.shape(0)[0]], type: call.type(0)},
+    {shape: call.shape(0), type: call.type(0)},
+  ],
 };

@@ -4,8 +4,12 @@
 import {Call, integer, integers, numbers, Output, Rule} from '../call';
 import {FLOAT, INT32} from '../elementTypes';
 
-const like = (input: number): Rule => (call) => ({shape: call.shape(input), type: call.type(input)});
-const listed = (input: number, typeInput: number): Rule => (call) => ({shape: integers(call, input), type: call.type(typeInput)});
+const like =
+  (input: number): Rule =>
+  (call) => ({shape: call.shape(input), type: call.type(input)});
+const listed =
+  (input: number, typeInput: number): Rule =>
+  (call) => ({shape: integers(call, input), type: call.type(typeInput)});
 
 /** Where the spatial dims and the channels of an image stand. */
 function layout(call: Call): {first: number; channels: number} {
@@ -15,10 +19,16 @@ function layout(call: Call): {first: number; channels: number} {
 }
 
 /**
- * A window that slides over every spatial dim: `size` its widths, `dilations` the steps inside it, both by dim of the image.
- * VALID: ceil((in - window + 1) / stride), SAME: ceil(in / stride), EXPLICIT: floor((in + pads - window) / stride) + 1.
+ * A window that slides over every spatial dim: `size` its widths, `dilations` the steps inside it,
+ * both by dim of the image. VALID: ceil((in - window + 1) / stride), SAME: ceil(in / stride),
+ * EXPLICIT: floor((in + pads - window) / stride) + 1.
  */
-function slide(call: Call, size: (dim: number) => number, channels: (before: number) => number, dilations = 'dilations'): Output {
+function slide(
+  call: Call,
+  size: (dim: number) => number,
+  channels: (before: number) => number,
+  dilations = 'dilations',
+): Output {
   const input = call.shape(0);
   const {first, channels: channelDim} = layout(call);
   const strides = numbers(call, 'strides');
@@ -30,7 +40,11 @@ function slide(call: Call, size: (dim: number) => number, channels: (before: num
     const window = (size(dim) - 1) * (rates[dim] ?? 1) + 1;
     if (padding === 'SAME') shape[dim] = Math.ceil(input[dim] / strides[dim]);
     else if (padding === 'VALID') shape[dim] = Math.ceil((input[dim] - window + 1) / strides[dim]);
-    else shape[dim] = Math.floor((input[dim] + explicit[2 * dim] + explicit[2 * dim + 1] - window) / strides[dim]) + 1;
+    else
+      shape[dim] =
+        Math.floor(
+          (input[dim] + explicit[2 * dim] + explicit[2 * dim + 1] - window) / strides[dim],
+        ) + 1;
     shape[dim] = Math.max(0, shape[dim]);
   }
   shape[channelDim] = channels(input[channelDim]);
@@ -40,31 +54,61 @@ function slide(call: Call, size: (dim: number) => number, channels: (before: num
 /** A filter is [...window, in, out]. */
 const convolution: Rule = (call) => {
   const filter = call.shape(1);
-  return slide(call, (dim) => filter[dim - layout(call).first], () => filter[filter.length - 1]);
+  return slide(
+    call,
+    (dim) => filter[dim - layout(call).first],
+    () => filter[filter.length - 1],
+  );
 };
 
 const depthwise: Rule = (call) => {
   const filter = call.shape(1);
-  return slide(call, (dim) => filter[dim - layout(call).first], () => filter[2] * filter[3]);
+  return slide(
+    call,
+    (dim) => filter[dim - layout(call).first],
+    () => filter[2] * filter[3],
+  );
 };
 
-const pool: Rule = (call) => slide(call, (dim) => numbers(call, 'ksize')[dim], (channels) => channels);
+const pool: Rule = (call) =>
+  slide(
+    call,
+    (dim) => numbers(call, 'ksize')[dim],
+    (channels) => channels,
+  );
 
 /** Grey-scale dilation: the filter is [height, width, channels]. */
-const dilation: Rule = (call) => slide(call, (dim) => call.shape(1)[dim - 1], (channels) => channels, 'rates');
+const dilation: Rule = (call) =>
+  slide(
+    call,
+    (dim) => call.shape(1)[dim - 1],
+    (channels) => channels,
+    'rates',
+  );
 
 /** The normalized images, and `statistics` vectors, one number a channel each. */
-const batchNorm = (statistics: number, rest: Output[] = []): Rule => (call) => {
-  const vector: Output = {shape: call.shape(1), type: FLOAT};
-  return [{shape: call.shape(0), type: call.type(0)}, ...Array.from({length: statistics}, () => vector), ...rest];
-};
+const batchNorm =
+  (statistics: number, rest: Output[] = []): Rule =>
+  (call) => {
+    const vector: Output = {shape: call.shape(1), type: FLOAT};
+    return [
+      {shape: call.shape(0), type: call.type(0)},
+      ...Array.from({length: statistics}, () => vector),
+      ...rest,
+    ];
+  };
 
-const resize = (type?: number): Rule => (call) => {
-  const [batch, , , channels] = call.shape(0);
-  return {shape: [batch, ...integers(call, 1), channels], type: type ?? call.type(0)};
-};
+const resize =
+  (type?: number): Rule =>
+  (call) => {
+    const [batch, , , channels] = call.shape(0);
+    return {shape: [batch, ...integers(call, 1), channels], type: type ?? call.type(0)};
+  };
 
-/** The last outputs of batch norm's kernels: a number or nothing, other in oneDNN's, which newer processors run, than in Eigen's. */
+/**
+ * The last outputs of batch norm's kernels: a number or nothing, other in oneDNN's, which newer
+ * processors run, than in Eigen's.
+ */
 const RESERVED: Output = {shape: [], type: FLOAT, atMost: true};
 
 export const spatial: Record<string, Rule> = {
@@ -91,22 +135,55 @@ export const spatial: Record<string, Rule> = {
   FusedBatchNorm: batchNorm(4),
   FusedBatchNormV2: batchNorm(4),
   FusedBatchNormV3: batchNorm(4, [RESERVED]),
-  FusedBatchNormGrad: (call) => [{shape: call.shape(0), type: call.type(0)}, {shape: call.shape(2), type: FLOAT}, {shape: call.shape(2), type: FLOAT}, RESERVED, RESERVED],
-  FusedBatchNormGradV3: (call) => [{shape: call.shape(0), type: call.type(0)}, {shape: call.shape(2), type: FLOAT}, {shape: call.shape(2), type: FLOAT}, RESERVED, RESERVED],
-  BiasAddGrad: (call) => ({shape: [call.shape(0)[String(call.attribute('data_format')).startsWith('NC') ? 1 : call.shape(0).length - 1]], type: call.type(0)}),
+  FusedBatchNormGrad: (call) => [
+    {shape: call.shape(0), type: call.type(0)},
+    {shape: call.shape(2), type: FLOAT},
+    {shape: call.shape(2), type: FLOAT},
+    RESERVED,
+    RESERVED,
+  ],
+  FusedBatchNormGradV3: (call) => [
+    {shape: call.shape(0), type: call.type(0)},
+    {shape: call.shape(2), type: FLOAT},
+    {shape: call.shape(2), type: FLOAT},
+    RESERVED,
+    RESERVED,
+  ],
+  BiasAddGrad: (call) => ({
+    shape: [
+      call.shape(0)[
+        String(call.attribute('data_format')).startsWith('NC') ? 1 : call.shape(0).length - 1
+      ],
+    ],
+    type: call.type(0),
+  }),
   ResizeBilinear: resize(FLOAT),
   ResizeNearestNeighbor: resize(),
   ResizeNearestNeighborGrad: resize(),
   ResizeBilinearGrad: (call) => ({shape: call.shape(1), type: call.type(0)}),
-  CropAndResize: (call) => ({shape: [call.shape(1)[0], ...integers(call, 3), call.shape(0)[3]], type: FLOAT}),
-  NonMaxSuppressionV3: (call) => ({shape: [Math.min(integer(call, 2), call.shape(0)[0])], type: INT32, atMost: true}),
+  CropAndResize: (call) => ({
+    shape: [call.shape(1)[0], ...integers(call, 3), call.shape(0)[3]],
+    type: FLOAT,
+  }),
+  NonMaxSuppressionV3: (call) => ({
+    shape: [Math.min(integer(call, 2), call.shape(0)[0])],
+    type: INT32,
+    atMost: true,
+  }),
   NonMaxSuppressionV4: (call) => {
     const padded = Boolean(call.attribute('pad_to_max_output_size'));
     const most = padded ? integer(call, 2) : Math.min(integer(call, 2), call.shape(0)[0]);
-    return [{shape: [most], type: INT32, atMost: !padded}, {shape: [], type: INT32}];
+    return [
+      {shape: [most], type: INT32, atMost: !padded},
+      {shape: [], type: INT32},
+    ];
   },
   NonMaxSuppressionV5: (call) => {
     const most = [Math.min(integer(call, 2), call.shape(0)[0])];
-    return [{shape: most, type: INT32, atMost: true}, {shape: most, type: FLOAT, atMost: true}, {shape: [], type: INT32}];
+    return [
+      {shape: most, type: INT32, atMost: true},
+      {shape: most, type: FLOAT, atMost: true},
+      {shape: [], type: INT32},
+    ];
   },
 };

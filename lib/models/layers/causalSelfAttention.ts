@@ -15,13 +15,16 @@ export interface CausalSelfAttentionArgs extends LayerArgs {
 }
 
 /**
- * x [samples, sequence, hidden] -> [samples, sequence, hidden]: each place looks at itself and the places before it.
+ * x [samples, sequence, hidden] -> [samples, sequence, hidden]: each place looks at itself and the
+ * places before it.
  *
- *   q, k, v = x query, x key, x value, cut into heads;   softmax(q k^T / sqrt(headSize), not ahead) v, joined;   times output.
+ *   q, k, v = x query, x key, x value, cut into heads;   softmax(q k^T / sqrt(headSize), not ahead)
+ * v, joined;   times output.
  *
- * Kernels: query, key, value [hidden, heads * headSize] and output [heads * headSize, hidden]; head h owns columns (of output: rows)
- * h * headSize on. There are no biases: a key's bias shifts all scores of a query alike, so its true gradient is zero.
- * Source: Vaswani et al. 2017, "Attention is all you need", 3.2.
+ * Kernels: query, key, value [hidden, heads * headSize] and output [heads * headSize, hidden]; head
+ * h owns columns (of output: rows) h * headSize on. There are no biases: a key's bias shifts all
+ * scores of a query alike, so its true gradient is zero. Source: Vaswani et al. 2017, "Attention is
+ * all you need", 3.2.
  */
 export class CausalSelfAttention extends tf.layers.Layer {
   static readonly className = 'ManyHands>CausalSelfAttention';
@@ -44,7 +47,12 @@ export class CausalSelfAttention extends tf.layers.Layer {
     const hidden = lastDim(inputShape);
     const inner = this.heads * this.headSize;
     const kernel = (name: string, rows: number, columns: number) =>
-      this.addWeight(name, [rows, columns], 'float32', tf.initializers.glorotUniform({seed: seedFor(this.seed, name)}));
+      this.addWeight(
+        name,
+        [rows, columns],
+        'float32',
+        tf.initializers.glorotUniform({seed: seedFor(this.seed, name)}),
+      );
     this.query = kernel('query', hidden, inner);
     this.key = kernel('key', hidden, inner);
     this.value = kernel('value', hidden, inner);
@@ -62,13 +70,17 @@ export class CausalSelfAttention extends tf.layers.Layer {
       const [samples, sequence, hidden] = x.shape;
       const inner = this.heads * this.headSize;
       const rows = tf.reshape(x, [samples * sequence, hidden]);
-      const cut = (t: tf.Tensor) => tf.transpose(tf.reshape(t, [samples, sequence, this.heads, this.headSize]), [0, 2, 1, 3]);
+      const cut = (t: tf.Tensor) =>
+        tf.transpose(tf.reshape(t, [samples, sequence, this.heads, this.headSize]), [0, 2, 1, 3]);
       // The scale goes to the queries, which are smaller than the scores.
       const q = cut(tf.mul(tf.matMul(rows, this.query.read()), 1 / Math.sqrt(this.headSize)));
       const k = cut(tf.matMul(rows, this.key.read()));
       const v = cut(tf.matMul(rows, this.value.read()));
       const attention = causalSoftmax(tf.matMul(q, k, false, true));
-      const joined = tf.reshape(tf.transpose(tf.matMul(attention, v), [0, 2, 1, 3]), [samples * sequence, inner]);
+      const joined = tf.reshape(tf.transpose(tf.matMul(attention, v), [0, 2, 1, 3]), [
+        samples * sequence,
+        inner,
+      ]);
       return tf.reshape(tf.matMul(joined, this.output_.read()), [samples, sequence, hidden]);
     });
   }
@@ -87,19 +99,25 @@ function causalMask(sequence: number): Float32Array {
   let mask = masks.get(sequence);
   if (!mask) {
     mask = new Float32Array(sequence * sequence);
-    for (let row = 0; row < sequence; row++) mask.fill(AHEAD, row * sequence + row + 1, (row + 1) * sequence);
+    for (let row = 0; row < sequence; row++)
+      mask.fill(AHEAD, row * sequence + row + 1, (row + 1) * sequence);
     masks.set(sequence, mask);
   }
   return mask;
 }
 
-/** The softmax of scores [.., query, key] over the keys up to the query; only its output is kept for the gradient. */
+/**
+ * The softmax of scores [.., query, key] over the keys up to the query; only its output is kept for
+ * the gradient.
+ */
 function causalSoftmax(scores: tf.Tensor): tf.Tensor {
   const withGradient = tf.customGrad((...inputs) => {
     const [given] = inputs as tf.Tensor[];
     const save = inputs[1] as unknown as tf.GradSaveFunc;
     const sequence = given.shape[given.rank - 1];
-    const shares = tf.softmax(tf.add(given, tf.tensor2d(causalMask(sequence), [sequence, sequence])));
+    const shares = tf.softmax(
+      tf.add(given, tf.tensor2d(causalMask(sequence), [sequence, sequence])),
+    );
     save([shares]);
     return {
       value: shares,

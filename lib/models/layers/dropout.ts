@@ -1,5 +1,6 @@
 /**
- * Either side. Dropout whose mask is the same however a batch is divided among workers and micro-batches.
+ * Either side. Dropout whose mask is the same however a batch is divided among workers and
+ * micro-batches.
  */
 import * as tf from '@tensorflow/tfjs';
 import {dropoutRate} from '../../base/checks';
@@ -9,13 +10,17 @@ import {onlyTensor, type LayerArgs} from './layer';
 
 /** How much is dropped. */
 export interface DropoutArgs extends LayerArgs {
-  /** The share of elements that is set to 0 in training, in [0, 1); the rest is multiplied by 1 / (1 - rate). */
+  /**
+   * The share of elements that is set to 0 in training, in [0, 1); the rest is multiplied by 1 / (1
+   * - rate).
+   */
   rate: number;
 }
 
 /**
- * x -> x * mask in training, x otherwise; any shape [samples, ...]. In a step of ours the mask is a function of (seed, layer, step,
- * sample, element); in tfjs's own `fit` it is drawn anew at each call.
+ * x -> x * mask in training, x otherwise; any shape [samples, ...]. In a step of ours the mask is a
+ * function of (seed, layer, step, sample, element); in tfjs's own `fit` it is drawn anew at each
+ * call.
  */
 export class Dropout extends tf.layers.Layer {
   static readonly className = 'ManyHands>Dropout';

@@ -1,4 +1,7 @@
-/** Either side. Our layer classes; importing this module registers them, so that a worker can rebuild a model that uses them. */
+/**
+ * Either side. Our layer classes; importing this module registers them, so that a worker can
+ * rebuild a model that uses them.
+ */
 export {CausalSelfAttention} from './causalSelfAttention';
 export type {CausalSelfAttentionArgs} from './causalSelfAttention';
 export {Dropout} from './dropout';

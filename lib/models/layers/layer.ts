@@ -11,9 +11,12 @@ export function onlyTensor(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
   return Array.isArray(inputs) ? inputs[0] : inputs;
 }
 
-/** A shape's last dim, which a layer's weights depend on; it must be known when the layer is built. */
+/**
+ * A shape's last dim, which a layer's weights depend on; it must be known when the layer is built.
+ */
 export function lastDim(shape: tf.Shape | tf.Shape[]): number {
   const last = (shape as tf.Shape)[shape.length - 1];
-  if (typeof last !== 'number') throw new TypeError(`the last dim of the input's shape [${shape}] must be known`);
+  if (typeof last !== 'number')
+    throw new TypeError(`the last dim of the input's shape [${shape}] must be known`);
   return last;
 }

@@ -1,6 +1,6 @@
 /**
- * Either side. Layer normalization with its gradient written out: tfjs's own composes it of Tile, whose gradient adds up a slice for
- * every row of the batch.
+ * Either side. Layer normalization with its gradient written out: tfjs's own composes it of Tile,
+ * whose gradient adds up a slice for every row of the batch.
  */
 import * as tf from '@tensorflow/tfjs';
 import {lastDim, onlyTensor, type LayerArgs} from './layer';
@@ -12,8 +12,8 @@ export interface LayerNormArgs extends LayerArgs {
 }
 
 /**
- * y = gamma * (x - mean) / sqrt(variance + epsilon) + beta over the last dim; x [..., features], gamma and beta [features].
- * Source: Ba, Kiros, Hinton 2016, "Layer normalization".
+ * y = gamma * (x - mean) / sqrt(variance + epsilon) + beta over the last dim; x [..., features],
+ * gamma and beta [features]. Source: Ba, Kiros, Hinton 2016, "Layer normalization".
  */
 export class LayerNorm extends tf.layers.Layer {
   static readonly className = 'ManyHands>LayerNorm';
@@ -39,7 +39,9 @@ export class LayerNorm extends tf.layers.Layer {
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return tf.tidy(() => layerNorm(onlyTensor(inputs), this.gamma.read(), this.beta.read(), this.epsilon));
+    return tf.tidy(() =>
+      layerNorm(onlyTensor(inputs), this.gamma.read(), this.beta.read(), this.epsilon),
+    );
   }
 
   override getConfig(): tf.serialization.ConfigDict {
@@ -62,9 +64,13 @@ function layerNorm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: num
         const [normal, inverse, scale] = saved;
         const rows = dy.shape.slice(0, -1).map((_, axis) => axis);
         const dNormal = tf.mul(dy, scale);
-        // Mean and variance depend on every feature: what they pass back is the mean of dNormal, and its part along `normal`.
+        // Mean and variance depend on every feature: what they pass back is the mean of dNormal,
+        // and its part along `normal`.
         const along = tf.mean(tf.mul(dNormal, normal), -1, true);
-        const dx = tf.mul(tf.sub(tf.sub(dNormal, tf.mean(dNormal, -1, true)), tf.mul(normal, along)), inverse);
+        const dx = tf.mul(
+          tf.sub(tf.sub(dNormal, tf.mean(dNormal, -1, true)), tf.mul(normal, along)),
+          inverse,
+        );
         return [dx, tf.sum(tf.mul(dy, normal), rows), tf.sum(dy, rows)];
       },
     };

@@ -14,7 +14,10 @@ export interface PositionEmbeddingArgs extends LayerArgs {
   seed: number;
 }
 
-/** x [samples, s, hidden] -> x + positions[0 .. s - 1], s at most `sequence`. Source: Radford et al. 2018 (GPT). */
+/**
+ * x [samples, s, hidden] -> x + positions[0 .. s - 1], s at most `sequence`. Source: Radford et al.
+ * 2018 (GPT).
+ */
 export class PositionEmbedding extends tf.layers.Layer {
   static readonly className = 'ManyHands>PositionEmbedding';
   private readonly sequence: number;
@@ -28,8 +31,17 @@ export class PositionEmbedding extends tf.layers.Layer {
   }
 
   override build(inputShape: tf.Shape): void {
-    const initializer = tf.initializers.randomNormal({mean: 0, stddev: 0.02, seed: seedFor(this.seed, 'positions')});
-    this.positions = this.addWeight('positions', [this.sequence, lastDim(inputShape)], 'float32', initializer);
+    const initializer = tf.initializers.randomNormal({
+      mean: 0,
+      stddev: 0.02,
+      seed: seedFor(this.seed, 'positions'),
+    });
+    this.positions = this.addWeight(
+      'positions',
+      [this.sequence, lastDim(inputShape)],
+      'float32',
+      initializer,
+    );
     this.built = true;
   }
 
@@ -42,7 +54,10 @@ export class PositionEmbedding extends tf.layers.Layer {
       const x = onlyTensor(inputs);
       const length = x.shape[1]!;
       if (length > this.sequence) {
-        throw new ManyHandsError('BAD_DATA', `Layer '${this.name}' has learned positions 0 to ${this.sequence - 1} and got a sequence of ${length}: cut the sequence, or make the model with sequence: ${length}.`);
+        throw new ManyHandsError(
+          'BAD_DATA',
+          `Layer '${this.name}' has learned positions 0 to ${this.sequence - 1} and got a sequence of ${length}: cut the sequence, or make the model with sequence: ${length}.`,
+        );
       }
       const table = this.positions.read();
       return tf.add(x, length === this.sequence ? table : tf.slice(table, [0, 0], [length, -1]));

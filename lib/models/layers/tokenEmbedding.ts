@@ -1,5 +1,6 @@
 /**
- * Either side. The table of a vector a token, and the same table read backward as a language model's head.
+ * Either side. The table of a vector a token, and the same table read backward as a language
+ * model's head.
  */
 import * as tf from '@tensorflow/tfjs';
 import {wholeNumber} from '../../base/checks';
@@ -16,9 +17,10 @@ export interface TokenEmbeddingArgs extends LayerArgs {
 }
 
 /**
- * Tokens [samples, sequence] -> their vectors [samples, sequence, hidden]. Applied a second time, to vectors
- * [samples, sequence, hidden], it gives a logit a token, [samples, sequence, vocabulary]: input and output embeddings are then tied
- * (Press and Wolf 2017). A token that is not in 0 to vocabulary - 1 is TensorFlow's error.
+ * Tokens [samples, sequence] -> their vectors [samples, sequence, hidden]. Applied a second time,
+ * to vectors [samples, sequence, hidden], it gives a logit a token, [samples, sequence,
+ * vocabulary]: input and output embeddings are then tied (Press and Wolf 2017). A token that is not
+ * in 0 to vocabulary - 1 is TensorFlow's error.
  */
 export class TokenEmbedding extends tf.layers.Layer {
   static readonly className = 'ManyHands>TokenEmbedding';
@@ -35,13 +37,24 @@ export class TokenEmbedding extends tf.layers.Layer {
   }
 
   override build(): void {
-    const initializer = tf.initializers.randomNormal({mean: 0, stddev: 0.02, seed: seedFor(this.seed, 'embeddings')});
-    this.embeddings = this.addWeight('embeddings', [this.vocabulary, this.hidden], 'float32', initializer);
+    const initializer = tf.initializers.randomNormal({
+      mean: 0,
+      stddev: 0.02,
+      seed: seedFor(this.seed, 'embeddings'),
+    });
+    this.embeddings = this.addWeight(
+      'embeddings',
+      [this.vocabulary, this.hidden],
+      'float32',
+      initializer,
+    );
     this.built = true;
   }
 
   override computeOutputShape(inputShape: tf.Shape): tf.Shape {
-    return inputShape.length === 3 ? [inputShape[0], inputShape[1], this.vocabulary] : [...inputShape, this.hidden];
+    return inputShape.length === 3
+      ? [inputShape[0], inputShape[1], this.vocabulary]
+      : [...inputShape, this.hidden];
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
@@ -50,7 +63,12 @@ export class TokenEmbedding extends tf.layers.Layer {
       const table = this.embeddings.read();
       if (x.rank === 3) {
         const [samples, sequence] = x.shape;
-        const logits = tf.matMul(tf.reshape(x, [samples * sequence, this.hidden]), table, false, true);
+        const logits = tf.matMul(
+          tf.reshape(x, [samples * sequence, this.hidden]),
+          table,
+          false,
+          true,
+        );
         return tf.reshape(logits, [samples, sequence, this.vocabulary]);
       }
       const tokens = tf.reshape(x.dtype === 'int32' ? x : tf.cast(x, 'int32'), [x.size]);
@@ -59,7 +77,12 @@ export class TokenEmbedding extends tf.layers.Layer {
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    return {...super.getConfig(), vocabulary: this.vocabulary, hidden: this.hidden, seed: this.seed};
+    return {
+      ...super.getConfig(),
+      vocabulary: this.vocabulary,
+      hidden: this.hidden,
+      seed: this.seed,
+    };
   }
 }
 tf.serialization.registerClass(TokenEmbedding);

@@ -1,5 +1,6 @@
 /**
- * Either side. A product Y = X A on two ranks: A divided by columns, by rows, or one after the other.
+ * Either side. A product Y = X A on two ranks: A divided by columns, by rows, or one after the
+ * other.
  */
 import {ManyHandsError, oneOf, shown} from '../../base/errors';
 import {Drawing} from '../drawing';
@@ -13,23 +14,39 @@ const HEIGHT = 84;
 const TOP = 46;
 
 function columns(): Drawing {
-  const drawing = new Drawing(560, 170, 'Y is X times A, A divided by columns: both ranks have all of X; rank 0 has the left columns of A and computes the left columns of Y, rank 1 the right ones.');
+  const drawing = new Drawing(
+    560,
+    170,
+    'Y is X times A, A divided by columns: both ranks have all of X; rank 0 has the left columns of A and computes the left columns of Y, rank 1 the right ones.',
+  );
   drawing.words(20, 22, 'by columns', {anchor: 'start', bold: true, size: 15});
   drawing.box({x: 30, y: TOP, width: 90, height: HEIGHT}, 'X');
   drawing.words(140, TOP + HEIGHT / 2, '×', {size: 20});
-  drawing.box({x: 160, y: TOP, width: 70, height: HEIGHT}, 'A₀', {rank: 0}).box({x: 232, y: TOP, width: 70, height: HEIGHT}, 'A₁', {rank: 1});
+  drawing
+    .box({x: 160, y: TOP, width: 70, height: HEIGHT}, 'A₀', {rank: 0})
+    .box({x: 232, y: TOP, width: 70, height: HEIGHT}, 'A₁', {rank: 1});
   drawing.words(324, TOP + HEIGHT / 2, '=', {size: 20});
-  drawing.box({x: 346, y: TOP, width: 70, height: HEIGHT}, 'X A₀', {rank: 0}).box({x: 418, y: TOP, width: 70, height: HEIGHT}, 'X A₁', {rank: 1});
+  drawing
+    .box({x: 346, y: TOP, width: 70, height: HEIGHT}, 'X A₀', {rank: 0})
+    .box({x: 418, y: TOP, width: 70, height: HEIGHT}, 'X A₁', {rank: 1});
   return drawing.words(417, TOP + HEIGHT + 20, 'Y, in two parts', {faint: true, size: 13});
 }
 
 function rows(): Drawing {
   const half = HEIGHT / 2 - 1;
-  const drawing = new Drawing(640, 170, 'Y is X times A, A divided by rows: rank 0 has the left columns of X and the upper rows of A, rank 1 the right columns and the lower rows; each has a summand of all of Y.');
+  const drawing = new Drawing(
+    640,
+    170,
+    'Y is X times A, A divided by rows: rank 0 has the left columns of X and the upper rows of A, rank 1 the right columns and the lower rows; each has a summand of all of Y.',
+  );
   drawing.words(20, 22, 'by rows', {anchor: 'start', bold: true, size: 15});
-  drawing.box({x: 30, y: TOP, width: 56, height: HEIGHT}, 'X₀', {rank: 0}).box({x: 88, y: TOP, width: 56, height: HEIGHT}, 'X₁', {rank: 1});
+  drawing
+    .box({x: 30, y: TOP, width: 56, height: HEIGHT}, 'X₀', {rank: 0})
+    .box({x: 88, y: TOP, width: 56, height: HEIGHT}, 'X₁', {rank: 1});
   drawing.words(164, TOP + HEIGHT / 2, '×', {size: 20});
-  drawing.box({x: 184, y: TOP, width: 110, height: half}, 'A₀', {rank: 0}).box({x: 184, y: TOP + half + 2, width: 110, height: half}, 'A₁', {rank: 1});
+  drawing
+    .box({x: 184, y: TOP, width: 110, height: half}, 'A₀', {rank: 0})
+    .box({x: 184, y: TOP + half + 2, width: 110, height: half}, 'A₁', {rank: 1});
   drawing.words(316, TOP + HEIGHT / 2, '=', {size: 20});
   drawing.box({x: 338, y: TOP, width: 100, height: HEIGHT}, 'X₀ A₀', {rank: 0});
   drawing.words(458, TOP + HEIGHT / 2, '+', {size: 20});
@@ -38,26 +55,51 @@ function rows(): Drawing {
 }
 
 function pair(): Drawing {
-  const drawing = new Drawing(760, 214, 'Two layers one after the other on two ranks: f hands X to both; each multiplies by its columns of A, applies ReLU to its own part, multiplies by its rows of B; g adds the two summands up. Between f and g nothing is sent.');
+  const drawing = new Drawing(
+    760,
+    214,
+    'Two layers one after the other on two ranks: f hands X to both; each multiplies by its columns of A, applies ReLU to its own part, multiplies by its rows of B; g adds the two summands up. Between f and g nothing is sent.',
+  );
   drawing.words(20, 22, 'columns, then rows', {anchor: 'start', bold: true, size: 15});
-  drawing.box({x: 20, y: 84, width: 56, height: 56}, 'X').box({x: 104, y: 92, width: 40, height: 40}, 'f', {bold: true}).arrow([78, 112], [101, 112]);
+  drawing
+    .box({x: 20, y: 84, width: 56, height: 56}, 'X')
+    .box({x: 104, y: 92, width: 40, height: 40}, 'f', {bold: true})
+    .arrow([78, 112], [101, 112]);
   [0, 1].forEach((rank) => {
     const y = 46 + rank * 76;
     drawing.arrow([146, 112], [176, y + 28]);
-    drawing.box({x: 180, y, width: 100, height: 56}, `X A${'₀₁'[rank]}`, {rank}).arrow([282, y + 28], [308, y + 28]);
-    drawing.box({x: 312, y, width: 100, height: 56}, 'ReLU', {rank}).arrow([414, y + 28], [440, y + 28]);
-    drawing.box({x: 444, y, width: 120, height: 56}, `· B${'₀₁'[rank]}`, {rank}).arrow([566, y + 28], [598, 112]);
+    drawing
+      .box({x: 180, y, width: 100, height: 56}, `X A${'₀₁'[rank]}`, {rank})
+      .arrow([282, y + 28], [308, y + 28]);
+    drawing
+      .box({x: 312, y, width: 100, height: 56}, 'ReLU', {rank})
+      .arrow([414, y + 28], [440, y + 28]);
+    drawing
+      .box({x: 444, y, width: 120, height: 56}, `· B${'₀₁'[rank]}`, {rank})
+      .arrow([566, y + 28], [598, 112]);
   });
-  drawing.box({x: 602, y: 92, width: 40, height: 40}, 'g', {bold: true}).arrow([644, 112], [668, 112]).box({x: 672, y: 84, width: 56, height: 56}, 'Z');
-  return drawing.words(372, 204, 'each rank works on its own part: nothing is sent', {faint: true, size: 13});
+  drawing
+    .box({x: 602, y: 92, width: 40, height: 40}, 'g', {bold: true})
+    .arrow([644, 112], [668, 112])
+    .box({x: 672, y: 84, width: 56, height: 56}, 'Z');
+  return drawing.words(372, 204, 'each rank works on its own part: nothing is sent', {
+    faint: true,
+    size: 13,
+  });
 }
 
 const CAPTIONS: Record<MatrixSplit, string> = {
-  columns: 'By columns: each rank needs all of X, and has a part of Y.', rows: 'By rows: each rank needs a part of X, and has a summand of Y.', pair: "Columns, then rows: what the first leaves in parts, the second takes in parts. One all-reduce, in g, completes the pair.",
+  columns: 'By columns: each rank needs all of X, and has a part of Y.',
+  rows: 'By rows: each rank needs a part of X, and has a summand of Y.',
+  pair: 'Columns, then rows: what the first leaves in parts, the second takes in parts. One all-reduce, in g, completes the pair.',
 };
 
 /** The picture of a divided product, or of two. Throws BAD_OPTION for any other word. */
 export function matrixDrawing(split: MatrixSplit): View {
-  if (!SPLITS.includes(split)) throw new ManyHandsError('BAD_OPTION', `matrixDrawing: it draws ${oneOf(SPLITS as string[])}; this is ${shown(split)}.`);
+  if (!SPLITS.includes(split))
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `matrixDrawing: it draws ${oneOf(SPLITS as string[])}; this is ${shown(split)}.`,
+    );
   return {columns, rows, pair}[split]().view(CAPTIONS[split]);
 }

@@ -1,5 +1,6 @@
 /**
- * Caller side. Which device holds which piece of which weight: a box a rank, stages from left to right, replicas from top to bottom, tensor parts beside each other.
+ * Caller side. Which device holds which piece of which weight: a box a rank, stages from left to
+ * right, replicas from top to bottom, tensor parts beside each other.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../../base/errors';
@@ -33,11 +34,18 @@ const WIDEST = 300;
 /** Boxes side by side, at most; more tensor parts stand one below the other. */
 const ABREAST = 4;
 
-const KINDS = [['parameters', 3], ['gradients', 2], ['optimizer', 1]] as const;
+const KINDS = [
+  ['parameters', 3],
+  ['gradients', 2],
+  ['optimizer', 1],
+] as const;
 
 /** What a rank keeps of parameters, gradients and the optimizer's state, a line each. */
 function byteLines(holding: RankHolding, {mesh, zero}: Holdings): string[] {
-  return KINDS.map(([kind, from]) => `${kind} ${formatBytes(holding[kind])}${zero >= from ? `, part ${holding.at.data + 1} of ${mesh.data}` : ''}`);
+  return KINDS.map(
+    ([kind, from]) =>
+      `${kind} ${formatBytes(holding[kind])}${zero >= from ? `, part ${holding.at.data + 1} of ${mesh.data}` : ''}`,
+  );
 }
 
 interface Box {
@@ -45,7 +53,8 @@ interface Box {
   bytes: string[];
 }
 
-const widthOf = ({words, inBlock}: HoldingLine) => words.length * LETTER + 2 * PAD + (inBlock ? INDENT : 0);
+const widthOf = ({words, inBlock}: HoldingLine) =>
+  words.length * LETTER + 2 * PAD + (inBlock ? INDENT : 0);
 
 /** Words that end with … where there is no room for all. */
 function fitted(words: string, room: number): string {
@@ -53,25 +62,61 @@ function fitted(words: string, room: number): string {
   return words.length <= most ? words : `${words.slice(0, most - 1)}…`;
 }
 
-function drawBox(drawing: Drawing, x: number, y: number, width: number, height: number, {rank, at}: RankHolding, {lines, bytes}: Box, parts: number): void {
+function drawBox(
+  drawing: Drawing,
+  x: number,
+  y: number,
+  width: number,
+  height: number,
+  {rank, at}: RankHolding,
+  {lines, bytes}: Box,
+  parts: number,
+): void {
   drawing.box({x, y: y + HEAD - 6, width, height: height - HEAD + 6});
-  drawing.box({x, y, width, height: HEAD}, parts > 1 ? `rank ${rank}, tensor ${at.tensor}` : `rank ${rank}`, {rank, bold: true});
+  drawing.box(
+    {x, y, width, height: HEAD},
+    parts > 1 ? `rank ${rank}, tensor ${at.tensor}` : `rank ${rank}`,
+    {rank, bold: true},
+  );
   lines.forEach(({words, inBlock}, i) => {
     const left = PAD + (inBlock ? INDENT : 0);
-    drawing.words(x + left, y + HEAD + PAD + (i + 0.5) * LINE, fitted(words, width - left - PAD), {anchor: 'start', size: SIZE});
+    drawing.words(x + left, y + HEAD + PAD + (i + 0.5) * LINE, fitted(words, width - left - PAD), {
+      anchor: 'start',
+      size: SIZE,
+    });
   });
   const below = y + height - PAD + 4 - bytes.length * LINE;
-  bytes.forEach((words, i) => drawing.words(x + PAD, below + (i + 0.5) * LINE, fitted(words, width - 2 * PAD), {anchor: 'start', size: SIZE, faint: true}));
+  bytes.forEach((words, i) =>
+    drawing.words(x + PAD, below + (i + 0.5) * LINE, fitted(words, width - 2 * PAD), {
+      anchor: 'start',
+      size: SIZE,
+      faint: true,
+    }),
+  );
 }
 
-const DIVIDES = ['', "the optimizer's state", "gradients and the optimizer's state", "parameters, gradients and the optimizer's state"];
+const DIVIDES = [
+  '',
+  "the optimizer's state",
+  "gradients and the optimizer's state",
+  "parameters, gradients and the optimizer's state",
+];
 
-const sizesOf = (mesh: Mesh) => AXES_OUTSIDE_IN.filter((axis) => mesh[axis] > 1).map((axis) => `${axis} ${mesh[axis]}`).join(' x ') || 'one rank';
+const sizesOf = (mesh: Mesh) =>
+  AXES_OUTSIDE_IN.filter((axis) => mesh[axis] > 1)
+    .map((axis) => `${axis} ${mesh[axis]}`)
+    .join(' x ') || 'one rank';
 
 /** What is drawn, in words: ranks that hold the same pieces together. */
-function told({mesh, zero, ranks}: Holdings, layers: ReadonlyMap<string, number>): {caption: string; alt: string} {
+function told(
+  {mesh, zero, ranks}: Holdings,
+  layers: ReadonlyMap<string, number>,
+): {caption: string; alt: string} {
   const sizes = sizesOf(mesh);
-  const divides = zero > 0 ? ` ZeRO stage ${zero} divides ${DIVIDES[zero]} among the ${mesh.data} replicas${zero === 3 ? ', which gather a block at a time' : ''}.` : '';
+  const divides =
+    zero > 0
+      ? ` ZeRO stage ${zero} divides ${DIVIDES[zero]} among the ${mesh.data} replicas${zero === 3 ? ', which gather a block at a time' : ''}.`
+      : '';
   const alike = new Map<string, RankHolding[]>();
   for (const one of ranks) {
     const words = holdingSentence(one.weights, layers);
@@ -81,22 +126,44 @@ function told({mesh, zero, ranks}: Holdings, layers: ReadonlyMap<string, number>
     const bytes = KINDS.map(([kind]) => `${kind} ${formatBytes(first[kind])}`).join(', ');
     return `Rank${others.length > 0 ? 's' : ''} ${[first, ...others].map(({rank}) => rank).join(', ')}: ${words} (${bytes}).`;
   });
-  return {caption: `Who holds what: ${sizes}.${divides}`, alt: `Of a mesh, ${sizes}, a box a rank with the pieces of weights that it holds.${divides} ${each.join(' ')}`};
+  return {
+    caption: `Who holds what: ${sizes}.${divides}`,
+    alt: `Of a mesh, ${sizes}, a box a rank with the pieces of weights that it holds.${divides} ${each.join(' ')}`,
+  };
 }
 
 /**
- * Draws which rank holds which piece of which weight, and the bytes that it keeps: `meshDrawing(model, {mesh: {data: 2, tensor: 2}, zero: 1})`, or of a run
- * `meshDrawing(model, result.plan)`. Throws as `holdings` does, whose data it shows, and BAD_OPTION for more than 16 ranks.
+ * Draws which rank holds which piece of which weight, and the bytes that it keeps:
+ * `meshDrawing(model, {mesh: {data: 2, tensor: 2}, zero: 1})`, or of a run `meshDrawing(model,
+ * result.plan)`. Throws as `holdings` does, whose data it shows, and BAD_OPTION for more than 16
+ * ranks.
  */
-export function meshDrawing(model: tf.LayersModel, strategy: Strategy | Plan, {title, ...options}: MeshDrawingOptions = {}): View {
+export function meshDrawing(
+  model: tf.LayersModel,
+  strategy: Strategy | Plan,
+  {title, ...options}: MeshDrawingOptions = {},
+): View {
   const held = holdings(model, strategy, options);
   const {mesh, ranks} = held;
-  if (mesh.size > MOST_RANKS) throw new ManyHandsError('BAD_OPTION', `meshDrawing: the mesh has ${mesh.size} ranks, and ${MOST_RANKS} at most can be read in one drawing: take a smaller mesh, or look at holdings(model, strategy), which has them all as data.`);
+  if (mesh.size > MOST_RANKS)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `meshDrawing: the mesh has ${mesh.size} ranks, and ${MOST_RANKS} at most can be read in one drawing: take a smaller mesh, or look at holdings(model, strategy), which has them all as data.`,
+    );
   const layers = layersOfBlocks(model);
-  const boxes = ranks.map((one): Box => ({lines: holdingLines(one.weights, layers), bytes: byteLines(one, held)}));
-  const longest = Math.max(...boxes.flatMap(({lines, bytes}) => [...lines, ...bytes.map((words) => ({words, inBlock: false}))].map(widthOf)));
+  const boxes = ranks.map(
+    (one): Box => ({lines: holdingLines(one.weights, layers), bytes: byteLines(one, held)}),
+  );
+  const longest = Math.max(
+    ...boxes.flatMap(({lines, bytes}) =>
+      [...lines, ...bytes.map((words) => ({words, inBlock: false}))].map(widthOf),
+    ),
+  );
   const width = Math.ceil(Math.min(WIDEST, Math.max(NARROWEST, longest)));
-  const height = HEAD + 2 * PAD + LINE * Math.max(...boxes.map(({lines, bytes}) => lines.length + bytes.length + 0.5));
+  const height =
+    HEAD +
+    2 * PAD +
+    LINE * Math.max(...boxes.map(({lines, bytes}) => lines.length + bytes.length + 0.5));
   const across = mesh.pipeline * mesh.tensor <= ABREAST ? mesh.tensor : 1;
   const down = mesh.tensor / across;
   const left = mesh.data > 1 ? 68 : 16;
@@ -106,18 +173,37 @@ export function meshDrawing(model: tf.LayersModel, strategy: Strategy | Plan, {t
   const {caption, alt} = told(held, layers);
   const heading = title ?? `${sizesOf(mesh)}${held.zero > 0 ? `, zero ${held.zero}` : ''}`;
   const full = Math.max(left + mesh.pipeline * (cell.width + GAP) + GAP, 40 + heading.length * 8.2);
-  const drawing = new Drawing(Math.ceil(full), Math.ceil(top + mesh.data * (cell.height + GAP) + GAP), alt);
+  const drawing = new Drawing(
+    Math.ceil(full),
+    Math.ceil(top + mesh.data * (cell.height + GAP) + GAP),
+    alt,
+  );
   drawing.words(20, 24, heading, {anchor: 'start', bold: true, size: 15});
   for (let stage = 0; stage < mesh.pipeline; stage++) {
     const x = left + stage * (cell.width + GAP);
-    if (mesh.pipeline > 1) drawing.words(x + cell.width / 2, top - 12, `pipeline ${stage}`, {faint: true, size: 13});
+    if (mesh.pipeline > 1)
+      drawing.words(x + cell.width / 2, top - 12, `pipeline ${stage}`, {faint: true, size: 13});
     for (let replica = 0; replica < mesh.data; replica++) {
       const y = top + replica * (cell.height + GAP);
-      if (mesh.data > 1 && stage === 0) drawing.words(left - 10, y + cell.height / 2, `data ${replica}`, {anchor: 'end', faint: true, size: 13});
+      if (mesh.data > 1 && stage === 0)
+        drawing.words(left - 10, y + cell.height / 2, `data ${replica}`, {
+          anchor: 'end',
+          faint: true,
+          size: 13,
+        });
       if (mesh.tensor > 1) drawing.box({x, y, ...cell}, '', {dashed: true});
       for (let tensor = 0; tensor < mesh.tensor; tensor++) {
         const rank = mesh.rankAt({pipeline: stage, data: replica, tensor});
-        drawBox(drawing, x + GAP + (tensor % across) * (width + GAP), y + GAP + Math.floor(tensor / across) * (height + GAP), width, height, ranks[rank], boxes[rank], mesh.tensor);
+        drawBox(
+          drawing,
+          x + GAP + (tensor % across) * (width + GAP),
+          y + GAP + Math.floor(tensor / across) * (height + GAP),
+          width,
+          height,
+          ranks[rank],
+          boxes[rank],
+          mesh.tensor,
+        );
       }
     }
   }

@@ -1,9 +1,14 @@
 /**
- * Either side. A pipeline schedule played on a virtual clock: a row a rank, a box for each piece of work with the number of its micro-batch. It can play
- * itself: boxes appear as their time comes.
+ * Either side. A pipeline schedule played on a virtual clock: a row a rank, a box for each piece of
+ * work with the number of its micro-batch. It can play itself: boxes appear as their time comes.
  */
 import {ManyHandsError} from '../../base/errors';
-import {playSchedule, UNIT_COST, type CostOf, type Playing} from '../../pipelineParallel/playSchedule';
+import {
+  playSchedule,
+  UNIT_COST,
+  type CostOf,
+  type Playing,
+} from '../../pipelineParallel/playSchedule';
 import {LETTER, type Compute, type Schedule} from '../../pipelineParallel/schedule';
 import {Drawn} from '../drawn';
 import {kindStyle, paper} from '../palette';
@@ -34,21 +39,51 @@ const LOOKS: Record<Compute['do'], {fill: string; edge: string; words: string}> 
 
 /** A box appears when its time comes; who wants no motion sees all of them at once. */
 const STYLE = (animated: boolean) =>
-  animated ? `<style>.b{opacity:0;animation:b .15s linear forwards}@keyframes b{to{opacity:1}}@media (prefers-reduced-motion:reduce){.b{opacity:1;animation:none}}</style>` : '';
+  animated
+    ? `<style>.b{opacity:0;animation:b .15s linear forwards}@keyframes b{to{opacity:1}}@media (prefers-reduced-motion:reduce){.b{opacity:1;animation:none}}</style>`
+    : '';
 
-function draw(playing: Playing, ranks: number, title: string, alt: string, animated: boolean): {svg: string; width: number; height: number} {
+function draw(
+  playing: Playing,
+  ranks: number,
+  title: string,
+  alt: string,
+  animated: boolean,
+): {svg: string; width: number; height: number} {
   const {played, total} = playing;
   // Costs may be in seconds: the shortest piece of work is the unit.
-  const unit = played.reduce((least, {start, end}) => (end > start ? Math.min(least, end - start) : least), Infinity);
+  const unit = played.reduce(
+    (least, {start, end}) => (end > start ? Math.min(least, end - start) : least),
+    Infinity,
+  );
   const scale = Math.min(UNIT / unit, (MOST_WIDTH - LEFT) / total);
   const width = Math.max(460, Math.ceil(LEFT + total * scale + 20));
   const height = 78 + ranks * ROW + 34;
   const zero = played.reduce((first, {start}) => Math.min(first, start), Infinity);
-  const parts: string[] = [STYLE(animated), text(16, 28, title, {'font-size': 16, 'font-weight': 'bold', fill: paper.ink})];
+  const parts: string[] = [
+    STYLE(animated),
+    text(16, 28, title, {'font-size': 16, 'font-weight': 'bold', fill: paper.ink}),
+  ];
   for (let rank = 0; rank < ranks; rank++) {
     const y = 48 + rank * ROW;
-    parts.push(text(LEFT - 10, y + 22, `rank ${rank}`, {'text-anchor': 'end', 'font-size': 13, fill: paper.ink}));
-    parts.push(element('rect', {x: LEFT, y: y + 2, width: total * scale, height: ROW - 6, fill: 'none', stroke: paper.edge, 'stroke-dasharray': '3 3'}));
+    parts.push(
+      text(LEFT - 10, y + 22, `rank ${rank}`, {
+        'text-anchor': 'end',
+        'font-size': 13,
+        fill: paper.ink,
+      }),
+    );
+    parts.push(
+      element('rect', {
+        x: LEFT,
+        y: y + 2,
+        width: total * scale,
+        height: ROW - 6,
+        fill: 'none',
+        stroke: paper.edge,
+        'stroke-dasharray': '3 3',
+      }),
+    );
   }
   for (const {rank, action, start, end} of played) {
     const {fill, edge} = LOOKS[action.do];
@@ -57,26 +92,79 @@ function draw(playing: Playing, ranks: number, title: string, alt: string, anima
     const size = (end - start) * scale;
     const label = `${LETTER[action.do]}${action.microBatch + 1}`;
     // A chunk above the first has a bar along its top, one for each.
-    const chunk = Array.from({length: action.chunk}, (_, i) => line(x + 2, y + 5 + 3 * i, x + size - 2, y + 5 + 3 * i, {stroke: edge, 'stroke-width': 1.5}));
-    const box = element('rect', {x, y: y + 2, width: size, height: ROW - 6, fill, stroke: edge, 'stroke-width': 1}) + chunk.join('')
-      + (size > 12 ? text(x + size / 2, y + 25, label, {'text-anchor': 'middle', 'font-size': size > 24 ? 13 : size > 16 ? 10 : 8.5, fill: paper.ink}) : '');
-    parts.push(element('g', {class: animated ? 'b' : undefined, style: animated ? `animation-delay:${((SECONDS * (start - zero)) / total).toFixed(2)}s` : undefined}, box));
+    const chunk = Array.from({length: action.chunk}, (_, i) =>
+      line(x + 2, y + 5 + 3 * i, x + size - 2, y + 5 + 3 * i, {stroke: edge, 'stroke-width': 1.5}),
+    );
+    const box =
+      element('rect', {
+        x,
+        y: y + 2,
+        width: size,
+        height: ROW - 6,
+        fill,
+        stroke: edge,
+        'stroke-width': 1,
+      }) +
+      chunk.join('') +
+      (size > 12
+        ? text(x + size / 2, y + 25, label, {
+            'text-anchor': 'middle',
+            'font-size': size > 24 ? 13 : size > 16 ? 10 : 8.5,
+            fill: paper.ink,
+          })
+        : '');
+    parts.push(
+      element(
+        'g',
+        {
+          class: animated ? 'b' : undefined,
+          style: animated
+            ? `animation-delay:${((SECONDS * (start - zero)) / total).toFixed(2)}s`
+            : undefined,
+        },
+        box,
+      ),
+    );
   }
   const kinds = [...new Set(played.map(({action}) => action.do))];
   let x = LEFT;
   const below = 48 + ranks * ROW + 26;
   for (const kind of kinds) {
     const words = `${LETTER[kind]} ${LOOKS[kind].words}`;
-    parts.push(element('rect', {x, y: below - 12, width: 14, height: 14, fill: LOOKS[kind].fill, stroke: LOOKS[kind].edge}), text(x + 20, below, words, {'font-size': 13, fill: paper.ink}));
+    parts.push(
+      element('rect', {
+        x,
+        y: below - 12,
+        width: 14,
+        height: 14,
+        fill: LOOKS[kind].fill,
+        stroke: LOOKS[kind].edge,
+      }),
+      text(x + 20, below, words, {'font-size': 13, fill: paper.ink}),
+    );
     x += 36 + words.length * 7.2;
   }
-  return {svg: card(Math.max(width, x), height, alt, parts.join('')), width: Math.max(width, x), height};
+  return {
+    svg: card(Math.max(width, x), height, alt, parts.join('')),
+    width: Math.max(width, x),
+    height,
+  };
 }
 
-/** The schedule as a view that plays itself; its caption says the bubble and the most micro-batches alive on each rank. Throws BAD_SCHEDULE where it comes to a deadlock. */
-export function scheduleDrawing(schedule: Schedule, {title = schedule.name, costOf = UNIT_COST, animated = true}: ScheduleDrawingOptions = {}): View {
+/**
+ * The schedule as a view that plays itself; its caption says the bubble and the most micro-batches
+ * alive on each rank. Throws BAD_SCHEDULE where it comes to a deadlock.
+ */
+export function scheduleDrawing(
+  schedule: Schedule,
+  {title = schedule.name, costOf = UNIT_COST, animated = true}: ScheduleDrawingOptions = {},
+): View {
   const playing = playSchedule(schedule, costOf);
-  if (playing.stuck.some((place) => place !== null)) throw new ManyHandsError('BAD_SCHEDULE', `scheduleDrawing: '${schedule.name}' comes to a deadlock: checkSchedule says where.`);
+  if (playing.stuck.some((place) => place !== null))
+    throw new ManyHandsError(
+      'BAD_SCHEDULE',
+      `scheduleDrawing: '${schedule.name}' comes to a deadlock: checkSchedule says where.`,
+    );
   const ranks = schedule.actions.length;
   const caption = `${title}: the ranks stand idle ${(100 * playing.bubble).toFixed(1)} % of their time; alive at once are at most ${playing.live.join(', ')} micro-batches on ranks 0 to ${ranks - 1}.`;
   const {svg, width, height} = draw(playing, ranks, title, caption, animated);

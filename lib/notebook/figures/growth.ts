@@ -1,6 +1,6 @@
 /**
- * Caller side. How a measured quantity grows: each point the median of several runs with their range, and, drawn otherwise and
- * said to be one, an extrapolation.
+ * Caller side. How a measured quantity grows: each point the median of several runs with their
+ * range, and, drawn otherwise and said to be one, an extrapolation.
  */
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
@@ -19,11 +19,17 @@ export interface GrowthModel {
   at(x: number): number;
 }
 
-/** A line of the figure: at each `x` the values of repeated runs (five or more make a median worth its name). */
+/**
+ * A line of the figure: at each `x` the values of repeated runs (five or more make a median worth
+ * its name).
+ */
 export interface GrowthSeries {
   name: string;
   points: readonly {x: number; values: readonly number[]}[];
-  /** Where to go on by a power law, as x; `exponent` fixes its slope (1: in proportion), else it is fitted. */
+  /**
+   * Where to go on by a power law, as x; `exponent` fixes its slope (1: in proportion), else it is
+   * fitted.
+   */
   extrapolate?: {to: readonly number[]; exponent?: number};
   /** What a formula says, drawn as a dotted line over the measured points. */
   model?: GrowthModel;
@@ -47,10 +53,26 @@ export interface GrowthOptions {
 
 const symbols = ['circle', 'square', 'diamond', 'triangle-up', 'x', 'cross'] as const;
 
-/** Lines with measured points, ranges and extrapolations. Throws BAD_DATA for a point without values. */
-export function growthFigure({title, x, y, unit, series, log = true, xUnit, computed = false}: GrowthOptions): Figure {
+/**
+ * Lines with measured points, ranges and extrapolations. Throws BAD_DATA for a point without
+ * values.
+ */
+export function growthFigure({
+  title,
+  x,
+  y,
+  unit,
+  series,
+  log = true,
+  xUnit,
+  computed = false,
+}: GrowthOptions): Figure {
   const words = (value: number): string =>
-    unit === 'seconds' ? formatSeconds(value) : unit === 'bytes' ? formatBytes(value) : `${formatNumber(value)} ${unit}`;
+    unit === 'seconds'
+      ? formatSeconds(value)
+      : unit === 'bytes'
+        ? formatBytes(value)
+        : `${formatNumber(value)} ${unit}`;
   const all = series.map(measured);
   const type = log ? 'log' : 'linear';
   return new Figure({
@@ -59,30 +81,77 @@ export function growthFigure({title, x, y, unit, series, log = true, xUnit, comp
     data: all.flatMap((one, at) => drawn(one, at, words, computed)),
     layout: {
       height: 420,
-      xaxis: {type, title: {text: x}, ...(log ? (xUnit === 'bytes' ? byteTicks : (values: number[]) => ticksOf(values, short))(all.flatMap(({points, beyond}) => [...points, ...beyond].map((point) => point.x))) : {})},
+      xaxis: {
+        type,
+        title: {text: x},
+        ...(log
+          ? (xUnit === 'bytes' ? byteTicks : (values: number[]) => ticksOf(values, short))(
+              all.flatMap(({points, beyond}) => [...points, ...beyond].map((point) => point.x)),
+            )
+          : {}),
+      },
       yaxis: {
         type,
         title: {text: log ? y : `${y} (${unit})`},
-        ...(log ? ticksOf(all.flatMap(({points, beyond}) => [...points.flatMap(({low, high}) => [low, high]), ...beyond.map((point) => point.y)]), words) : {rangemode: 'tozero'}),
+        ...(log
+          ? ticksOf(
+              all.flatMap(({points, beyond}) => [
+                ...points.flatMap(({low, high}) => [low, high]),
+                ...beyond.map((point) => point.y),
+              ]),
+              words,
+            )
+          : {rangemode: 'tozero'}),
       },
     },
     table: {
       rows: all.flatMap(({name, points, beyond, model}) => [
-        ...points.map((point) => ({line: name, [x]: point.x, kind: computed ? 'computed' : 'measured', [y]: point.middle, lowest: point.low, highest: point.high, runs: point.runs})),
-        ...beyond.map((point) => ({line: name, [x]: point.x, kind: 'extrapolated', [y]: point.y, lowest: null, highest: null, runs: null})),
-        ...(model ? points.map((point) => ({line: model.name, [x]: point.x, kind: 'formula', [y]: model.at(point.x), lowest: null, highest: null, runs: null})) : []),
+        ...points.map((point) => ({
+          line: name,
+          [x]: point.x,
+          kind: computed ? 'computed' : 'measured',
+          [y]: point.middle,
+          lowest: point.low,
+          highest: point.high,
+          runs: point.runs,
+        })),
+        ...beyond.map((point) => ({
+          line: name,
+          [x]: point.x,
+          kind: 'extrapolated',
+          [y]: point.y,
+          lowest: null,
+          highest: null,
+          runs: null,
+        })),
+        ...(model
+          ? points.map((point) => ({
+              line: model.name,
+              [x]: point.x,
+              kind: 'formula',
+              [y]: model.at(point.x),
+              lowest: null,
+              highest: null,
+              runs: null,
+            }))
+          : []),
       ]),
       units: {[y]: unit, lowest: unit, highest: unit},
     },
   });
 }
 
-const short = (value: number) => value.toLocaleString('en-US', {notation: 'compact', maximumSignificantDigits: 3});
+const short = (value: number) =>
+  value.toLocaleString('en-US', {notation: 'compact', maximumSignificantDigits: 3});
 
 /** plotly's own labels of a short logarithmic axis are bare digits ('2', '5') beside '10²'. */
-function ticksOf(values: number[], words: (value: number) => string): {tickmode: 'array'; tickvals: number[]; ticktext: string[]} {
+function ticksOf(
+  values: number[],
+  words: (value: number) => string,
+): {tickmode: 'array'; tickvals: number[]; ticktext: string[]} {
   const drawable = values.filter((value) => value > 0);
-  const tickvals = drawable.length > 0 ? logTicks(Math.min(...drawable), Math.max(...drawable)) : [];
+  const tickvals =
+    drawable.length > 0 ? logTicks(Math.min(...drawable), Math.max(...drawable)) : [];
   return {tickmode: 'array', tickvals, ticktext: tickvals.map(words)};
 }
 
@@ -93,8 +162,17 @@ function byteTicks(values: number[]): ReturnType<typeof ticksOf> {
   const first = Math.floor(Math.log2(Math.min(...values)) / 2) * 2;
   const last = Math.ceil(Math.log2(Math.max(...values)));
   const stride = last - first > 12 ? 4 : 2;
-  const tickvals = Array.from({length: Math.floor((last - first) / stride) + 1}, (_, i) => 2 ** (first + i * stride));
-  return {tickmode: 'array', tickvals, ticktext: tickvals.map(binaryBytes).map((words) => words.replace('.00', '').replace(/(\d)\.0 /, '$1 '))};
+  const tickvals = Array.from(
+    {length: Math.floor((last - first) / stride) + 1},
+    (_, i) => 2 ** (first + i * stride),
+  );
+  return {
+    tickmode: 'array',
+    tickvals,
+    ticktext: tickvals
+      .map(binaryBytes)
+      .map((words) => words.replace('.00', '').replace(/(\d)\.0 /, '$1 ')),
+  };
 }
 
 interface Measured {
@@ -108,15 +186,39 @@ interface Measured {
 function measured({name, points, extrapolate, model}: GrowthSeries): Measured {
   const empty = points.find(({values}) => values.length === 0);
   if (empty || points.length === 0) {
-    throw new ManyHandsError('BAD_DATA', `growthFigure: '${name}' has ${empty ? `no values at x = ${empty.x}` : 'no points'}; a point needs at least one.`);
+    throw new ManyHandsError(
+      'BAD_DATA',
+      `growthFigure: '${name}' has ${empty ? `no values at x = ${empty.x}` : 'no points'}; a point needs at least one.`,
+    );
   }
-  const summed = points.map(({x, values}) => ({x, middle: median(values), low: Math.min(...values), high: Math.max(...values), runs: values.length}));
+  const summed = points.map(({x, values}) => ({
+    x,
+    middle: median(values),
+    low: Math.min(...values),
+    high: Math.max(...values),
+    runs: values.length,
+  }));
   if (!extrapolate) return {name, points: summed, beyond: [], exponent: undefined, model};
-  const law = powerLaw(summed.map((point) => ({x: point.x, y: point.middle})), extrapolate.exponent);
-  return {name, points: summed, beyond: extrapolate.to.map((at) => ({x: at, y: law.at(at)})), exponent: law.exponent, model};
+  const law = powerLaw(
+    summed.map((point) => ({x: point.x, y: point.middle})),
+    extrapolate.exponent,
+  );
+  return {
+    name,
+    points: summed,
+    beyond: extrapolate.to.map((at) => ({x: at, y: law.at(at)})),
+    exponent: law.exponent,
+    model,
+  };
 }
 
-function sentence({name, points, beyond, exponent, model}: Measured, x: string, words: (value: number) => string, at: (value: number) => string, computed: boolean): string {
+function sentence(
+  {name, points, beyond, exponent, model}: Measured,
+  x: string,
+  words: (value: number) => string,
+  at: (value: number) => string,
+  computed: boolean,
+): string {
   const [first, last, far] = [points[0]!, points[points.length - 1]!, beyond[beyond.length - 1]];
   const runs = Math.min(...points.map((point) => point.runs));
   return (
@@ -127,30 +229,65 @@ function sentence({name, points, beyond, exponent, model}: Measured, x: string, 
   );
 }
 
-function drawn({name, points, beyond, model}: Measured, at: number, words: (value: number) => string, computed: boolean): Partial<Data>[] {
+function drawn(
+  {name, points, beyond, model}: Measured,
+  at: number,
+  words: (value: number) => string,
+  computed: boolean,
+): Partial<Data>[] {
   const color = rankColors[at % rankColors.length]!;
   const symbol = symbols[at % symbols.length]!;
   const solid: Partial<Data> = {
-    type: 'scatter', mode: 'lines+markers', name: `${name} (${computed ? 'computed' : 'measured'})`,
-    x: points.map((point) => point.x), y: points.map((point) => point.middle),
-    line: {color, width: 2.5}, marker: {color, symbol, size: 10},
+    type: 'scatter',
+    mode: 'lines+markers',
+    name: `${name} (${computed ? 'computed' : 'measured'})`,
+    x: points.map((point) => point.x),
+    y: points.map((point) => point.middle),
+    line: {color, width: 2.5},
+    marker: {color, symbol, size: 10},
     error_y: {
-      type: 'data', symmetric: false, visible: points.some(({runs}) => runs > 1), color, thickness: 2, width: 6,
-      array: points.map((point) => point.high - point.middle), arrayminus: points.map((point) => point.middle - point.low),
+      type: 'data',
+      symmetric: false,
+      visible: points.some(({runs}) => runs > 1),
+      color,
+      thickness: 2,
+      width: 6,
+      array: points.map((point) => point.high - point.middle),
+      arrayminus: points.map((point) => point.middle - point.low),
     },
-    hovertext: points.map((point) => `${words(point.middle)}, ${words(point.low)} to ${words(point.high)} in ${point.runs} runs`), hoverinfo: 'text',
+    hovertext: points.map(
+      (point) =>
+        `${words(point.middle)}, ${words(point.low)} to ${words(point.high)} in ${point.runs} runs`,
+    ),
+    hoverinfo: 'text',
   };
-  const formula: Partial<Data>[] = model ? [{
-    type: 'scatter', mode: 'lines', name: model.name, x: points.map((point) => point.x), y: points.map((point) => model.at(point.x)),
-    line: {color: paper.ink, width: 2, dash: 'dot'}, hoverinfo: 'skip',
-  }] : [];
+  const formula: Partial<Data>[] = model
+    ? [
+        {
+          type: 'scatter',
+          mode: 'lines',
+          name: model.name,
+          x: points.map((point) => point.x),
+          y: points.map((point) => model.at(point.x)),
+          line: {color: paper.ink, width: 2, dash: 'dot'},
+          hoverinfo: 'skip',
+        },
+      ]
+    : [];
   if (beyond.length === 0) return [solid, ...formula];
   const last = points[points.length - 1]!;
   const dashed: Partial<Data> = {
-    type: 'scatter', mode: 'text+lines+markers', name: `${name} (extrapolated)`,
-    x: [last.x, ...beyond.map((point) => point.x)], y: [last.middle, ...beyond.map((point) => point.y)],
-    line: {color, width: 2.5, dash: 'dash'}, marker: {color, symbol: `${symbol}-open`, size: [0, ...beyond.map(() => 11)]},
-    text: ['', ...beyond.map((point) => words(point.y))], textposition: 'top left', cliponaxis: false, hoverinfo: 'text',
+    type: 'scatter',
+    mode: 'text+lines+markers',
+    name: `${name} (extrapolated)`,
+    x: [last.x, ...beyond.map((point) => point.x)],
+    y: [last.middle, ...beyond.map((point) => point.y)],
+    line: {color, width: 2.5, dash: 'dash'},
+    marker: {color, symbol: `${symbol}-open`, size: [0, ...beyond.map(() => 11)]},
+    text: ['', ...beyond.map((point) => words(point.y))],
+    textposition: 'top left',
+    cliponaxis: false,
+    hoverinfo: 'text',
   };
   return [solid, dashed, ...formula];
 }

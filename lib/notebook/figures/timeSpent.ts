@@ -8,35 +8,61 @@ import {Figure} from '../figure';
 import {formatSeconds} from '../format';
 import {kindStyles, paper} from '../palette';
 
-/** Each kind of span's share of a step, the mean over steps and ranks. Throws BAD_DATA for a trace without spans. */
-export function timeSpentFigure(trace: {spans: readonly Span[]}, title = 'Where the time of a step goes'): Figure {
+/**
+ * Each kind of span's share of a step, the mean over steps and ranks. Throws BAD_DATA for a trace
+ * without spans.
+ */
+export function timeSpentFigure(
+  trace: {spans: readonly Span[]},
+  title = 'Where the time of a step goes',
+): Figure {
   const {spans} = trace;
-  if (spans.length === 0) throw new ManyHandsError('BAD_DATA', 'timeSpentFigure: the trace has no spans; train with trace: true.');
+  if (spans.length === 0)
+    throw new ManyHandsError(
+      'BAD_DATA',
+      'timeSpentFigure: the trace has no spans; train with trace: true.',
+    );
   const steps = new Set(spans.map(({rank, step}) => `${rank} ${step}`)).size;
   const total = spans.reduce((sum, span) => sum + span.wallSeconds, 0);
   const rows = (Object.keys(kindStyles) as SpanKind[]).flatMap((kind) => {
     const own = spans.filter((span) => span.kind === kind);
     if (own.length === 0) return [];
     const wall = own.reduce((sum, span) => sum + span.wallSeconds, 0);
-    return [{kind, wall: wall / steps, cpu: own.reduce((sum, span) => sum + span.cpuSeconds, 0) / steps, share: (100 * wall) / total}];
+    return [
+      {
+        kind,
+        wall: wall / steps,
+        cpu: own.reduce((sum, span) => sum + span.cpuSeconds, 0) / steps,
+        share: (100 * wall) / total,
+      },
+    ];
   });
-  const words = (row: (typeof rows)[number]): string => `${formatSeconds(row.wall)} (${row.share.toFixed(0)} %)`;
-  const data: Partial<Data>[] = [{
-    type: 'bar',
-    orientation: 'h',
-    y: rows.map(({kind}) => kindStyles[kind].label),
-    x: rows.map(({wall}) => wall * 1000),
-    text: rows.map(words),
-    textposition: 'outside',
-    cliponaxis: false,
-    marker: {
-      color: rows.map(({kind}) => kindStyles[kind].fill),
-      line: {color: rows.map(({kind}) => kindStyles[kind].edge), width: 1.5},
-      pattern: {shape: rows.map(({kind}) => kindStyles[kind].pattern), fgcolor: rows.map(({kind}) => kindStyles[kind].edge), size: 7, solidity: 0.25, fillmode: 'overlay'},
-    },
-    hoverinfo: 'skip',
-    showlegend: false,
-  } as Partial<Data>];
+  const words = (row: (typeof rows)[number]): string =>
+    `${formatSeconds(row.wall)} (${row.share.toFixed(0)} %)`;
+  const data: Partial<Data>[] = [
+    {
+      type: 'bar',
+      orientation: 'h',
+      y: rows.map(({kind}) => kindStyles[kind].label),
+      x: rows.map(({wall}) => wall * 1000),
+      text: rows.map(words),
+      textposition: 'outside',
+      cliponaxis: false,
+      marker: {
+        color: rows.map(({kind}) => kindStyles[kind].fill),
+        line: {color: rows.map(({kind}) => kindStyles[kind].edge), width: 1.5},
+        pattern: {
+          shape: rows.map(({kind}) => kindStyles[kind].pattern),
+          fgcolor: rows.map(({kind}) => kindStyles[kind].edge),
+          size: 7,
+          solidity: 0.25,
+          fillmode: 'overlay',
+        },
+      },
+      hoverinfo: 'skip',
+      showlegend: false,
+    } as Partial<Data>,
+  ];
   const most = rows.reduce((a, b) => (b.wall > a.wall ? b : a));
   return new Figure({
     title,
@@ -44,12 +70,26 @@ export function timeSpentFigure(trace: {spans: readonly Span[]}, title = 'Where 
     data,
     layout: {
       height: 130 + 44 * rows.length,
-      xaxis: {title: {text: 'milliseconds of a step'}, rangemode: 'tozero', range: [0, 1250 * Math.max(...rows.map(({wall}) => wall))]},
+      xaxis: {
+        title: {text: 'milliseconds of a step'},
+        rangemode: 'tozero',
+        range: [0, 1250 * Math.max(...rows.map(({wall}) => wall))],
+      },
       yaxis: {autorange: 'reversed', gridcolor: paper.card},
     },
     table: {
-      rows: rows.map(({kind, wall, cpu, share}) => ({kind: kindStyles[kind].label, wall, cpu, share: Number(share.toFixed(1))})),
-      columns: {kind: 'kind', wall: 'wall time of a step', cpu: 'CPU time of a step', share: 'share'},
+      rows: rows.map(({kind, wall, cpu, share}) => ({
+        kind: kindStyles[kind].label,
+        wall,
+        cpu,
+        share: Number(share.toFixed(1)),
+      })),
+      columns: {
+        kind: 'kind',
+        wall: 'wall time of a step',
+        cpu: 'CPU time of a step',
+        share: 'share',
+      },
       units: {wall: 'seconds', cpu: 'seconds', share: '%'},
     },
   });

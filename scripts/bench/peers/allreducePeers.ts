@@ -1,4 +1,7 @@
-/** Caller side. The systems beside ours in `bench -- allreduce`: a fresh set of processes each round, since Open MPI's ranks spin while they wait. */
+/**
+ * Caller side. The systems beside ours in `bench -- allreduce`: a fresh set of processes each
+ * round, since Open MPI's ranks spin while they wait.
+ */
 import {execFileSync} from 'node:child_process';
 import {existsSync, mkdirSync, statSync} from 'node:fs';
 import {join} from 'node:path';
@@ -26,7 +29,13 @@ const source = (name: string) => join(courseRoot(), 'scripts', 'bench', 'peers',
 function call(command: string, args: string[], env: NodeJS.ProcessEnv): string {
   for (let attempt = 1; ; attempt++) {
     try {
-      return execFileSync(command, args, {env, encoding: 'utf8', maxBuffer: MOST_BYTES, stdio: ['ignore', 'pipe', 2], timeout: 120_000});
+      return execFileSync(command, args, {
+        env,
+        encoding: 'utf8',
+        maxBuffer: MOST_BYTES,
+        stdio: ['ignore', 'pipe', 2],
+        timeout: 120_000,
+      });
     } catch (error) {
       process.stderr.write(`${command} failed, attempt ${attempt} of ${TRIES}\n`);
       if (attempt === TRIES) throw error;
@@ -40,7 +49,10 @@ function compiled(folder: string, env: NodeJS.ProcessEnv): string {
   const code = source('allreduce_mpi.c');
   if (existsSync(program) && statSync(program).mtimeMs > statSync(code).mtimeMs) return program;
   mkdirSync(join(folder, 'many-hands'), {recursive: true});
-  execFileSync(join(folder, 'bin', 'mpicc'), ['-O3', code, '-o', program], {env, stdio: ['ignore', 2, 2]});
+  execFileSync(join(folder, 'bin', 'mpicc'), ['-O3', code, '-o', program], {
+    env,
+    stdio: ['ignore', 2, 2],
+  });
   return program;
 }
 
@@ -48,19 +60,43 @@ function compiled(folder: string, env: NodeJS.ProcessEnv): string {
 export async function allreducePeers(ranks: number): Promise<AllreducePeer[]> {
   const folder = await peerEnvironment();
   // Open MPI wants to be asked before it runs for root, as in a container.
-  const mpi = {...process.env, OPAL_PREFIX: folder, OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1'};
-  const gloo = {...process.env, OMP_NUM_THREADS: '1', CUDA_VISIBLE_DEVICES: '-1', GLOO_SOCKET_IFNAME: 'lo'};
+  const mpi = {
+    ...process.env,
+    OPAL_PREFIX: folder,
+    OMPI_ALLOW_RUN_AS_ROOT: '1',
+    OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1',
+  };
+  const gloo = {
+    ...process.env,
+    OMP_NUM_THREADS: '1',
+    CUDA_VISIBLE_DEVICES: '-1',
+    GLOO_SOCKET_IFNAME: 'lo',
+  };
   const program = compiled(folder, mpi);
   return [
     {
       system: 'open-mpi',
       transport: 'open-mpi',
-      run: (bytes) => JSON.parse(call(join(folder, 'bin', 'mpirun'), ['-np', String(ranks), '--map-by', ':OVERSUBSCRIBE', program, ...bytes.map(String)], mpi)) as PeerTimes[],
+      run: (bytes) =>
+        JSON.parse(
+          call(
+            join(folder, 'bin', 'mpirun'),
+            ['-np', String(ranks), '--map-by', ':OVERSUBSCRIBE', program, ...bytes.map(String)],
+            mpi,
+          ),
+        ) as PeerTimes[],
     },
     {
       system: 'gloo',
       transport: 'gloo',
-      run: (bytes) => JSON.parse(call(join(folder, 'bin', 'python'), [source('allreduce_gloo.py'), String(ranks), ...bytes.map(String)], gloo)) as PeerTimes[],
+      run: (bytes) =>
+        JSON.parse(
+          call(
+            join(folder, 'bin', 'python'),
+            [source('allreduce_gloo.py'), String(ranks), ...bytes.map(String)],
+            gloo,
+          ),
+        ) as PeerTimes[],
     },
   ];
 }

@@ -1,4 +1,7 @@
-/** A process of its own. Plain tfjs: the same model and data through `model.fit`, with none of many-hands' kernels or steps. */
+/**
+ * A process of its own. Plain tfjs: the same model and data through `model.fit`, with none of
+ * many-hands' kernels or steps.
+ */
 import util from 'node:util';
 import type * as tfTypes from '@tensorflow/tfjs';
 import {EPOCHS, TRAIN_CASES} from '../trainCases';
@@ -14,8 +17,14 @@ let xs: tfTypes.Tensor;
 let ys: tfTypes.Tensor;
 let batchSize = 0;
 
-/** From the caller: the number of a case to prepare, or 'run'; answered with the seconds that it took. */
-process.on('message', (message: number | 'run') => void serve(message).then((seconds) => process.send!(seconds)));
+/**
+ * From the caller: the number of a case to prepare, or 'run'; answered with the seconds that it
+ * took.
+ */
+process.on(
+  'message',
+  (message: number | 'run') => void serve(message).then((seconds) => process.send!(seconds)),
+);
 process.on('disconnect', () => process.exit(0));
 
 async function serve(message: number | 'run'): Promise<number> {
@@ -26,7 +35,13 @@ async function serve(message: number | 'run'): Promise<number> {
     batchSize = one.batchSize;
     model = one.model();
     const {values, shape, scale = 1} = data.xs;
-    xs = values instanceof Int32Array ? tf.tensor(values, shape, 'int32') : tf.tensor(Float32Array.from(values, (value) => value * scale), shape);
+    xs =
+      values instanceof Int32Array
+        ? tf.tensor(values, shape, 'int32')
+        : tf.tensor(
+            Float32Array.from(values, (value) => value * scale),
+            shape,
+          );
     ys = tf.tensor(Float32Array.from(data.ys.values), data.ys.shape);
     return 0;
   }

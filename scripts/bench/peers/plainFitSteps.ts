@@ -1,4 +1,7 @@
-/** A process of its own. Plain tfjs: a model through `model.fit`, timing each step; none of many-hands' kernels or steps. */
+/**
+ * A process of its own. Plain tfjs: a model through `model.fit`, timing each step; none of
+ * many-hands' kernels or steps.
+ */
 import util from 'node:util';
 import type * as tfTypes from '@tensorflow/tfjs';
 import {mnist} from '../../../lib/data/mnist';
@@ -10,11 +13,18 @@ old.isNullOrUndefined ??= (value: unknown) => value === null || value === undefi
 old.isArray ??= Array.isArray;
 const tf = require('@tensorflow/tfjs-node-gpu') as typeof tfTypes;
 
-const [name, batchSize, steps] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
+const [name, batchSize, steps] = [
+  process.argv[2],
+  Number(process.argv[3]),
+  Number(process.argv[4]),
+];
 const flat = name === 'mlp';
 const model = flat ? mlp({seed: 1}) : convnet({seed: 1, optimizer: 'sgd'});
 const {xs, ys} = mnist({train: batchSize * steps, test: 0, flat}).train;
-const inputs = tf.tensor(Float32Array.from(xs.values, (value) => value * (xs.scale ?? 1)), xs.shape);
+const inputs = tf.tensor(
+  Float32Array.from(xs.values, (value) => value * (xs.scale ?? 1)),
+  xs.shape,
+);
 const targets = tf.tensor(Float32Array.from(ys.values), ys.shape);
 
 async function run(): Promise<{steps: number[]}> {
@@ -26,7 +36,14 @@ async function run(): Promise<{steps: number[]}> {
     last = now;
   };
   // 'batch': otherwise fit yields every 125 ms.
-  await model.fit(inputs, targets, {batchSize, epochs: 1, shuffle: false, verbose: 0, yieldEvery: 'batch', callbacks: {onTrainBegin: () => void (last = performance.now()), onBatchEnd}});
+  await model.fit(inputs, targets, {
+    batchSize,
+    epochs: 1,
+    shuffle: false,
+    verbose: 0,
+    yieldEvery: 'batch',
+    callbacks: {onTrainBegin: () => void (last = performance.now()), onBatchEnd},
+  });
   return {steps: seconds};
 }
 

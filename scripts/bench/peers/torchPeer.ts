@@ -21,12 +21,28 @@ export interface Peer {
   close(): Promise<void>;
 }
 
-/** A Python process that runs `script`, trains a run for each line that it reads, and answers with its step times as a line of JSON. */
-export async function torchPeer(script: string, args: Array<string | number>, what: Pick<Peer, 'system' | 'workers' | 'threads' | 'batchSize'>): Promise<Peer> {
+/**
+ * A Python process that runs `script`, trains a run for each line that it reads, and answers with
+ * its step times as a line of JSON.
+ */
+export async function torchPeer(
+  script: string,
+  args: Array<string | number>,
+  what: Pick<Peer, 'system' | 'workers' | 'threads' | 'batchSize'>,
+): Promise<Peer> {
   const path = join(courseRoot(), 'scripts', 'bench', 'peers', script);
   const threads = String(what.threads);
-  const environment = {...process.env, OMP_NUM_THREADS: threads, MKL_NUM_THREADS: threads, CUDA_VISIBLE_DEVICES: '-1', GLOO_SOCKET_IFNAME: 'lo'};
-  const child = spawn(await peerPython(), [path, ...args.map(String)], {env: environment, stdio: ['pipe', 'pipe', 'inherit']});
+  const environment = {
+    ...process.env,
+    OMP_NUM_THREADS: threads,
+    MKL_NUM_THREADS: threads,
+    CUDA_VISIBLE_DEVICES: '-1',
+    GLOO_SOCKET_IFNAME: 'lo',
+  };
+  const child = spawn(await peerPython(), [path, ...args.map(String)], {
+    env: environment,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const lines = createInterface({input: child.stdout})[Symbol.asyncIterator]();
   return {
     ...what,
