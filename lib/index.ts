@@ -36,37 +36,37 @@ export {permutation, Random} from './base/random';
 export type {RankTrace, Span, SpanKind} from './trace/spans';
 export * from './data';
 export * from './models';
-export {train} from './train';
+export {train} from './run/train';
 export {trainParallel} from './trainParallel';
 export {calibrate} from './planner/calibrate';
 export type {CalibrateOptions} from './planner/calibrate';
 export type {Link, Machine} from './planner/machine';
-export type {LinkOperation, TimedOperation} from './planner/linkProgram';
+export type {LinkOperation, TimedOperation} from './planner/commBenchmark';
 export {plan, rowName} from './planner/plan';
 export type {PlanOptions, PlanRow, Prediction} from './planner/plan';
-export type {StepCost, StepParts} from './planner/modelCost';
-export type {DeviceMemory} from './planner/modelMemory';
-export {proof} from './proof';
-export type {Proof, ProofOptions, ProvedRow} from './proof';
+export type {StepCost, StepParts} from './planner/cost';
+export type {DeviceMemory} from './planner/memory';
+export {proof} from './validatePlan';
+export type {Proof, ProofOptions, ProvedRow} from './validatePlan';
 export {Mesh} from './mesh/mesh';
 export type {Axis, Coordinates, MeshSizes} from './mesh/mesh';
-export {spmd} from './spmd';
-export type {SpmdOptions} from './spmd';
-export type {SpmdContext, SpmdProgram} from './run/spmdJob';
+export {spmd} from './run/spmd';
+export type {SpmdOptions} from './run/spmd';
+export type {SpmdContext, SpmdProgram} from './rank/spmdJob';
 export * from './collectives';
-export {explain} from './run/explain';
+export {explain} from './report/summarize';
 export {schedule, scheduleText} from './pipelineParallel/schedule';
 export type {Action, Compute, Schedule, StageMessage, Update} from './pipelineParallel/schedule';
 export {bubbleFormula, pipelineSchedule} from './pipelineParallel/schedules';
 export type {ScheduleName, ScheduleSizes} from './pipelineParallel/schedules';
-export {playSchedule} from './pipelineParallel/playSchedule';
+export {playSchedule} from './pipelineParallel/simulateSchedule';
 export type {
   CostOf,
   Played,
   PlayedMessage,
   Playing,
   SendCostOf,
-} from './pipelineParallel/playSchedule';
+} from './pipelineParallel/simulateSchedule';
 export {checkSchedule} from './pipelineParallel/checkSchedule';
 export type {Checked} from './pipelineParallel/checkSchedule';
 export {splitModel} from './pipelineParallel/balance';
@@ -82,16 +82,16 @@ export type {
   ShardedWeight,
 } from './tensorParallel/rules';
 export type {Layout, Rules} from './tensorParallel/layout';
-export {holdings} from './run/holdings';
-export type {WeightCut} from './step/weightCut';
-export type {HeldPart, HeldWeight, Holdings, HoldingsOptions, RankHolding} from './run/holdings';
-export {bubble, virtualTrace} from './run/bubble';
-export type {Bubble} from './run/bubble';
-export {idle} from './run/idle';
-export type {Idle, IdleCause} from './run/idle';
+export {holdings} from './placement/placements';
+export type {WeightCut} from './model/weightShard';
+export type {HeldPart, HeldWeight, Holdings, HoldingsOptions, RankHolding} from './placement/placements';
+export {bubble, virtualTrace} from './report/bubble';
+export type {Bubble} from './report/bubble';
+export {idle} from './report/diagnoseIdle';
+export type {Idle, IdleCause} from './report/diagnoseIdle';
 export type {TrainResult} from './run/result';
 export type {RankTiming, Straggler} from './run/timing';
-export type {Plan} from './run/strategy';
+export type {Plan} from './config/strategy';
 export type {
   Callbacks,
   ClassWeight,
@@ -101,7 +101,7 @@ export type {
   StrategyName,
   TrainOptions,
   TrainParallelOptions,
-} from './run/options';
+} from './config/options';
 export type {MemoryUse, RunRecord, TrafficLine} from './run/record';
 export {
   account,
@@ -110,7 +110,7 @@ export {
   modelStateBytes,
   RECIPES,
   transformerParameters,
-} from './account';
+} from './memoryEstimate';
 export type {
   Account,
   AccountOptions,
@@ -119,11 +119,11 @@ export type {
   Recipe,
   StateOptions,
   TransformerSizes,
-} from './account';
+} from './memoryEstimate';
 export type {ByCategory, Category, NamedBuffer} from './memory';
-export type {Recompute} from './step/segments';
+export type {Recompute} from './model/segments';
 export type {ModuleReference} from './model/describe';
-export {planSpec} from './planner/planSpec';
+export {planSpec} from './specPlanner/planSpec';
 export type {
   SpecChoice,
   SpecMachine,
@@ -131,11 +131,11 @@ export type {
   SpecRecompute,
   SpecRow,
   TransformerSpec,
-} from './planner/spec';
-export {simulate} from './planner/simulate';
-export type {SimulatedRank, Simulation, SimulationOptions} from './planner/simulate';
-export type {SimulationCosts, StageCost} from './planner/simulateCosts';
-export {simulateRow} from './planner/simulateRow';
+} from './specPlanner/spec';
+export {simulate} from './simulate/simulate';
+export type {SimulatedRank, Simulation, SimulationOptions} from './simulate/simulate';
+export type {SimulationCosts, StageCost} from './simulate/costs';
+export {simulateRow} from './simulate/simulateRow';
 export {closeWorkers} from './workers/pool';
 export * from './notebook';
 export {answer} from './quiz/answer';

@@ -9,17 +9,17 @@ import {parseBytes} from './base/units';
 import {DEFAULT_TIMEOUT_MS, sharedMemoryAvailable} from './collectives/sharedMemory';
 import {describeModel} from './model/describe';
 import {plan} from './planner/plan';
-import {BUCKET_BYTES, checkArrays, launch} from './run/launch';
+import {BUCKET_BYTES, checkArrays, launch} from './run/runTraining';
 import {
   checkOptions,
   type Strategy,
   type StrategyFields,
   type TrainParallelOptions,
-} from './run/options';
+} from './config/options';
 import {isModule} from './run/placeData';
 import type {TrainResult} from './run/result';
-import {choosePlan, planName} from './run/strategy';
-import {teamDevices} from './run/teamDevices';
+import {choosePlan, planName} from './config/strategy';
+import {teamDevices} from './devices/runDevices';
 
 const TOGETHER =
   'Processes cannot share memory here (the package koffi does not load: see `npm run doctor`, outside the clone `npx many-hands doctor`), so all ranks take turns in one process: the numbers are the same, nothing is faster, no trace is kept, and memory counts all ranks at once.';

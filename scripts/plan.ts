@@ -4,8 +4,8 @@
  */
 import {parseArgs} from 'node:util';
 import {ManyHandsError, messageOf} from '../lib/base/errors';
-import {planSpecCounted} from '../lib/planner/planSpec';
-import type {TransformerSpec} from '../lib/planner/spec';
+import {planSpecCounted} from '../lib/specPlanner/planSpec';
+import type {TransformerSpec} from '../lib/specPlanner/spec';
 import {print, typedPath, type Streams} from './commandLine';
 import {readJson} from './plan/readJson';
 import {planText} from './plan/text';

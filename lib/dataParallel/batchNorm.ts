@@ -6,7 +6,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import type {HalfForward, LayerHalves} from '../step/hooks';
-import type {LayerCall} from '../step/graph';
+import type {LayerCall} from '../model/graph';
 
 interface Weight {
   read(): tf.Variable;

@@ -3,10 +3,10 @@
  * which they leave, the last layer's first, since backward finds them in that order (Li et al.
  * 2020, "PyTorch Distributed", section 3.2.3).
  */
-import type {Graph} from '../step/graph';
+import type {Graph} from '../model/graph';
 import type {GradientSum} from '../step/gradientSum';
 import type {WeightGradient} from '../step/hooks';
-import {aligned, endToEnd, firstUses, type Place as WeightPlace} from './endToEnd';
+import {aligned, endToEnd, firstUses, type Place as WeightPlace} from './packFlat';
 
 /** One weight's place in the flat buffer. */
 export interface Place extends WeightPlace {

@@ -8,12 +8,12 @@ import type {Communicator} from '../collectives/types';
 import {ArrayTensor} from '../devices/arrayTensor';
 import {holdArray} from '../memory';
 import type {HalvesOf, PartInfo, StepHooks, WeightGradient} from '../step/hooks';
-import {keepWhole} from '../step/keeping';
+import {keepWhole} from '../step/parameterStorage';
 import type {DataAxis, DataContext} from '../step/strategy';
 import type {SpanRecorder} from '../trace/spans';
 import {GlobalBatchNorm} from './batchNorm';
-import type {Lane} from './lane';
-import type {LaneWork} from './laneWork';
+import type {Lane} from './commStream';
+import type {LaneWork} from './commWork';
 import {planBuckets, type BucketPlan, type Place} from './buckets';
 import {DividedUpdate, plainSgd} from './dividedUpdate';
 

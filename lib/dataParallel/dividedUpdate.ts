@@ -8,7 +8,7 @@ import * as tf from '@tensorflow/tfjs';
 import {partOf, type Communicator} from '../collectives/types';
 import {addScaled} from '../collectives/kernels';
 import type {BucketPlan} from './buckets';
-import {FlatWeights} from './flatWeights';
+import {FlatWeights} from './flatParameter';
 
 export const WEIGHTS = 'updated weights';
 

@@ -6,7 +6,7 @@ import {ManyHandsError, messageOf} from '../base/errors';
 import {importModule} from '../base/modules';
 import type {FunctionReference, ModelDescription} from './description';
 import {innerModel} from './inner';
-import {withParkedWeights} from './park';
+import {withParkedWeights} from './freeStorage';
 
 type AnyFunction = (...args: unknown[]) => unknown;
 

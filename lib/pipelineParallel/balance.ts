@@ -6,13 +6,13 @@ import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {median} from '../base/median';
 import {variablesOf} from '../model/weights';
-import {readGraph, type Graph, type LayerCall} from '../step/graph';
+import {readGraph, type Graph, type LayerCall} from '../model/graph';
 import {applyLayer, maskAfter} from '../step/layerCall';
-import {fixedWeights, remember} from '../step/fixedWeights';
+import {fixedWeights, remember} from '../model/nonTrainableWeights';
 import {GradientSum} from '../step/gradientSum';
 import {Slots} from '../step/slots';
 import {backward, record} from '../step/tape';
-import {cutName, cutNames, possibleCuts, type Cut} from './cuts';
+import {cutName, cutNames, possibleCuts, type Cut} from './splitPoints';
 
 /**
  * What is made alike: the number of layers; the products that a sample takes, computed or

@@ -3,7 +3,7 @@
  * message has both its ends, and no rank waits for ever.
  */
 import {ManyHandsError, shown} from '../base/errors';
-import {messageName, playSchedule, UNIT_COST, type Playing} from './playSchedule';
+import {messageName, playSchedule, UNIT_COST, type Playing} from './simulateSchedule';
 import {
   actionText,
   chunksOf,

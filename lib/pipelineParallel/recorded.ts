@@ -5,7 +5,7 @@
 import {median} from '../base/median';
 import {sum} from '../base/sum';
 import type {Span} from '../trace/spans';
-import {playSchedule, type CostOf, type Playing} from './playSchedule';
+import {playSchedule, type CostOf, type Playing} from './simulateSchedule';
 import type {Action, Compute, Schedule} from './schedule';
 
 /** One step of a pipeline, from its first work to its last; all in seconds. */

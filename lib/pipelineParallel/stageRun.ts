@@ -17,7 +17,7 @@ import {
 } from '../step/walkBackward';
 import type {SpanRecorder} from '../trace/spans';
 import {actionSpan} from './actionSpan';
-import {Mail} from './mail';
+import {Mail} from './stageChannel';
 import type {Action, Compute, StageMessage, Schedule} from './schedule';
 import type {StageGraph} from './stages';
 

@@ -2,9 +2,9 @@
  * Worker side. A stage as a graph of its own: a run of the model's layers between two cuts, with
  * the slots and numbers of the whole.
  */
-import type {Graph, Slot} from '../step/graph';
-import type {Segment} from '../step/segments';
-import type {Cut} from './cuts';
+import type {Graph, Slot} from '../model/graph';
+import type {Segment} from '../model/segments';
+import type {Cut} from './splitPoints';
 
 /** What goes in or out of a stage: a slot, and the shape without the samples' dim. */
 export interface Boundary {

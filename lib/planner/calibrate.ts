@@ -7,9 +7,9 @@ import {ManyHandsError, shown} from '../base/errors';
 import {fitAlphaBeta} from '../collectives/alphaBeta';
 import {chooseDevices, type Device} from '../devices/devices';
 import {engineInfo} from '../devices/engine';
-import {spmd} from '../spmd';
-import {TIMED_OPERATIONS, type LinkArgs, type LinkTime} from './linkProgram';
-import {laneTimes} from './laneTime';
+import {spmd} from '../run/spmd';
+import {TIMED_OPERATIONS, type LinkArgs, type LinkTime} from './commBenchmark';
+import {laneTimes} from './commOverhead';
 import {keep, recall, type Link, type Machine} from './machine';
 
 /** How `calibrate` measures. */
@@ -20,7 +20,7 @@ export interface CalibrateOptions {
   fresh?: boolean;
 }
 
-const PROGRAM = pathToFileURL(join(__dirname, 'linkProgram.js')).href;
+const PROGRAM = pathToFileURL(join(__dirname, 'commBenchmark.js')).href;
 /** Elements: from what costs little but the call to what is far larger than a cache. */
 const LENGTHS = [256, 16_384, 1_048_576, 4_194_304];
 const ROUNDS = 11;

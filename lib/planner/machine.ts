@@ -7,7 +7,7 @@ import {cpus, homedir} from 'node:os';
 import {join} from 'node:path';
 import {writeWhole} from '../base/wholeFile';
 import {engineInfo} from '../devices/engine';
-import type {LinkOperation} from './linkProgram';
+import type {LinkOperation} from './commBenchmark';
 
 /** α and β of an operation among so many ranks. */
 export interface Link {

@@ -7,14 +7,14 @@ import {ManyHandsError, shown} from '../base/errors';
 import {formatBytes, parseBytes} from '../base/units';
 import {chooseDevices} from '../devices/devices';
 import {describeModel, type ModuleReference} from '../model/describe';
-import {cutName} from '../pipelineParallel/cuts';
-import {planName, type Plan} from '../run/strategy';
-import {readGraph, type Graph} from '../step/graph';
+import {cutName} from '../pipelineParallel/splitPoints';
+import {planName, type Plan} from '../config/strategy';
+import {readGraph, type Graph} from '../model/graph';
 import {calibrate} from './calibrate';
 import type {Machine} from './machine';
-import {modelChoices} from './modelChoices';
-import {ModelCost, type ModelChoice, type StepCost, type StepParts} from './modelCost';
-import {ModelMemory, type DeviceMemory} from './modelMemory';
+import {modelChoices} from './choices';
+import {ModelCost, type ModelChoice, type StepCost, type StepParts} from './cost';
+import {ModelMemory, type DeviceMemory} from './memory';
 import {profileModel, updateSeconds, type Sizing} from './profile';
 
 /** What `plan` is asked. */

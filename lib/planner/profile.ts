@@ -7,17 +7,17 @@ import * as tf from '@tensorflow/tfjs';
 import type {ShapedArray} from '../base/arrays';
 import {median} from '../base/median';
 import {sum} from '../base/sum';
-import {siblingOf} from '../account/optimizerSizes';
+import {siblingOf} from '../memoryEstimate/optimizerSizes';
 import {describeModel, type ModuleReference} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import {innerModel} from '../model/inner';
 import {disposeModel, rebuildModel} from '../model/rebuild';
 import {topologyHash} from '../run/record';
 import type {TrainResult} from '../run/result';
-import {readGraph} from '../step/graph';
+import {readGraph} from '../model/graph';
 import {targetShape, type CompiledModel} from '../step/objective';
 import {updateInTurn} from '../step/update';
-import {train} from '../train';
+import {train} from '../run/train';
 import {keep, recall} from './machine';
 
 /** A step of one worker over so many samples, in seconds. */

@@ -4,8 +4,8 @@
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
 import {innerModel} from '../model/inner';
-import type {CallbackName, Logs, TrainAnswer} from './jobTypes';
-import type {Callbacks} from './options';
+import type {CallbackName, Logs, TrainAnswer} from './protocol';
+import type {Callbacks} from '../config/options';
 
 interface CallbackLike {
   setModel(model: tf.LayersModel): void;

@@ -7,7 +7,7 @@ import type {DeviceUse, RankSummary} from '../base/events';
 import {median} from '../base/median';
 import type {ModelDescription} from '../model/description';
 import type {Span} from '../trace/spans';
-import type {TrainDone} from './jobTypes';
+import type {TrainDone} from './protocol';
 import {
   makeRecord,
   publicOptions,
@@ -16,7 +16,7 @@ import {
   type RunRecord,
   type TrafficLine,
 } from './record';
-import type {Plan} from './strategy';
+import type {Plan} from '../config/strategy';
 import {stragglerOf, timingOf, type RankTiming, type Straggler} from './timing';
 import type {TrainRun} from './trainRun';
 

@@ -8,8 +8,8 @@ import type {ModelDescription} from '../model/description';
 import {readModel} from '../model/weights';
 import {attachRegion, sameRegion, type SharedRegion} from '../workers/sharedRegion';
 import {CallbackList} from './callbacks';
-import type {CallbackName, Logs, ModelState, TrainAnswer, TrainAsk, TrainTell} from './jobTypes';
-import type {CheckedOptions, TrainOptions} from './options';
+import type {CallbackName, Logs, ModelState, TrainAnswer, TrainAsk, TrainTell} from './protocol';
+import type {CheckedOptions, TrainOptions} from '../config/options';
 
 let runs = 0;
 

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import {tagMemory, type Category} from '../memory';
 import {innerModel} from '../model/inner';
 import {variablesOf} from '../model/weights';
-import type {LayerCall} from './graph';
+import type {LayerCall} from '../model/graph';
 import type {WeightGradient} from './hooks';
 
 interface Compiled {

@@ -4,7 +4,7 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
-import type {LayerCall} from './graph';
+import type {LayerCall} from '../model/graph';
 import type {Tape} from './tape';
 
 /**

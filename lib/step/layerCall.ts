@@ -4,7 +4,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {dropoutWithContext} from '../base/dropout';
 import {withStepContext, type StepContext} from '../base/stepContext';
-import type {LayerCall} from './graph';
+import type {LayerCall} from '../model/graph';
 
 interface DropoutLike {
   rate: number;

@@ -9,8 +9,8 @@ import {holdArray, tagMemory} from '../memory';
 import type {ModelDescription, OptimizerState} from '../model/description';
 import {describeState, restoreState, stateTensors} from '../model/optimizerState';
 import {layoutOf, valuesAt, variablesOf, type Piece} from '../model/weights';
-import type {Keeping} from './keeping';
-import {cutShape, putPart, takePart, type WeightCut} from './weightCut';
+import type {Keeping} from './parameterStorage';
+import {cutShape, putPart, takePart, type WeightCut} from '../model/weightShard';
 
 const suffix = (name: string) => name.slice(name.lastIndexOf('/') + 1);
 const STATE = "the optimizer's state";

@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {innerModel} from '../model/inner';
 import {quickLoss, type Loss} from './fastLosses';
-import type {Graph} from './graph';
+import type {Graph} from '../model/graph';
 import type {GradientSum} from './gradientSum';
 import {everywhere, hasPenalties, penaltiesOf, type PenaltyCounts} from './penalties';
 import {backward, record} from './tape';

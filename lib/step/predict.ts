@@ -3,7 +3,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
-import type {Graph, LayerCall} from './graph';
+import type {Graph, LayerCall} from '../model/graph';
 import {runHooks, type HalvesOf, type StepHooks} from './hooks';
 import {applyLayer, maskAfter} from './layerCall';
 import {penaltiesOf} from './penalties';

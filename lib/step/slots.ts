@@ -2,7 +2,7 @@
  * Worker side. What is alive between two layers: a tensor a slot, freed after its last reader.
  */
 import * as tf from '@tensorflow/tfjs';
-import type {Graph, LayerCall, Slot} from './graph';
+import type {Graph, LayerCall, Slot} from '../model/graph';
 
 /** A slot's tensor, as one that reads it later keeps it. */
 export interface Kept {

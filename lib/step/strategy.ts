@@ -4,12 +4,12 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {OptimizerState} from '../model/description';
-import type {Graph, LayerCall} from './graph';
+import type {Graph, LayerCall} from '../model/graph';
 import type {HalvesOf, StepHooks, WeightGradient} from './hooks';
-import type {Keeping} from './keeping';
+import type {Keeping} from './parameterStorage';
 import type {Values} from './objective';
 import type {PenaltyCounts} from './penalties';
-import type {Segment} from './segments';
+import type {Segment} from '../model/segments';
 import type {BatchPart, Stepper} from './trainStep';
 
 /** How a rank takes part in what is not trained on. */

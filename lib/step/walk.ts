@@ -5,8 +5,8 @@
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import {tagMemory} from '../memory';
-import {fixedWeights, remember} from './fixedWeights';
-import type {Graph, LayerCall, Slot} from './graph';
+import {fixedWeights, remember} from '../model/nonTrainableWeights';
+import type {Graph, LayerCall, Slot} from '../model/graph';
 import type {GradientSum} from './gradientSum';
 import {
   runHooks,
@@ -16,7 +16,7 @@ import {
   type StepHooks,
 } from './hooks';
 import {applyLayer, maskAfter} from './layerCall';
-import type {Segment} from './segments';
+import type {Segment} from '../model/segments';
 import {Slots, type Kept} from './slots';
 import {discard, record, type Tape} from './tape';
 

@@ -4,10 +4,10 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {withStepContext, type StepContext} from '../base/stepContext';
-import type {LayerCall, Slot} from './graph';
+import type {LayerCall, Slot} from '../model/graph';
 import {runHooks} from './hooks';
 import {backward, type Tape} from './tape';
-import {backwardFor, discardRest, finishTape, type TapeRest} from './tapeInParts';
+import {backwardFor, discardRest, finishTape, type TapeRest} from './splitBackward';
 import {drop, replay, type Deferred, type Forward, type Taped, type Walk} from './walk';
 
 /** The gradients between two layers on the way back, a slot each. */

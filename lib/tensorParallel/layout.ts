@@ -4,7 +4,7 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
-import type {Graph, LayerCall, Slot} from '../step/graph';
+import type {Graph, LayerCall, Slot} from '../model/graph';
 import './layerRules';
 import {isRowwise, LAYOUT_RULES, rulesFor, type LayoutRule, type ShardedLayer} from './rules';
 

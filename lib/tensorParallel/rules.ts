@@ -5,7 +5,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {partStart} from '../collectives/types';
-import type {WeightCut} from '../step/weightCut';
+import type {WeightCut} from '../model/weightShard';
 
 /**
  * How a layer is laid out over the ranks: by its outputs, its inputs, its table's rows, its heads,

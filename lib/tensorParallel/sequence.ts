@@ -5,7 +5,7 @@
  */
 import {ManyHandsError} from '../base/errors';
 import {partStart} from '../collectives/types';
-import {symbolicOutput, type Graph, type LayerCall, type Slot} from '../step/graph';
+import {symbolicOutput, type Graph, type LayerCall, type Slot} from '../model/graph';
 import {shardedOf, type Rules} from './layout';
 import {perPositionOf} from './perPosition';
 import type {LayoutPart} from './rules';

@@ -4,7 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {withStepContext} from '../base/stepContext';
-import type {LayerCall} from '../step/graph';
+import type {LayerCall} from '../model/graph';
 import type {HalfForward, HalvesContext, LayerHalves} from '../step/hooks';
 import {applyLayer} from '../step/layerCall';
 import {backward, discard, record} from '../step/tape';

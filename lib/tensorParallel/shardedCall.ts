@@ -8,7 +8,7 @@ import * as tf from '@tensorflow/tfjs';
 import {withStepContext} from '../base/stepContext';
 import {partStart, type Communicator} from '../collectives/types';
 import {tagMemory} from '../memory';
-import type {LayerCall, Slot} from '../step/graph';
+import type {LayerCall, Slot} from '../model/graph';
 import type {HalfForward, HalvesContext, LayerHalves} from '../step/hooks';
 import {backward, discard, record, type Recorded} from '../step/tape';
 import type {SpanRecorder} from '../trace/spans';

@@ -6,15 +6,15 @@
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {sumGradient} from '../dataParallel/sumValues';
-import {park} from '../model/park';
+import {park} from '../model/freeStorage';
 import {variablesOf} from '../model/weights';
 import {GradientSum} from '../step/gradientSum';
-import {readGraph, type Graph, type Slot} from '../step/graph';
+import {readGraph, type Graph, type Slot} from '../model/graph';
 import type {HalvesOf, StepHooks, WeightGradient} from '../step/hooks';
 import type {PenaltyCounts} from '../step/penalties';
 import type {AxisPart} from '../step/strategy';
 import type {Stepper} from '../step/trainStep';
-import {cutShape, type WeightCut} from '../step/weightCut';
+import {cutShape, type WeightCut} from '../model/weightShard';
 import type {SpanRecorder} from '../trace/spans';
 import {partSlots, shardedOf, type Rules} from './layout';
 import {PositionExchange} from './positions';

@@ -4,12 +4,12 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
-import type {Lane} from '../dataParallel/lane';
-import {gatherOrder} from '../dataParallel/laneWork';
+import type {Lane} from '../dataParallel/commStream';
+import {gatherOrder} from '../dataParallel/commWork';
 import {ArrayTensor} from '../devices/arrayTensor';
 import {holdArray, sharesBuffer, withMemoryFor} from '../memory';
-import {park} from '../model/park';
-import type {LayerCall} from '../step/graph';
+import {park} from '../model/freeStorage';
+import type {LayerCall} from '../model/graph';
 import type {Tape, TapeNode} from '../step/tape';
 import type {SpanRecorder} from '../trace/spans';
 import type {Gathering, Run, Unit, UnitPlan} from './units';

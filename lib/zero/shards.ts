@@ -6,7 +6,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {ArrayTensor} from '../devices/arrayTensor';
 import {withMemoryFor} from '../memory';
-import {park} from '../model/park';
+import {park} from '../model/freeStorage';
 import type {WeightGradient} from '../step/hooks';
 import {updateInTurn} from '../step/update';
 import type {Unit} from './units';

@@ -3,12 +3,12 @@
  * that is divided, gathered and freed as one (PyTorch's FSDP calls it a flat parameter: Zhao et al.
  * 2023, section 3.2.1).
  */
-import {endToEnd, firstUses, ownSize, type Place} from '../dataParallel/endToEnd';
-import type {Graph, LayerCall} from '../step/graph';
+import {endToEnd, firstUses, ownSize, type Place} from '../dataParallel/packFlat';
+import type {Graph, LayerCall} from '../model/graph';
 import type {GradientSum} from '../step/gradientSum';
 import type {WeightGradient} from '../step/hooks';
 import type {Itinerary} from '../step/strategy';
-import type {GatherLabel} from '../dataParallel/laneWork';
+import type {GatherLabel} from '../dataParallel/commWork';
 
 /** One weight in its unit. */
 export interface UnitPlace extends Place {

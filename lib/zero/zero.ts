@@ -10,18 +10,18 @@ import {addScaled} from '../collectives/kernels';
 import {GlobalBatchNorm} from '../dataParallel/batchNorm';
 import type {OpenLane} from '../dataParallel/dataParallel';
 import {WEIGHTS} from '../dataParallel/dividedUpdate';
-import {aligned} from '../dataParallel/endToEnd';
-import {FlatWeights} from '../dataParallel/flatWeights';
-import type {Lane} from '../dataParallel/lane';
-import {scatterOrder} from '../dataParallel/laneWork';
+import {aligned} from '../dataParallel/packFlat';
+import {FlatWeights} from '../dataParallel/flatParameter';
+import type {Lane} from '../dataParallel/commStream';
+import {scatterOrder} from '../dataParallel/commWork';
 import {ArrayTensor, sharedArray} from '../devices/arrayTensor';
 import {holdArray} from '../memory';
-import type {LayerCall} from '../step/graph';
+import type {LayerCall} from '../model/graph';
 import type {HalvesOf, PartInfo, StepHooks, WeightGradient} from '../step/hooks';
 import type {DataAxis, DataContext} from '../step/strategy';
 import type {SpanRecorder} from '../trace/spans';
 import {Gatherer} from './gatherer';
-import {keepShards} from './keepShards';
+import {keepShards} from './shardedStorage';
 import {Shards, type Shard} from './shards';
 import {
   gatheringsOf,

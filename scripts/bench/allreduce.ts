@@ -8,7 +8,7 @@ import {physicalCores} from '../../lib/base/cgroup';
 import {median} from '../../lib/base/median';
 import {runRanks} from '../../lib/collectives/runRanks';
 import type {Algorithm} from '../../lib/collectives/types';
-import {spmd} from '../../lib/spmd';
+import {spmd} from '../../lib/run/spmd';
 import {closeWorkers} from '../../lib/workers/pool';
 import allreduceProgram, {type Timed} from './allreduceProgram';
 import {allreducePeers, type AllreducePeer} from './peers/allreducePeers';

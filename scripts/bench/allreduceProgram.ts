@@ -3,7 +3,7 @@
  * memcpy of the same bytes between its calls.
  */
 import type {Algorithm, Communicator} from '../../lib/collectives/types';
-import type {SpmdContext} from '../../lib/run/spmdJob';
+import type {SpmdContext} from '../../lib/rank/spmdJob';
 
 export interface Sweep {
   bytes: number[];

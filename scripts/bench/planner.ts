@@ -15,7 +15,7 @@ import {sampleRange, type Samples} from '../../lib/data/samples';
 import {textCorpus} from '../../lib/data/text';
 import {convnet, drivingNet, mlp, transformer} from '../../lib/models';
 import {plan} from '../../lib/planner/plan';
-import {proof, type Proof} from '../../lib/proof';
+import {proof, type Proof} from '../../lib/validatePlan';
 import {closeWorkers} from '../../lib/workers/pool';
 import {goal, printReport, report, type Row} from './report';
 

@@ -5,7 +5,7 @@
 import {cpus, totalmem} from 'node:os';
 import {readFileSync} from 'node:fs';
 import {cgroupMemoryBytes, physicalCores} from '../../lib/base/cgroup';
-import {engineInfo} from '../../lib/devices';
+import {engineInfo} from '../../lib/devices/register';
 
 export type Cell = string | number | null;
 export type Row = {system: string} & Record<string, Cell | undefined>;

@@ -11,7 +11,7 @@ import {Random} from '../../lib/base/random';
 import {textCorpus} from '../../lib/data/text';
 import {transformer} from '../../lib/models';
 import type {TrainResult} from '../../lib/run/result';
-import {train} from '../../lib/train';
+import {train} from '../../lib/run/train';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
 import {inTurn, printReport, quantile, report, type Row} from './report';

@@ -10,7 +10,7 @@ import {onRun} from '../../lib/base/events';
 import {physicalCores} from '../../lib/base/cgroup';
 import {median} from '../../lib/base/median';
 import {closeWorkers} from '../../lib/workers/pool';
-import {train} from '../../lib/train';
+import {train} from '../../lib/run/train';
 import {goal, printReport, quantile, report, type Row} from './report';
 import {EPOCHS, TRAIN_CASES, type TrainCase} from './trainCases';
 

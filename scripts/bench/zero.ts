@@ -5,13 +5,13 @@
  * runs every strategy once, in turn.
  */
 import {parseArgs} from 'node:util';
-import {ModelAccount} from '../../lib/account';
+import {ModelAccount} from '../../lib/memoryEstimate';
 import {median} from '../../lib/base/median';
 import {textCorpus} from '../../lib/data/text';
 import {transformer} from '../../lib/models';
 import type {TrainResult} from '../../lib/run/result';
-import type {TrainOptions} from '../../lib/run/options';
-import {train} from '../../lib/train';
+import type {TrainOptions} from '../../lib/config/options';
+import {train} from '../../lib/run/train';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
 import {goal, inTurn, printReport, quantile, report, type Row} from './report';

@@ -2,9 +2,9 @@
  * Caller side. A plan as text: the best row of each mesh, with units, and the verdict.
  */
 import {formatBytes} from '../../lib/base/units';
-import type {CountedPlan} from '../../lib/planner/planSpec';
-import type {SpecRow} from '../../lib/planner/spec';
-import {secondsText} from '../../lib/planner/specReasons';
+import type {CountedPlan} from '../../lib/specPlanner/planSpec';
+import type {SpecRow} from '../../lib/specPlanner/spec';
+import {secondsText} from '../../lib/specPlanner/reasons';
 
 /** Meshes that the table shows. */
 const MOST_MESHES = 12;

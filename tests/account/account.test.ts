@@ -1,16 +1,16 @@
 /** The account against the measurement, and the formulas against their papers. */
 import {afterAll, describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
-import '#lib/devices/index.js';
+import '#lib/devices/register.js';
 import {
   account,
   activationBytes,
   ModelAccount,
   modelStateBytes,
   transformerParameters,
-} from '#lib/account/index.js';
+} from '#lib/memoryEstimate/index.js';
 import {convnet, drivingNet, mlp, transformer} from '#lib/models/index.js';
-import {train} from '#lib/train.js';
+import {train} from '#lib/run/train.js';
 import {closeWorkers} from '#lib/workers/pool.js';
 
 afterAll(closeWorkers);

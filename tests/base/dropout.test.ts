@@ -1,7 +1,7 @@
 import {describe, expect, it} from 'vitest';
 import {dropoutMask} from '#lib/base/dropoutMask.js';
 import {dropoutWithContext} from '#lib/base/dropout.js';
-import {tf} from '#lib/devices/index.js';
+import {tf} from '#lib/devices/register.js';
 
 const base = {
   seed: 7,

@@ -174,7 +174,7 @@ describe.runIf(process.platform === 'linux')('when a process is killed', () => {
   });
 
   it('all ranks die with their parent, also while they are blocked in a collective', async () => {
-    const code = `const {spmd} = require('#lib/spmd.js');
+    const code = `const {spmd} = require('#lib/run/spmd.js');
       const stop = new Function('return async ({rank, comm, args}) => { require("node:fs").appendFileSync(args, process.pid + "\\\\n"); if (rank < 2) await comm.barrier(); for (;;); }')();
       const file = require('node:path').join(require('node:fs').mkdtempSync(require('node:os').tmpdir() + '/ranks-'), 'pids');
       console.log(file);

@@ -1,6 +1,6 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import type * as Tf from '@tensorflow/tfjs';
-import {tf} from '#lib/devices/index.js';
+import {tf} from '#lib/devices/register.js';
 import {MemoryMeter, OperationRecord, startMeter} from '#lib/memory/meter.js';
 import {mayShare, newBytes} from '#lib/memory/outputShapes.js';
 import {convnet, drivingNet, mlp, transformer} from '#lib/models/index.js';

@@ -4,7 +4,7 @@ import {afterAll, beforeAll, describe, expect, it, vi} from 'vitest';
 vi.hoisted(() => {
   process.env.MANY_HANDS_ENGINE = 'javascript';
 });
-import {engineInfo, tf} from '#lib/devices/index.js';
+import {engineInfo, tf} from '#lib/devices/register.js';
 import {startMeter, type MemoryMeter, type OperationRecord} from '#lib/memory/meter.js';
 import {newBytes} from '#lib/memory/outputShapes.js';
 import {MemoryLimitError} from '#lib/memory/refusal.js';

@@ -1,7 +1,7 @@
 import {readdirSync, readFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {describe, expect, it} from 'vitest';
-import {tf} from '#lib/devices/index.js';
+import {tf} from '#lib/devices/register.js';
 import {hasJavaScriptRule} from '#lib/memory/javascriptCalls.js';
 import {hasRule} from '#lib/memory/outputShapes.js';
 

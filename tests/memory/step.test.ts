@@ -1,6 +1,6 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import type * as Tf from '@tensorflow/tfjs';
-import {tf} from '#lib/devices/index.js';
+import {tf} from '#lib/devices/register.js';
 import {MemoryMeter, startMeter} from '#lib/memory/meter.js';
 import {MemoryLimitError} from '#lib/memory/refusal.js';
 import {Stepper, type MicroBatch} from '#lib/step/trainStep.js';

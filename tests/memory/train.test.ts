@@ -1,8 +1,8 @@
 import {describe, expect, it} from 'vitest';
-import {tf} from '#lib/devices/index.js';
+import {tf} from '#lib/devices/register.js';
 import type {ManyHandsError} from '#lib/base/errors.js';
-import type {TrainOptions} from '#lib/run/options.js';
-import {train} from '#lib/train.js';
+import type {TrainOptions} from '#lib/config/options.js';
+import {train} from '#lib/run/train.js';
 
 describe('memoryLimit in train', () => {
   const data = {

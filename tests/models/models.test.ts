@@ -2,7 +2,7 @@ import {describe, expect, it} from 'vitest';
 import {drivingFrames} from '#lib/data/driving.js';
 import {mnist} from '#lib/data/mnist.js';
 import {textCorpus} from '#lib/data/text.js';
-import {tf} from '#lib/devices/index.js';
+import {tf} from '#lib/devices/register.js';
 import {convnet, drivingNet, mlp, transformer} from '#lib/models/index.js';
 import {tensorOf, weightBits} from './tensors.js';
 

@@ -1,5 +1,5 @@
 import type {ShapedArray} from '#lib/base/arrays.js';
-import {tf} from '#lib/devices/index.js';
+import {tf} from '#lib/devices/register.js';
 
 /** A data set's array as the float32 tensor that tfjs's own `fit` takes. */
 export function tensorOf(array: ShapedArray): import('@tensorflow/tfjs').Tensor {

@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest';
-import {tf} from '#lib/devices/index.js';
+import {tf} from '#lib/devices/register.js';
 import {drivingNet, mlp, transformer} from '#lib/models/index.js';
 import {Stepper} from '#lib/step/trainStep.js';
 

@@ -1,4 +1,4 @@
-import {tf} from '#lib/devices/index.js';
+import {tf} from '#lib/devices/register.js';
 import {PNG} from 'pngjs';
 import {describe, expect, it} from 'vitest';
 import {pictures} from '#lib/notebook/pictures.js';

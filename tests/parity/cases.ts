@@ -3,7 +3,7 @@
  * stumble over.
  */
 import * as tf from '@tensorflow/tfjs';
-import '#lib/devices/index.js';
+import '#lib/devices/register.js';
 import type {ShapedArray} from '#lib/base/arrays.js';
 import {Random, seedFor} from '#lib/base/random.js';
 import {convnet, drivingNet, mlp, transformer} from '#lib/models/index.js';

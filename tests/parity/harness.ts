@@ -4,11 +4,11 @@
  */
 import {expect} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
-import '#lib/devices/index.js';
+import '#lib/devices/register.js';
 import type {ShapedArray} from '#lib/base/arrays.js';
-import type {TrainOptions, TrainParallelOptions} from '#lib/run/options.js';
+import type {TrainOptions, TrainParallelOptions} from '#lib/config/options.js';
 import type {TrainResult} from '#lib/run/result.js';
-import {train} from '#lib/train.js';
+import {train} from '#lib/run/train.js';
 import {trainParallel} from '#lib/trainParallel.js';
 
 export interface ParityCase {

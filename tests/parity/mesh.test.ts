@@ -4,9 +4,9 @@
  */
 import {afterAll, describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
-import '#lib/devices/index.js';
+import '#lib/devices/register.js';
 import {transformer} from '#lib/models/index.js';
-import type {TrainParallelOptions} from '#lib/run/options.js';
+import type {TrainParallelOptions} from '#lib/config/options.js';
 import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, PENALTIES, POSITIONS, SHAPE_CASES} from './cases';
 import {

@@ -1,11 +1,11 @@
 /** A pipeline equals one device that walks the same micro-batches, whatever its schedule. */
 import {afterAll, describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
-import '#lib/devices/index.js';
+import '#lib/devices/register.js';
 import {transformer} from '#lib/models/index.js';
 import {schedule} from '#lib/pipelineParallel/schedule.js';
 import {SCHEDULE_NAMES, type ScheduleName} from '#lib/pipelineParallel/schedules.js';
-import type {StrategyFields, TrainParallelOptions} from '#lib/run/options.js';
+import type {StrategyFields, TrainParallelOptions} from '#lib/config/options.js';
 import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, SHAPE_CASES} from './cases';
 import {

@@ -1,9 +1,9 @@
 /** Recompute changes what is kept, and not a bit of what is learned. */
 import {afterAll, describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
-import '#lib/devices/index.js';
+import '#lib/devices/register.js';
 import {transformer} from '#lib/models/index.js';
-import {readGraph} from '#lib/step/graph.js';
+import {readGraph} from '#lib/model/graph.js';
 import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, SHAPE_CASES} from './cases';
 import {head, runParallel, runTrain} from './harness';

@@ -1,9 +1,9 @@
 /** Tensor parallelism equals one device, whatever is divided. */
 import {afterAll, describe, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
-import '#lib/devices/index.js';
+import '#lib/devices/register.js';
 import {transformer} from '#lib/models/index.js';
-import type {StrategyFields, TrainParallelOptions} from '#lib/run/options.js';
+import type {StrategyFields, TrainParallelOptions} from '#lib/config/options.js';
 import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, PENALTIES, POSITIONS, SHAPE_CASES} from './cases';
 import {

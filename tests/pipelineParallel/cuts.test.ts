@@ -1,11 +1,11 @@
 /** Where a model may be cut, and where it is. */
 import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
-import '#lib/devices/index.js';
+import '#lib/devices/register.js';
 import {convnet, mlp, transformer} from '#lib/models/index.js';
 import {balancedCuts, splitModel} from '#lib/pipelineParallel/balance.js';
-import {cutName, cutsAt, possibleCuts} from '#lib/pipelineParallel/cuts.js';
-import {readGraph} from '#lib/step/graph.js';
+import {cutName, cutsAt, possibleCuts} from '#lib/pipelineParallel/splitPoints.js';
+import {readGraph} from '#lib/model/graph.js';
 import {COURSE_CASES, SHAPE_CASES} from '../parity/cases';
 
 const names = (model: tf.LayersModel) => {

@@ -4,16 +4,16 @@
  */
 import {afterAll, describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
-import '#lib/devices/index.js';
+import '#lib/devices/register.js';
 import {mlp, transformer} from '#lib/models/index.js';
 import type {Action} from '#lib/pipelineParallel/schedule.js';
 import {pipelineSchedule, SCHEDULE_NAMES} from '#lib/pipelineParallel/schedules.js';
-import {bubble, virtualTrace} from '#lib/run/bubble.js';
-import {idle} from '#lib/run/idle.js';
-import type {Strategy, StrategyFields, TrainParallelOptions} from '#lib/run/options.js';
+import {bubble, virtualTrace} from '#lib/report/bubble.js';
+import {idle} from '#lib/report/diagnoseIdle.js';
+import type {Strategy, StrategyFields, TrainParallelOptions} from '#lib/config/options.js';
 import type {TrainResult} from '#lib/run/result.js';
-import {spmd} from '#lib/spmd.js';
-import type {SpmdContext} from '#lib/run/spmdJob.js';
+import {spmd} from '#lib/run/spmd.js';
+import type {SpmdContext} from '#lib/rank/spmdJob.js';
 import type {Span} from '#lib/trace/spans.js';
 import {trainParallel} from '#lib/trainParallel.js';
 import {closeWorkers} from '#lib/workers/pool.js';

@@ -1,7 +1,7 @@
 /** Schedules as data: what they promise, what a check refuses, what a played one shows. */
 import {describe, expect, it} from 'vitest';
 import {checkSchedule} from '#lib/pipelineParallel/checkSchedule.js';
-import {playSchedule} from '#lib/pipelineParallel/playSchedule.js';
+import {playSchedule} from '#lib/pipelineParallel/simulateSchedule.js';
 import {
   schedule,
   scheduleText,

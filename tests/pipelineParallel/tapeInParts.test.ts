@@ -1,9 +1,9 @@
 /** A backward in two parts finds what a whole one finds, and leaves nothing behind. */
 import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
-import '#lib/devices/index.js';
+import '#lib/devices/register.js';
 import {backward, record} from '#lib/step/tape.js';
-import {backwardFor, discardRest, finishTape} from '#lib/step/tapeInParts.js';
+import {backwardFor, discardRest, finishTape} from '#lib/step/splitBackward.js';
 
 interface Case {
   name: string;

@@ -3,7 +3,7 @@ import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, describe, expect, it} from 'vitest';
-import {planSpec} from '#lib/planner/planSpec.js';
+import {planSpec} from '#lib/specPlanner/planSpec.js';
 import {brokenAt} from '#scripts/plan/readJson.js';
 import {tinySpec} from './specs.js';
 

@@ -1,7 +1,7 @@
 import {describe, expect, it} from 'vitest';
 import {Random} from '#lib/base/random.js';
-import {planSpec, planSpecCounted} from '#lib/planner/planSpec.js';
-import type {SpecChoice, SpecRow, TransformerSpec} from '#lib/planner/spec.js';
+import {planSpec, planSpecCounted} from '#lib/specPlanner/planSpec.js';
+import type {SpecChoice, SpecRow, TransformerSpec} from '#lib/specPlanner/spec.js';
 import {tiny, tinySpec} from './specs.js';
 
 const random = new Random(7, 'specs');

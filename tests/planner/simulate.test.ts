@@ -3,7 +3,7 @@
  */
 import {afterAll, describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
-import '#lib/devices/index.js';
+import '#lib/devices/register.js';
 import {Random} from '#lib/base/random.js';
 import {timelineFigure} from '#lib/notebook/figures/timeline.js';
 import {schedule} from '#lib/pipelineParallel/schedule.js';
@@ -13,12 +13,12 @@ import {
   SCHEDULE_NAMES,
   type ScheduleName,
 } from '#lib/pipelineParallel/schedules.js';
-import {planSpec} from '#lib/planner/planSpec.js';
-import {simulate, type Simulation, type SimulationOptions} from '#lib/planner/simulate.js';
-import type {SimulationCosts} from '#lib/planner/simulateCosts.js';
-import {simulateRow} from '#lib/planner/simulateRow.js';
-import type {SpecChoice} from '#lib/planner/spec.js';
-import type {TrainParallelOptions} from '#lib/run/options.js';
+import {planSpec} from '#lib/specPlanner/planSpec.js';
+import {simulate, type Simulation, type SimulationOptions} from '#lib/simulate/simulate.js';
+import type {SimulationCosts} from '#lib/simulate/costs.js';
+import {simulateRow} from '#lib/simulate/simulateRow.js';
+import type {SpecChoice} from '#lib/specPlanner/spec.js';
+import type {TrainParallelOptions} from '#lib/config/options.js';
 import type {Span} from '#lib/trace/spans.js';
 import {trainParallel} from '#lib/trainParallel.js';
 import {closeWorkers} from '#lib/workers/pool.js';

@@ -1,6 +1,6 @@
 import {describe, expect, it} from 'vitest';
-import {planSpec} from '#lib/planner/planSpec.js';
-import type {SpecChoice, TransformerSpec} from '#lib/planner/spec.js';
+import {planSpec} from '#lib/specPlanner/planSpec.js';
+import type {SpecChoice, TransformerSpec} from '#lib/specPlanner/spec.js';
 import {tiny, tinySpec} from './specs.js';
 
 /** l = 4, h = 8, a = 2, V = 10, s = 6: what follows was worked out on paper. */

@@ -1,6 +1,6 @@
 import {describe, expect, it} from 'vitest';
-import {planSpec} from '#lib/planner/planSpec.js';
-import type {SpecChoice, SpecRow} from '#lib/planner/spec.js';
+import {planSpec} from '#lib/specPlanner/planSpec.js';
+import type {SpecChoice, SpecRow} from '#lib/specPlanner/spec.js';
 import {selene} from './specs.js';
 
 const days = (seconds: number) => seconds / 86400;

@@ -1,7 +1,7 @@
 import {describe, expect, it} from 'vitest';
 import {ManyHandsError} from '#lib/base/errors.js';
-import {planSpec} from '#lib/planner/planSpec.js';
-import type {TransformerSpec} from '#lib/planner/spec.js';
+import {planSpec} from '#lib/specPlanner/planSpec.js';
+import type {TransformerSpec} from '#lib/specPlanner/spec.js';
 import {tiny, tinySpec} from './specs.js';
 
 const {machine} = tinySpec(8, 16);

@@ -1,4 +1,4 @@
-import type {SpecChoice, TransformerSpec} from '#lib/planner/spec.js';
+import type {SpecChoice, TransformerSpec} from '#lib/specPlanner/spec.js';
 
 /**
  * The A100 machines of the papers: 80 GB and 312 TFLOP/s a device, NVLink at 300 GB/s and

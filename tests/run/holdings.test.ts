@@ -4,11 +4,11 @@
  */
 import {afterAll, describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
-import '#lib/devices/index.js';
+import '#lib/devices/register.js';
 import {textCorpus} from '#lib/data/index.js';
 import {convnet, transformer} from '#lib/models/index.js';
-import {holdings, type HeldWeight} from '#lib/run/holdings.js';
-import type {Strategy} from '#lib/run/options.js';
+import {holdings, type HeldWeight} from '#lib/placement/placements.js';
+import type {Strategy} from '#lib/config/options.js';
 import {trainParallel} from '#lib/trainParallel.js';
 import {closeWorkers} from '#lib/workers/pool.js';
 

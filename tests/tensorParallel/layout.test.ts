@@ -1,10 +1,10 @@
 /** Layouts: what is chosen, what is refused, and with which rule that fits. */
 import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
-import '#lib/devices/index.js';
+import '#lib/devices/register.js';
 import {convnet, transformer} from '#lib/models/index.js';
-import {readGraph} from '#lib/step/graph.js';
-import {putPart, takePart} from '#lib/step/weightCut.js';
+import {readGraph} from '#lib/model/graph.js';
+import {putPart, takePart} from '#lib/model/weightShard.js';
 import {resolveLayout, type Layout} from '#lib/tensorParallel/layout.js';
 import {registerLayout} from '#lib/tensorParallel/rules.js';
 

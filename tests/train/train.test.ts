@@ -6,13 +6,13 @@ import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
 import {afterAll, describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
-import '#lib/devices/index.js';
+import '#lib/devices/register.js';
 import {onRun, type RunEvent} from '#lib/base/events.js';
 import {ManyHandsError} from '#lib/base/errors.js';
 import {mnistModule} from '#lib/data/index.js';
 import {mlp} from '#lib/models/index.js';
-import {train} from '#lib/train.js';
-import type {TrainOptions} from '#lib/run/options.js';
+import {train} from '#lib/run/train.js';
+import type {TrainOptions} from '#lib/config/options.js';
 import {closeWorkers} from '#lib/workers/pool.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'many-hands-'));
@@ -391,7 +391,7 @@ describe('what happens while it runs', () => {
 describe('a program that trains', () => {
   const program = (
     code: string,
-  ) => `const {train} = require('#lib/train.js'); const {mlp} = require('#lib/models/index.js');
+  ) => `const {train} = require('#lib/run/train.js'); const {mlp} = require('#lib/models/index.js');
 const model = mlp({inputShape: [4], units: [4], classes: 3, seed: 1});
 const data = {xs: {values: new Float32Array(240), shape: [60, 4]}, ys: {values: new Float32Array(60), shape: [60, 1]}};
 ${code}`;

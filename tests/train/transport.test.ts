@@ -1,7 +1,7 @@
 import {execFileSync} from 'node:child_process';
 import {describe, expect, it} from 'vitest';
 
-const program = `const {train} = require('#lib/train.js'); const {trainParallel} = require('#lib/trainParallel.js'); const {mlp} = require('#lib/models/index.js');
+const program = `const {train} = require('#lib/run/train.js'); const {trainParallel} = require('#lib/trainParallel.js'); const {mlp} = require('#lib/models/index.js');
 const model = mlp({inputShape: [4], units: [4], classes: 3, seed: 1});
 const data = {xs: {values: Float32Array.from({length: 240}, (_, i) => Math.sin(i)), shape: [60, 4]}, ys: {values: Float32Array.from({length: 60}, (_, i) => i % 3), shape: [60, 1]}};
 const ends = []; const callbacks = {onEpochEnd: (epoch) => void ends.push(epoch)};

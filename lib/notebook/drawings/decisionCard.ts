@@ -4,7 +4,7 @@
  */
 import {formatBytes} from '../../base/units';
 import type {Machine} from '../../planner/machine';
-import type {LinkOperation} from '../../planner/linkProgram';
+import type {LinkOperation} from '../../planner/commBenchmark';
 import {Drawing} from '../drawing';
 import type {Drawn} from '../drawn';
 import {formatNumber, formatSeconds} from '../format';

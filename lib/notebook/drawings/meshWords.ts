@@ -3,8 +3,8 @@
  * in one line.
  */
 import type * as tf from '@tensorflow/tfjs';
-import type {HeldPart, HeldWeight} from '../../run/holdings';
-import {readGraph} from '../../step/graph';
+import type {HeldPart, HeldWeight} from '../../placement/placements';
+import {readGraph} from '../../model/graph';
 
 /** A line of a rank's box. */
 export interface HoldingLine {

@@ -8,7 +8,7 @@ import {
   UNIT_COST,
   type CostOf,
   type Playing,
-} from '../../pipelineParallel/playSchedule';
+} from '../../pipelineParallel/simulateSchedule';
 import {LETTER, type Compute, type Schedule} from '../../pipelineParallel/schedule';
 import {Drawn} from '../drawn';
 import {kindStyle, paper} from '../palette';

@@ -1,0 +1,46 @@
+/**
+ * Caller side. The devices of a team of workers, and the threads of each.
+ */
+import type {DeviceUse} from '../base/events';
+import {ManyHandsError, shown} from '../base/errors';
+import {chooseDevices, type Device} from './devices';
+import {engineInfo} from './engine';
+
+// Beyond this workers on one machine's cores only stand in line.
+const MOST_PER_CORE = 4;
+const LEAST_LIMIT = 16;
+
+function refuseCrowd(devices: Device[]): void {
+  const cpus = devices.filter((device) => device.kind === 'cpu');
+  const most = Math.max(LEAST_LIMIT, MOST_PER_CORE * (cpus[0]?.threads ?? 0));
+  if (cpus.length > most) {
+    throw new ManyHandsError(
+      'DEVICE',
+      `devices asks for ${cpus.length} CPU workers on ${cpus[0].threads} cores; at most ${most} make sense here. Each is a process with an engine and a copy of the model: ask for ${cpus[0].threads}.`,
+    );
+  }
+}
+
+/**
+ * The devices that `asked` stands for, by rank. A CPU worker among several has one thread unless
+ * `threads` says otherwise; a GPU's engine chooses (0). Throws `DEVICE` for what this machine does
+ * not have, and for a crowd; `BAD_OPTION` for `threads`.
+ */
+export function teamDevices(
+  asked: number | string[],
+  threads: number | null | undefined,
+): DeviceUse[] {
+  if (threads !== null && threads !== undefined && (!Number.isInteger(threads) || threads < 1)) {
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `threads must be a whole number from 1; it is ${shown(threads)}.`,
+    );
+  }
+  const chosen = chooseDevices(asked);
+  refuseCrowd(chosen);
+  const javascript = engineInfo().name === 'javascript';
+  return chosen.map((device, rank) => {
+    const own = device.kind === 'cpu' ? (threads ?? (chosen.length === 1 ? device.threads : 1)) : 0;
+    return {rank, id: device.id, name: device.name, threads: javascript ? 1 : own};
+  });
+}

@@ -1,0 +1,230 @@
+/**
+ * Either side. What each layer of a model takes, found by walking it layer by layer over two
+ * samples and over three: sizes are affine in the batch, so two points tell all. No more than one
+ * layer's tape is alive at once.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type {StepContext} from '../base/stepContext';
+import {sharesBuffer, withMeter, type MemoryMeter} from '../memory';
+import {innerModel} from '../model/inner';
+import {fixedWeights, remember} from '../model/nonTrainableWeights';
+import {GradientSum} from '../step/gradientSum';
+import {readGraph, type Graph, type LayerCall} from '../model/graph';
+import {applyLayer, maskAfter} from '../step/layerCall';
+import {Objective, targetShape, type CompiledModel} from '../step/objective';
+import {Slots} from '../step/slots';
+import {backward, discard, record} from '../step/tape';
+import {tensorBytes, typeNumber} from '../memory/elementTypes';
+
+/**
+ * Where a tensor lies: in a buffer of its own, in that of the call's input or output i, or in a
+ * weight's.
+ */
+export type Lies = {own: number} | {input: number} | {output: number} | {weight: true};
+
+/** One call at one batch size; all numbers are bytes. */
+export interface CallSizes {
+  outputs: Lies[];
+  /** A layer's masks, which its readers are given beside the tensors. */
+  mask: number;
+  /** What the tape keeps beside inputs, outputs and weights. */
+  inside: number;
+  keepsInputs: boolean[];
+  keepsOutputs: boolean[];
+  /** The most that the forward needs beyond what is alive before it. */
+  forward: number;
+  /** The same of the backward. */
+  backward: number;
+  /** Of each input that wants one, its gradient; 'output' i: the one that flowed in. */
+  gradients: Array<Lies | null>;
+}
+
+export interface LossSizes {
+  /** Inputs and targets of the micro-batch. */
+  batch: number;
+  /** The most that loss, gradient and metrics need beyond what is alive before. */
+  extra: number;
+  /** The gradients of the model's outputs. */
+  gradients: number;
+}
+
+export interface Probe {
+  calls: CallSizes[];
+  loss: LossSizes;
+}
+
+const CONTEXT: StepContext = {seed: 1, layer: '', step: 0, firstSample: 0};
+
+interface SymbolicLike {
+  shape: Array<number | null>;
+  dtype: tf.DataType;
+}
+
+function inputsOf(model: tf.LayersModel, batch: number): tf.Tensor[] {
+  return (model.inputs as unknown as SymbolicLike[]).map(({shape, dtype}) =>
+    tf.zeros([batch, ...(shape.slice(1) as number[])], dtype === 'int32' ? 'int32' : 'float32'),
+  );
+}
+
+function targetsOf(model: tf.LayersModel, outputs: tf.Tensor[]): tf.Tensor[] {
+  const compiled = innerModel(model) as unknown as CompiledModel;
+  return outputs.map((output, i) => tf.zeros(targetShape(compiled, i, output.shape).shape));
+}
+
+const distinct = (tensors: tf.Tensor[]): tf.Tensor[] =>
+  tensors.filter((tensor, i) => !tensors.slice(0, i).some((other) => sharesBuffer(tensor, other)));
+const bytesOf = (tensor: tf.Tensor): number => tensorBytes(tensor.shape, typeNumber(tensor.dtype));
+
+class Prober {
+  private readonly calls: CallSizes[] = [];
+
+  constructor(
+    private readonly meter: MemoryMeter,
+    private readonly graph: Graph,
+    private readonly sum: GradientSum,
+    private readonly slots: Slots,
+  ) {}
+
+  /** The most that `run` needs beyond what is alive before it. */
+  private extra<T>(run: () => T): {value: T; extra: number} {
+    this.meter.resetPeak();
+    const before = this.meter.liveBytes;
+    const value = run();
+    return {value, extra: this.meter.peakBytes - before};
+  }
+
+  private liesOf(
+    tensor: tf.Tensor,
+    inputs: tf.Tensor[],
+    outputs: tf.Tensor[],
+    weights: tf.Tensor[],
+  ): Lies {
+    const input = inputs.findIndex((other) => sharesBuffer(tensor, other));
+    if (input >= 0) return {input};
+    const output = outputs.findIndex((other) => sharesBuffer(tensor, other));
+    if (output >= 0) return {output};
+    return weights.some((other) => sharesBuffer(tensor, other))
+      ? {weight: true}
+      : {own: bytesOf(tensor)};
+  }
+
+  call(call: LayerCall): void {
+    const {slots, sum} = this;
+    const given = call.inputs.map((slot) => slots.tensors[slot]!);
+    const mask = slots.masks[call.inputs[0]];
+    const weights = sum.weightsOf(call.layer);
+    const wanting = given.filter((_, i) => slots.wantGradient[call.inputs[i]]);
+    const forward = this.extra(() =>
+      record([...wanting, ...weights], () => applyLayer(call, given, mask, CONTEXT, true)),
+    );
+    const {outputs, tape} = forward.value;
+    const saved = tape.nodes.flatMap((node) => node.saved).filter((tensor) => !tensor.isDisposed);
+    const lies = saved.map((tensor) => this.liesOf(tensor, given, outputs, weights));
+    const inside = distinct(saved.filter((_, i) => 'own' in lies[i])).reduce(
+      (bytes, tensor) => bytes + bytesOf(tensor),
+      0,
+    );
+    const found: CallSizes = {
+      outputs: outputs.map((output, i) => this.liesOf(output, given, outputs.slice(0, i), weights)),
+      mask: 0,
+      inside,
+      keepsInputs: given.map((_, i) => lies.some((one) => 'input' in one && one.input === i)),
+      keepsOutputs: outputs.map((_, i) => lies.some((one) => 'output' in one && one.output === i)),
+      forward: forward.extra,
+      backward: 0,
+      gradients: given.map(() => null),
+    };
+    if (tape.nodes.length > 0) this.back(call, tape, given, outputs, found);
+    else discard(tape);
+    const after = maskAfter(call, given, mask);
+    found.mask = after ? bytesOf(after) : 0;
+    slots.put(call, outputs, after, wanting.length > 0 || weights.length > 0);
+    slots.freeAfter(call);
+    this.calls.push(found);
+  }
+
+  private back(
+    call: LayerCall,
+    tape: Parameters<typeof backward>[0],
+    given: tf.Tensor[],
+    outputs: tf.Tensor[],
+    found: CallSizes,
+  ): void {
+    const flowed = outputs.map((output) => tf.onesLike(output));
+    const {value: gradients, extra} = this.extra(() =>
+      backward(tape, new Map(outputs.map((output, i) => [output.id, flowed[i]]))),
+    );
+    found.backward = extra;
+    call.inputs.forEach((_, i) => {
+      const gradient = gradients.get(given[i].id);
+      if (!gradient) return;
+      const output = flowed.findIndex((other) => sharesBuffer(gradient, other));
+      found.gradients[i] = output >= 0 ? {output} : {own: bytesOf(gradient)};
+    });
+    tf.dispose([...gradients.values(), ...flowed]);
+  }
+
+  finish(model: tf.LayersModel, inputs: tf.Tensor[]): Probe {
+    const outputs = this.slots.takeOutputs();
+    const targets = targetsOf(model, outputs);
+    const objective = new Objective(model, this.graph);
+    const {value, extra} = this.extra(() =>
+      objective.withGradient(
+        outputs,
+        targets,
+        outputs.map(() => null),
+        1,
+      ),
+    );
+    const batch = [...inputs, ...targets].reduce((bytes, tensor) => bytes + bytesOf(tensor), 0);
+    const gradients = distinct(value.gradients).reduce(
+      (bytes, tensor) => bytes + bytesOf(tensor),
+      0,
+    );
+    tf.dispose([...outputs, ...targets, ...value.gradients]);
+    return {calls: this.calls, loss: {batch, extra, gradients}};
+  }
+}
+
+function probeAt(
+  meter: MemoryMeter,
+  model: tf.LayersModel,
+  graph: Graph,
+  sum: GradientSum,
+  batch: number,
+): Probe {
+  const inputs = inputsOf(model, batch);
+  const slots = Slots.ofInputs(graph, inputs);
+  // What moves while a layer is applied (batch norm's averages) is put back.
+  const putBack = remember(fixedWeights(model));
+  try {
+    const prober = new Prober(meter, graph, sum, slots);
+    for (const call of graph.calls) prober.call(call);
+    return prober.finish(model, inputs);
+  } finally {
+    slots.freeAll();
+    tf.dispose(inputs);
+    putBack();
+  }
+}
+
+/**
+ * What a model's layers take over two and over three samples, with the graph that they belong to.
+ */
+export interface Probed {
+  graph: Graph;
+  sum: GradientSum;
+  two: Probe;
+  three: Probe;
+}
+
+export function probeModel(model: tf.LayersModel): Probed {
+  const graph = readGraph(model);
+  const sum = GradientSum.of(model);
+  return withMeter((meter) => ({
+    graph,
+    sum,
+    two: probeAt(meter, model, graph, sum, 2),
+    three: probeAt(meter, model, graph, sum, 3),
+  }));
+}

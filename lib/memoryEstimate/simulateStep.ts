@@ -1,0 +1,281 @@
+/**
+ * Either side. A step's memory without the step: the walk of `lib/step` over buffers that are only
+ * sizes.
+ */
+import type {LayerCall, Slot} from '../model/graph';
+import type {Segment} from '../model/segments';
+import type {CallSizes, Lies, Probe, Probed} from './probe';
+
+/** Bytes of a step at its peak, and where that is. */
+export interface Simulated {
+  /** Beyond parameters and the optimizer's state. */
+  peak: number;
+  gradients: number;
+  activations: number;
+  at: {phase: 'forward' | 'loss' | 'backward'; layer: string | null};
+  /** What each call holds at the end of the forward, by its place, and the inputs and targets. */
+  held: number[];
+  batch: number;
+}
+
+interface Buffer {
+  bytes: number;
+  uses: number;
+  /** The call that made it; -1: the batch. */
+  by: number;
+}
+
+/** The value of an affine size at `batch` samples. */
+const at = (two: number, three: number, batch: number): number => two + (three - two) * (batch - 2);
+
+function liesAt(two: Lies | null, three: Lies | null, batch: number): Lies | null {
+  return two && 'own' in two && three && 'own' in three
+    ? {own: at(two.own, three.own, batch)}
+    : two;
+}
+
+/** A probe's sizes at any batch size. */
+export function sizesAt({two, three}: {two: Probe; three: Probe}, batch: number): Probe {
+  const calls = two.calls.map((small, i): CallSizes => {
+    const large = three.calls[i];
+    const size = (name: 'inside' | 'forward' | 'backward' | 'mask') =>
+      at(small[name], large[name], batch);
+    return {
+      ...small,
+      outputs: small.outputs.map((lies, j) => liesAt(lies, large.outputs[j], batch)!),
+      gradients: small.gradients.map((lies, j) => liesAt(lies, large.gradients[j], batch)),
+      inside: size('inside'),
+      forward: size('forward'),
+      backward: size('backward'),
+      mask: size('mask'),
+    };
+  });
+  const loss = (name: keyof Probe['loss']) => at(two.loss[name], three.loss[name], batch);
+  return {calls, loss: {batch: loss('batch'), extra: loss('extra'), gradients: loss('gradients')}};
+}
+
+class Walker {
+  private live = 0;
+  private gradientBytes = 0;
+  readonly peak: Simulated = {
+    peak: 0,
+    gradients: 0,
+    activations: 0,
+    at: {phase: 'forward', layer: null},
+    held: [],
+    batch: 0,
+  };
+  private readonly buffers = new Set<Buffer>();
+  private readonly slots: Array<Buffer | null>;
+  private readonly masks: Array<Buffer | null>;
+  private readonly slotGradients: Array<Buffer | null>;
+  private readonly withGradient = new Set<object>();
+
+  constructor(
+    private readonly probed: Probed,
+    private readonly sizes: Probe,
+  ) {
+    const {slots} = probed.graph;
+    this.slots = new Array<Buffer | null>(slots).fill(null);
+    this.masks = new Array<Buffer | null>(slots).fill(null);
+    this.slotGradients = new Array<Buffer | null>(slots).fill(null);
+  }
+
+  private make(bytes: number, by: number): Buffer {
+    const buffer = {bytes, uses: 0, by};
+    return this.use(buffer);
+  }
+
+  private use(buffer: Buffer): Buffer {
+    if (buffer.uses++ === 0) {
+      this.live += buffer.bytes;
+      this.buffers.add(buffer);
+    }
+    return buffer;
+  }
+
+  private free(buffer: Buffer | null): void {
+    if (!buffer || --buffer.uses > 0) return;
+    this.live -= buffer.bytes;
+    this.buffers.delete(buffer);
+  }
+
+  private look(extra: number, phase: Simulated['at']['phase'], layer: string | null): void {
+    const all = this.live + this.gradientBytes + extra;
+    if (all > this.peak.peak)
+      Object.assign(this.peak, {
+        peak: all,
+        gradients: this.gradientBytes,
+        activations: this.live + extra,
+        at: {phase, layer},
+      });
+  }
+
+  /** Gradients that earlier micro-batches left. */
+  gradientsOf(all: boolean): void {
+    if (all) for (const entry of this.probed.sum.entries) this.gained(entry);
+  }
+
+  private gained(entry: Probed['sum']['entries'][number]): void {
+    if (this.withGradient.has(entry)) return;
+    this.withGradient.add(entry);
+    this.gradientBytes += 4 * entry.variable.size;
+  }
+
+  private freeSlots(call: LayerCall): void {
+    const {lastUse, outputs} = this.probed.graph;
+    for (const slot of new Set([...call.inputs, ...call.outputs])) {
+      if (lastUse[slot] > call.index || outputs.includes(slot)) continue;
+      this.freeSlot(slot);
+    }
+  }
+
+  private freeSlot(slot: Slot): void {
+    this.free(this.slots[slot]);
+    this.free(this.masks[slot]);
+    this.slots[slot] = null;
+    this.masks[slot] = null;
+  }
+
+  /** One call forward; returns what its tape keeps. */
+  private forward(call: LayerCall, taped: boolean, phase: 'forward' | 'backward'): Buffer[] {
+    const sizes = this.sizes.calls[call.index];
+    this.look(sizes.forward, phase, call.name);
+    const given = call.inputs.map((slot) => this.slots[slot]!);
+    const outputs: Buffer[] = [];
+    for (const lies of sizes.outputs) {
+      if ('own' in lies) outputs.push(this.make(lies.own, call.index));
+      else if ('weight' in lies) outputs.push(this.make(0, call.index));
+      else outputs.push(this.use('input' in lies ? given[lies.input] : outputs[lies.output]));
+    }
+    const kept = taped
+      ? [
+          ...(sizes.inside > 0 ? [this.make(sizes.inside, call.index)] : []),
+          ...given.filter((_, i) => sizes.keepsInputs[i]).map((buffer) => this.use(buffer)),
+          ...outputs.filter((_, i) => sizes.keepsOutputs[i]).map((buffer) => this.use(buffer)),
+        ]
+      : [];
+    call.outputs.forEach((slot, i) => (this.slots[slot] = outputs[i]));
+    this.masks[call.outputs[0]] = sizes.mask > 0 ? this.make(sizes.mask, call.index) : null;
+    this.look(0, phase, call.name);
+    return kept;
+  }
+
+  private backward(call: LayerCall, kept: Buffer[]): void {
+    const sizes = this.sizes.calls[call.index];
+    this.look(sizes.backward, 'backward', call.name);
+    for (const buffer of kept) this.free(buffer);
+    const flowed = call.outputs.map((slot) => this.slotGradients[slot]);
+    const found = sizes.gradients.map((lies) =>
+      lies === null
+        ? null
+        : 'own' in lies
+          ? this.make(lies.own, call.index)
+          : 'output' in lies && flowed[lies.output]
+            ? this.use(flowed[lies.output]!)
+            : null,
+    );
+    for (const [i, slot] of call.outputs.entries()) {
+      this.free(flowed[i]);
+      this.slotGradients[slot] = null;
+    }
+    call.inputs.forEach((slot, i) => {
+      const gradient = found[i];
+      if (!gradient) return;
+      const before = this.slotGradients[slot];
+      if (before && call.inputs.indexOf(slot) === i) {
+        this.look(gradient.bytes, 'backward', call.name);
+        this.free(before);
+      } else if (before) this.free(before);
+      this.slotGradients[slot] = gradient;
+    });
+    for (const entry of this.probed.sum.of(call.layer)) this.gained(entry);
+    this.look(0, 'backward', call.name);
+  }
+
+  run(segments: Segment[]): Simulated {
+    const {graph} = this.probed;
+    const {loss} = this.sizes;
+    const batch = this.make(loss.batch, -1);
+    // The slots of the inputs share the batch's buffers.
+    graph.inputs.forEach((slot) => (this.slots[slot] = this.use(this.make(0, -1))));
+    const pieces: Array<{
+      segment: Segment;
+      call: LayerCall | null;
+      kept: Buffer[];
+      slots: Array<[Slot, Buffer, Buffer | null]>;
+    }> = [];
+    for (const segment of segments) {
+      if (segment.again) {
+        const made = new Set(segment.calls.flatMap(({outputs}) => outputs));
+        const read = [
+          ...new Set(segment.calls.flatMap(({inputs}) => inputs).filter((slot) => !made.has(slot))),
+        ];
+        pieces.push({
+          segment,
+          call: null,
+          kept: [],
+          slots: read.map((slot) => [
+            slot,
+            this.use(this.slots[slot]!),
+            this.masks[slot] && this.use(this.masks[slot]!),
+          ]),
+        });
+      }
+      for (const call of segment.calls) {
+        const kept = this.forward(call, !segment.again, 'forward');
+        if (!segment.again) pieces.push({segment, call, kept, slots: []});
+        this.freeSlots(call);
+      }
+    }
+    this.peak.held = graph.calls.map(({index}) =>
+      [...this.buffers]
+        .filter(({by}) => by === index)
+        .reduce((bytes, buffer) => bytes + buffer.bytes, 0),
+    );
+    this.peak.batch = loss.batch;
+    this.look(loss.extra, 'loss', null);
+    for (const slot of graph.outputs) this.freeSlot(slot);
+    graph.outputs.forEach(
+      (slot, i) => (this.slotGradients[slot] = this.make(i === 0 ? loss.gradients : 0, -1)),
+    );
+    for (const {segment, call, kept, slots} of pieces.reverse()) {
+      if (call) {
+        this.backward(call, kept);
+        continue;
+      }
+      for (const [slot, buffer, mask] of slots) {
+        this.slots[slot] = buffer;
+        this.masks[slot] = mask;
+      }
+      const tapes = segment.calls.map((one) => {
+        const tape = this.forward(one, true, 'backward');
+        this.freeSlots(one);
+        return tape;
+      });
+      for (let slot = 0; slot < this.slots.length; slot++) this.freeSlot(slot);
+      segment.calls.forEach((_, i) =>
+        this.backward(
+          segment.calls[segment.calls.length - 1 - i],
+          tapes[segment.calls.length - 1 - i],
+        ),
+      );
+    }
+    this.free(batch);
+    return this.peak;
+  }
+}
+
+/**
+ * The walk of one micro-batch of `samples`; `later`: gradients of an earlier one are there already.
+ */
+export function simulate(
+  probed: Probed,
+  segments: Segment[],
+  samples: number,
+  later: boolean,
+): Simulated {
+  const walker = new Walker(probed, sizesAt(probed, samples));
+  walker.gradientsOf(later);
+  return walker.run(segments);
+}

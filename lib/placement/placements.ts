@@ -1,0 +1,225 @@
+/**
+ * Caller side. Which rank holds which piece of which weight, before a run: by the same cuts, layout
+ * and shards that the run will use.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {optimizerSizes} from '../memoryEstimate/optimizerSizes';
+import {ManyHandsError, shown} from '../base/errors';
+import {sum} from '../base/sum';
+import {partStart} from '../collectives/types';
+import type {Coordinates, Mesh} from '../mesh/mesh';
+import {stageGraphs} from '../pipelineParallel/stages';
+import {GradientSum} from '../step/gradientSum';
+import {readGraph, type Graph, type LayerCall} from '../model/graph';
+import {cutShape, type WeightCut} from '../model/weightShard';
+import {shardedOf, type Rules} from '../tensorParallel/layout';
+import {cutOf, partFor, type LayoutPart} from '../tensorParallel/rules';
+import {planUnits} from '../zero/units';
+import {planPipeline, planTensor, type Cutting} from './resolveDivision';
+import type {Strategy, StrategyFields} from '../config/options';
+import {choosePlan, type Plan} from '../config/strategy';
+
+/** What a rank has of what is divided in a layer: 'heads', 0 up to 2 of 4. */
+export interface HeldPart extends LayoutPart {
+  /** In the plural: columns, rows, heads, tokens, filters. */
+  what: string;
+}
+
+/** One weight as a rank has it. */
+export interface HeldWeight {
+  /** With its layer's name. */
+  name: string;
+  /** The layer's name. */
+  layer: string;
+  /** The layer's block. */
+  block: string;
+  /** Of the whole weight. */
+  shape: number[];
+  /** The run of it that this rank has along one axis; null where it has all. */
+  cut: WeightCut | null;
+  /**
+   * What is divided in its layer, and which of them are this rank's; null where the layer is whole.
+   */
+  part: HeldPart | null;
+}
+
+/** What one rank holds from the start of a run to its end; bytes in float32. */
+export interface RankHolding {
+  rank: number;
+  /** Its place on each axis. */
+  at: Coordinates;
+  /**
+   * Its stages' weights as the tensor axis divides them. In stage 3 of ZeRO it keeps its share of
+   * them, and gathers a block at a time.
+   */
+  weights: HeldWeight[];
+  /** Bytes of parameters. */
+  parameters: number;
+  /** Bytes of their gradients. */
+  gradients: number;
+  /** Bytes of the optimizer's state, scalars aside. */
+  optimizer: number;
+}
+
+/** Who holds what. */
+export interface Holdings {
+  mesh: Mesh;
+  /**
+   * The stage of ZeRO, which divides by the data axis the optimizer's state (1), the gradients too
+   * (2), the parameters too (3).
+   */
+  zero: 0 | 1 | 2 | 3;
+  /** By rank. */
+  ranks: RankHolding[];
+}
+
+/** What else the division depends on. */
+export interface HoldingsOptions {
+  /** How many devices there are. @default as many as the strategy's mesh has ranks, else 2 */
+  devices?: number;
+  /** Samples of a step, which count where cuts are balanced. @default 32 */
+  batchSize?: number;
+}
+
+/** tfjs's weight of a layer. */
+interface LayerWeight {
+  originalName: string;
+  shape: number[];
+  read(): tf.Variable;
+}
+const weightsOf = (layer: tf.layers.Layer) =>
+  (layer as unknown as {weights: LayerWeight[]}).weights;
+
+const BYTES = 4;
+/** Elements that a rank has of a weight. */
+export const heldSize = ({shape, cut}: Pick<HeldWeight, 'shape' | 'cut'>) =>
+  tf.util.sizeFromShape(cut ? cutShape(shape, cut) : shape);
+/** The words of a matrix, where a rule has another for its layer's. */
+const WORDS: Partial<Record<string, string>> = {column: 'columns', row: 'rows'};
+
+function devicesOf(strategy: Strategy | Plan): number {
+  const mesh =
+    typeof strategy === 'object' && strategy !== null && 'mesh' in strategy ? strategy.mesh : null;
+  const {data = 1, tensor = 1, pipeline = 1} = mesh ?? {data: 2};
+  return data * tensor * pipeline;
+}
+
+/** The weights of these calls, each variable once, as part `t` of the tensor axis has them. */
+export function heldBy(
+  calls: readonly LayerCall[],
+  rules: Rules,
+  t: number,
+  parts: number,
+): Map<tf.Variable, HeldWeight> {
+  const found = new Map<tf.Variable, HeldWeight>();
+  for (const {layer, name, block} of calls) {
+    const rule = rules[name];
+    const sharded = rule ? shardedOf(layer, rule) : null;
+    const part = sharded && partFor(sharded, layer, t, parts);
+    for (const weight of weightsOf(layer)) {
+      const variable = weight.read();
+      if (found.has(variable)) continue;
+      found.set(variable, {
+        name: weight.originalName,
+        layer: name,
+        block,
+        shape: variable.shape,
+        cut: sharded && cutOf(sharded, layer, weight.originalName, part!),
+        part: sharded && {what: WORDS[rule] ?? sharded.what, ...part!},
+      });
+    }
+  }
+  return found;
+}
+
+interface Divided {
+  graph: Graph;
+  mesh: Mesh;
+  zero: Plan['zero'];
+  rules: Rules;
+  /** By place on the pipeline axis, the layers of its stages. */
+  walks: LayerCall[][][];
+}
+
+function divide(
+  model: tf.LayersModel,
+  strategy: Strategy | Plan,
+  {devices = devicesOf(strategy), batchSize = 32}: HoldingsOptions,
+): Divided {
+  const plan = choosePlan(strategy, devices, {batchSize});
+  const {mesh, zero} = plan;
+  const fields = (typeof strategy === 'object' ? strategy : {}) as StrategyFields;
+  const cutting: Cutting = {
+    splitAt: fields.splitAt,
+    balance: fields.balance,
+    layout: fields.layout,
+  };
+  const graph = readGraph(model);
+  const rules = mesh.tensor > 1 ? planTensor(model, plan, cutting).layout : {};
+  const stages = stageGraphs(
+    graph,
+    mesh.pipeline > 1 ? planPipeline(model, plan, cutting, batchSize).pipeline.cuts : [],
+  );
+  const walks = Array.from({length: mesh.pipeline}, (_, place) =>
+    stages.filter(({index}) => index % mesh.pipeline === place).map((stage) => stage.graph.calls),
+  );
+  return {graph, mesh, zero, rules, walks};
+}
+
+/**
+ * Which rank holds which piece of which weight of `model` under `strategy`: a strategy object, a
+ * name, or `result.plan` of a run. Throws BAD_OPTION and BAD_SCHEDULE as `trainParallel` does,
+ * BAD_MODEL for a model that is not compiled.
+ */
+export function holdings(
+  model: tf.LayersModel,
+  strategy: Strategy | Plan,
+  options: HoldingsOptions = {},
+): Holdings {
+  const compiled = model as unknown as {optimizer_?: tf.Optimizer};
+  if (!compiled.optimizer_)
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      "holdings: the model is not compiled, so what its optimizer keeps is not known: call model.compile({optimizer: 'adam', loss: 'meanSquaredError'}) first.",
+    );
+  const {devices} = options;
+  if (devices !== undefined && (!Number.isInteger(devices) || devices < 1))
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `holdings: devices must be a whole number from 1; it is ${shown(devices)}.`,
+    );
+  const {graph, mesh, zero, rules, walks} = divide(model, strategy, options);
+  const {state} = optimizerSizes(model.optimizer);
+  const ranks = Array.from({length: mesh.size}, (_, rank): RankHolding => {
+    const at = mesh.coordinatesOf(rank);
+    const runs = walks[at.pipeline];
+    const held = heldBy(runs.flat(), rules, at.tensor, mesh.tensor);
+    const trained = GradientSum.of(model, runs.flat());
+    const {units} = planUnits(
+      graph,
+      runs,
+      trained,
+      () => false,
+      ({variable}) => heldSize(held.get(variable)!),
+    );
+    const all = sum([...held.values()].map(heldSize));
+    const trainable = sum(units.map(({length}) => length));
+    // ZeRO divides each block's weights, end to end, among the replicas.
+    const share = sum(
+      units.map(
+        ({length}) =>
+          partStart(at.data + 1, length, mesh.data) - partStart(at.data, length, mesh.data),
+      ),
+    );
+    const from = (stage: number) => (zero >= stage ? share : trainable);
+    return {
+      rank,
+      at,
+      weights: [...held.values()],
+      parameters: BYTES * (all - trainable + from(3)),
+      gradients: BYTES * from(2),
+      optimizer: state * from(1),
+    };
+  });
+  return {mesh, zero, ranks};
+}

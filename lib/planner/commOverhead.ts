@@ -1,0 +1,104 @@
+/**
+ * Caller side. What ranks take to wait for each other, beside any bytes: from real steps of a small
+ * model, as plain copies and in shards, whose many units make many orders to the ranks' helper
+ * threads.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {median} from '../base/median';
+import {sum} from '../base/sum';
+import {DEFAULT_TIMEOUT_MS} from '../collectives/sharedMemory';
+import {Mesh} from '../mesh/mesh';
+import {disposeModel} from '../model/rebuild';
+import {BUCKET_BYTES, launch} from '../run/runTraining';
+import {checkOptions} from '../config/options';
+import {teamDevices} from '../devices/runDevices';
+import {dataFor, profileModel} from './profile';
+
+const LAYERS = 8;
+const WIDTH = 64;
+const SAMPLES = 16;
+const STEPS = 60;
+
+function reference(): tf.LayersModel {
+  const model = tf.sequential({name: 'calibration'});
+  for (let i = 0; i < LAYERS; i++)
+    model.add(
+      tf.layers.dense({
+        name: `layer_${i}`,
+        units: WIDTH,
+        activation: 'relu',
+        ...(i === 0 ? {inputShape: [WIDTH]} : {}),
+      }),
+    );
+  model.compile({optimizer: tf.train.sgd(1e-6), loss: 'meanSquaredError'});
+  return model;
+}
+
+/**
+ * Seconds of the median step of `model` on the workers, along an axis of the mesh; each walks as
+ * many samples.
+ */
+async function stepSeconds(
+  model: tf.LayersModel,
+  ids: string[],
+  axis: 'data' | 'tensor',
+  zero: 0 | 3 = 0,
+): Promise<number> {
+  const batchSize = axis === 'data' ? SAMPLES * ids.length : SAMPLES;
+  const data = dataFor(model, batchSize * STEPS);
+  const {record} = await launch(model, data, {
+    checked: checkOptions(
+      {batchSize, shuffle: false, seed: 1, verbose: 0, trace: false, threads: 1, devices: ids},
+      true,
+    ),
+    devices: teamDevices(ids, 1),
+    cutting: {},
+    strategy: 'calibration',
+    callbacks: undefined,
+    signal: undefined,
+    plan: {
+      mesh: new Mesh({data: 1, tensor: 1, pipeline: 1, [axis]: ids.length}),
+      zero,
+      microBatches: 1,
+      recompute: 'none',
+      reason: 'a measurement',
+    },
+    bucketBytes: BUCKET_BYTES,
+    collectiveTimeoutMs: DEFAULT_TIMEOUT_MS,
+    together: false,
+  });
+  return median(record.steps.slice(STEPS / 2).map(({seconds}) => seconds));
+}
+
+/**
+ * Seconds of an order to a helper thread among the workers on `ids`, of the meeting at a step's
+ * end, and of a sum between two layers; their bytes are so few that they do not count.
+ */
+export async function laneTimes(
+  ids: string[],
+): Promise<{order: number; meeting: number; sum: number}> {
+  const model = reference();
+  try {
+    const [alone] = await profileModel(model, [{samples: SAMPLES, ids}]);
+    const computed =
+      sum(alone.forward) +
+      sum(alone.backward) +
+      alone.loss +
+      alone.input +
+      alone.update +
+      alone.rest;
+    const plain = await stepSeconds(model, ids, 'data');
+    const shards = await stepSeconds(model, ids, 'data', 3);
+    const parts = await stepSeconds(model, ids, 'tensor');
+    // In shards each unit is gathered forward and backward, and its gradients are scattered; plain
+    // copies have one order a step, which the meeting takes in. A pair of layers has a sum forward
+    // and one backward, but for the first, whose input wants no gradient.
+    return {
+      order: Math.max(0, (shards - plain) / (3 * LAYERS - 1)),
+      meeting: Math.max(0, plain - computed),
+      sum: Math.max(0, (parts - plain) / (LAYERS - 1)),
+    };
+  } finally {
+    disposeModel(model);
+  }
+}

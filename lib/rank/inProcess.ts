@@ -1,0 +1,41 @@
+/**
+ * Worker side. All ranks of a team in one process, where processes cannot share memory.
+ */
+import {ManyHandsError} from '../base/errors';
+import type {JobContext} from '../workers/serve';
+import type {TogetherJob, TrainDone} from '../run/protocol';
+import {teamOfOneProcess} from './rankContext';
+import {metered, trainRank} from './trainJob';
+
+/**
+ * Serves a `TogetherJob`: all ranks in this process, which take turns. The peak of memory is that
+ * of all.
+ */
+export async function trainTogether(given: unknown, context: JobContext): Promise<TrainDone[]> {
+  const {jobs, timeoutMs} = given as TogetherJob;
+  const {mates, abort} = teamOfOneProcess(jobs[0].team!, timeoutMs);
+  let first: {rank: number; error: unknown} | null = null;
+  const results = await metered(jobs[0].options, (meter) =>
+    Promise.allSettled(
+      jobs.map(async (job, rank) => {
+        try {
+          return await trainRank(job, context, meter, mates[rank]);
+        } catch (error) {
+          first ??= {rank, error};
+          abort(`rank ${rank} failed`);
+          throw error;
+        }
+      }),
+    ),
+  );
+  const failed = first as {rank: number; error: unknown} | null;
+  if (failed) throw ofRank(failed.error, failed.rank, jobs.length);
+  return results.map((result) => (result as PromiseFulfilledResult<TrainDone>).value);
+}
+
+function ofRank(error: unknown, rank: number, size: number): unknown {
+  if (!(error instanceof ManyHandsError) || error.code === 'ABORTED') return error;
+  return new ManyHandsError(error.code, `rank ${rank} of ${size}: ${error.message}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,222 @@
+/**
+ * Worker side. A rank's strategy, put together from the axes of the mesh: who has which weight and
+ * answers for it, and what all ranks add up.
+ */
+import type * as tf from '@tensorflow/tfjs';
+import type {Communicator} from '../collectives/types';
+import {firstOf, sumOverRanks} from '../dataParallel/sumValues';
+import type {Mesh} from '../mesh/mesh';
+import type {ModelDescription} from '../model/description';
+import {GradientSum} from '../step/gradientSum';
+import type {HalvesOf, StepHooks, WeightGradient} from '../step/hooks';
+import {keepWhole} from '../step/parameterStorage';
+import {ModelExchange, type Holder} from '../step/modelExchange';
+import type {Values} from '../step/objective';
+import {everywhere, type PenaltyCounts} from '../step/penalties';
+import type {DataAxis, Itinerary, Predicting, RankStrategy} from '../step/strategy';
+import type {Stepper} from '../step/trainStep';
+import type {TensorParallel} from '../tensorParallel/tensorParallel';
+import type {PipelineParallel} from '../pipelineParallel/pipelineParallel';
+import type {SpanRecorder} from '../trace/spans';
+
+/** The axes of which the mesh has more than one, each as this rank sees it. */
+export interface Parts {
+  data: DataAxis | null;
+  tensor: TensorParallel | null;
+  pipeline: PipelineParallel | null;
+}
+
+export interface ComposedOptions {
+  mesh: Mesh;
+  parts: Parts;
+  model: tf.LayersModel;
+  description: ModelDescription;
+  /** Whether some rank has not the whole model, so that it crosses piece by piece. */
+  divides: boolean;
+  /**
+   * Calls its argument with the caller's memory of the model on rank 0, with null on the others.
+   */
+  withSource(use: (source: ArrayBuffer | null) => Promise<void>): Promise<void>;
+}
+
+export class Composed implements RankStrategy {
+  readonly divides: boolean;
+  readonly hooks: readonly StepHooks[];
+  readonly own?: RankStrategy['own'];
+  readonly walkParts?: RankStrategy['walkParts'];
+  readonly evaluate?: RankStrategy['evaluate'];
+  readonly apply?: RankStrategy['apply'];
+  readonly save?: RankStrategy['save'];
+  readonly predicting: Predicting;
+  private stepper!: Stepper;
+  private exchange!: ModelExchange;
+  /** The ranks whose own loss of this step is no number. */
+  private brokenRanks: number[] = [];
+
+  constructor(
+    private readonly world: Communicator,
+    private readonly recorder: SpanRecorder | null,
+    private readonly options: ComposedOptions,
+  ) {
+    const {
+      divides,
+      parts: {data, tensor, pipeline},
+    } = options;
+    this.divides = divides;
+    // What other axes complete stands before the data axis takes it away.
+    this.hooks = [tensor, pipeline, data].flatMap((part) => (part ? [part.hooks] : []));
+    if (pipeline) {
+      this.own = (graph) => pipeline.runs(graph).flat();
+      this.walkParts = (step, batchParts) => pipeline.walkParts(step, batchParts);
+      this.evaluate = (part) => pipeline.evaluate(part);
+    }
+    this.predicting = {
+      halves: (call) => tensor?.halves(call) ?? null,
+      countsLoss: tensor?.answers(null) ?? true,
+    };
+    if (data?.apply) this.apply = (clipNorm) => this.applyDivided(clipNorm);
+    if (divides) this.save = (make) => this.exchange.save(make);
+  }
+
+  readonly halves: HalvesOf = (call) =>
+    this.options.parts.tensor?.halves(call) ?? this.options.parts.data?.halves(call) ?? null;
+
+  get countsPenalty(): PenaltyCounts {
+    return this.options.parts.tensor?.countsPenalty ?? everywhere;
+  }
+
+  async open(stepper: Stepper): Promise<void> {
+    const {
+      model,
+      parts: {data, tensor, pipeline},
+    } = this.options;
+    this.stepper = stepper;
+    tensor?.open(stepper);
+    await pipeline?.open(stepper, {
+      halves: this.halves,
+      predicting: this.predicting,
+      shapeOf: (slot, shape) => tensor?.shapeOf(slot, shape) ?? shape,
+      countsPenalty: this.countsPenalty,
+    });
+    const load = async (keeping = keepWhole(stepper.gradients.entries)) => {
+      const {divides, description, withSource} = this.options;
+      if (!divides) return;
+      this.exchange = new ModelExchange(
+        this.world,
+        model,
+        description,
+        (variable) => this.holders(variable),
+        keeping,
+      );
+      await withSource((source) => this.exchange.load(source));
+    };
+    if (!data) return load();
+    const {graph, segments} = stepper;
+    const whole = (parts: number): Itinerary =>
+      Array.from({length: parts}, () =>
+        (['forward', 'backward'] as const).map((direction) => ({direction, segments})),
+      ).flat();
+    await data.open({
+      stepper,
+      load,
+      runs: pipeline?.runs(graph) ?? [graph.calls],
+      late: (variable) => pipeline?.isTied(variable) ?? false,
+      itinerary: (count) => pipeline?.itinerary(count) ?? whole(count),
+    });
+  }
+
+  /** Every rank that has a weight; the first replica answers for all. */
+  private holders(variable: tf.Variable): Holder[] {
+    const {
+      mesh,
+      parts: {tensor, pipeline},
+    } = this.options;
+    const cuts = tensor?.cutsOf(variable) ?? null;
+    const stages = pipeline?.ranksOf(variable) ?? [0];
+    const places = stages.flatMap((stage) =>
+      Array.from({length: mesh.data * mesh.tensor}, (_, i) => ({
+        pipeline: stage,
+        data: Math.floor(i / mesh.tensor),
+        tensor: i % mesh.tensor,
+      })),
+    );
+    return places.map((at) => ({
+      rank: mesh.rankAt(at),
+      cut: cuts?.[at.tensor] ?? null,
+      answers: at.data === 0 && at.pipeline === stages[0] && (cuts !== null || at.tensor === 0),
+    }));
+  }
+
+  /**
+   * Whether this rank answers for a weight, beside those that differ from it on the data axis
+   * alone.
+   */
+  private answers({variable}: WeightGradient): boolean {
+    const {tensor, pipeline} = this.options.parts;
+    return (tensor?.answers(variable) ?? true) && (pipeline?.answers(variable) ?? true);
+  }
+
+  /** Whether it answers for what all replicas have alike. */
+  private get isFirstReplica(): boolean {
+    const {mesh} = this.options;
+    return mesh.coordinatesOf(this.world.rank).data === 0;
+  }
+
+  async squares(): Promise<number> {
+    const {data} = this.options.parts;
+    const counts = (entry: WeightGradient) => this.answers(entry);
+    const own = data?.squares
+      ? data.squares(counts)
+      : this.isFirstReplica
+        ? this.stepper.gradients.squares(counts)
+        : 0;
+    return (await sumOverRanks(this.world, [own])).sums[0];
+  }
+
+  private async applyDivided(clipNorm: number | undefined): Promise<void> {
+    const norm = clipNorm === undefined ? 0 : Math.sqrt(await this.squares());
+    await this.options.parts.data!.apply!(
+      clipNorm !== undefined && norm > clipNorm ? clipNorm / norm : 1,
+    );
+  }
+
+  /** Ranks along the tensor axis have the same loss; penalties are each rank's own. */
+  async sumValues(values: Values, penalty?: number): Promise<Values> {
+    const first = (this.options.parts.tensor?.answers(null) ?? true) || penalty === undefined;
+    const own = first ? [...values] : values.map(() => 0);
+    own[0] += penalty ?? 0;
+    if (this.options.parts.pipeline) this.recorder?.begin('wait', 'metrics');
+    const {sums, brokenRanks} = await sumOverRanks(this.world, own);
+    this.recorder?.end();
+    this.brokenRanks = brokenRanks;
+    return sums;
+  }
+
+  async broken(): Promise<{gradient: string | null; ranks: number[]}> {
+    const {
+      model,
+      parts: {data, tensor, pipeline},
+    } = this.options;
+    const all = GradientSum.of(model).entries;
+    const own = data?.firstBroken() ?? this.stepper.gradients.firstBroken();
+    const first = await firstOf(
+      this.world,
+      own ? all.findIndex(({variable}) => variable === own.variable) : null,
+      'broken gradient',
+    );
+    // Where ranks see the same samples the loss is not of one of them.
+    return {
+      gradient: first === null ? null : all[first].name,
+      ranks: tensor || pipeline ? [] : this.brokenRanks,
+    };
+  }
+
+  async absentPredict(): Promise<void> {
+    await this.options.parts.data?.absentPredict();
+  }
+
+  dispose(): void {
+    const {data, tensor, pipeline} = this.options.parts;
+    for (const part of [data, tensor, pipeline]) part?.dispose();
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * Worker side. A rank's part in a team: its end of the groups, the strategy on it, and what all of
+ * it sent.
+ */
+import type * as tf from '@tensorflow/tfjs';
+import {createCommunicator} from '../collectives/communicator';
+import {createInProcessGroup} from '../collectives/inProcess';
+import {mergeLines} from '../collectives/ledger';
+import {joinSharedGroup} from '../collectives/sharedMemory';
+import type {Communicator, LedgerLine} from '../collectives/types';
+import {ManyHandsError} from '../base/errors';
+import {Composed, type Parts} from './meshStrategy';
+import {DirectLane, ThreadLane, type Lane, type LaneReport} from '../dataParallel/commStream';
+import type {LaneWork} from '../dataParallel/commWork';
+import {DataParallel, type OpenLane} from '../dataParallel/dataParallel';
+import {Mesh, type Axis} from '../mesh/mesh';
+import {PipelineParallel} from '../pipelineParallel/pipelineParallel';
+import type {RankStrategy} from '../step/strategy';
+import type {Stepper} from '../step/trainStep';
+import {TensorParallel} from '../tensorParallel/tensorParallel';
+import type {SpanRecorder} from '../trace/spans';
+import {machineMs} from '../trace/threadTime';
+import {noteRegion, withRegion} from '../workers/sharedRegion';
+import {Zero} from '../zero/zero';
+import type {Team, TrainJob} from '../run/protocol';
+
+/**
+ * `which`: a strategy's lanes by number; each has a group of its own, in which the ranks agree on
+ * their order.
+ */
+type MakeLane = (work: LaneWork, which: number) => Lane;
+
+/** A rank's communicators: of all ranks, and along each axis of which there are several. */
+export interface RankComms {
+  world: Communicator;
+  axes: Partial<Record<Axis, Communicator>>;
+}
+
+/** Whether some rank has not the whole model. */
+export const dividesModel = ({zero, pipeline, tensor}: Team) =>
+  zero > 0 || pipeline !== null || tensor !== null;
+
+export class Teammate {
+  private strategyOf: RankStrategy | null = null;
+  private readonly lanes: Lane[] = [];
+  private reports: LaneReport[] | null = null;
+  private readonly mesh: Mesh;
+
+  /** `channelTo`: the memory through which this rank sends to another of its pipeline. */
+  constructor(
+    private readonly comms: RankComms,
+    private readonly team: Team,
+    private readonly makeLane: MakeLane,
+    private readonly channelTo: (peer: number) => Uint8Array | null = () => null,
+  ) {
+    this.mesh = new Mesh(team.mesh);
+  }
+
+  private get world(): Communicator {
+    return this.comms.world;
+  }
+
+  /**
+   * This rank's place among those that share out a batch; those that differ on other axes see the
+   * same samples.
+   */
+  get dataAxis(): {rank: number; size: number} {
+    return {rank: this.mesh.coordinatesOf(this.world.rank).data, size: this.mesh.data};
+  }
+
+  /** The job's strategy on this rank; `recorder` is null where nothing is traced. */
+  strategy(job: TrainJob, model: tf.LayersModel, recorder: SpanRecorder | null): RankStrategy {
+    const open: OpenLane = (work, which = 0) => {
+      const lane = this.makeLane(work, which);
+      this.lanes.push(lane);
+      return lane;
+    };
+    const {
+      comms: {axes},
+      team,
+      team: {zero, pipeline, tensor, bucketBytes},
+    } = this;
+    const {optimizer} = model;
+    const data =
+      axes.data &&
+      (zero > 0
+        ? new Zero(axes.data, open, recorder, zero as 1 | 2 | 3, optimizer)
+        : new DataParallel(axes.data, open, bucketBytes, recorder, {
+            optimizer,
+            clipNorm: job.options.clipNorm,
+          }));
+    const parts: Parts = {
+      data: data ?? null,
+      tensor:
+        axes.tensor && tensor
+          ? new TensorParallel(axes.tensor, recorder, model, tensor, zero > 0)
+          : null,
+      pipeline:
+        axes.pipeline && pipeline
+          ? new PipelineParallel(axes.pipeline, recorder, model, pipeline, this.channelTo)
+          : null,
+    };
+    return (this.strategyOf = new Composed(this.world, recorder, {
+      mesh: this.mesh,
+      parts,
+      model,
+      description: job.model,
+      divides: dividesModel(team),
+      withSource: (use) => withRegion(job.weights, use),
+    }));
+  }
+
+  /** Rank 0's bytes reach every rank's `buffer`. */
+  async broadcast(buffer: ArrayBuffer): Promise<void> {
+    await this.world.broadcast(new Int32Array(buffer), {root: 0, label: 'initial weights'});
+  }
+
+  /** Before the first step: the ranks start their clocks together. */
+  async begin(stepper: Stepper, recorder: SpanRecorder): Promise<void> {
+    await this.strategyOf!.open(stepper);
+    await this.world.barrier({label: 'start'});
+    const origin = new Float64Array([machineMs()]);
+    await this.world.broadcast(new Int32Array(origin.buffer), {root: 0, label: 'clock'});
+    recorder.restart(origin[0]);
+  }
+
+  /** Ends the lanes; their spans join the recorder's. Returns what this rank sent and received. */
+  async finish(recorder: SpanRecorder): Promise<LedgerLine[]> {
+    this.reports = [];
+    for (const lane of this.lanes) this.reports.push(await lane.finish());
+    for (const {name, step, startMs, wallSeconds, cpuSeconds} of this.reports.flatMap(
+      ({spans}) => spans,
+    )) {
+      recorder.add({kind: 'communication', name, step, startMs, wallSeconds, cpuSeconds});
+    }
+    // Nobody leaves while another still reads its memory.
+    await this.world.barrier({label: 'end'});
+    const comms = new Set([this.world, ...Object.values(this.comms.axes)]);
+    return mergeLines(
+      [
+        ...[...comms].flatMap((comm) => comm.ledger()),
+        ...this.reports.flatMap(({ledger}) => ledger),
+      ],
+      this.world.rank,
+    );
+  }
+
+  async close(): Promise<void> {
+    // Their threads may wait for ranks that will not come.
+    if (!this.reports) await Promise.all(this.lanes.map((lane) => lane.abandon()));
+    this.strategyOf?.dispose();
+    for (const comm of new Set([...Object.values(this.comms.axes), this.world])) comm.close();
+  }
+}
+
+/**
+ * The line of ranks along an axis to which `rank` belongs, its place among the lines, and the
+ * rank's in it.
+ */
+function lineOf(
+  mesh: Mesh,
+  axis: Axis,
+  rank: number,
+): {ranks: number[]; line: number; place: number} {
+  const ranks = mesh.groupOf(axis, rank);
+  return {
+    ranks,
+    line: mesh.groups(axis).findIndex(([first]) => first === ranks[0]),
+    place: ranks.indexOf(rank),
+  };
+}
+
+const severalOn = (mesh: Mesh) =>
+  (['tensor', 'data', 'pipeline'] as const).filter((axis) => mesh[axis] > 1);
+
+/** Joins the groups of a team of processes as `rank`. */
+export function joinTeam(rank: number, team: Team): Teammate {
+  const {groups} = team;
+  if (!groups)
+    throw new ManyHandsError(
+      'INTERNAL',
+      'internal: ranks of one process were given jobs of their own.',
+    );
+  const mesh = new Mesh(team.mesh);
+  const world = joinSharedGroup(groups.world, rank);
+  const comms: RankComms = {world: createCommunicator(world), axes: {}};
+  let channels = world;
+  for (const axis of severalOn(mesh)) {
+    const {ranks, line, place} = lineOf(mesh, axis, rank);
+    const handle = groups.axes[axis]?.[line];
+    if (!handle) {
+      comms.axes[axis] = comms.world;
+      continue;
+    }
+    const transport = joinSharedGroup(handle, place, ranks);
+    if (axis === 'pipeline') channels = transport;
+    comms.axes[axis] = createCommunicator(transport);
+  }
+  const data = lineOf(mesh, 'data', rank);
+  const lanes = groups.lanes[data.line] ?? [];
+  for (const {region} of lanes) noteRegion(region);
+  return new Teammate(
+    comms,
+    team,
+    (work, which) => new ThreadLane(lanes[which], data.place, data.ranks, work),
+    (peer) => channels.channelTo(peer),
+  );
+}
+
+/** How many lanes the data axis may open. */
+export const LANES = 2;
+
+/** A team whose ranks all live in this process, by rank; `abort` frees those that wait. */
+export function teamOfOneProcess(
+  team: Team,
+  timeoutMs: number,
+): {mates: Teammate[]; abort(reason: string): void} {
+  const mesh = new Mesh(team.mesh);
+  const opened: Array<{abort(reason: string): void}> = [];
+  const open = (ranks: number[]) => {
+    const group = createInProcessGroup(ranks.length, {timeoutMs, worldRanks: ranks});
+    opened.push(group[0]);
+    return group;
+  };
+  const world = open(Array.from({length: mesh.size}, (_, rank) => rank)).map((transport) =>
+    createCommunicator(transport),
+  );
+  const axes = severalOn(mesh).map((axis) => ({
+    axis,
+    lines:
+      mesh[axis] === mesh.size
+        ? null
+        : mesh
+            .groups(axis)
+            .map((ranks) => open(ranks).map((transport) => createCommunicator(transport))),
+  }));
+  const lanes = mesh.groups('data').map((ranks) => Array.from({length: LANES}, () => open(ranks)));
+  const mates = world.map((comm, rank) => {
+    const comms: RankComms = {world: comm, axes: {}};
+    for (const {axis, lines} of axes) {
+      const {line, place} = lineOf(mesh, axis, rank);
+      comms.axes[axis] = lines ? lines[line][place] : comm;
+    }
+    const {line, place} = lineOf(mesh, 'data', rank);
+    return new Teammate(
+      comms,
+      team,
+      (work, which) => new DirectLane(createCommunicator(lanes[line][which][place]), work),
+    );
+  });
+  return {mates, abort: (reason) => opened.forEach((group) => group.abort(reason))};
+}
