@@ -46,49 +46,55 @@ export {plan, rowName} from './planner/plan';
 export type {PlanOptions, PlanRow, Prediction} from './planner/plan';
 export type {StepCost, StepParts} from './planner/cost';
 export type {DeviceMemory} from './planner/memory';
-export {proof} from './validatePlan';
-export type {Proof, ProofOptions, ProvedRow} from './validatePlan';
+export {validatePlan} from './validatePlan';
+export type {PlanValidation, ValidatePlanOptions, ValidatedRow} from './validatePlan';
 export {Mesh} from './mesh/mesh';
 export type {Axis, Coordinates, MeshSizes} from './mesh/mesh';
 export {spmd} from './run/spmd';
 export type {SpmdOptions} from './run/spmd';
 export type {SpmdContext, SpmdProgram} from './rank/spmdJob';
 export * from './collectives';
-export {explain} from './report/summarize';
+export {summarize} from './report/summarize';
 export {schedule, scheduleText} from './pipelineParallel/schedule';
 export type {Action, Compute, Schedule, StageMessage, Update} from './pipelineParallel/schedule';
 export {bubbleFormula, pipelineSchedule} from './pipelineParallel/schedules';
 export type {ScheduleName, ScheduleSizes} from './pipelineParallel/schedules';
-export {playSchedule} from './pipelineParallel/simulateSchedule';
+export {simulateSchedule} from './pipelineParallel/simulateSchedule';
 export type {
   CostOf,
-  Played,
-  PlayedMessage,
-  Playing,
+  TimedAction,
+  TimedMessage,
+  ScheduleTimeline,
   SendCostOf,
 } from './pipelineParallel/simulateSchedule';
 export {checkSchedule} from './pipelineParallel/checkSchedule';
-export type {Checked} from './pipelineParallel/checkSchedule';
+export type {ScheduleCheck} from './pipelineParallel/checkSchedule';
 export {splitModel} from './pipelineParallel/balance';
 export type {Balance, Split, SplitOptions, Stage} from './pipelineParallel/balance';
 export {registerLayout} from './tensorParallel/rules';
 export {registerPerPosition} from './tensorParallel/perPosition';
 export type {PerPosition} from './tensorParallel/perPosition';
 export type {
-  Gives,
+  OutputPlacement,
   LayoutPart,
   LayoutRule,
   ShardedLayer,
   ShardedWeight,
 } from './tensorParallel/rules';
 export type {Layout, Rules} from './tensorParallel/layout';
-export {holdings} from './placement/placements';
-export type {WeightCut} from './model/weightShard';
-export type {HeldPart, HeldWeight, Holdings, HoldingsOptions, RankHolding} from './placement/placements';
+export {placements} from './placement/placements';
+export type {WeightShard} from './model/weightShard';
+export type {
+  PlacedShard,
+  WeightPlacement,
+  Placements,
+  PlacementsOptions,
+  RankPlacement,
+} from './placement/placements';
 export {bubble, virtualTrace} from './report/bubble';
 export type {Bubble} from './report/bubble';
-export {idle} from './report/diagnoseIdle';
-export type {Idle, IdleCause} from './report/diagnoseIdle';
+export {diagnoseIdle} from './report/diagnoseIdle';
+export type {IdleDiagnosis, IdleCause} from './report/diagnoseIdle';
 export type {TrainResult} from './run/result';
 export type {RankTiming, Straggler} from './run/timing';
 export type {Plan} from './config/strategy';
@@ -104,17 +110,17 @@ export type {
 } from './config/options';
 export type {MemoryUse, RunRecord, TrafficLine} from './run/record';
 export {
-  account,
+  estimateMemory,
   activationBytes,
-  ModelAccount,
+  MemoryEstimator,
   modelStateBytes,
   RECIPES,
   transformerParameters,
 } from './memoryEstimate';
 export type {
-  Account,
-  AccountOptions,
-  AccountRow,
+  MemoryEstimate,
+  EstimateMemoryOptions,
+  MemoryEstimateRow,
   ActivationOptions,
   Recipe,
   StateOptions,

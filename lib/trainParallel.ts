@@ -9,7 +9,7 @@ import {parseBytes} from './base/units';
 import {DEFAULT_TIMEOUT_MS, sharedMemoryAvailable} from './collectives/sharedMemory';
 import {describeModel} from './model/describe';
 import {plan} from './planner/plan';
-import {BUCKET_BYTES, checkArrays, launch} from './run/runTraining';
+import {BUCKET_BYTES, checkArrays, runTraining} from './run/runTraining';
 import {
   checkOptions,
   type Strategy,
@@ -118,7 +118,7 @@ export async function trainParallel(
   const bytes = bucketBytes === undefined ? BUCKET_BYTES : parseBytes(bucketBytes, 'bucketBytes');
   const together = devices.length > 1 && !sharedMemoryAvailable();
   if (together) requireOneDevice(devices);
-  return launch(model, data, {
+  return runTraining(model, data, {
     // Ranks that take turns have no times of their own.
     checked: {
       ...checked,

@@ -15,7 +15,7 @@ import {train} from './run/train';
 import {trainParallel} from './trainParallel';
 
 /** How a plan is tested. */
-export interface ProofOptions {
+export interface ValidatePlanOptions {
   /** About how long all runs may take, in seconds; there are three rounds at least. @default 30 */
   seconds?: number;
   /**
@@ -28,7 +28,7 @@ export interface ProofOptions {
 }
 
 /** One row that was run. */
-export interface ProvedRow {
+export interface ValidatedRow {
   /** What a table calls it. */
   name: string;
   row: PlanRow;
@@ -45,9 +45,9 @@ export interface ProvedRow {
 }
 
 /** What the runs said of a plan. */
-export interface Proof {
+export interface PlanValidation {
   /** The plan's first three that fit, and of the others that fit the one that it calls worst. */
-  rows: ProvedRow[];
+  rows: ValidatedRow[];
   /** How often each row was run. */
   rounds: number;
   /** Spearman's, of predicted and measured times, from -1 to 1; null where it cannot be told. */
@@ -120,12 +120,12 @@ function few(data: Data, samples: number): Data {
  * `model`, for about `seconds`, and sets what was measured beside what was foretold. `model` is not
  * trained. `data` should have eight batches. Throws BAD_OPTION, and what the runs throw.
  */
-export async function proof(
+export async function validatePlan(
   model: tf.LayersModel,
   data: Data,
   rows: readonly PlanRow[],
-  options: ProofOptions = {},
-): Promise<Proof> {
+  options: ValidatePlanOptions = {},
+): Promise<PlanValidation> {
   const {seconds = 30, modules = []} = options;
   if (!(seconds > 0))
     throw new ManyHandsError(
@@ -193,7 +193,7 @@ export async function proof(
     last = performance.now() - begun;
   }
   const proved = running.map(
-    (row, i): ProvedRow => ({
+    (row, i): ValidatedRow => ({
       name: rowName(row),
       row,
       predictedSeconds: row.prediction.stepSeconds,

@@ -18,9 +18,9 @@ const help = `Plans the training of a transformer on a machine: meshes, ZeRO, mi
   {"model": {"layers", "hidden", "heads", "vocab", "sequence", "ffn"?} or {"parameters"},
    "machine": {"devices", "devicesPerNode", "memoryBytes", "flopsPerSecond", "efficiency"?, "nodeBandwidth", "networkBandwidth", "latency"?},
    "batchSize", "precision": "mixed" | "float32", "recipe"?: {"parameters", "gradients", "optimizer"},
-   "fixed"?: {"data", "tensor", "pipeline", "microBatch", "zero", "recompute": "none" | "selective" | "full", "sequenceParallel", "chunks", "schedule"}}
+   "fixed"?: {"data", "tensor", "pipeline", "microBatch", "zero", "recompute": "none" | "selective" | "full", "sequenceParallel", "stagesPerRank", "schedule"}}
   Bandwidths are bytes a second of a device, one direction; latency is in seconds; recipe in bytes a parameter. Left out: ffn is 4 x hidden,
-  efficiency 0.5, latency 0, sequenceParallel false, chunks 1, schedule "1f1b" (on one stage: accumulation). Any part of "fixed" may be left out.
+  efficiency 0.5, latency 0, sequenceParallel false, stagesPerRank 1, schedule "1f1b" (on one stage: accumulation). Any part of "fixed" may be left out.
 --json       prints {parameters, flopsPerStep, rows} on stdout, and nothing else
 
 At most 1000 rows: of more choices, the best micro-batch of each mesh, zero stage and recompute. The table shows the best of each mesh. Tensor is

@@ -73,7 +73,7 @@ export interface TrainOptions {
    */
   recompute?: Recompute;
   /** The largest Euclidean norm of all gradients together. */
-  clipNorm?: number;
+  globalClipNorm?: number;
   /** The most bytes of tensors alive at once: a number, or '256MB' (10^6) or '256MiB' (2^20). */
   memoryLimit?: number | string;
   /**
@@ -113,7 +113,7 @@ export interface StrategyFields {
   /** Of a pipeline: its name, or a list of actions a rank. @default '1f1b' */
   schedule?: ScheduleName | Schedule;
   /** Stages a rank of a pipeline; more than 1 with 'interleaved-1f1b'. @default 2 there, else 1 */
-  chunks?: number;
+  stagesPerRank?: number;
   /** The blocks or layers with which a pipeline's later stages begin. */
   splitAt?: string[];
   /** By what the stages are made alike where `splitAt` is not given. @default 'computed' */
@@ -183,7 +183,7 @@ const KNOWN: ReadonlyArray<keyof TrainOptions> = [
   'threads',
   'microBatches',
   'recompute',
-  'clipNorm',
+  'globalClipNorm',
   'memoryLimit',
   'modules',
   'timeoutMs',
@@ -208,7 +208,7 @@ export interface CheckedOptions {
   seed: number;
   threads: number | null;
   microBatches: number;
-  clipNorm: number | undefined;
+  globalClipNorm: number | undefined;
   recompute: Recompute;
   memoryLimit: number | undefined;
   modules: ModuleReference[];
@@ -284,7 +284,7 @@ export function checkOptions(options: TrainOptions, parallel = false): CheckedOp
   const {
     shuffle = true,
     verbose = 1,
-    clipNorm,
+    globalClipNorm,
     seed,
     recompute = 'none',
     modules = [],
@@ -293,8 +293,8 @@ export function checkOptions(options: TrainOptions, parallel = false): CheckedOp
   } = options;
   if (typeof shuffle !== 'boolean') refuse('shuffle', shuffle, 'true or false');
   if (verbose !== 0 && verbose !== 1) refuse('verbose', verbose, '0 or 1');
-  if (clipNorm !== undefined && !(typeof clipNorm === 'number' && clipNorm > 0))
-    refuse('clipNorm', clipNorm, 'a number above 0');
+  if (globalClipNorm !== undefined && !(typeof globalClipNorm === 'number' && globalClipNorm > 0))
+    refuse('globalClipNorm', globalClipNorm, 'a number above 0');
   if (
     recompute !== 'none' &&
     recompute !== 'block' &&
@@ -327,7 +327,7 @@ export function checkOptions(options: TrainOptions, parallel = false): CheckedOp
     seed: seed ?? Math.floor(Math.random() * 2 ** 31),
     threads: count(options, 'threads', 1) ?? null,
     microBatches,
-    clipNorm,
+    globalClipNorm,
     recompute,
     memoryLimit:
       options.memoryLimit === undefined

@@ -3,8 +3,12 @@
  */
 import {ManyHandsError, shown} from '../base/errors';
 import {Mesh, type Axis, type MeshSizes} from '../mesh/mesh';
-import {chunksOf, microBatchesOf, type Schedule} from '../pipelineParallel/schedule';
-import {defaultChunks, pipelineSchedule, type ScheduleName} from '../pipelineParallel/schedules';
+import {stagesPerRankOf, microBatchesOf, type Schedule} from '../pipelineParallel/schedule';
+import {
+  defaultStagesPerRank,
+  pipelineSchedule,
+  type ScheduleName,
+} from '../pipelineParallel/schedules';
 import type {Recompute} from '../model/segments';
 import type {Rules} from '../tensorParallel/layout';
 import type {Strategy} from './options';
@@ -23,7 +27,7 @@ export interface Plan {
   /** Of a pipeline. */
   schedule?: ScheduleName | Schedule;
   /** Stages a rank of a pipeline. */
-  chunks?: number;
+  stagesPerRank?: number;
   /** The blocks or layers with which a pipeline's later stages begin. */
   splitAt?: string[];
   /** Of tensor parallelism, the rule of each layer that is divided. */
@@ -48,7 +52,7 @@ const KINDS: Record<string, {axis: Axis; zero: Plan['zero']}> = {
 };
 const NAMES =
   "'auto', 'dataParallel', 'zero1', 'zero2', 'fsdp', 'tensorParallel', 'pipelineParallel'";
-const OF_PIPELINES = ['schedule', 'chunks', 'splitAt', 'balance'];
+const OF_PIPELINES = ['schedule', 'stagesPerRank', 'splitAt', 'balance'];
 const OF_TENSORS = ['layout', 'sequenceParallel'];
 /** What a row of `plan` says beside its strategy. */
 const OF_ROWS = ['warning', 'reason', 'devices', 'prediction'];
@@ -177,17 +181,17 @@ function choosePipeline(
   ranks: number,
   asked: number | undefined,
   batchSize: number,
-): Pick<Plan, 'schedule' | 'chunks' | 'microBatches'> & {note: string} {
+): Pick<Plan, 'schedule' | 'stagesPerRank' | 'microBatches'> & {note: string} {
   const schedule = (object.schedule ?? '1f1b') as ScheduleName | Schedule;
-  const chunks = object.chunks as number | undefined;
+  const stagesPerRank = object.stagesPerRank as number | undefined;
   if (typeof schedule === 'object' && schedule !== null) {
     if (!Array.isArray(schedule.actions) || schedule.actions.length !== ranks)
       refuse(
         `strategy.schedule has a list of actions for ${shown(schedule.actions?.length)} ranks; the pipeline has ${ranks}.`,
       );
-    const own = {microBatches: microBatchesOf(schedule), chunks: chunksOf(schedule)};
+    const own = {microBatches: microBatchesOf(schedule), stagesPerRank: stagesPerRankOf(schedule)};
     once('microBatches', own.microBatches, asked);
-    once('chunks', own.chunks, chunks);
+    once('stagesPerRank', own.stagesPerRank, stagesPerRank);
     return {
       schedule,
       ...own,
@@ -196,10 +200,10 @@ function choosePipeline(
   }
   const microBatches = asked ?? fillingMicroBatches(schedule, ranks, batchSize);
   // Says what is wrong with any of them.
-  pipelineSchedule(schedule, {ranks, microBatches, chunks});
+  pipelineSchedule(schedule, {ranks, microBatches, stagesPerRank});
   return {
     schedule,
-    chunks: chunks ?? defaultChunks(schedule),
+    stagesPerRank: stagesPerRank ?? defaultStagesPerRank(schedule),
     microBatches,
     note: `${microBatches} micro-batches${asked === undefined ? ' (chosen)' : ''} go by the schedule '${schedule}' through`,
   };
@@ -235,7 +239,7 @@ function clauses(
   mesh: Mesh,
   zero: Plan['zero'],
   note: string,
-  chunks: number,
+  stagesPerRank: number,
   sequenceParallel: boolean,
 ): string {
   const {data, tensor, pipeline, size} = mesh;
@@ -246,7 +250,7 @@ function clauses(
     : '';
   const found = [];
   if (pipeline > 1)
-    found.push(`the model is cut into ${pipeline * chunks} stages, and ${note} all of them`);
+    found.push(`the model is cut into ${pipeline * stagesPerRank} stages, and ${note} all of them`);
   if (tensor > 1)
     found.push(
       `each of ${tensor} devices has a part of the large weights${alone ? ' and sees every sample' : ''}${between}`,
@@ -322,7 +326,7 @@ export function choosePlan(
     ...fields,
     ...(sequenceParallel && mesh.tensor > 1 ? {sequenceParallel} : {}),
     ...(warning ? {warning} : {}),
-    reason: `${words}: ${clauses(mesh, zero, note, pipeline?.chunks ?? 1, sequenceParallel)}.${warning ? ` ${warning}` : ''}${planned}`,
+    reason: `${words}: ${clauses(mesh, zero, note, pipeline?.stagesPerRank ?? 1, sequenceParallel)}.${warning ? ` ${warning}` : ''}${planned}`,
   };
 }
 

@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
-import type {HalfForward, LayerHalves} from '../step/hooks';
+import type {SavedForward, CommunicatingLayer} from '../step/hooks';
 import type {LayerCall} from '../model/graph';
 
 interface Weight {
@@ -88,14 +88,14 @@ function moveAverages(layer: BatchNormLike, {mean, variance}: Statistics): void 
  * The halves of every batch norm layer of a model; `absent` takes a rank without samples through
  * the same collectives.
  */
-export class GlobalBatchNorm implements LayerHalves {
+export class GlobalBatchNorm implements CommunicatingLayer {
   constructor(private readonly comm: Communicator) {}
 
   static is(call: LayerCall): boolean {
     return call.layer.getClassName() === 'BatchNormalization';
   }
 
-  async forward(call: LayerCall, [x]: tf.Tensor[]): Promise<HalfForward> {
+  async forward(call: LayerCall, [x]: tf.Tensor[]): Promise<SavedForward> {
     const layer = call.layer as unknown as BatchNormLike;
     const {comm} = this;
     const axis = layer.axis >= 0 ? layer.axis : layer.axis + x.rank;
@@ -114,7 +114,7 @@ export class GlobalBatchNorm implements LayerHalves {
     axes: number[],
     shape: number[],
     found: Statistics,
-  ): HalfForward {
+  ): SavedForward {
     const {comm} = this;
     const gamma = layer.gamma?.read() ?? null;
     const beta = layer.beta?.read() ?? null;
@@ -149,7 +149,7 @@ export class GlobalBatchNorm implements LayerHalves {
         return {inputs: [dx], weights};
       },
       discard: () => normed.dispose(),
-      again: async ([x]) => this.normalize(layer, x, axes, shape, found),
+      recompute: async ([x]) => this.normalize(layer, x, axes, shape, found),
     };
   }
 

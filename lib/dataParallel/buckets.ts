@@ -6,7 +6,7 @@
 import type {Graph} from '../model/graph';
 import type {GradientSum} from '../step/gradientSum';
 import type {WeightGradient} from '../step/hooks';
-import {aligned, endToEnd, firstUses, type Place as WeightPlace} from './packFlat';
+import {alignUp, packFlat, firstUses, type FlatSlice as WeightPlace} from './packFlat';
 
 /** One weight's place in the flat buffer. */
 export interface Place extends WeightPlace {
@@ -48,8 +48,8 @@ export function planBuckets(graph: Graph, sum: GradientSum, bucketBytes: number)
   const finalAt = new Map<number, Place[]>();
   let at = 0;
   const buckets = groups.map((entries, bucket): Bucket => {
-    const start = aligned(at);
-    const places = endToEnd(entries, start).map((place): Place => ({...place, bucket}));
+    const start = alignUp(at);
+    const places = packFlat(entries, start).map((place): Place => ({...place, bucket}));
     for (const place of places) {
       const call = firstUse.get(place.entry)?.index;
       if (call !== undefined) finalAt.set(call, [...(finalAt.get(call) ?? []), place]);

@@ -13,10 +13,10 @@ import {ManyHandsError} from '../base/errors';
 import type {Communicator, LedgerLine} from '../collectives/types';
 import {endIfOrphan} from '../workers/orphan';
 import {uncrossError, type CrossedError} from '../workers/protocol';
-import {carryOut, type LaneWork} from './commWork';
+import {execute, type CommWork} from './commWork';
 
 /** When an order was carried out: milliseconds of the machine's clock; seconds. */
-export interface LaneSpan {
+export interface CommSpan {
   name: string;
   step: number;
   startMs: number;
@@ -24,28 +24,28 @@ export interface LaneSpan {
   cpuSeconds: number;
 }
 
-export interface LaneReport {
+export interface CommReport {
   ledger: LedgerLine[];
-  spans: LaneSpan[];
+  spans: CommSpan[];
 }
 
-export interface Lane {
+export interface CommStream {
   /**
    * Orders are carried out one after another, in the same sequence on every rank. Returns how many
    * were given so far.
    */
   start(order: number, step: number): number;
   /** Whether the first `count` orders are done. */
-  isDone(count: number): boolean;
+  isComplete(count: number): boolean;
   /**
    * Until the first `count` orders are done; all of them without it. Throws what the collective
    * threw.
    */
   wait(count?: number): Promise<void>;
   /** What was done since the lane was made; the lane is closed. */
-  finish(): Promise<LaneReport>;
+  finish(): Promise<CommReport>;
   /** Closed at once, whatever is on its way. */
-  abandon(): Promise<void>;
+  abort(): Promise<void>;
 }
 
 /**
@@ -84,12 +84,12 @@ export interface ThreadData {
 }
 
 export type FromThread =
-  | {type: 'report'; report: LaneReport}
+  | {type: 'report'; report: CommReport}
   | {type: 'failed'; error: CrossedError};
 
 const SLICE_MS = 100;
 
-function handleOf(work: LaneWork): WorkHandle {
+function handleOf(work: CommWork): WorkHandle {
   const handle = (array: Float32Array) => {
     const found = sharedArrayHandles(array);
     if (!found)
@@ -112,12 +112,12 @@ function handleOf(work: LaneWork): WorkHandle {
 }
 
 /** A thread without an engine carries out each order as soon as it is given. */
-export class ThreadLane implements Lane {
+export class ThreadCommStream implements CommStream {
   private readonly control = new Int32Array(new SharedArrayBuffer(4 * (CONTROL.ring + 2 * RING)));
   private readonly thread: Worker;
   private readonly last: Promise<FromThread>;
 
-  constructor(group: SharedGroupHandle, rank: number, worldRanks: number[], work: LaneWork) {
+  constructor(group: SharedGroupHandle, rank: number, worldRanks: number[], work: CommWork) {
     const workerData: ThreadData = {
       group,
       rank,
@@ -148,7 +148,7 @@ export class ThreadLane implements Lane {
     return count + 1;
   }
 
-  isDone(count: number): boolean {
+  isComplete(count: number): boolean {
     return Atomics.load(this.control, CONTROL.finished) >= count;
   }
 
@@ -170,7 +170,7 @@ export class ThreadLane implements Lane {
     }
   }
 
-  async finish(): Promise<LaneReport> {
+  async finish(): Promise<CommReport> {
     // The thread waits on `started`, so both words wake it.
     Atomics.store(this.control, CONTROL.closing, 1);
     Atomics.notify(this.control, CONTROL.started);
@@ -183,7 +183,7 @@ export class ThreadLane implements Lane {
     }
   }
 
-  async abandon(): Promise<void> {
+  async abort(): Promise<void> {
     await this.thread.terminate();
   }
 }
@@ -192,18 +192,18 @@ export class ThreadLane implements Lane {
  * Ranks of one process share one thread: each order is carried out when it is given, between the
  * others' steps.
  */
-export class DirectLane implements Lane {
+export class InlineCommStream implements CommStream {
   private started = 0;
   private readonly done: Array<Promise<void>> = [Promise.resolve()];
 
   constructor(
     private readonly comm: Communicator,
-    private readonly work: LaneWork,
+    private readonly work: CommWork,
   ) {}
 
   start(order: number): number {
     const before = this.done[this.started];
-    const done = before.then(() => carryOut(this.work, order, this.comm));
+    const done = before.then(() => execute(this.work, order, this.comm));
     // `wait` throws it; until then it must not end the process.
     done.catch(() => {});
     this.started += 1;
@@ -213,7 +213,7 @@ export class DirectLane implements Lane {
     return this.started;
   }
 
-  isDone(): boolean {
+  isComplete(): boolean {
     return false;
   }
 
@@ -221,9 +221,9 @@ export class DirectLane implements Lane {
     await this.done[count];
   }
 
-  async finish(): Promise<LaneReport> {
+  async finish(): Promise<CommReport> {
     return {ledger: this.comm.ledger(), spans: []};
   }
 
-  async abandon(): Promise<void> {}
+  async abort(): Promise<void> {}
 }

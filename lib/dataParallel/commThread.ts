@@ -12,15 +12,15 @@ import {
   CONTROL,
   RING,
   type FromThread,
-  type LaneSpan,
+  type CommSpan,
   type ThreadData,
   type WorkHandle,
 } from './commStream';
-import {carryOut, orderName, type LaneWork} from './commWork';
+import {execute, opName, type CommWork} from './commWork';
 
 const IDLE_MS = 200;
 
-function adopt(transport: Transport, handle: WorkHandle): LaneWork {
+function adopt(transport: Transport, handle: WorkHandle): CommWork {
   if (handle.kind === 'reduce')
     return {...handle, flat: adoptArray(transport, handle.flat) as Float32Array};
   return {
@@ -35,7 +35,7 @@ async function carryOutAll(): Promise<void> {
   const transport = joinSharedGroup(group, rank, worldRanks);
   const comm = createCommunicator(transport);
   const work = adopt(transport, handle);
-  const spans: LaneSpan[] = [];
+  const spans: CommSpan[] = [];
   try {
     for (let done = 0; ; done++) {
       while (
@@ -49,12 +49,12 @@ async function carryOutAll(): Promise<void> {
       const [order, step] = [control[at], control[at + 1]];
       const startMs = machineMs();
       const cpu = threadCpuSeconds();
-      await carryOut(work, order, comm);
+      await execute(work, order, comm);
       const wallSeconds = (machineMs() - startMs) / 1000;
       const after = threadCpuSeconds();
       // Where the system does not tell, the thread counts as busy all the while.
       spans.push({
-        name: orderName(work, order),
+        name: opName(work, order),
         step,
         startMs,
         wallSeconds,

@@ -38,7 +38,7 @@ export interface ScatterWork {
   units: GatherWork['units'];
 }
 
-export type LaneWork = ReduceWork | GatherWork | ScatterWork;
+export type CommWork = ReduceWork | GatherWork | ScatterWork;
 
 /** Why weights are gathered: each has a line of its own in the ledger. */
 export const GATHER_LABELS = [
@@ -50,17 +50,17 @@ export const GATHER_LABELS = [
 ] as const;
 export type GatherLabel = (typeof GATHER_LABELS)[number];
 
-export const gatherOrder = (unit: number, buffer: number, label: GatherLabel): number =>
+export const encodeGather = (unit: number, buffer: number, label: GatherLabel): number =>
   (unit * 2 + buffer) * 8 + GATHER_LABELS.indexOf(label);
 /**
  * `zero`: this rank has no samples, and adds nothing; `add`: to the gradients of the micro-batches
  * before.
  */
-export const scatterOrder = (unit: number, buffer: number, zero: boolean, add: boolean): number =>
+export const encodeScatter = (unit: number, buffer: number, zero: boolean, add: boolean): number =>
   (unit * 2 + buffer) * 4 + Number(zero) * 2 + Number(add);
 
 /** What a span of this order is called. */
-export function orderName(work: LaneWork, order: number): string {
+export function opName(work: CommWork, order: number): string {
   if (work.kind === 'reduce') return `bucket ${order}`;
   return work.kind === 'gather'
     ? `gather ${work.units[order >> 4].name}`
@@ -68,7 +68,7 @@ export function orderName(work: LaneWork, order: number): string {
 }
 
 /** Carries out one order; every rank's lane does the same. */
-export async function carryOut(work: LaneWork, order: number, comm: Communicator): Promise<void> {
+export async function execute(work: CommWork, order: number, comm: Communicator): Promise<void> {
   if (work.kind === 'reduce') {
     const {start, end} = work.buckets[order];
     await comm[work.operation](work.flat.subarray(start, end), {label: GRADIENTS});

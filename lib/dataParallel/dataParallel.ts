@@ -7,29 +7,29 @@ import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {ArrayTensor} from '../devices/arrayTensor';
 import {holdArray} from '../memory';
-import type {HalvesOf, PartInfo, StepHooks, WeightGradient} from '../step/hooks';
-import {keepWhole} from '../step/parameterStorage';
+import type {CommunicatingLayerOf, PartInfo, StepHooks, WeightGradient} from '../step/hooks';
+import {replicatedStorage} from '../step/parameterStorage';
 import type {DataAxis, DataContext} from '../step/strategy';
 import type {SpanRecorder} from '../trace/spans';
 import {GlobalBatchNorm} from './batchNorm';
-import type {Lane} from './commStream';
-import type {LaneWork} from './commWork';
+import type {CommStream} from './commStream';
+import type {CommWork} from './commWork';
 import {planBuckets, type BucketPlan, type Place} from './buckets';
 import {DividedUpdate, plainSgd} from './dividedUpdate';
 
 /** Opens a lane for a kind of work; `which` numbers a strategy's lanes from 0. */
-export type OpenLane = (work: LaneWork, which?: number) => Lane;
+export type OpenLane = (work: CommWork, which?: number) => CommStream;
 
 /** What of a compiled model decides how its update can be made. */
 export interface Updated {
   optimizer: tf.Optimizer;
-  clipNorm: number | undefined;
+  globalClipNorm: number | undefined;
 }
 
 export class DataParallel implements DataAxis {
   private plan: BucketPlan = {length: 0, buckets: [], finalAt: new Map()};
   private flat!: Float32Array;
-  private lane: Lane | null = null;
+  private lane: CommStream | null = null;
   private divided: DividedUpdate | null = null;
   private readonly views = new Map<Place, ArrayTensor>();
   private readonly norm: GlobalBatchNorm;
@@ -57,12 +57,12 @@ export class DataParallel implements DataAxis {
     late,
     load,
   }: DataContext): Promise<void> {
-    await load(keepWhole(sum.entries));
+    await load(replicatedStorage(sum.entries));
     this.late = late;
     // A stage of a pipeline may have no weights.
     if (sum.entries.length === 0) return;
-    const {optimizer, clipNorm} = this.updated;
-    const wholeGradient = clipNorm !== undefined || objective.penalizes;
+    const {optimizer, globalClipNorm} = this.updated;
+    const wholeGradient = globalClipNorm !== undefined || objective.penalizes;
     sum.category = 'communication';
     this.plan = planBuckets({...graph, calls: runs.flat()}, sum, this.bucketBytes);
     const sgd = wholeGradient ? null : plainSgd(optimizer);
@@ -98,7 +98,7 @@ export class DataParallel implements DataAxis {
     }
   }
 
-  readonly halves: HalvesOf = (call) => (GlobalBatchNorm.is(call) ? this.norm : null);
+  readonly halves: CommunicatingLayerOf = (call) => (GlobalBatchNorm.is(call) ? this.norm : null);
 
   readonly hooks: StepHooks = {
     beforeStep: (step) => {
@@ -110,7 +110,7 @@ export class DataParallel implements DataAxis {
     beforePart: (part) => {
       this.part = part;
     },
-    absent: (direction, calls) => this.norm.absent(direction, calls),
+    emptyRank: (direction, calls) => this.norm.absent(direction, calls),
     afterBackward: (call) => {
       if (!this.part.last) return;
       for (const place of this.plan.finalAt.get(call.index) ?? [])
@@ -131,7 +131,7 @@ export class DataParallel implements DataAxis {
     beforeUpdate: async () => this.divided?.update(this.flat),
   };
 
-  firstBroken(): WeightGradient | undefined {
+  firstNonFinite(): WeightGradient | undefined {
     return [...this.views].find(([, {values}]) =>
       values.some((value) => !Number.isFinite(value)),
     )?.[0].entry;

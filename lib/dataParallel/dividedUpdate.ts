@@ -8,7 +8,7 @@ import * as tf from '@tensorflow/tfjs';
 import {partOf, type Communicator} from '../collectives/types';
 import {addScaled} from '../collectives/kernels';
 import type {BucketPlan} from './buckets';
-import {FlatWeights} from './flatParameter';
+import {FlatParameter} from './flatParameter';
 
 export const WEIGHTS = 'updated weights';
 
@@ -22,7 +22,7 @@ export function plainSgd(optimizer: tf.Optimizer): Sgd | null {
 }
 
 export class DividedUpdate {
-  private readonly weights: FlatWeights;
+  private readonly weights: FlatParameter;
 
   constructor(
     private readonly comm: Communicator,
@@ -30,7 +30,7 @@ export class DividedUpdate {
     flat: Float32Array,
     private readonly sgd: Sgd,
   ) {
-    this.weights = new FlatWeights(
+    this.weights = new FlatParameter(
       plan.buckets.flatMap(({places}) => places),
       flat,
     );

@@ -3,22 +3,22 @@
  * the array, by whomever, the engine sees.
  */
 import * as tf from '@tensorflow/tfjs';
-import type {Place} from './packFlat';
+import type {FlatSlice} from './packFlat';
 import {ArrayTensor} from '../devices/arrayTensor';
 import {holdArray, tagMemory} from '../memory';
 
-export class FlatWeights {
+export class FlatParameter {
   private readonly views: ArrayTensor[] = [];
   /**
    * Weights that the engine keeps to itself (odd lengths, mostly): they are taken anew from the
    * array after each update.
    */
-  private readonly copied: Place[] = [];
+  private readonly copied: FlatSlice[] = [];
   private readonly release: () => void;
 
   /** `empty`: the weights have no values yet, and get those of the array. */
   constructor(
-    places: readonly Place[],
+    places: readonly FlatSlice[],
     readonly flat: Float32Array,
     private readonly empty = false,
   ) {
@@ -27,7 +27,7 @@ export class FlatWeights {
   }
 
   /** The weight moves into the flat array. */
-  private adopt(place: Place): void {
+  private adopt(place: FlatSlice): void {
     const {
       entry: {variable},
       start,

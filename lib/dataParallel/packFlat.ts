@@ -9,7 +9,7 @@ import type {WeightGradient} from '../step/hooks';
 const ALIGN = 16;
 
 /** The next such place from `at` on. */
-export const aligned = (at: number): number => Math.ceil(at / ALIGN) * ALIGN;
+export const alignUp = (at: number): number => Math.ceil(at / ALIGN) * ALIGN;
 
 /**
  * The first call that uses each weight, in the order of the calls: backward passes a weight's
@@ -23,7 +23,7 @@ export function firstUses(graph: Graph, sum: GradientSum): Map<WeightGradient, L
 }
 
 /** One weight's place, in elements. */
-export interface Place {
+export interface FlatSlice {
   entry: WeightGradient;
   start: number;
   length: number;
@@ -37,7 +37,11 @@ export const ownSize: SizeOf = ({variable}) => variable.size;
  * The places of `entries` from `at` on, without gaps, so that no padding travels: weights of odd
  * lengths stand last, the others begin where an engine needs no copy.
  */
-export function endToEnd(entries: readonly WeightGradient[], at = 0, sizeOf = ownSize): Place[] {
+export function packFlat(
+  entries: readonly WeightGradient[],
+  at = 0,
+  sizeOf = ownSize,
+): FlatSlice[] {
   const isOdd = (entry: WeightGradient) => Number(sizeOf(entry) % ALIGN > 0);
   let next = at;
   return [...entries]

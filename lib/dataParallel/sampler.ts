@@ -5,14 +5,14 @@
 import {partStart} from '../collectives/types';
 
 /** One rank's share of a micro-batch; it may be empty. */
-export interface Share {
+export interface BatchShard {
   indices: Int32Array;
   /** The place of its first sample within the global batch. */
   firstSample: number;
 }
 
 /** Rank r's share of each micro-batch: of its n samples floor(r n/N) to floor((r+1) n/N). */
-export function shareOut(microBatches: Int32Array[], rank: number, size: number): Share[] {
+export function shardBatch(microBatches: Int32Array[], rank: number, size: number): BatchShard[] {
   let before = 0;
   return microBatches.map((all) => {
     const from = partStart(rank, all.length, size);

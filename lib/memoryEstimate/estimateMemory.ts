@@ -11,7 +11,7 @@ import {probeModel, type Probed} from './probe';
 import {simulate} from './simulateStep';
 
 /** How a step is to be taken, as `train`'s options say it. */
-export interface AccountOptions {
+export interface EstimateMemoryOptions {
   /** Samples of one optimizer step. @default 32 */
   batchSize?: number;
   /** Parts in which a batch goes through the model. @default 1 */
@@ -21,7 +21,7 @@ export interface AccountOptions {
 }
 
 /** One layer's part, in bytes. */
-export interface AccountRow {
+export interface MemoryEstimateRow {
   layer: string;
   /** Bytes of its weights. */
   parameters: number;
@@ -34,8 +34,8 @@ export interface AccountRow {
 }
 
 /** Where the bytes of a step go. */
-export interface Account {
-  rows: AccountRow[];
+export interface MemoryEstimate {
+  rows: MemoryEstimateRow[];
   /** The most bytes alive at once. */
   peakBytes: number;
   /** They, by what they are for. */
@@ -50,7 +50,7 @@ function elementsOf(tensors: Iterable<{size: number}>): number {
   return count;
 }
 
-function check({batchSize = 32, microBatches = 1}: AccountOptions): void {
+function check({batchSize = 32, microBatches = 1}: EstimateMemoryOptions): void {
   for (const [name, value] of Object.entries({batchSize, microBatches})) {
     if (!Number.isInteger(value) || value < 1)
       throw new ManyHandsError(
@@ -66,7 +66,7 @@ function check({batchSize = 32, microBatches = 1}: AccountOptions): void {
 }
 
 /** The account of a compiled model, for any batch size: what it takes is probed once. */
-export class ModelAccount {
+export class MemoryEstimator {
   private readonly probed: Probed;
   private readonly optimizer: OptimizerSizes;
   private readonly parameters: number;
@@ -80,7 +80,7 @@ export class ModelAccount {
   }
 
   /** The account of a step. Throws BAD_OPTION. */
-  at(options: AccountOptions = {}): Account {
+  at(options: EstimateMemoryOptions = {}): MemoryEstimate {
     check(options);
     const {batchSize = 32, microBatches = 1, recompute = 'none'} = options;
     const {graph, sum} = this.probed;
@@ -100,7 +100,7 @@ export class ModelAccount {
     const updated = 4 * trained + temporary;
     const updating = updated > walked.peak;
     const seen = new Set<object>();
-    const rows = graph.calls.map((call, i): AccountRow => {
+    const rows = graph.calls.map((call, i): MemoryEstimateRow => {
       const first = !seen.has(call.layer);
       seen.add(call.layer);
       const own = first ? elementsOf(new Set(variablesOf(call.layer))) : 0;
@@ -135,7 +135,7 @@ export class ModelAccount {
   }
 
   /** The largest batch whose step stays within `limitBytes`; 0 where not even one sample does. */
-  largestBatch(limitBytes: number, options: Omit<AccountOptions, 'batchSize'> = {}): number {
+  largestBatch(limitBytes: number, options: Omit<EstimateMemoryOptions, 'batchSize'> = {}): number {
     const {microBatches = 1} = options;
     const fits = (size: number) =>
       this.at({...options, batchSize: size * microBatches}).peakBytes <= limitBytes;
@@ -157,7 +157,10 @@ export class ModelAccount {
  * a category, and the peak. No step is taken; each layer is tried over two samples and three.
  * Throws BAD_OPTION.
  */
-export function account(model: tf.LayersModel, options: AccountOptions = {}): Account {
+export function estimateMemory(
+  model: tf.LayersModel,
+  options: EstimateMemoryOptions = {},
+): MemoryEstimate {
   check(options);
-  return new ModelAccount(model).at(options);
+  return new MemoryEstimator(model).at(options);
 }

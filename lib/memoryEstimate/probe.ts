@@ -7,7 +7,7 @@ import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import {sharesBuffer, withMeter, type MemoryMeter} from '../memory';
 import {innerModel} from '../model/inner';
-import {fixedWeights, remember} from '../model/nonTrainableWeights';
+import {nonTrainableWeights, remember} from '../model/nonTrainableWeights';
 import {GradientSum} from '../step/gradientSum';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
 import {applyLayer, maskAfter} from '../step/layerCall';
@@ -196,7 +196,7 @@ function probeAt(
   const inputs = inputsOf(model, batch);
   const slots = Slots.ofInputs(graph, inputs);
   // What moves while a layer is applied (batch norm's averages) is put back.
-  const putBack = remember(fixedWeights(model));
+  const putBack = remember(nonTrainableWeights(model));
   try {
     const prober = new Prober(meter, graph, sum, slots);
     for (const call of graph.calls) prober.call(call);

@@ -12,7 +12,7 @@ interface EngineLike {
 let nothing: tf.Tensor | null = null;
 
 /** Frees what `variable` holds; it must be assigned before an operation reads it. */
-export function park(variable: tf.Variable): void {
+export function freeStorage(variable: tf.Variable): void {
   nothing ??= tf.keep(tf.zeros([1]));
   if (variable.dataId === nothing.dataId) return;
   const engine = tf.engine() as unknown as EngineLike;
@@ -28,14 +28,14 @@ type AddWeight = (this: tf.layers.Layer, ...args: unknown[]) => tf.LayerVariable
  * Whatever layers `build` makes starts without values, so that no more than one weight is alive at
  * once.
  */
-export async function withParkedWeights<T>(build: () => Promise<T>): Promise<T> {
+export async function withFreedStorage<T>(build: () => Promise<T>): Promise<T> {
   const prototype = tf.layers.Layer.prototype as unknown as {addWeight: AddWeight};
   const {addWeight} = prototype;
   prototype.addWeight = function parked(this: tf.layers.Layer, ...args: unknown[]) {
     const [name, shape, dtype, , ...rest] = args;
     const weight = addWeight.call(this, name, shape, dtype, tf.initializers.zeros(), ...rest);
     const variable = weight.read() as tf.Variable;
-    if (variable.dtype === 'float32') park(variable);
+    if (variable.dtype === 'float32') freeStorage(variable);
     return weight;
   };
   try {

@@ -7,7 +7,7 @@ import * as tf from '@tensorflow/tfjs';
 const known = new WeakMap<object, tf.Variable[]>();
 
 /** Those of a layer or of a model, each once. */
-export function fixedWeights(layer: tf.layers.Layer | tf.LayersModel): tf.Variable[] {
+export function nonTrainableWeights(layer: tf.layers.Layer | tf.LayersModel): tf.Variable[] {
   let variables = known.get(layer);
   if (!variables) {
     const {nonTrainableWeights} = layer as unknown as {

@@ -6,7 +6,7 @@ import {ManyHandsError, messageOf} from '../base/errors';
 import {importModule} from '../base/modules';
 import type {FunctionReference, ModelDescription} from './description';
 import {innerModel} from './inner';
-import {withParkedWeights} from './freeStorage';
+import {withFreedStorage} from './freeStorage';
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
@@ -71,7 +71,7 @@ export async function rebuildModel(
       tf.models.modelFromJSON({modelTopology: description.topology} as Parameters<
         typeof tf.models.modelFromJSON
       >[0]);
-    model = await buildOrNothing(() => (parked ? withParkedWeights(build) : build()));
+    model = await buildOrNothing(() => (parked ? withFreedStorage(build) : build()));
   } catch (error) {
     // A refusal under a memory limit says more than we could.
     if (error instanceof ManyHandsError) throw error;

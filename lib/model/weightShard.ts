@@ -4,17 +4,17 @@
 import * as tf from '@tensorflow/tfjs';
 
 /** From `start` up to, not including, `end` along `axis`. */
-export interface WeightCut {
+export interface WeightShard {
   /** Of the weight's dims, from 0. */
-  axis: number;
+  dim: number;
   /** The first place that it has. */
   start: number;
   /** The first that it has no more. */
   end: number;
 }
 
-export function cutShape(shape: readonly number[], {axis, start, end}: WeightCut): number[] {
-  return shape.map((length, i) => (i === axis ? end - start : length));
+export function shardShape(shape: readonly number[], {dim, start, end}: WeightShard): number[] {
+  return shape.map((length, i) => (i === dim ? end - start : length));
 }
 
 /**
@@ -23,31 +23,31 @@ export function cutShape(shape: readonly number[], {axis, start, end}: WeightCut
  */
 function eachStretch(
   shape: readonly number[],
-  {axis, start, end}: WeightCut,
+  {dim, start, end}: WeightShard,
   copy: (wholeAt: number, partAt: number, length: number) => void,
 ): void {
-  const inner = tf.util.sizeFromShape(shape.slice(axis + 1));
+  const inner = tf.util.sizeFromShape(shape.slice(dim + 1));
   const length = (end - start) * inner;
-  for (let outer = 0; outer < tf.util.sizeFromShape(shape.slice(0, axis)); outer++)
-    copy((outer * shape[axis] + start) * inner, outer * length, length);
+  for (let outer = 0; outer < tf.util.sizeFromShape(shape.slice(0, dim)); outer++)
+    copy((outer * shape[dim] + start) * inner, outer * length, length);
 }
 
 /** The part of `whole`, a weight of `shape`. */
-export function takePart(
+export function readShard(
   whole: Float32Array,
   shape: readonly number[],
-  cut: WeightCut,
+  cut: WeightShard,
 ): Float32Array {
-  const part = new Float32Array(tf.util.sizeFromShape(cutShape(shape, cut)));
+  const part = new Float32Array(tf.util.sizeFromShape(shardShape(shape, cut)));
   eachStretch(shape, cut, (from, to, length) => part.set(whole.subarray(from, from + length), to));
   return part;
 }
 
 /** Puts a part back into `whole`. */
-export function putPart(
+export function writeShard(
   whole: Float32Array,
   shape: readonly number[],
-  cut: WeightCut,
+  cut: WeightShard,
   part: Float32Array,
 ): void {
   eachStretch(shape, cut, (to, from, length) => whole.set(part.subarray(from, from + length), to));

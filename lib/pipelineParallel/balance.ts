@@ -8,11 +8,11 @@ import {median} from '../base/median';
 import {variablesOf} from '../model/weights';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
 import {applyLayer, maskAfter} from '../step/layerCall';
-import {fixedWeights, remember} from '../model/nonTrainableWeights';
+import {nonTrainableWeights, remember} from '../model/nonTrainableWeights';
 import {GradientSum} from '../step/gradientSum';
 import {Slots} from '../step/slots';
 import {backward, record} from '../step/tape';
-import {cutName, cutNames, possibleCuts, type Cut} from './splitPoints';
+import {splitPointName, splitPointNames, possibleSplitPoints, type SplitPoint} from './splitPoints';
 
 /**
  * What is made alike: the number of layers; the products that a sample takes, computed or
@@ -47,7 +47,7 @@ function walk(
     ),
   );
   const slots = Slots.ofInputs(graph, inputs);
-  const putBack = remember(fixedWeights(model));
+  const putBack = remember(nonTrainableWeights(model));
   try {
     for (const call of graph.calls) {
       const given = call.inputs.map((slot) => slots.tensors[slot]!);
@@ -138,11 +138,11 @@ function costsOf(model: tf.LayersModel, graph: Graph, by: Balance, samples: numb
 }
 
 /** Of the possible cuts, those with which the dearest stage is cheapest. */
-export function balancedCuts(
-  cuts: readonly Cut[],
+export function balancedSplitPoints(
+  cuts: readonly SplitPoint[],
   costs: readonly number[],
   stages: number,
-): Cut[] {
+): SplitPoint[] {
   const before = [0];
   for (const cost of costs) before.push(before[before.length - 1] + cost);
   const ends = [...cuts.map(({at}) => at), costs.length];
@@ -190,10 +190,10 @@ export interface SplitOptions {
 }
 
 /** The cuts of a balanced split, and the graph that they cut. */
-export function chooseCuts(
+export function chooseSplitPoints(
   model: tf.LayersModel,
   {stages, by = 'computed', samples = 32}: SplitOptions,
-): {graph: Graph; cuts: Cut[]; costs: number[]} {
+): {graph: Graph; cuts: SplitPoint[]; costs: number[]} {
   if (!Number.isInteger(stages) || stages < 1)
     throw new ManyHandsError(
       'BAD_OPTION',
@@ -205,14 +205,14 @@ export function chooseCuts(
       `a split is balanced by ${oneOf(BALANCES as string[])}; it is ${shown(by)}.`,
     );
   const graph = readGraph(model);
-  const possible = possibleCuts(graph);
+  const possible = possibleSplitPoints(graph);
   if (possible.length < stages - 1)
     throw new ManyHandsError(
       'BAD_OPTION',
-      `the model cannot be cut into ${stages} stages, for which it would take ${stages - 1} cuts: a cut lies between two layers where one tensor goes on. ${cutNames(graph)} Take at most ${possible.length + 1} stages.`,
+      `the model cannot be cut into ${stages} stages, for which it would take ${stages - 1} cuts: a cut lies between two layers where one tensor goes on. ${splitPointNames(graph)} Take at most ${possible.length + 1} stages.`,
     );
   const costs = costsOf(model, graph, by, samples);
-  return {graph, cuts: balancedCuts(possible, costs, stages), costs};
+  return {graph, cuts: balancedSplitPoints(possible, costs, stages), costs};
 }
 
 /**
@@ -220,16 +220,16 @@ export function chooseCuts(
  * with those that there are.
  */
 export function splitModel(model: tf.LayersModel, options: SplitOptions): Split {
-  const {graph, cuts, costs} = chooseCuts(model, options);
+  const {graph, cuts, costs} = chooseSplitPoints(model, options);
   const bounds = [0, ...cuts.map(({at}) => at), graph.calls.length];
   const whole = costs.reduce((sum, cost) => sum + cost, 0);
   return {
-    splitAt: cuts.map((cut) => cutName(graph, cut)),
+    splitAt: cuts.map((cut) => splitPointName(graph, cut)),
     stages: bounds.slice(1).map((end, i) => {
       const calls = graph.calls.slice(bounds[i], end);
       const variables = new Set(calls.flatMap(({layer}) => variablesOf(layer)));
       return {
-        from: cutName(graph, {at: bounds[i]}),
+        from: splitPointName(graph, {at: bounds[i]}),
         layers: calls.map(({name}) => name),
         parameters: [...variables].reduce((sum, {size}) => sum + size, 0),
         share: costs.slice(bounds[i], end).reduce((sum, cost) => sum + cost, 0) / whole,

@@ -3,10 +3,10 @@
  * message has both its ends, and no rank waits for ever.
  */
 import {ManyHandsError, shown} from '../base/errors';
-import {messageName, playSchedule, UNIT_COST, type Playing} from './simulateSchedule';
+import {messageName, simulateSchedule, UNIT_COST, type ScheduleTimeline} from './simulateSchedule';
 import {
   actionText,
-  chunksOf,
+  stagesPerRankOf,
   microBatchesOf,
   type Action,
   type Compute,
@@ -46,7 +46,7 @@ function checkShape(schedule: Schedule): void {
       if (action.do === 'update') return;
       const numbers: Array<[string, number]> = [
         ['microBatch', action.microBatch],
-        ['chunk', action.chunk],
+        ['localStage', action.localStage],
         ...('peer' in action ? [['peer', action.peer] as [string, number]] : []),
       ];
       for (const [field, value] of numbers)
@@ -65,11 +65,16 @@ function checkShape(schedule: Schedule): void {
 }
 
 /** One rank's own order: forward before backward, every part once, the update at the end. */
-function checkRank(schedule: Schedule, rank: number, microBatches: number, chunks: number): void {
+function checkRank(
+  schedule: Schedule,
+  rank: number,
+  microBatches: number,
+  stagesPerRank: number,
+): void {
   const list = schedule.actions[rank];
   const done = new Map<string, number>();
-  const key = (kind: Compute['do'], microBatch: number, chunk: number) =>
-    `${kind} ${microBatch} ${chunk}`;
+  const key = (kind: Compute['do'], microBatch: number, localStage: number) =>
+    `${kind} ${microBatch} ${localStage}`;
   list.forEach((action, i) => {
     if ('peer' in action) return;
     if (action.do === 'update') {
@@ -80,27 +85,27 @@ function checkRank(schedule: Schedule, rank: number, microBatches: number, chunk
         );
       return;
     }
-    const {do: kind, microBatch, chunk} = action;
-    const name = key(kind, microBatch, chunk);
+    const {do: kind, microBatch, localStage} = action;
+    const name = key(kind, microBatch, localStage);
     if (done.has(name)) refuse(schedule, `rank ${rank} does ${actionText(action)} twice.`);
     done.set(name, i);
     const before = kind === 'backwardWeights' ? 'backwardInput' : 'forward';
-    if (kind !== 'forward' && !done.has(key(before, microBatch, chunk)))
+    if (kind !== 'forward' && !done.has(key(before, microBatch, localStage)))
       refuse(
         schedule,
         `rank ${rank} does ${actionText(action)} before ${actionText({...action, do: before})}.`,
       );
     const other =
       kind === 'backward' ? 'backwardInput' : kind === 'backwardInput' ? 'backward' : null;
-    if (other && done.has(key(other, microBatch, chunk)))
+    if (other && done.has(key(other, microBatch, localStage)))
       refuse(
         schedule,
         `rank ${rank} does both ${actionText(action)} and ${actionText({...action, do: other})}: a backward is whole, or in two parts, I and W.`,
       );
   });
-  for (let chunk = 0; chunk < chunks; chunk++) {
+  for (let localStage = 0; localStage < stagesPerRank; localStage++) {
     for (let microBatch = 0; microBatch < microBatches; microBatch++) {
-      const has = (kind: Compute['do']) => done.has(key(kind, microBatch, chunk));
+      const has = (kind: Compute['do']) => done.has(key(kind, microBatch, localStage));
       const missing: Compute['do'] | null = !has('forward')
         ? 'forward'
         : !has('backward') && !has('backwardInput')
@@ -111,7 +116,7 @@ function checkRank(schedule: Schedule, rank: number, microBatches: number, chunk
       if (missing)
         refuse(
           schedule,
-          `rank ${rank} never does ${actionText({do: missing, microBatch, chunk})}; every rank takes each of the ${microBatches} micro-batches through each of its stages, forward and backward.`,
+          `rank ${rank} never does ${actionText({do: missing, microBatch, localStage})}; every rank takes each of the ${microBatches} micro-batches through each of its stages, forward and backward.`,
         );
     }
   }
@@ -120,7 +125,7 @@ function checkRank(schedule: Schedule, rank: number, microBatches: number, chunk
 }
 
 /** Each message once, after what makes it and before what needs it, with both its ends. */
-function checkMessages(schedule: Schedule, chunks: number): void {
+function checkMessages(schedule: Schedule, stagesPerRank: number): void {
   const {actions} = schedule;
   const ranks = actions.length;
   const ends = {send: new Map<string, string>(), recv: new Map<string, string>()};
@@ -132,16 +137,16 @@ function checkMessages(schedule: Schedule, chunks: number): void {
         const name = `${messageName(action, rank, ranks)} ${action.do === 'send' ? `${rank}>${action.peer}` : `${action.peer}>${rank}`}`;
         if (ends[action.do].has(name)) refuse(schedule, `rank ${rank} does ${text} twice.`);
         ends[action.do].set(name, `rank ${rank}'s ${text}`);
-        const {microBatch, chunk} = action;
+        const {microBatch, localStage} = action;
         const made = (
           action.what === 'activations'
             ? (['forward'] as const)
             : (['backward', 'backwardInput'] as const)
-        ).map((kind) => actionText({do: kind, microBatch, chunk}));
+        ).map((kind) => actionText({do: kind, microBatch, localStage}));
         if (action.do === 'send' && !made.some((one) => before.has(one)))
           refuse(schedule, `rank ${rank} does ${text} before ${made[0]}, which makes it.`);
       } else if (action.do !== 'update')
-        checkNeeds(schedule, rank, ranks, ranks * chunks - 1, action, before);
+        checkNeeds(schedule, rank, ranks, ranks * stagesPerRank - 1, action, before);
       before.add(text);
     }
   });
@@ -164,7 +169,7 @@ function checkNeeds(
   before: Set<string>,
 ): void {
   if (action.do === 'backwardWeights') return;
-  const stage = action.chunk * ranks + rank;
+  const stage = action.localStage * ranks + rank;
   const forward = action.do === 'forward';
   const from = forward ? stage - 1 : stage + 1;
   if (from < 0 || from > last) return;
@@ -174,13 +179,15 @@ function checkNeeds(
     do: 'recv',
     what: forward ? 'activations' : 'gradients',
     microBatch,
-    chunk: action.chunk,
+    localStage: action.localStage,
     peer: from % ranks,
   };
   const needs =
     from % ranks !== rank
       ? [actionText(message)]
-      : kinds.map((kind) => actionText({do: kind, microBatch, chunk: Math.floor(from / ranks)}));
+      : kinds.map((kind) =>
+          actionText({do: kind, microBatch, localStage: Math.floor(from / ranks)}),
+        );
   if (!needs.some((one) => before.has(one)))
     refuse(
       schedule,
@@ -188,7 +195,7 @@ function checkNeeds(
     );
 }
 
-function checkEnd(schedule: Schedule, {stuck}: Playing): void {
+function checkEnd(schedule: Schedule, {stuck}: ScheduleTimeline): void {
   if (stuck.every((place) => place === null)) return;
   const words = stuck.flatMap((place, rank) =>
     place === null ? [] : [`rank ${rank} at ${actionText(schedule.actions[rank][place])}`],
@@ -200,12 +207,12 @@ function checkEnd(schedule: Schedule, {stuck}: Playing): void {
 }
 
 /** What a check finds out. */
-export interface Checked {
+export interface ScheduleCheck {
   /** Stages a rank. */
-  chunks: number;
+  stagesPerRank: number;
   /** Micro-batches of a step. */
   microBatches: number;
-  /** By rank, the most micro-batches (of a chunk each) whose activations are alive at once. */
+  /** By rank, the most micro-batches (of a localStage each) whose activations are alive at once. */
   live: number[];
   /** Messages that need room between two ranks, one way. */
   room: number;
@@ -219,15 +226,15 @@ const LEAST_ROOM = 2;
  * micro-batches that may be alive at once. Throws BAD_OPTION where it is no schedule, and
  * BAD_SCHEDULE with the rank and the action that is wrong.
  */
-export function checkSchedule(schedule: Schedule, promised?: readonly number[]): Checked {
+export function checkSchedule(schedule: Schedule, promised?: readonly number[]): ScheduleCheck {
   checkShape(schedule);
-  const chunks = chunksOf(schedule);
+  const stagesPerRank = stagesPerRankOf(schedule);
   const microBatches = microBatchesOf(schedule);
   schedule.actions.forEach((_: Action[], rank: number) =>
-    checkRank(schedule, rank, microBatches, chunks),
+    checkRank(schedule, rank, microBatches, stagesPerRank),
   );
-  checkMessages(schedule, chunks);
-  const free = playSchedule(schedule, UNIT_COST);
+  checkMessages(schedule, stagesPerRank);
+  const free = simulateSchedule(schedule, UNIT_COST);
   checkEnd(schedule, free);
   free.live.forEach((live, rank) => {
     if (promised && live > promised[rank])
@@ -238,6 +245,7 @@ export function checkSchedule(schedule: Schedule, promised?: readonly number[]):
   });
   // The least room in which it ends too.
   let room = LEAST_ROOM;
-  while (playSchedule(schedule, UNIT_COST, room).stuck.some((place) => place !== null)) room += 1;
-  return {chunks, microBatches, live: free.live, room};
+  while (simulateSchedule(schedule, UNIT_COST, room).stuck.some((place) => place !== null))
+    room += 1;
+  return {stagesPerRank, microBatches, live: free.live, room};
 }

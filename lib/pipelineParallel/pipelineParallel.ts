@@ -10,14 +10,14 @@ import {holdArray} from '../memory';
 import {variablesOf} from '../model/weights';
 import {GradientSum} from '../step/gradientSum';
 import type {Graph, LayerCall, Slot} from '../model/graph';
-import type {HalvesOf, StepHooks, WeightGradient} from '../step/hooks';
+import type {CommunicatingLayerOf, StepHooks, WeightGradient} from '../step/hooks';
 import type {Values} from '../step/objective';
 import type {PenaltyCounts} from '../step/penalties';
 import {predict} from '../step/predict';
-import type {AxisPart, Itinerary, Predicting} from '../step/strategy';
+import type {AxisStrategy, LayerSchedule, Predicting} from '../step/strategy';
 import type {BatchPart, Stepper} from '../step/trainStep';
 import type {SpanRecorder} from '../trace/spans';
-import type {Cut} from './splitPoints';
+import type {SplitPoint} from './splitPoints';
 import {receive} from './stageChannel';
 import type {Action, Compute, Schedule} from './schedule';
 import {StageRun, type LocalStage} from './stageRun';
@@ -26,12 +26,12 @@ import {stageGraphs, stageSegments, type StageGraph} from './stages';
 /** How a pipeline runs; plain data, the same on every rank. */
 export interface PipelinePlan {
   schedule: Schedule;
-  cuts: Cut[];
+  cuts: SplitPoint[];
 }
 
 /** What a pipeline finds beside it on a rank. */
-export interface Beside {
-  halves: HalvesOf;
+export interface PipelineContext {
+  halves: CommunicatingLayerOf;
   predicting: Predicting;
   /** A slot's shape without the samples' dim, as a rank of another axis has it. */
   shapeOf(slot: Slot, shape: number[]): number[];
@@ -39,14 +39,15 @@ export interface Beside {
 }
 
 const TIED = 'tied gradients';
-const isCompute = (action: Action): action is Compute => 'chunk' in action && !('peer' in action);
+const isCompute = (action: Action): action is Compute =>
+  'localStage' in action && !('peer' in action);
 
-export class PipelineParallel implements AxisPart {
-  readonly halves: HalvesOf = () => null;
+export class PipelineParallel implements AxisStrategy {
+  readonly halves: CommunicatingLayerOf = () => null;
   private stages!: StageGraph[];
   private local!: LocalStage[];
   private stepper!: Stepper;
-  private beside!: Beside;
+  private beside!: PipelineContext;
   /** By variable, the ranks that have it. */
   private readonly ranks = new Map<tf.Variable, number[]>();
   /** Weights that ranks share, by the group in which their gradients are summed. */
@@ -82,7 +83,7 @@ export class PipelineParallel implements AxisPart {
     return this.ranks.get(variable) ?? [0];
   }
 
-  async open(stepper: Stepper, beside: Beside): Promise<void> {
+  async open(stepper: Stepper, beside: PipelineContext): Promise<void> {
     const {comm, plan, channelTo} = this;
     this.stepper = stepper;
     this.beside = beside;
@@ -163,13 +164,13 @@ export class PipelineParallel implements AxisPart {
   };
 
   /** This rank's walks of a step with so many micro-batches. */
-  itinerary(parts: number): Itinerary {
+  itinerary(parts: number): LayerSchedule {
     return this.plan.schedule.actions[this.comm.rank]
       .filter(isCompute)
       .filter(({microBatch, do: kind}) => microBatch < parts && kind !== 'backwardWeights')
-      .map(({do: kind, chunk}) => ({
+      .map(({do: kind, localStage}) => ({
         direction: kind === 'forward' ? 'forward' : 'backward',
-        segments: this.local[chunk].walk.segments,
+        segments: this.local[localStage].walk.segments,
       }));
   }
 

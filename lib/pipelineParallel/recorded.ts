@@ -5,7 +5,7 @@
 import {median} from '../base/median';
 import {sum} from '../base/sum';
 import type {Span} from '../trace/spans';
-import {playSchedule, type CostOf, type Playing} from './simulateSchedule';
+import {simulateSchedule, type CostOf, type ScheduleTimeline} from './simulateSchedule';
 import type {Action, Compute, Schedule} from './schedule';
 
 /** One step of a pipeline, from its first work to its last; all in seconds. */
@@ -115,11 +115,11 @@ export function measuredCosts(spans: readonly Span[], {actions}: Schedule): numb
 }
 
 /** The schedule on a virtual clock with these costs, in seconds. */
-export function replay(schedule: Schedule, costs: readonly number[][]): Playing {
+export function replayRecorded(schedule: Schedule, costs: readonly number[][]): ScheduleTimeline {
   const place = schedule.actions.map(
     (list) => new Map(computesOf(list).map((action, i) => [action, i])),
   );
-  return playSchedule(schedule, (action, rank) => costs[rank][place[rank].get(action)!]);
+  return simulateSchedule(schedule, (action, rank) => costs[rank][place[rank].get(action)!]);
 }
 
 /**

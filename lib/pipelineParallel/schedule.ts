@@ -12,7 +12,7 @@ export interface Compute {
   /** Counts from 0. */
   microBatch: number;
   /** Which of the rank's stages, from 0; a rank has one but where stages are interleaved. */
-  chunk: number;
+  localStage: number;
 }
 
 /**
@@ -24,7 +24,7 @@ export interface StageMessage {
   /** Counts from 0. */
   microBatch: number;
   /** The rank's own stage whose output or input it is. */
-  chunk: number;
+  localStage: number;
   /** The other rank. */
   peer: number;
 }
@@ -44,10 +44,13 @@ export interface Schedule {
 }
 
 /**
- * The highest number of an action's chunk or micro-batch; of a large schedule there are more
+ * The highest number of an action's localStage or micro-batch; of a large schedule there are more
  * actions than a call takes arguments.
  */
-function highest(actions: readonly (readonly Action[])[], field: 'chunk' | 'microBatch'): number {
+function highest(
+  actions: readonly (readonly Action[])[],
+  field: 'localStage' | 'microBatch',
+): number {
   return actions.reduce(
     (most, list) =>
       list.reduce(
@@ -58,9 +61,9 @@ function highest(actions: readonly (readonly Action[])[], field: 'chunk' | 'micr
   );
 }
 
-/** Stages that each rank has: stage s = chunk × ranks + rank. */
-export const chunksOf = ({actions}: Pick<Schedule, 'actions'>): number =>
-  1 + highest(actions, 'chunk');
+/** Stages that each rank has: stage s = localStage × ranks + rank. */
+export const stagesPerRankOf = ({actions}: Pick<Schedule, 'actions'>): number =>
+  1 + highest(actions, 'localStage');
 
 /** How many micro-batches a schedule is for. */
 export const microBatchesOf = ({actions}: Schedule): number => 1 + highest(actions, 'microBatch');
@@ -84,7 +87,7 @@ export const LETTER: Record<Compute['do'], string> = {
  */
 export function actionText(action: Action): string {
   if (action.do === 'update') return 'U';
-  const name = `${action.microBatch + 1}${action.chunk > 0 ? `.${action.chunk + 1}` : ''}`;
+  const name = `${action.microBatch + 1}${action.localStage > 0 ? `.${action.localStage + 1}` : ''}`;
   if (action.do === 'send' || action.do === 'recv')
     return `${action.do} ${action.what === 'activations' ? 'F' : 'B'}${name}`;
   return `${LETTER[action.do]}${name}`;
@@ -110,7 +113,7 @@ function readAction(text: string, rank: number): Compute {
   return {
     do: LETTERS[found[1]],
     microBatch: Number(found[2]) - 1,
-    chunk: Number(found[3] ?? 1) - 1,
+    localStage: Number(found[3] ?? 1) - 1,
   };
 }
 
@@ -120,21 +123,21 @@ function readAction(text: string, rank: number): Compute {
  */
 export function withMessages(compute: Compute[][]): Action[][] {
   const ranks = compute.length;
-  const last = ranks * chunksOf({actions: compute}) - 1;
+  const last = ranks * stagesPerRankOf({actions: compute}) - 1;
   return compute.map((list, rank) => {
     const actions: Action[] = [];
     const message = (
       kind: StageMessage['do'],
       what: StageMessage['what'],
-      {microBatch, chunk}: Compute,
+      {microBatch, localStage}: Compute,
       stage: number,
     ) => {
       const peer = stage % ranks;
       // Two stages of one rank hand over without a message.
-      if (peer !== rank) actions.push({do: kind, what, microBatch, chunk, peer});
+      if (peer !== rank) actions.push({do: kind, what, microBatch, localStage, peer});
     };
     for (const action of list) {
-      const stage = action.chunk * ranks + rank;
+      const stage = action.localStage * ranks + rank;
       const backward = action.do === 'backward' || action.do === 'backwardInput';
       if (action.do === 'forward' && stage > 0) message('recv', 'activations', action, stage - 1);
       if (backward && stage < last) message('recv', 'gradients', action, stage + 1);

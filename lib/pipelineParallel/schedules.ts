@@ -15,10 +15,10 @@ export const SCHEDULE_NAMES: readonly ScheduleName[] = [
 ];
 
 const count = (n: number) => Array.from({length: Math.max(0, n)}, (_, i) => i);
-const at = (kind: Compute['do'], microBatch: number, chunk = 0): Compute => ({
+const at = (kind: Compute['do'], microBatch: number, localStage = 0): Compute => ({
   do: kind,
   microBatch,
-  chunk,
+  localStage,
 });
 
 /** One micro-batch at a time through all stages and back: never more than one rank works. */
@@ -54,17 +54,17 @@ function oneForwardOneBackward(p: number, m: number): Compute[][] {
 }
 
 /**
- * The same over v chunks a rank, p micro-batches of a chunk at a time (Narayanan et al. 2021,
+ * The same over v stages per rank, p micro-batches of one local stage at a time (Narayanan et al. 2021,
  * section 2.2 and figure 4 bottom).
  */
 function interleaved(p: number, m: number, v: number): Compute[][] {
   const total = m * v;
   const nth = (kind: Compute['do'], k: number): Compute => {
-    const chunk = Math.floor((k % (p * v)) / p);
+    const localStage = Math.floor((k % (p * v)) / p);
     return at(
       kind,
       Math.floor(k / (p * v)) * p + (k % p),
-      kind === 'forward' ? chunk : v - 1 - chunk,
+      kind === 'forward' ? localStage : v - 1 - localStage,
     );
   };
   return count(p).map((s) => {
@@ -109,7 +109,7 @@ export interface ScheduleSizes {
   /** Micro-batches of a step, m. */
   microBatches: number;
   /** Stages a rank, v; more than 1 with 'interleaved-1f1b' alone. @default 2 there, else 1 */
-  chunks?: number;
+  stagesPerRank?: number;
 }
 
 function whole(name: string, value: unknown, least: number): void {
@@ -121,7 +121,7 @@ function whole(name: string, value: unknown, least: number): void {
 }
 
 /** Stages a rank of a named schedule where none are asked for. */
-export const defaultChunks = (name: ScheduleName | string): number =>
+export const defaultStagesPerRank = (name: ScheduleName | string): number =>
   name === 'interleaved-1f1b' ? 2 : 1;
 
 /**
@@ -130,27 +130,27 @@ export const defaultChunks = (name: ScheduleName | string): number =>
  */
 export function pipelineSchedule(
   name: ScheduleName,
-  {ranks: p, microBatches: m, chunks}: ScheduleSizes,
+  {ranks: p, microBatches: m, stagesPerRank}: ScheduleSizes,
 ): Schedule {
   if (!SCHEDULE_NAMES.includes(name))
     throw new ManyHandsError(
       'BAD_OPTION',
       `schedule must be ${oneOf(SCHEDULE_NAMES as string[])}, or {name, actions}; it is ${shown(name)}.`,
     );
-  const v = chunks ?? defaultChunks(name);
+  const v = stagesPerRank ?? defaultStagesPerRank(name);
   whole('ranks', p, 1);
   whole('microBatches', m, 1);
-  whole('chunks', v, 1);
+  whole('stagesPerRank', v, 1);
   if (name !== 'interleaved-1f1b' && v > 1)
     throw new ManyHandsError(
       'BAD_OPTION',
-      `chunks: ${v} gives each rank ${v} stages, which the schedule '${name}' does not interleave: leave chunks out, or take schedule: 'interleaved-1f1b'.`,
+      `stagesPerRank: ${v} gives each rank ${v} stages, which the schedule '${name}' does not interleave: leave stagesPerRank out, or take schedule: 'interleaved-1f1b'.`,
     );
   if (name === 'interleaved-1f1b') {
     if (v < 2)
       throw new ManyHandsError(
         'BAD_OPTION',
-        `schedule 'interleaved-1f1b' wants chunks from 2, stages a rank; it is ${v}. With one, take '1f1b'.`,
+        `schedule 'interleaved-1f1b' wants stagesPerRank from 2, stages a rank; it is ${v}. With one, take '1f1b'.`,
       );
     if (m % p !== 0) {
       const below = Math.floor(m / p) * p;
@@ -171,14 +171,14 @@ export function pipelineSchedule(
 }
 
 /**
- * At most so many micro-batches' activations (of a chunk each) are alive at once on each rank, as
+ * At most so many micro-batches' activations (of one local stage each) are alive at once on each rank, as
  * the schedule promises.
  */
 export function promisedLive(
   name: ScheduleName,
-  {ranks: p, microBatches: m, chunks}: ScheduleSizes,
+  {ranks: p, microBatches: m, stagesPerRank}: ScheduleSizes,
 ): number[] {
-  const v = chunks ?? defaultChunks(name);
+  const v = stagesPerRank ?? defaultStagesPerRank(name);
   const promise: Record<ScheduleName, (s: number) => number> = {
     naive: () => 1,
     gpipe: () => m,
@@ -196,9 +196,9 @@ export function promisedLive(
  */
 export function bubbleFormula(
   name: ScheduleName,
-  {ranks: p, microBatches: m, chunks}: ScheduleSizes,
+  {ranks: p, microBatches: m, stagesPerRank}: ScheduleSizes,
 ): number {
-  const v = chunks ?? defaultChunks(name);
+  const v = stagesPerRank ?? defaultStagesPerRank(name);
   const formulas: Record<ScheduleName, number> = {
     naive: (p - 1) / p,
     gpipe: (p - 1) / (m + p - 1),

@@ -14,7 +14,7 @@ export type CostOf = (action: Compute, rank: number) => number;
 export type SendCostOf = (message: StageMessage, rank: number) => number;
 
 /** When an action of compute ran, on the virtual clock. */
-export interface Played {
+export interface TimedAction {
   rank: number;
   action: Compute;
   /** In the unit of the costs. */
@@ -24,21 +24,21 @@ export interface Played {
 }
 
 /** When a rank sent a message, or stood waiting for one, on the virtual clock. */
-export interface PlayedMessage extends Omit<Played, 'action'> {
+export interface TimedMessage extends Omit<TimedAction, 'action'> {
   action: StageMessage;
 }
 
 /** What a schedule came to on the virtual clock. */
-export interface Playing {
+export interface ScheduleTimeline {
   /** Every compute, in each rank's order. */
-  played: Played[];
+  played: TimedAction[];
   /** Every message at both its ends, in each rank's order. */
-  messages: PlayedMessage[];
+  messages: TimedMessage[];
   /** From the first start of a compute to the last end. */
   total: number;
   /** Of the ranks' time together, the share in which they did not compute. */
   bubble: number;
-  /** By rank, the most micro-batches (of a chunk each) whose activations were alive at once. */
+  /** By rank, the most micro-batches (of a localStage each) whose activations were alive at once. */
   live: number[];
   /** Messages that were sent and not taken, between two ranks one way, at most. */
   underWay: number;
@@ -51,15 +51,15 @@ export const UNIT_COST: CostOf = ({do: kind}) => (kind === 'backward' ? 2 : 1);
 
 /** The message as both its ends know it. */
 const nameOf = (
-  {what, microBatch, chunk}: Pick<StageMessage, 'what' | 'microBatch' | 'chunk'>,
+  {what, microBatch, localStage}: Pick<StageMessage, 'what' | 'microBatch' | 'localStage'>,
   rank: number,
   ranks: number,
-) => `${what} ${microBatch} ${chunk * ranks + rank}`;
+) => `${what} ${microBatch} ${localStage * ranks + rank}`;
 
 /** The name under which `message`, of `rank`, stands at its receiver. */
 export function messageName(message: StageMessage, rank: number, ranks: number): string {
   if (message.do === 'recv') return nameOf(message, rank, ranks);
-  const stage = message.chunk * ranks + rank + (message.what === 'activations' ? 1 : -1);
+  const stage = message.localStage * ranks + rank + (message.what === 'activations' ? 1 : -1);
   return `${message.what} ${message.microBatch} ${stage}`;
 }
 
@@ -72,12 +72,12 @@ interface Sent {
  * Plays to the end, or until no rank can go on. `room`: messages that may be under way between two
  * ranks one way; `sendOf`: what they take, without it nothing.
  */
-export function playSchedule(
+export function simulateSchedule(
   {actions}: Schedule,
   costOf: CostOf = UNIT_COST,
   room = Infinity,
   sendOf: SendCostOf = () => 0,
-): Playing {
+): ScheduleTimeline {
   const ranks = actions.length;
   const next = actions.map(() => 0);
   const clock = actions.map(() => 0);
@@ -85,8 +85,8 @@ export function playSchedule(
   const most = actions.map(() => 0);
   /** Ranks for which something changed since they stood: a message came, or there is room again. */
   const woken = actions.map(() => true);
-  const played: Played[] = [];
-  const messages: PlayedMessage[] = [];
+  const played: TimedAction[] = [];
+  const messages: TimedMessage[] = [];
   const lines = new Map<string, Sent[]>();
   /** Messages that a rank took from a line while it looked for another. */
   const taken = actions.map(() => new Map<string, number>());

@@ -6,7 +6,7 @@ import {ManyHandsError, shown} from '../base/errors';
 import {symbolicOutput, type Graph, type LayerCall, type Slot} from '../model/graph';
 
 /** A place between two calls: the stage after it begins with call `at`. */
-export interface Cut {
+export interface SplitPoint {
   at: number;
   /** The slot that goes on. */
   slot: Slot;
@@ -37,7 +37,7 @@ function maskedSlots(graph: Graph): Set<Slot> {
 }
 
 /** Why the graph cannot be cut before call `at`, in words, or the cut. */
-function cutAt(graph: Graph, masked: Set<Slot>, at: number): Cut | string {
+function cutAt(graph: Graph, masked: Set<Slot>, at: number): SplitPoint | string {
   const made = new Map(
     graph.calls.flatMap((call) => call.outputs.map((slot): [Slot, LayerCall] => [slot, call])),
   );
@@ -58,14 +58,14 @@ function cutAt(graph: Graph, masked: Set<Slot>, at: number): Cut | string {
 }
 
 /** Every place at which the model can be cut, in order. */
-export function possibleCuts(graph: Graph): Cut[] {
+export function possibleSplitPoints(graph: Graph): SplitPoint[] {
   const masked = maskedSlots(graph);
   const cuts = graph.calls
     .slice(1)
     .map((_, i) => cutAt(graph, masked, i + 1))
-    .filter((cut): cut is Cut => typeof cut !== 'string');
+    .filter((cut): cut is SplitPoint => typeof cut !== 'string');
   // A layer's second use has its first one's name, by which nobody could ask for it.
-  return cuts.filter((cut) => callNamed(graph, cutName(graph, cut)) === cut.at);
+  return cuts.filter((cut) => callNamed(graph, splitPointName(graph, cut)) === cut.at);
 }
 
 const callNamed = (graph: Graph, name: string) =>
@@ -75,42 +75,42 @@ const callNamed = (graph: Graph, name: string) =>
  * The name by which `splitAt` reaches a cut: the block's, where the block begins there, else the
  * layer's.
  */
-export function cutName(graph: Graph, {at}: Pick<Cut, 'at'>): string {
+export function splitPointName(graph: Graph, {at}: Pick<SplitPoint, 'at'>): string {
   const {block, name} = graph.calls[at];
   return graph.calls.findIndex((call) => call.block === block) === at ? block : name;
 }
 
 /** All names that `splitAt` may hold, for an error. */
-export function cutNames(graph: Graph): string {
-  const cuts = possibleCuts(graph);
+export function splitPointNames(graph: Graph): string {
+  const cuts = possibleSplitPoints(graph);
   return cuts.length === 0
     ? 'It can be cut nowhere.'
-    : `It can be cut before ${cuts.map((cut) => cutName(graph, cut)).join(', ')}.`;
+    : `It can be cut before ${cuts.map((cut) => splitPointName(graph, cut)).join(', ')}.`;
 }
 
 /**
  * The cuts that `names` ask for: a stage begins at each. Throws BAD_OPTION with why, and with what
  * is possible.
  */
-export function cutsAt(graph: Graph, names: readonly string[]): Cut[] {
+export function splitPointsAt(graph: Graph, names: readonly string[]): SplitPoint[] {
   const masked = maskedSlots(graph);
   const cuts = names.map((name) => {
     const at = callNamed(graph, name);
     if (at < 0)
       throw new ManyHandsError(
         'BAD_OPTION',
-        `splitAt names ${shown(name)}, which is neither a block nor a layer of the model. ${cutNames(graph)}`,
+        `splitAt names ${shown(name)}, which is neither a block nor a layer of the model. ${splitPointNames(graph)}`,
       );
     if (at === 0)
       throw new ManyHandsError(
         'BAD_OPTION',
-        `splitAt names '${name}', with which the model begins: the first stage would be empty. ${cutNames(graph)}`,
+        `splitAt names '${name}', with which the model begins: the first stage would be empty. ${splitPointNames(graph)}`,
       );
     const cut = cutAt(graph, masked, at);
     if (typeof cut === 'string')
       throw new ManyHandsError(
         'BAD_OPTION',
-        `the model cannot be cut before '${name}': ${cut}. ${cutNames(graph)}`,
+        `the model cannot be cut before '${name}': ${cut}. ${splitPointNames(graph)}`,
       );
     return cut;
   });

@@ -8,7 +8,7 @@ import {tagMemory} from '../memory';
 import {messageName} from './simulateSchedule';
 import type {StageMessage, Schedule} from './schedule';
 
-export class Mail {
+export class StageChannel {
   /** By sender, the messages that it will send here, in its order. */
   private readonly coming = new Map<number, Array<{name: string; own: StageMessage}>>();
   private readonly aside = new Map<string, tf.Tensor>();

@@ -17,7 +17,7 @@ import {
 } from '../step/walkBackward';
 import type {SpanRecorder} from '../trace/spans';
 import {actionSpan} from './actionSpan';
-import {Mail} from './stageChannel';
+import {StageChannel} from './stageChannel';
 import type {Action, Compute, StageMessage, Schedule} from './schedule';
 import type {StageGraph} from './stages';
 
@@ -36,13 +36,13 @@ interface Live {
   later: Later | null;
 }
 
-const keyOf = ({microBatch, chunk}: Pick<Compute, 'microBatch' | 'chunk'>) =>
-  `${microBatch} ${chunk}`;
+const keyOf = ({microBatch, localStage}: Pick<Compute, 'microBatch' | 'localStage'>) =>
+  `${microBatch} ${localStage}`;
 
 export class StageRun {
-  private readonly mail: Mail;
+  private readonly mail: StageChannel;
   private readonly live = new Map<string, Live>();
-  /** Tensors on their way in and out, by what they are, micro-batch and chunk. */
+  /** Tensors on their way in and out, by what they are, micro-batch and localStage. */
   private readonly inbox = new Map<string, tf.Tensor>();
   private readonly outbox = new Map<string, tf.Tensor>();
   private values: Values;
@@ -57,8 +57,8 @@ export class StageRun {
     private readonly parts: BatchPart[],
   ) {
     this.values = stepper.objective.names.map(() => 0);
-    this.mail = new Mail(comm, schedule, parts.length, ({what, microBatch, chunk}) => {
-      const {from, to} = stages[chunk].stage;
+    this.mail = new StageChannel(comm, schedule, parts.length, ({what, microBatch, localStage}) => {
+      const {from, to} = stages[localStage].stage;
       return [parts[microBatch].samples, ...(what === 'activations' ? from! : to!).shape];
     });
   }
@@ -103,19 +103,19 @@ export class StageRun {
       (other): other is Compute =>
         !('peer' in other) &&
         other.do === action.do &&
-        other.chunk === action.chunk &&
+        other.localStage === action.localStage &&
         other.microBatch < this.parts.length,
     );
     return alike[alike.length - 1] === action;
   }
 
-  private async absent({do: kind, chunk}: Compute): Promise<void> {
+  private async absent({do: kind, localStage}: Compute): Promise<void> {
     if (kind === 'backwardWeights') return;
     await runHooks(
       this.stepper.hooks,
-      'absent',
+      'emptyRank',
       kind === 'forward' ? 'forward' : 'backward',
-      this.stages[chunk].stage.graph.calls,
+      this.stages[localStage].stage.graph.calls,
     );
   }
 
@@ -125,7 +125,7 @@ export class StageRun {
   }
 
   private async forward(action: Compute): Promise<void> {
-    const {stage, walk} = this.stages[action.chunk];
+    const {stage, walk} = this.stages[action.localStage];
     const part = this.parts[action.microBatch];
     const ends = stage.to === null;
     const batch =
@@ -188,7 +188,7 @@ export class StageRun {
   }
 
   private async backward(action: Compute): Promise<void> {
-    const {stage, walk} = this.stages[action.chunk];
+    const {stage, walk} = this.stages[action.localStage];
     const {live, forward, gradients} = this.enter(action);
     this.begin(action);
     const input = await walkBackward(walk, forward, gradients, live.context);
@@ -197,7 +197,7 @@ export class StageRun {
   }
 
   private async backwardInput(action: Compute): Promise<void> {
-    const {stage, walk} = this.stages[action.chunk];
+    const {stage, walk} = this.stages[action.localStage];
     const {live, forward, gradients} = this.enter(action);
     this.begin(action);
     const {input, later} = await walkBackwardInput(walk, forward, gradients, live.context);
@@ -206,7 +206,7 @@ export class StageRun {
   }
 
   private async backwardWeights(action: Compute): Promise<void> {
-    const {walk} = this.stages[action.chunk];
+    const {walk} = this.stages[action.localStage];
     const live = this.live.get(keyOf(action))!;
     this.begin(action);
     await walkWeights(walk, live.later!, live.context);
@@ -226,13 +226,13 @@ export class StageRun {
   /** To a message, or to the neighbouring stage where this rank has it too. */
   private handOver(
     what: StageMessage['what'],
-    {microBatch, chunk}: Compute,
+    {microBatch, localStage}: Compute,
     tensor: tf.Tensor,
   ): void {
-    if (this.comm.size > 1) this.outbox.set(`${what} ${keyOf({microBatch, chunk})}`, tensor);
+    if (this.comm.size > 1) this.outbox.set(`${what} ${keyOf({microBatch, localStage})}`, tensor);
     else
       this.inbox.set(
-        `${what} ${keyOf({microBatch, chunk: chunk + (what === 'activations' ? 1 : -1)})}`,
+        `${what} ${keyOf({microBatch, localStage: localStage + (what === 'activations' ? 1 : -1)})}`,
         tensor,
       );
   }
@@ -240,7 +240,7 @@ export class StageRun {
   private take(
     from: Map<string, tf.Tensor>,
     what: StageMessage['what'],
-    of: Pick<Compute, 'microBatch' | 'chunk'>,
+    of: Pick<Compute, 'microBatch' | 'localStage'>,
   ): tf.Tensor {
     const key = `${what} ${keyOf(of)}`;
     const tensor = from.get(key)!;

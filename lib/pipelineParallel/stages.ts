@@ -4,7 +4,7 @@
  */
 import type {Graph, Slot} from '../model/graph';
 import type {Segment} from '../model/segments';
-import type {Cut} from './splitPoints';
+import type {SplitPoint} from './splitPoints';
 
 /** What goes in or out of a stage: a slot, and the shape without the samples' dim. */
 export interface Boundary {
@@ -29,7 +29,7 @@ export interface StageGraph {
 }
 
 /** All stages, in order. */
-export function stageGraphs(whole: Graph, cuts: readonly Cut[]): StageGraph[] {
+export function stageGraphs(whole: Graph, cuts: readonly SplitPoint[]): StageGraph[] {
   const bounds = [0, ...cuts.map(({at}) => at), whole.calls.length];
   return bounds.slice(1).map((end, index): StageGraph => {
     const calls = whole.calls.slice(bounds[index], end);

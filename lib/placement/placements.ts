@@ -11,22 +11,22 @@ import type {Coordinates, Mesh} from '../mesh/mesh';
 import {stageGraphs} from '../pipelineParallel/stages';
 import {GradientSum} from '../step/gradientSum';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
-import {cutShape, type WeightCut} from '../model/weightShard';
+import {shardShape, type WeightShard} from '../model/weightShard';
 import {shardedOf, type Rules} from '../tensorParallel/layout';
-import {cutOf, partFor, type LayoutPart} from '../tensorParallel/rules';
+import {shardOf, partFor, type LayoutPart} from '../tensorParallel/rules';
 import {planUnits} from '../zero/units';
-import {planPipeline, planTensor, type Cutting} from './resolveDivision';
+import {resolvePipeline, resolveTensor, type Cutting} from './resolveDivision';
 import type {Strategy, StrategyFields} from '../config/options';
 import {choosePlan, type Plan} from '../config/strategy';
 
 /** What a rank has of what is divided in a layer: 'heads', 0 up to 2 of 4. */
-export interface HeldPart extends LayoutPart {
+export interface PlacedShard extends LayoutPart {
   /** In the plural: columns, rows, heads, tokens, filters. */
   what: string;
 }
 
 /** One weight as a rank has it. */
-export interface HeldWeight {
+export interface WeightPlacement {
   /** With its layer's name. */
   name: string;
   /** The layer's name. */
@@ -36,15 +36,15 @@ export interface HeldWeight {
   /** Of the whole weight. */
   shape: number[];
   /** The run of it that this rank has along one axis; null where it has all. */
-  cut: WeightCut | null;
+  shard: WeightShard | null;
   /**
    * What is divided in its layer, and which of them are this rank's; null where the layer is whole.
    */
-  part: HeldPart | null;
+  part: PlacedShard | null;
 }
 
 /** What one rank holds from the start of a run to its end; bytes in float32. */
-export interface RankHolding {
+export interface RankPlacement {
   rank: number;
   /** Its place on each axis. */
   at: Coordinates;
@@ -52,7 +52,7 @@ export interface RankHolding {
    * Its stages' weights as the tensor axis divides them. In stage 3 of ZeRO it keeps its share of
    * them, and gathers a block at a time.
    */
-  weights: HeldWeight[];
+  weights: WeightPlacement[];
   /** Bytes of parameters. */
   parameters: number;
   /** Bytes of their gradients. */
@@ -62,7 +62,7 @@ export interface RankHolding {
 }
 
 /** Who holds what. */
-export interface Holdings {
+export interface Placements {
   mesh: Mesh;
   /**
    * The stage of ZeRO, which divides by the data axis the optimizer's state (1), the gradients too
@@ -70,11 +70,11 @@ export interface Holdings {
    */
   zero: 0 | 1 | 2 | 3;
   /** By rank. */
-  ranks: RankHolding[];
+  ranks: RankPlacement[];
 }
 
 /** What else the division depends on. */
-export interface HoldingsOptions {
+export interface PlacementsOptions {
   /** How many devices there are. @default as many as the strategy's mesh has ranks, else 2 */
   devices?: number;
   /** Samples of a step, which count where cuts are balanced. @default 32 */
@@ -92,8 +92,8 @@ const weightsOf = (layer: tf.layers.Layer) =>
 
 const BYTES = 4;
 /** Elements that a rank has of a weight. */
-export const heldSize = ({shape, cut}: Pick<HeldWeight, 'shape' | 'cut'>) =>
-  tf.util.sizeFromShape(cut ? cutShape(shape, cut) : shape);
+export const placedSize = ({shape, shard}: Pick<WeightPlacement, 'shape' | 'shard'>) =>
+  tf.util.sizeFromShape(shard ? shardShape(shape, shard) : shape);
 /** The words of a matrix, where a rule has another for its layer's. */
 const WORDS: Partial<Record<string, string>> = {column: 'columns', row: 'rows'};
 
@@ -105,13 +105,13 @@ function devicesOf(strategy: Strategy | Plan): number {
 }
 
 /** The weights of these calls, each variable once, as part `t` of the tensor axis has them. */
-export function heldBy(
+export function placedOn(
   calls: readonly LayerCall[],
   rules: Rules,
   t: number,
   parts: number,
-): Map<tf.Variable, HeldWeight> {
-  const found = new Map<tf.Variable, HeldWeight>();
+): Map<tf.Variable, WeightPlacement> {
+  const found = new Map<tf.Variable, WeightPlacement>();
   for (const {layer, name, block} of calls) {
     const rule = rules[name];
     const sharded = rule ? shardedOf(layer, rule) : null;
@@ -124,7 +124,7 @@ export function heldBy(
         layer: name,
         block,
         shape: variable.shape,
-        cut: sharded && cutOf(sharded, layer, weight.originalName, part!),
+        shard: sharded && shardOf(sharded, layer, weight.originalName, part!),
         part: sharded && {what: WORDS[rule] ?? sharded.what, ...part!},
       });
     }
@@ -144,7 +144,7 @@ interface Divided {
 function divide(
   model: tf.LayersModel,
   strategy: Strategy | Plan,
-  {devices = devicesOf(strategy), batchSize = 32}: HoldingsOptions,
+  {devices = devicesOf(strategy), batchSize = 32}: PlacementsOptions,
 ): Divided {
   const plan = choosePlan(strategy, devices, {batchSize});
   const {mesh, zero} = plan;
@@ -155,10 +155,10 @@ function divide(
     layout: fields.layout,
   };
   const graph = readGraph(model);
-  const rules = mesh.tensor > 1 ? planTensor(model, plan, cutting).layout : {};
+  const rules = mesh.tensor > 1 ? resolveTensor(model, plan, cutting).layout : {};
   const stages = stageGraphs(
     graph,
-    mesh.pipeline > 1 ? planPipeline(model, plan, cutting, batchSize).pipeline.cuts : [],
+    mesh.pipeline > 1 ? resolvePipeline(model, plan, cutting, batchSize).pipeline.cuts : [],
   );
   const walks = Array.from({length: mesh.pipeline}, (_, place) =>
     stages.filter(({index}) => index % mesh.pipeline === place).map((stage) => stage.graph.calls),
@@ -171,11 +171,11 @@ function divide(
  * name, or `result.plan` of a run. Throws BAD_OPTION and BAD_SCHEDULE as `trainParallel` does,
  * BAD_MODEL for a model that is not compiled.
  */
-export function holdings(
+export function placements(
   model: tf.LayersModel,
   strategy: Strategy | Plan,
-  options: HoldingsOptions = {},
-): Holdings {
+  options: PlacementsOptions = {},
+): Placements {
   const compiled = model as unknown as {optimizer_?: tf.Optimizer};
   if (!compiled.optimizer_)
     throw new ManyHandsError(
@@ -190,19 +190,19 @@ export function holdings(
     );
   const {graph, mesh, zero, rules, walks} = divide(model, strategy, options);
   const {state} = optimizerSizes(model.optimizer);
-  const ranks = Array.from({length: mesh.size}, (_, rank): RankHolding => {
+  const ranks = Array.from({length: mesh.size}, (_, rank): RankPlacement => {
     const at = mesh.coordinatesOf(rank);
     const runs = walks[at.pipeline];
-    const held = heldBy(runs.flat(), rules, at.tensor, mesh.tensor);
+    const held = placedOn(runs.flat(), rules, at.tensor, mesh.tensor);
     const trained = GradientSum.of(model, runs.flat());
     const {units} = planUnits(
       graph,
       runs,
       trained,
       () => false,
-      ({variable}) => heldSize(held.get(variable)!),
+      ({variable}) => placedSize(held.get(variable)!),
     );
-    const all = sum([...held.values()].map(heldSize));
+    const all = sum([...held.values()].map(placedSize));
     const trainable = sum(units.map(({length}) => length));
     // ZeRO divides each block's weights, end to end, among the replicas.
     const share = sum(

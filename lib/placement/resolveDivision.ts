@@ -4,9 +4,9 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
-import {chooseCuts, type Balance} from '../pipelineParallel/balance';
+import {chooseSplitPoints, type Balance} from '../pipelineParallel/balance';
 import {checkSchedule} from '../pipelineParallel/checkSchedule';
-import {cutName, cutsAt, type Cut} from '../pipelineParallel/splitPoints';
+import {splitPointName, splitPointsAt, type SplitPoint} from '../pipelineParallel/splitPoints';
 import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
 import {pipelineSchedule, promisedLive} from '../pipelineParallel/schedules';
 import {readGraph, type Graph} from '../model/graph';
@@ -23,8 +23,8 @@ function cutsOf(
   balance: Balance | undefined,
   stages: number,
   samples: number,
-): {graph: Graph; cuts: Cut[]} {
-  if (splitAt === undefined) return chooseCuts(model, {stages, by: balance, samples});
+): {graph: Graph; cuts: SplitPoint[]} {
+  if (splitAt === undefined) return chooseSplitPoints(model, {stages, by: balance, samples});
   if (balance !== undefined)
     throw new ManyHandsError(
       'BAD_OPTION',
@@ -41,7 +41,7 @@ function cutsOf(
       `strategy.splitAt names ${splitAt.length} beginnings of stages; ${stages} stages want ${stages - 1}, since the first begins with the model.`,
     );
   const graph = readGraph(model);
-  return {graph, cuts: cutsAt(graph, splitAt)};
+  return {graph, cuts: splitPointsAt(graph, splitAt)};
 }
 
 /** What `strategy` says of how the model is divided. */
@@ -55,7 +55,7 @@ export interface Cutting {
  * The plan of a tensor-parallel run with the rule of each divided layer, and what is whole in its
  * reason. Throws BAD_OPTION.
  */
-export function planTensor(
+export function resolveTensor(
   model: tf.LayersModel,
   plan: Plan,
   {layout}: Cutting,
@@ -79,7 +79,7 @@ export function planTensor(
  * The plan for the ranks, its cuts by name, and bytes for the messages that are under way between
  * two ranks one way. Throws BAD_OPTION and BAD_SCHEDULE.
  */
-export function planPipeline(
+export function resolvePipeline(
   model: tf.LayersModel,
   plan: Plan,
   {splitAt, balance}: Cutting,
@@ -89,19 +89,19 @@ export function planPipeline(
     mesh: {pipeline: ranks, data},
     microBatches,
   } = plan;
-  const chunks = plan.chunks!;
+  const stagesPerRank = plan.stagesPerRank!;
   const named = typeof plan.schedule === 'string' ? plan.schedule : null;
-  const sizes = {ranks, microBatches, chunks};
+  const sizes = {ranks, microBatches, stagesPerRank};
   const schedule = named
     ? pipelineSchedule(named, sizes)
     : (plan.schedule as PipelinePlan['schedule']);
   const {room} = checkSchedule(schedule, named ? promisedLive(named, sizes) : undefined);
   const samples = Math.ceil(Math.ceil(batchSize / microBatches) / data);
-  const {graph, cuts} = cutsOf(model, splitAt, balance, ranks * chunks, samples);
+  const {graph, cuts} = cutsOf(model, splitAt, balance, ranks * stagesPerRank, samples);
   const largest = Math.max(...cuts.map(({shape}) => tf.util.sizeFromShape(shape)));
   return {
     pipeline: {schedule, cuts},
-    splitAt: cuts.map((cut) => cutName(graph, cut)),
+    splitAt: cuts.map((cut) => splitPointName(graph, cut)),
     channelBytes: room * (4 * samples * largest + CACHE_LINE),
   };
 }

@@ -9,7 +9,7 @@ import {chooseDevices, type Device} from '../devices/devices';
 import {engineInfo} from '../devices/engine';
 import {spmd} from '../run/spmd';
 import {TIMED_OPERATIONS, type LinkArgs, type LinkTime} from './commBenchmark';
-import {laneTimes} from './commOverhead';
+import {commOverheads} from './commOverhead';
 import {keep, recall, type Link, type Machine} from './machine';
 
 /** How `calibrate` measures. */
@@ -35,15 +35,15 @@ async function linksOf(ids: string[]): Promise<Link[]> {
     const {alpha, beta} = fitAlphaBeta(times.filter((time) => time.operation === operation));
     return {operation, ranks: ids.length, alpha, beta};
   });
-  const {order, meeting, sum} = await laneTimes(ids);
+  const {order, meeting, sum} = await commOverheads(ids);
   // Between layers ranks also wait for each other, which a sum by itself does not show.
   const inSteps = links.map((link) =>
     link.operation === 'sumTensor' ? {...link, alpha: Math.max(link.alpha, sum)} : link,
   );
   return [
     ...inSteps,
-    {operation: 'order', ranks: ids.length, alpha: order, beta: 0},
-    {operation: 'meeting', ranks: ids.length, alpha: meeting, beta: 0},
+    {operation: 'dispatch', ranks: ids.length, alpha: order, beta: 0},
+    {operation: 'barrier', ranks: ids.length, alpha: meeting, beta: 0},
   ];
 }
 

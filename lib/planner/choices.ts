@@ -5,8 +5,8 @@
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import {Mesh} from '../mesh/mesh';
-import {chooseCuts} from '../pipelineParallel/balance';
-import type {Cut} from '../pipelineParallel/splitPoints';
+import {chooseSplitPoints} from '../pipelineParallel/balance';
+import type {SplitPoint} from '../pipelineParallel/splitPoints';
 import {pipelineSchedule} from '../pipelineParallel/schedules';
 import {readGraph, type Graph} from '../model/graph';
 import type {Recompute} from '../model/segments';
@@ -67,12 +67,12 @@ export function modelChoices(
     return layouts.get(tensor)!;
   };
   // The balance that a run takes looks at a sample, whatever the batch.
-  const cuts = new Map<number, Cut[] | null>();
+  const cuts = new Map<number, SplitPoint[] | null>();
   const cutsOf = (stages: number) => {
     if (!cuts.has(stages))
       cuts.set(
         stages,
-        orNull(() => chooseCuts(model, {stages}).cuts),
+        orNull(() => chooseSplitPoints(model, {stages}).cuts),
       );
     return cuts.get(stages)!;
   };

@@ -6,11 +6,11 @@ import type {Communicator} from '../collectives/types';
 import type {SpmdContext} from '../rank/spmdJob';
 
 /**
- * An operation between ranks, as the planner counts it; 'order': what a helper thread takes to be
- * told of one and to say that it is done; 'meeting': what a step takes because ranks wait for each
+ * An operation between ranks, as the planner counts it; 'dispatch': what a helper thread takes to be
+ * told of one and to say that it is done; 'barrier': what a step takes because ranks wait for each
  * other at its end.
  */
-export type LinkOperation = TimedOperation | 'order' | 'meeting';
+export type LinkOperation = TimedOperation | 'dispatch' | 'barrier';
 /**
  * Those that are timed by themselves: a layer's sum with the engine's copies, three collectives
  * over shared arrays, a pipeline's message, and reading a tensor.

@@ -9,7 +9,7 @@ import {sum} from '../base/sum';
 import {DEFAULT_TIMEOUT_MS} from '../collectives/sharedMemory';
 import {Mesh} from '../mesh/mesh';
 import {disposeModel} from '../model/rebuild';
-import {BUCKET_BYTES, launch} from '../run/runTraining';
+import {BUCKET_BYTES, runTraining} from '../run/runTraining';
 import {checkOptions} from '../config/options';
 import {teamDevices} from '../devices/runDevices';
 import {dataFor, profileModel} from './profile';
@@ -46,7 +46,7 @@ async function stepSeconds(
 ): Promise<number> {
   const batchSize = axis === 'data' ? SAMPLES * ids.length : SAMPLES;
   const data = dataFor(model, batchSize * STEPS);
-  const {record} = await launch(model, data, {
+  const {record} = await runTraining(model, data, {
     checked: checkOptions(
       {batchSize, shuffle: false, seed: 1, verbose: 0, trace: false, threads: 1, devices: ids},
       true,
@@ -74,7 +74,7 @@ async function stepSeconds(
  * Seconds of an order to a helper thread among the workers on `ids`, of the meeting at a step's
  * end, and of a sum between two layers; their bytes are so few that they do not count.
  */
-export async function laneTimes(
+export async function commOverheads(
   ids: string[],
 ): Promise<{order: number; meeting: number; sum: number}> {
   const model = reference();

@@ -6,11 +6,11 @@ import type * as tf from '@tensorflow/tfjs';
 import {plainSgd} from '../dataParallel/dividedUpdate';
 import {sum} from '../base/sum';
 import type {Mesh} from '../mesh/mesh';
-import type {Cut} from '../pipelineParallel/splitPoints';
-import {playSchedule} from '../pipelineParallel/simulateSchedule';
+import type {SplitPoint} from '../pipelineParallel/splitPoints';
+import {simulateSchedule} from '../pipelineParallel/simulateSchedule';
 import type {Schedule} from '../pipelineParallel/schedule';
 import {stageGraphs} from '../pipelineParallel/stages';
-import {heldBy, heldSize} from '../placement/placements';
+import {placedOn, placedSize} from '../placement/placements';
 import {BUCKET_BYTES} from '../run/runTraining';
 import {symbolicOutput, type Graph, type LayerCall} from '../model/graph';
 import {segmentsOf, type Recompute} from '../model/segments';
@@ -26,7 +26,7 @@ export interface ModelChoice {
   microBatches: number;
   recompute: Recompute;
   /** Of a pipeline, with the cuts between its stages; null without one. */
-  pipeline: {schedule: Schedule; cuts: Cut[]} | null;
+  pipeline: {schedule: Schedule; cuts: SplitPoint[]} | null;
   /** Of tensor parallelism; empty without it. */
   rules: Rules;
 }
@@ -117,11 +117,11 @@ export class ModelCost {
     calls: readonly LayerCall[],
     {rules, mesh: {tensor}}: ModelChoice,
   ): {elements: number; weights: number; units: number} {
-    const own = [...heldBy(calls, rules, tensor - 1, tensor)].flatMap(([variable, held]) =>
+    const own = [...placedOn(calls, rules, tensor - 1, tensor)].flatMap(([variable, held]) =>
       this.trained.has(variable) ? [held] : [],
     );
     return {
-      elements: sum(own.map(heldSize)),
+      elements: sum(own.map(placedSize)),
       weights: own.length,
       units: new Set(own.map(({block}) => block)).size,
     };
@@ -145,10 +145,13 @@ export class ModelCost {
   ): {forward: number; backward: number} {
     if (!rules[call.name]) return {forward: 0, backward: 0};
     const sharded = shardedOf(call.layer, rules[call.name]);
-    const gives = sharded.gives(symbolicOutput(this.graph, call).shape.length);
+    const gives = sharded.outputPlacement(symbolicOutput(this.graph, call).shape.length);
     return {
-      forward: gives === 'part' ? 0 : FLOAT * samples * outputElements(this.graph, call),
-      backward: sharded.takes === 'whole' ? FLOAT * samples * inputElements(this.graph, call) : 0,
+      forward: gives === 'shard' ? 0 : FLOAT * samples * outputElements(this.graph, call),
+      backward:
+        sharded.inputPlacement === 'replicate'
+          ? FLOAT * samples * inputElements(this.graph, call)
+          : 0,
     };
   }
 
@@ -222,7 +225,7 @@ export class ModelCost {
     if (data === 1 || weights === 0)
       return {seconds: 0, update: this.updateOf(elements, weights, update), bytes: 0};
     const sgd = plainSgd(this.model.optimizer) !== null;
-    const order = this.link('order', data, 0);
+    const order = this.link('dispatch', data, 0);
     const of = (operation: LinkOperation, count: number) =>
       count * this.beta(operation, data) * bytes;
     const direct = (operation: LinkOperation, times: number) =>
@@ -270,7 +273,7 @@ export class ModelCost {
     const slices = turns * (1 + late);
     const whole = timesAt(this.times, Math.ceil(batchSize / mesh.data), workers);
     const rest = m * times.input + whole.rest;
-    const meeting = mesh.size > 1 ? this.link('meeting', mesh.size, 0) : 0;
+    const meeting = mesh.size > 1 ? this.link('barrier', mesh.size, 0) : 0;
     const parts: StepParts = {
       compute: 0,
       bubble: 0,
@@ -333,7 +336,7 @@ export class ModelCost {
     const half = (at: number) =>
       at < 0 || at >= sent.length ? 0 : this.link('send', 2, sent[at]) / 2;
     const last = stages.length - 1;
-    const stageOf = (rank: number, chunk: number) => chunk * mesh.pipeline + rank;
+    const stageOf = (rank: number, localStage: number) => localStage * mesh.pipeline + rank;
     const costs = stages.map((_, stage) => {
       const {forward, backward, forwardSent, backwardSent} = walked[stage];
       const link = half(stage - 1) + half(stage);
@@ -342,8 +345,8 @@ export class ModelCost {
         backward: backward + backwardSent + link,
       };
     });
-    const {total, bubble, played} = playSchedule(schedule, ({do: kind, chunk}, rank) => {
-      const {forward, backward} = costs[stageOf(rank, chunk)];
+    const {total, bubble, played} = simulateSchedule(schedule, ({do: kind, localStage}, rank) => {
+      const {forward, backward} = costs[stageOf(rank, localStage)];
       return kind === 'forward' ? forward : kind === 'backward' ? backward : backward / 2;
     });
     const busy = Array.from({length: mesh.pipeline}, (_, rank) =>

@@ -12,7 +12,7 @@ import {GlobalBatchNorm} from '../dataParallel/batchNorm';
 import {plainSgd} from '../dataParallel/dividedUpdate';
 import {checkSchedule} from '../pipelineParallel/checkSchedule';
 import {stageGraphs} from '../pipelineParallel/stages';
-import {heldBy, heldSize} from '../placement/placements';
+import {placedOn, placedSize} from '../placement/placements';
 import type {LayerCall} from '../model/graph';
 import {segmentsOf, type Segment} from '../model/segments';
 import {shardedOf} from '../tensorParallel/layout';
@@ -107,8 +107,8 @@ class ProbedMemory {
     const trainable = new Set(this.probed.sum.entries.map(({variable}) => variable));
     const units = new Map<string, number>();
     const found = {trained: 0, fixed: 0, largest: 0};
-    for (const [variable, held] of heldBy(calls, rules, tensor - 1, tensor)) {
-      const size = heldSize(held);
+    for (const [variable, held] of placedOn(calls, rules, tensor - 1, tensor)) {
+      const size = placedSize(held);
       if (!trainable.has(variable)) {
         found.fixed += size;
         continue;
@@ -133,7 +133,8 @@ class ProbedMemory {
     if (tensor === 1 || !rules[call.name]) return 0;
     return (
       (1 - 1 / tensor) *
-      (own.inside + (shardedOf(call.layer, rules[call.name]).gives(3) === 'part' ? output : 0))
+      (own.inside +
+        (shardedOf(call.layer, rules[call.name]).outputPlacement(3) === 'shard' ? output : 0))
     );
   }
 
@@ -220,7 +221,7 @@ class ProbedMemory {
     const {live, room} = checkSchedule(pipeline.schedule);
     const message =
       FLOAT * samples * Math.max(...pipeline.cuts.map(({shape}) => tf.util.sizeFromShape(shape)));
-    const chunks = stages.length / mesh.pipeline;
+    const stagesPerRank = stages.length / mesh.pipeline;
     const channel = channelBytesFor(room * (message + CACHE_LINE));
     const peers = (rank: number) =>
       new Set(
@@ -230,10 +231,15 @@ class ProbedMemory {
       ).size;
     const all = Array.from({length: mesh.pipeline}, (_, rank) => {
       const own = stages.filter((_, stage) => stage % mesh.pipeline === rank);
-      const walked = own.map((calls, chunk) =>
-        this.staged(calls, choice, samples, rank === mesh.pipeline - 1 && chunk === own.length - 1),
+      const walked = own.map((calls, localStage) =>
+        this.staged(
+          calls,
+          choice,
+          samples,
+          rank === mesh.pipeline - 1 && localStage === own.length - 1,
+        ),
       );
-      const held = sum(walked.map((one) => one.held)) / chunks;
+      const held = sum(walked.map((one) => one.held)) / stagesPerRank;
       const working = Math.max(...walked.map((one) => one.working));
       const channels = channel * peers(rank);
       const full = {

@@ -7,7 +7,7 @@ import {ManyHandsError, shown} from '../base/errors';
 import {formatBytes, parseBytes} from '../base/units';
 import {chooseDevices} from '../devices/devices';
 import {describeModel, type ModuleReference} from '../model/describe';
-import {cutName} from '../pipelineParallel/splitPoints';
+import {splitPointName} from '../pipelineParallel/splitPoints';
 import {planName, type Plan} from '../config/strategy';
 import {readGraph, type Graph} from '../model/graph';
 import {calibrate} from './calibrate';
@@ -66,12 +66,12 @@ export interface PlanRow extends Omit<Plan, 'layout'> {
 }
 
 /** Differences below this are not worth another device, or another division. */
-const ALIKE = 0.05;
+const TOLERANCE = 0.05;
 
 const seconds = (value: number) =>
   value >= 1 ? `${Number(value.toPrecision(3))} s` : `${Number((1000 * value).toPrecision(3))} ms`;
 
-interface Tried {
+interface Candidate {
   choice: ModelChoice;
   cost: StepCost;
   memory: DeviceMemory;
@@ -79,7 +79,7 @@ interface Tried {
 }
 
 /** How much is divided, the least first: what decides between choices that are alike. */
-const plainness = ({choice: {mesh, zero, recompute, microBatches}}: Tried) => [
+const complexity = ({choice: {mesh, zero, recompute, microBatches}}: Candidate) => [
   mesh.size,
   Number(mesh.pipeline > 1) + Number(mesh.tensor > 1),
   zero,
@@ -96,19 +96,19 @@ function compare(one: readonly number[], other: readonly number[]): number {
  * What fits by time, then what does not by memory; at the top, of those that are alike, the
  * plainest.
  */
-function ranked(all: readonly Tried[]): Tried[] {
+function ranked(all: readonly Candidate[]): Candidate[] {
   const rest = [...all].sort(
     (a, b) =>
       Number(b.fits) - Number(a.fits) ||
       (a.fits ? a.cost.seconds - b.cost.seconds : a.memory.total - b.memory.total) ||
-      compare(plainness(a), plainness(b)),
+      compare(complexity(a), complexity(b)),
   );
   const alike = rest.filter(
-    ({fits, cost}) => fits && cost.seconds <= (1 + ALIKE) * rest[0].cost.seconds,
+    ({fits, cost}) => fits && cost.seconds <= (1 + TOLERANCE) * rest[0].cost.seconds,
   );
   if (alike.length === 0) return rest;
   const best = alike.reduce((least, one) =>
-    compare(plainness(one), plainness(least)) < 0 ? one : least,
+    compare(complexity(one), complexity(least)) < 0 ? one : least,
   );
   return [best, ...rest.filter((one) => one !== best)];
 }
@@ -125,9 +125,9 @@ const WORDS: Record<keyof StepParts, string> = {
 
 /** The row's verdict, in a sentence. */
 function reasonOf(
-  one: Tried,
+  one: Candidate,
   place: number,
-  all: readonly Tried[],
+  all: readonly Candidate[],
   limit: number,
   asked: number,
 ): string {
@@ -151,7 +151,7 @@ function reasonOf(
         choice.mesh.size === 1 && choice.recompute === 'none' && choice.microBatches === 1,
     );
     if (mesh.size === 1)
-      return `do not parallelise: the model fits one device, and nothing that ${asked} devices could do is more than ${Math.round(100 * ALIKE)} % faster; a step takes ${seconds(cost.seconds)}.`;
+      return `do not parallelise: the model fits one device, and nothing that ${asked} devices could do is more than ${Math.round(100 * TOLERANCE)} % faster; a step takes ${seconds(cost.seconds)}.`;
     const beside = alone?.fits
       ? `${Number((alone.cost.seconds / cost.seconds).toPrecision(3))} times as fast as one device, which takes ${seconds(alone.cost.seconds)}`
       : 'on one device it does not fit';
@@ -166,8 +166,8 @@ function reasonOf(
     more(next) > more(most) ? next : most,
   );
   const ratio = cost.seconds / best.cost.seconds;
-  return ratio < 1 + ALIKE
-    ? `as fast as the best, within ${Math.round(100 * ALIKE)} %, with more that is divided.`
+  return ratio < 1 + TOLERANCE
+    ? `as fast as the best, within ${Math.round(100 * TOLERANCE)} %, with more that is divided.`
     : `${Number(ratio.toPrecision(3))} times as long as the best: ${WORDS[part]} takes ${seconds(cost.parts[part])}, there ${seconds(Math.max(0, best.cost.parts[part]))}.`;
 }
 
@@ -189,7 +189,7 @@ function sizings(batchSize: number, ids: string[], cores: number): Sizing[] {
 
 function rowOf(
   graph: Graph,
-  one: Tried,
+  one: Candidate,
   reason: string,
   {batchSize, samples}: {batchSize: number; samples: number | undefined},
 ): PlanRow {
@@ -209,8 +209,8 @@ function rowOf(
     ...(pipeline
       ? {
           schedule: '1f1b' as const,
-          chunks: 1,
-          splitAt: pipeline.cuts.map((cut) => cutName(graph, cut)),
+          stagesPerRank: 1,
+          splitAt: pipeline.cuts.map((cut) => splitPointName(graph, cut)),
         }
       : {}),
     devices: mesh.size,
@@ -270,7 +270,7 @@ export async function plan(model: tf.LayersModel, options: PlanOptions = {}): Pr
     memoryLimit === undefined
       ? machine.memoryBytes / ids.length
       : parseBytes(memoryLimit, 'memoryLimit');
-  const tried = modelChoices(model, batchSize, ids.length).map((choice): Tried => {
+  const tried = modelChoices(model, batchSize, ids.length).map((choice): Candidate => {
     const held = memory.at(choice, batchSize);
     return {choice, cost: cost.at(choice, batchSize), memory: held, fits: held.total <= limit};
   });

@@ -3,17 +3,17 @@
  */
 import {ManyHandsError} from '../base/errors';
 import type {JobContext} from '../workers/serve';
-import type {TogetherJob, TrainDone} from '../run/protocol';
-import {teamOfOneProcess} from './rankContext';
+import type {InProcessJob, TrainDone} from '../run/protocol';
+import {initInProcessGroups} from './rankContext';
 import {metered, trainRank} from './trainJob';
 
 /**
  * Serves a `TogetherJob`: all ranks in this process, which take turns. The peak of memory is that
  * of all.
  */
-export async function trainTogether(given: unknown, context: JobContext): Promise<TrainDone[]> {
-  const {jobs, timeoutMs} = given as TogetherJob;
-  const {mates, abort} = teamOfOneProcess(jobs[0].team!, timeoutMs);
+export async function trainInProcess(given: unknown, context: JobContext): Promise<TrainDone[]> {
+  const {jobs, timeoutMs} = given as InProcessJob;
+  const {mates, abort} = initInProcessGroups(jobs[0].parallel!, timeoutMs);
   let first: {rank: number; error: unknown} | null = null;
   const results = await metered(jobs[0].options, (meter) =>
     Promise.allSettled(

@@ -3,11 +3,11 @@
  * of it would fit.
  */
 import type * as tf from '@tensorflow/tfjs';
-import {ModelAccount, type AccountOptions} from '../memoryEstimate';
+import {MemoryEstimator, type EstimateMemoryOptions} from '../memoryEstimate';
 import {ManyHandsError} from '../base/errors';
 import {formatBytes} from '../base/units';
 import {inWords} from '../memory';
-import type {Team} from '../run/protocol';
+import type {ParallelContext} from '../run/protocol';
 import type {CheckedOptions} from '../config/options';
 
 /** What a rank holds more of than it must, by the stage of ZeRO. */
@@ -20,11 +20,11 @@ const SHARDS = [
 const PARTS = [2, 4, 8, 16, 32, 64];
 
 function fitting(
-  account: ModelAccount,
+  account: MemoryEstimator,
   limit: number,
-  {batchSize, microBatches, recompute}: Required<AccountOptions>,
+  {batchSize, microBatches, recompute}: Required<EstimateMemoryOptions>,
 ): string[] {
-  const fits = (options: AccountOptions) => {
+  const fits = (options: EstimateMemoryOptions) => {
     try {
       return account.at(options).peakBytes <= limit;
     } catch {
@@ -55,7 +55,7 @@ export function withAdvice(
   error: unknown,
   model: tf.LayersModel,
   options: Pick<CheckedOptions, 'batchSize' | 'microBatches' | 'recompute' | 'memoryLimit'>,
-  team: Team | null,
+  team: ParallelContext | null,
 ): unknown {
   const {batchSize, microBatches, recompute, memoryLimit} = options;
   if (
@@ -81,7 +81,7 @@ export function withAdvice(
       ? error
       : new ManyHandsError('MEMORY_LIMIT', `${error.message} ${SHARDS[team.zero]}`, {cause: error});
   try {
-    const account = new ModelAccount(model);
+    const account = new MemoryEstimator(model);
     const {rows, peakBytes, byCategory, at} = account.at({batchSize, microBatches, recompute});
     const where = at.layer ? `in the ${at.phase} of '${at.layer}'` : `in the ${at.phase}`;
     const most = [...rows]

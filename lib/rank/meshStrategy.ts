@@ -8,27 +8,27 @@ import {firstOf, sumOverRanks} from '../dataParallel/sumValues';
 import type {Mesh} from '../mesh/mesh';
 import type {ModelDescription} from '../model/description';
 import {GradientSum} from '../step/gradientSum';
-import type {HalvesOf, StepHooks, WeightGradient} from '../step/hooks';
-import {keepWhole} from '../step/parameterStorage';
-import {ModelExchange, type Holder} from '../step/modelExchange';
+import type {CommunicatingLayerOf, StepHooks, WeightGradient} from '../step/hooks';
+import {replicatedStorage} from '../step/parameterStorage';
+import {ModelExchange, type ShardOwner} from '../step/modelExchange';
 import type {Values} from '../step/objective';
 import {everywhere, type PenaltyCounts} from '../step/penalties';
-import type {DataAxis, Itinerary, Predicting, RankStrategy} from '../step/strategy';
+import type {DataAxis, LayerSchedule, Predicting, RankStrategy} from '../step/strategy';
 import type {Stepper} from '../step/trainStep';
 import type {TensorParallel} from '../tensorParallel/tensorParallel';
 import type {PipelineParallel} from '../pipelineParallel/pipelineParallel';
 import type {SpanRecorder} from '../trace/spans';
 
 /** The axes of which the mesh has more than one, each as this rank sees it. */
-export interface Parts {
+export interface AxisStrategies {
   data: DataAxis | null;
   tensor: TensorParallel | null;
   pipeline: PipelineParallel | null;
 }
 
-export interface ComposedOptions {
+export interface MeshStrategyOptions {
   mesh: Mesh;
-  parts: Parts;
+  axes: AxisStrategies;
   model: tf.LayersModel;
   description: ModelDescription;
   /** Whether some rank has not the whole model, so that it crosses piece by piece. */
@@ -39,10 +39,10 @@ export interface ComposedOptions {
   withSource(use: (source: ArrayBuffer | null) => Promise<void>): Promise<void>;
 }
 
-export class Composed implements RankStrategy {
-  readonly divides: boolean;
+export class MeshStrategy implements RankStrategy {
+  readonly dividesGradients: boolean;
   readonly hooks: readonly StepHooks[];
-  readonly own?: RankStrategy['own'];
+  readonly ownCalls?: RankStrategy['ownCalls'];
   readonly walkParts?: RankStrategy['walkParts'];
   readonly evaluate?: RankStrategy['evaluate'];
   readonly apply?: RankStrategy['apply'];
@@ -56,17 +56,17 @@ export class Composed implements RankStrategy {
   constructor(
     private readonly world: Communicator,
     private readonly recorder: SpanRecorder | null,
-    private readonly options: ComposedOptions,
+    private readonly options: MeshStrategyOptions,
   ) {
     const {
       divides,
-      parts: {data, tensor, pipeline},
+      axes: {data, tensor, pipeline},
     } = options;
-    this.divides = divides;
+    this.dividesGradients = divides;
     // What other axes complete stands before the data axis takes it away.
     this.hooks = [tensor, pipeline, data].flatMap((part) => (part ? [part.hooks] : []));
     if (pipeline) {
-      this.own = (graph) => pipeline.runs(graph).flat();
+      this.ownCalls = (graph) => pipeline.runs(graph).flat();
       this.walkParts = (step, batchParts) => pipeline.walkParts(step, batchParts);
       this.evaluate = (part) => pipeline.evaluate(part);
     }
@@ -74,31 +74,31 @@ export class Composed implements RankStrategy {
       halves: (call) => tensor?.halves(call) ?? null,
       countsLoss: tensor?.answers(null) ?? true,
     };
-    if (data?.apply) this.apply = (clipNorm) => this.applyDivided(clipNorm);
+    if (data?.apply) this.apply = (globalClipNorm) => this.applyDivided(globalClipNorm);
     if (divides) this.save = (make) => this.exchange.save(make);
   }
 
-  readonly halves: HalvesOf = (call) =>
-    this.options.parts.tensor?.halves(call) ?? this.options.parts.data?.halves(call) ?? null;
+  readonly communicatingLayer: CommunicatingLayerOf = (call) =>
+    this.options.axes.tensor?.halves(call) ?? this.options.axes.data?.halves(call) ?? null;
 
   get countsPenalty(): PenaltyCounts {
-    return this.options.parts.tensor?.countsPenalty ?? everywhere;
+    return this.options.axes.tensor?.countsPenalty ?? everywhere;
   }
 
   async open(stepper: Stepper): Promise<void> {
     const {
       model,
-      parts: {data, tensor, pipeline},
+      axes: {data, tensor, pipeline},
     } = this.options;
     this.stepper = stepper;
     tensor?.open(stepper);
     await pipeline?.open(stepper, {
-      halves: this.halves,
+      halves: this.communicatingLayer,
       predicting: this.predicting,
       shapeOf: (slot, shape) => tensor?.shapeOf(slot, shape) ?? shape,
       countsPenalty: this.countsPenalty,
     });
-    const load = async (keeping = keepWhole(stepper.gradients.entries)) => {
+    const load = async (keeping = replicatedStorage(stepper.gradients.entries)) => {
       const {divides, description, withSource} = this.options;
       if (!divides) return;
       this.exchange = new ModelExchange(
@@ -112,7 +112,7 @@ export class Composed implements RankStrategy {
     };
     if (!data) return load();
     const {graph, segments} = stepper;
-    const whole = (parts: number): Itinerary =>
+    const whole = (parts: number): LayerSchedule =>
       Array.from({length: parts}, () =>
         (['forward', 'backward'] as const).map((direction) => ({direction, segments})),
       ).flat();
@@ -121,15 +121,15 @@ export class Composed implements RankStrategy {
       load,
       runs: pipeline?.runs(graph) ?? [graph.calls],
       late: (variable) => pipeline?.isTied(variable) ?? false,
-      itinerary: (count) => pipeline?.itinerary(count) ?? whole(count),
+      layerSchedule: (count) => pipeline?.itinerary(count) ?? whole(count),
     });
   }
 
   /** Every rank that has a weight; the first replica answers for all. */
-  private holders(variable: tf.Variable): Holder[] {
+  private holders(variable: tf.Variable): ShardOwner[] {
     const {
       mesh,
-      parts: {tensor, pipeline},
+      axes: {tensor, pipeline},
     } = this.options;
     const cuts = tensor?.cutsOf(variable) ?? null;
     const stages = pipeline?.ranksOf(variable) ?? [0];
@@ -142,8 +142,8 @@ export class Composed implements RankStrategy {
     );
     return places.map((at) => ({
       rank: mesh.rankAt(at),
-      cut: cuts?.[at.tensor] ?? null,
-      answers: at.data === 0 && at.pipeline === stages[0] && (cuts !== null || at.tensor === 0),
+      shard: cuts?.[at.tensor] ?? null,
+      owns: at.data === 0 && at.pipeline === stages[0] && (cuts !== null || at.tensor === 0),
     }));
   }
 
@@ -152,7 +152,7 @@ export class Composed implements RankStrategy {
    * alone.
    */
   private answers({variable}: WeightGradient): boolean {
-    const {tensor, pipeline} = this.options.parts;
+    const {tensor, pipeline} = this.options.axes;
     return (tensor?.answers(variable) ?? true) && (pipeline?.answers(variable) ?? true);
   }
 
@@ -163,7 +163,7 @@ export class Composed implements RankStrategy {
   }
 
   async squares(): Promise<number> {
-    const {data} = this.options.parts;
+    const {data} = this.options.axes;
     const counts = (entry: WeightGradient) => this.answers(entry);
     const own = data?.squares
       ? data.squares(counts)
@@ -173,32 +173,32 @@ export class Composed implements RankStrategy {
     return (await sumOverRanks(this.world, [own])).sums[0];
   }
 
-  private async applyDivided(clipNorm: number | undefined): Promise<void> {
-    const norm = clipNorm === undefined ? 0 : Math.sqrt(await this.squares());
-    await this.options.parts.data!.apply!(
-      clipNorm !== undefined && norm > clipNorm ? clipNorm / norm : 1,
+  private async applyDivided(globalClipNorm: number | undefined): Promise<void> {
+    const norm = globalClipNorm === undefined ? 0 : Math.sqrt(await this.squares());
+    await this.options.axes.data!.apply!(
+      globalClipNorm !== undefined && norm > globalClipNorm ? globalClipNorm / norm : 1,
     );
   }
 
   /** Ranks along the tensor axis have the same loss; penalties are each rank's own. */
   async sumValues(values: Values, penalty?: number): Promise<Values> {
-    const first = (this.options.parts.tensor?.answers(null) ?? true) || penalty === undefined;
+    const first = (this.options.axes.tensor?.answers(null) ?? true) || penalty === undefined;
     const own = first ? [...values] : values.map(() => 0);
     own[0] += penalty ?? 0;
-    if (this.options.parts.pipeline) this.recorder?.begin('wait', 'metrics');
+    if (this.options.axes.pipeline) this.recorder?.begin('wait', 'metrics');
     const {sums, brokenRanks} = await sumOverRanks(this.world, own);
     this.recorder?.end();
     this.brokenRanks = brokenRanks;
     return sums;
   }
 
-  async broken(): Promise<{gradient: string | null; ranks: number[]}> {
+  async nonFinite(): Promise<{gradient: string | null; ranks: number[]}> {
     const {
       model,
-      parts: {data, tensor, pipeline},
+      axes: {data, tensor, pipeline},
     } = this.options;
     const all = GradientSum.of(model).entries;
-    const own = data?.firstBroken() ?? this.stepper.gradients.firstBroken();
+    const own = data?.firstNonFinite() ?? this.stepper.gradients.firstBroken();
     const first = await firstOf(
       this.world,
       own ? all.findIndex(({variable}) => variable === own.variable) : null,
@@ -211,12 +211,12 @@ export class Composed implements RankStrategy {
     };
   }
 
-  async absentPredict(): Promise<void> {
-    await this.options.parts.data?.absentPredict();
+  async emptyRankPredict(): Promise<void> {
+    await this.options.axes.data?.absentPredict();
   }
 
   dispose(): void {
-    const {data, tensor, pipeline} = this.options.parts;
+    const {data, tensor, pipeline} = this.options.axes;
     for (const part of [data, tensor, pipeline]) part?.dispose();
   }
 }

@@ -9,9 +9,14 @@ import {mergeLines} from '../collectives/ledger';
 import {joinSharedGroup} from '../collectives/sharedMemory';
 import type {Communicator, LedgerLine} from '../collectives/types';
 import {ManyHandsError} from '../base/errors';
-import {Composed, type Parts} from './meshStrategy';
-import {DirectLane, ThreadLane, type Lane, type LaneReport} from '../dataParallel/commStream';
-import type {LaneWork} from '../dataParallel/commWork';
+import {MeshStrategy, type AxisStrategies} from './meshStrategy';
+import {
+  InlineCommStream,
+  ThreadCommStream,
+  type CommStream,
+  type CommReport,
+} from '../dataParallel/commStream';
+import type {CommWork} from '../dataParallel/commWork';
 import {DataParallel, type OpenLane} from '../dataParallel/dataParallel';
 import {Mesh, type Axis} from '../mesh/mesh';
 import {PipelineParallel} from '../pipelineParallel/pipelineParallel';
@@ -22,13 +27,13 @@ import type {SpanRecorder} from '../trace/spans';
 import {machineMs} from '../trace/threadTime';
 import {noteRegion, withRegion} from '../workers/sharedRegion';
 import {Zero} from '../zero/zero';
-import type {Team, TrainJob} from '../run/protocol';
+import type {ParallelContext, TrainJob} from '../run/protocol';
 
 /**
  * `which`: a strategy's lanes by number; each has a group of its own, in which the ranks agree on
  * their order.
  */
-type MakeLane = (work: LaneWork, which: number) => Lane;
+type MakeLane = (work: CommWork, which: number) => CommStream;
 
 /** A rank's communicators: of all ranks, and along each axis of which there are several. */
 export interface RankComms {
@@ -37,19 +42,19 @@ export interface RankComms {
 }
 
 /** Whether some rank has not the whole model. */
-export const dividesModel = ({zero, pipeline, tensor}: Team) =>
+export const dividesModel = ({zero, pipeline, tensor}: ParallelContext) =>
   zero > 0 || pipeline !== null || tensor !== null;
 
-export class Teammate {
+export class RankContext {
   private strategyOf: RankStrategy | null = null;
-  private readonly lanes: Lane[] = [];
-  private reports: LaneReport[] | null = null;
+  private readonly lanes: CommStream[] = [];
+  private reports: CommReport[] | null = null;
   private readonly mesh: Mesh;
 
   /** `channelTo`: the memory through which this rank sends to another of its pipeline. */
   constructor(
     private readonly comms: RankComms,
-    private readonly team: Team,
+    private readonly team: ParallelContext,
     private readonly makeLane: MakeLane,
     private readonly channelTo: (peer: number) => Uint8Array | null = () => null,
   ) {
@@ -87,9 +92,9 @@ export class Teammate {
         ? new Zero(axes.data, open, recorder, zero as 1 | 2 | 3, optimizer)
         : new DataParallel(axes.data, open, bucketBytes, recorder, {
             optimizer,
-            clipNorm: job.options.clipNorm,
+            globalClipNorm: job.options.globalClipNorm,
           }));
-    const parts: Parts = {
+    const strategies: AxisStrategies = {
       data: data ?? null,
       tensor:
         axes.tensor && tensor
@@ -100,9 +105,9 @@ export class Teammate {
           ? new PipelineParallel(axes.pipeline, recorder, model, pipeline, this.channelTo)
           : null,
     };
-    return (this.strategyOf = new Composed(this.world, recorder, {
+    return (this.strategyOf = new MeshStrategy(this.world, recorder, {
       mesh: this.mesh,
-      parts,
+      axes: strategies,
       model,
       description: job.model,
       divides: dividesModel(team),
@@ -147,7 +152,7 @@ export class Teammate {
 
   async close(): Promise<void> {
     // Their threads may wait for ranks that will not come.
-    if (!this.reports) await Promise.all(this.lanes.map((lane) => lane.abandon()));
+    if (!this.reports) await Promise.all(this.lanes.map((lane) => lane.abort()));
     this.strategyOf?.dispose();
     for (const comm of new Set([...Object.values(this.comms.axes), this.world])) comm.close();
   }
@@ -174,7 +179,7 @@ const severalOn = (mesh: Mesh) =>
   (['tensor', 'data', 'pipeline'] as const).filter((axis) => mesh[axis] > 1);
 
 /** Joins the groups of a team of processes as `rank`. */
-export function joinTeam(rank: number, team: Team): Teammate {
+export function initProcessGroups(rank: number, team: ParallelContext): RankContext {
   const {groups} = team;
   if (!groups)
     throw new ManyHandsError(
@@ -197,24 +202,24 @@ export function joinTeam(rank: number, team: Team): Teammate {
     comms.axes[axis] = createCommunicator(transport);
   }
   const data = lineOf(mesh, 'data', rank);
-  const lanes = groups.lanes[data.line] ?? [];
+  const lanes = groups.commStreams[data.line] ?? [];
   for (const {region} of lanes) noteRegion(region);
-  return new Teammate(
+  return new RankContext(
     comms,
     team,
-    (work, which) => new ThreadLane(lanes[which], data.place, data.ranks, work),
+    (work, which) => new ThreadCommStream(lanes[which], data.place, data.ranks, work),
     (peer) => channels.channelTo(peer),
   );
 }
 
 /** How many lanes the data axis may open. */
-export const LANES = 2;
+export const COMM_STREAMS = 2;
 
 /** A team whose ranks all live in this process, by rank; `abort` frees those that wait. */
-export function teamOfOneProcess(
-  team: Team,
+export function initInProcessGroups(
+  team: ParallelContext,
   timeoutMs: number,
-): {mates: Teammate[]; abort(reason: string): void} {
+): {mates: RankContext[]; abort(reason: string): void} {
   const mesh = new Mesh(team.mesh);
   const opened: Array<{abort(reason: string): void}> = [];
   const open = (ranks: number[]) => {
@@ -234,7 +239,9 @@ export function teamOfOneProcess(
             .groups(axis)
             .map((ranks) => open(ranks).map((transport) => createCommunicator(transport))),
   }));
-  const lanes = mesh.groups('data').map((ranks) => Array.from({length: LANES}, () => open(ranks)));
+  const lanes = mesh
+    .groups('data')
+    .map((ranks) => Array.from({length: COMM_STREAMS}, () => open(ranks)));
   const mates = world.map((comm, rank) => {
     const comms: RankComms = {world: comm, axes: {}};
     for (const {axis, lines} of axes) {
@@ -242,10 +249,10 @@ export function teamOfOneProcess(
       comms.axes[axis] = lines ? lines[line][place] : comm;
     }
     const {line, place} = lineOf(mesh, 'data', rank);
-    return new Teammate(
+    return new RankContext(
       comms,
       team,
-      (work, which) => new DirectLane(createCommunicator(lanes[line][which][place]), work),
+      (work, which) => new InlineCommStream(createCommunicator(lanes[line][which][place]), work),
     );
   });
   return {mates, abort: (reason) => opened.forEach((group) => group.abort(reason))};

@@ -4,7 +4,7 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import {permutation} from '../base/random';
-import {shareOut} from '../dataParallel/sampler';
+import {shardBatch} from '../dataParallel/sampler';
 import {processMemory, startMeter, tagMemory, type MemoryMeter} from '../memory';
 import {describeState, stateTensors} from '../model/optimizerState';
 import type {OptimizerState} from '../model/description';
@@ -16,7 +16,7 @@ import {layerHooks, phaseHooks, stepHooks} from '../step/traceHooks';
 import {SpanRecorder} from '../trace/spans';
 import {createRegion, withRegion, type SharedRegion} from '../workers/sharedRegion';
 import type {JobContext} from '../workers/serve';
-import {dividesModel, joinTeam, type Teammate} from './rankContext';
+import {dividesModel, initProcessGroups, type RankContext} from './rankContext';
 import {withAdvice} from './limitAdvice';
 import {makeBatch, sampleWeights, splitBatch, type BatchNeed, type SampleWeights} from './batches';
 import {checkData, type CheckedData} from '../config/checkData';
@@ -80,12 +80,12 @@ class Run {
     private readonly data: CheckedData,
     private readonly validation: CheckedData | null,
     private readonly weights: SampleWeights,
-    private readonly team: Teammate | null,
+    private readonly team: RankContext | null,
   ) {
     const {options} = job;
     this.recorder = new SpanRecorder(job.rank);
     // A pipeline's phases are the actions of its schedule, which it records itself.
-    const phases = job.team?.pipeline ? stepHooks(this.recorder) : phaseHooks(this.recorder);
+    const phases = job.parallel?.pipeline ? stepHooks(this.recorder) : phaseHooks(this.recorder);
     const traced =
       options.trace === 'none'
         ? []
@@ -94,10 +94,10 @@ class Run {
           : [phases];
     this.strategy =
       team?.strategy(job, model, options.trace === 'none' ? null : this.recorder) ?? null;
-    const {seed, clipNorm, recompute} = options;
+    const {seed, globalClipNorm, recompute} = options;
     this.stepper = new Stepper(model, {
       seed,
-      clipNorm,
+      globalClipNorm,
       recompute,
       hooks: traced,
       strategy: this.strategy,
@@ -193,7 +193,7 @@ class Run {
     const start = performance.now();
     this.recorder.step = this.step;
     const {rank, size} = this.axis;
-    const parts = shareOut(splitBatch(indices, this.job.options.microBatches), rank, size).map(
+    const parts = shardBatch(splitBatch(indices, this.job.options.microBatches), rank, size).map(
       (share): BatchPart => {
         const samples = share.indices.length;
         this.walked += samples;
@@ -242,8 +242,8 @@ class Run {
       at += this.job.options.batchSize
     ) {
       const batch = range(at, Math.min(at + this.job.options.batchSize, data.samples));
-      const [{indices}] = shareOut([batch], this.axis.rank, this.axis.size);
-      if (indices.length === 0) await this.strategy?.absentPredict?.();
+      const [{indices}] = shardBatch([batch], this.axis.rank, this.axis.size);
+      if (indices.length === 0) await this.strategy?.emptyRankPredict?.();
       const part: BatchPart = {
         samples: indices.length,
         firstSample: 0,
@@ -314,7 +314,7 @@ async function withData<T>(
 async function firstWeights(
   job: TrainJob,
   model: tf.LayersModel,
-  team: Teammate | null,
+  team: RankContext | null,
 ): Promise<void> {
   const {weights, optimizerState} = job.model;
   await withRegion(job.weights, async (given) => {
@@ -337,10 +337,10 @@ export async function trainRank(
   job: TrainJob,
   context: JobContext,
   meter: MemoryMeter,
-  team: Teammate | null,
+  team: RankContext | null,
 ): Promise<TrainDone> {
   try {
-    const divided = job.team !== null && dividesModel(job.team);
+    const divided = job.parallel !== null && dividesModel(job.parallel);
     const model = await rebuildModel(job.model, divided);
     try {
       // A strategy that divides the model loads it piece by piece.
@@ -364,7 +364,7 @@ export async function trainRank(
         }),
       );
     } catch (error) {
-      throw withAdvice(error, model, job.options, job.team);
+      throw withAdvice(error, model, job.options, job.parallel);
     } finally {
       disposeModel(model);
     }
@@ -392,6 +392,6 @@ export async function metered<T>(
 export async function trainJob(given: unknown, context: JobContext): Promise<TrainDone> {
   const job = given as TrainJob;
   return metered(job.options, (meter) =>
-    trainRank(job, context, meter, job.team && joinTeam(job.rank, job.team)),
+    trainRank(job, context, meter, job.parallel && initProcessGroups(job.rank, job.parallel)),
   );
 }

@@ -7,7 +7,7 @@ import '../models';
 import {serve} from '../workers/serve';
 import {spmdJob} from './spmdJob';
 import {trainJob} from './trainJob';
-import {trainTogether} from './inProcess';
+import {trainInProcess} from './inProcess';
 
 const {name, gpu, reason} = engineInfo();
-serve({train: trainJob, trainTogether, spmd: spmdJob}, {engine: name, gpu, reason});
+serve({train: trainJob, trainInProcess, spmd: spmdJob}, {engine: name, gpu, reason});

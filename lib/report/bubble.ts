@@ -5,13 +5,13 @@
 import {physicalCores} from '../base/cgroup';
 import {ManyHandsError} from '../base/errors';
 import {median} from '../base/median';
-import {playSchedule, UNIT_COST} from '../pipelineParallel/simulateSchedule';
+import {simulateSchedule, UNIT_COST} from '../pipelineParallel/simulateSchedule';
 import {
   bubbleOf,
   evenCosts,
   measuredCosts,
   pipelineSteps,
-  replay,
+  replayRecorded,
 } from '../pipelineParallel/recorded';
 import type {Schedule} from '../pipelineParallel/schedule';
 import {pipelineSchedule} from '../pipelineParallel/schedules';
@@ -38,14 +38,14 @@ export interface Bubble {
 
 /** The schedule that a pipeline ran by. Throws BAD_OPTION where the result is of no pipeline. */
 function scheduleOf({plan}: Pick<TrainResult, 'plan'>): Schedule {
-  const {schedule, mesh, microBatches, chunks} = plan;
+  const {schedule, mesh, microBatches, stagesPerRank} = plan;
   if (schedule === undefined)
     throw new ManyHandsError(
       'BAD_OPTION',
       "this result is of no pipeline: give one of trainParallel with strategy: {kind: 'pipelineParallel'}.",
     );
   return typeof schedule === 'string'
-    ? pipelineSchedule(schedule, {ranks: mesh.pipeline, microBatches, chunks})
+    ? pipelineSchedule(schedule, {ranks: mesh.pipeline, microBatches, stagesPerRank})
     : schedule;
 }
 
@@ -91,7 +91,7 @@ export function virtualTrace(result: Pick<TrainResult, 'plan' | 'trace'>): {span
       'virtualTrace: the run kept no trace of its actions: train with trace: true.',
     );
   return {
-    spans: replay(scheduleOf(result), costs).played.map(({rank, action, start, end}) => ({
+    spans: replayRecorded(scheduleOf(result), costs).played.map(({rank, action, start, end}) => ({
       rank,
       step: 0,
       kind: action.do === 'forward' ? 'forward' : 'backward',
@@ -113,16 +113,16 @@ export function bubble(result: Pick<TrainResult, 'plan' | 'trace' | 'devices'>):
   const costs = virtualCosts(result);
   if (!costs)
     return {
-      expected: playSchedule(schedule, UNIT_COST).bubble,
+      expected: simulateSchedule(schedule, UNIT_COST).bubble,
       measured: null,
       virtual: null,
       timeSliced,
     };
   const steps = pipelineSteps(pipelineSpans(result), result.plan.mesh.pipeline);
   return {
-    expected: playSchedule(schedule, evenCosts(schedule, costs)).bubble,
+    expected: simulateSchedule(schedule, evenCosts(schedule, costs)).bubble,
     measured: median((steps.length > 1 ? steps.slice(1) : steps).map(bubbleOf)),
-    virtual: replay(schedule, costs).bubble,
+    virtual: replayRecorded(schedule, costs).bubble,
     timeSliced,
   };
 }

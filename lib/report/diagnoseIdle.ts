@@ -20,7 +20,7 @@ export type IdleCause =
   | 'no core';
 
 /** What `idle` found. */
-export interface Idle {
+export interface IdleDiagnosis {
   /** The bubble that the schedule foretells, as a share of all ranks' time, from 0 to 1. */
   expected: number;
   /**
@@ -96,7 +96,7 @@ function judge({expected, measured, steps, late, busy, timeSliced}: Evidence): {
   };
 }
 
-function ofSteps(steps: PipelineStep[], ranks: number): Idle['ranks'] {
+function ofSteps(steps: PipelineStep[], ranks: number): IdleDiagnosis['ranks'] {
   return Array.from({length: ranks}, (_, rank) => ({
     rank,
     busySeconds: median(steps.map(({busy}) => busy[rank])),
@@ -105,7 +105,7 @@ function ofSteps(steps: PipelineStep[], ranks: number): Idle['ranks'] {
   }));
 }
 
-function ofResult(result: TrainResult): Idle {
+function ofResult(result: TrainResult): IdleDiagnosis {
   const {expected, measured, virtual, timeSliced} = bubble(result);
   if (measured === null)
     throw new ManyHandsError(
@@ -126,7 +126,7 @@ function ofResult(result: TrainResult): Idle {
   };
 }
 
-function ofSpans(spans: readonly Span[]): Idle {
+function ofSpans(spans: readonly Span[]): IdleDiagnosis {
   const ranks = 1 + Math.max(...spans.map(({rank}) => rank));
   const steps = pipelineSteps(spans, ranks);
   if (steps.length === 0 || ranks < 2)
@@ -165,7 +165,7 @@ function ofSpans(spans: readonly Span[]): Idle {
  * of `trainParallel`, or of the spans of a pipeline written with `spmd` (its bubble is then
  * (p-1)/(m+p-1), m being the forwards of a step). Throws BAD_OPTION and BAD_DATA.
  */
-export function idle(of: TrainResult | readonly Span[]): Idle {
+export function diagnoseIdle(of: TrainResult | readonly Span[]): IdleDiagnosis {
   if (Array.isArray(of)) return ofSpans(of as readonly Span[]);
   if (of === null || typeof of !== 'object' || !('plan' in of))
     throw new ManyHandsError(

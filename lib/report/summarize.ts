@@ -3,7 +3,7 @@
  */
 import {formatBytes} from '../base/units';
 import {physicalCores} from '../base/cgroup';
-import {idle} from './diagnoseIdle';
+import {diagnoseIdle} from './diagnoseIdle';
 import type {RankTiming} from '../run/timing';
 import type {TrainResult} from '../run/result';
 
@@ -107,7 +107,7 @@ function timeSentence(result: TrainResult): string {
 function tryPipeline(result: TrainResult): string {
   if (result.plan.schedule === 'naive')
     return "Try: a schedule other than 'naive', with several microBatches: then stages work at the same time.";
-  const {cause, reason, expected} = idle(result);
+  const {cause, reason, expected} = diagnoseIdle(result);
   if (cause === 'unbalanced stages') return `Try: other cuts, since ${reason}`;
   return `Try: more microBatches, or fewer: ${Math.round(100 * expected)} % of the time is the bubble, and small micro-batches are dear.`;
 }
@@ -133,7 +133,7 @@ function trySentence(result: TrainResult): string {
 }
 
 /** Devices, speed, traffic, time and what to try next: five sentences, one a line. */
-export function explain(result: TrainResult): string {
+export function summarize(result: TrainResult): string {
   return [
     devicesSentence(result),
     speedSentence(result),

@@ -8,8 +8,8 @@ import {
   type SharedGroupHandle,
 } from '../collectives/sharedMemory';
 import type {Axis, Mesh} from '../mesh/mesh';
-import type {TeamGroups} from './protocol';
-import {LANES} from '../rank/rankContext';
+import type {ProcessGroupHandles} from './protocol';
+import {COMM_STREAMS} from '../rank/rankContext';
 
 interface Member {
   group: SharedGroup;
@@ -17,9 +17,9 @@ interface Member {
   ranks: number[];
 }
 
-export class Groups {
+export class ProcessGroups {
   private readonly all: Member[] = [];
-  readonly handles: TeamGroups;
+  readonly handles: ProcessGroupHandles;
 
   /**
    * `channelBytes`: for the messages that are under way between two neighbours of a pipeline, one
@@ -38,14 +38,14 @@ export class Groups {
       (axis) => mesh[axis] > 1 && mesh[axis] < mesh.size,
     );
     const world = open(everyone, mesh.pipeline === mesh.size ? channelBytes : undefined);
-    const axes: TeamGroups['axes'] = {};
+    const axes: ProcessGroupHandles['axes'] = {};
     for (const axis of partial)
       axes[axis] = mesh.groups(axis).map((ranks) => open(ranks, bytesOf(axis)));
-    const lanes =
+    const commStreams =
       mesh.data > 1
-        ? mesh.groups('data').map((ranks) => Array.from({length: LANES}, () => open(ranks)))
+        ? mesh.groups('data').map((ranks) => Array.from({length: COMM_STREAMS}, () => open(ranks)))
         : [];
-    this.handles = {world, axes, lanes};
+    this.handles = {world, axes, commStreams};
   }
 
   abort(reason: string): void {

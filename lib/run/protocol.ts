@@ -14,7 +14,7 @@ import type {PlacedData} from './placeData';
 import type {MemoryUse} from './record';
 
 /** The ranks that train together. */
-export interface Team {
+export interface ParallelContext {
   mesh: MeshSizes;
   bucketBytes: number;
   /** The stage of ZeRO. */
@@ -24,11 +24,11 @@ export interface Team {
   /** Null where no weight is divided. */
   tensor: TensorPlan | null;
   /** Null where all ranks share one process. */
-  groups: TeamGroups | null;
+  groups: ProcessGroupHandles | null;
 }
 
 /** The groups of a team of processes. */
-export interface TeamGroups {
+export interface ProcessGroupHandles {
   /** Of all ranks. */
   world: SharedGroupHandle;
   /**
@@ -37,13 +37,13 @@ export interface TeamGroups {
    */
   axes: Partial<Record<Axis, SharedGroupHandle[]>>;
   /** For each line of the data axis, one for each lane that its ranks' helper threads may open. */
-  lanes: SharedGroupHandle[][];
+  commStreams: SharedGroupHandle[][];
 }
 
 export interface TrainJob {
   rank: number;
   /** Null on one device. */
-  team: Team | null;
+  parallel: ParallelContext | null;
   model: ModelDescription;
   /**
    * The weights and the optimizer's state, as `writeModel` lays them out; rank 0's, from which the
@@ -63,7 +63,7 @@ export interface TrainJob {
     | 'classWeight'
     | 'seed'
     | 'microBatches'
-    | 'clipNorm'
+    | 'globalClipNorm'
     | 'recompute'
     | 'memoryLimit'
     | 'trace'
@@ -100,7 +100,7 @@ export interface ModelState {
 }
 
 /** All ranks' jobs for one process, where processes cannot share memory. */
-export interface TogetherJob {
+export interface InProcessJob {
   jobs: TrainJob[];
   timeoutMs: number;
 }

@@ -17,11 +17,18 @@ import {segmentsOf} from '../model/segments';
 import {WorkerGroup, type GroupHandlers} from '../workers/group';
 import {createRegion, type SharedRegion} from '../workers/sharedRegion';
 import {checkData, type CheckedData} from '../config/checkData';
-import {Groups} from './processGroups';
+import {ProcessGroups} from './processGroups';
 import {stopOnInterrupt, type Interrupt} from './interrupt';
-import type {Team, TogetherJob, TrainAsk, TrainDone, TrainJob, TrainTell} from './protocol';
+import type {
+  ParallelContext,
+  InProcessJob,
+  TrainAsk,
+  TrainDone,
+  TrainJob,
+  TrainTell,
+} from './protocol';
 import type {CheckedOptions, TrainOptions} from '../config/options';
-import {planPipeline, planTensor, type Cutting} from '../placement/resolveDivision';
+import {resolvePipeline, resolveTensor, type Cutting} from '../placement/resolveDivision';
 import {isModule, placeArrays, readArrays, type PlacedData} from './placeData';
 import {writeRecord} from './record';
 import {makeResult, summaries, type TrainResult} from './result';
@@ -34,7 +41,7 @@ export const WORKER = join(__dirname, '..', 'rank', 'worker.js');
 /** Bytes of gradients that leave together, where nothing else is asked for. */
 export const BUCKET_BYTES = 4 * 2 ** 20;
 
-export interface Launch {
+export interface TrainingSetup {
   checked: CheckedOptions;
   devices: DeviceUse[];
   plan: Plan;
@@ -82,9 +89,9 @@ function makeJobs(
   model: tf.LayersModel,
   description: ModelDescription,
   data: Data,
-  launch: Launch,
+  launch: TrainingSetup,
   run: TrainRun,
-  team: Team | null,
+  team: ParallelContext | null,
   regions: SharedRegion[],
 ): TrainJob[] {
   const {checked} = launch;
@@ -104,14 +111,14 @@ function makeJobs(
     classWeight,
     seed,
     microBatches,
-    clipNorm,
+    globalClipNorm,
     recompute,
     memoryLimit,
     trace,
   } = checked;
   return launch.devices.map(({rank}) => ({
     rank,
-    team,
+    parallel: team,
     model: description,
     weights: rank === 0 ? weights.handle : null,
     data: placed,
@@ -126,7 +133,7 @@ function makeJobs(
       classWeight,
       seed,
       microBatches,
-      clipNorm,
+      globalClipNorm,
       recompute,
       memoryLimit,
       trace,
@@ -139,8 +146,8 @@ async function runOn(
   workers: WorkerGroup,
   run: TrainRun,
   jobs: TrainJob[],
-  groups: Groups | null,
-  how: Launch,
+  groups: ProcessGroups | null,
+  how: TrainingSetup,
   interrupt: Interrupt,
 ): Promise<TrainDone[]> {
   const {epochs, initialEpoch, batchSize, verbose, timeoutMs} = run.options;
@@ -155,10 +162,10 @@ async function runOn(
     onAsk: (_, value) => run.answer(value as TrainAsk),
     onOutput: (rank, stream, text) => emitRun({type: 'output', run: run.id, rank, stream, text}),
   };
-  const together: TogetherJob = {jobs, timeoutMs: how.collectiveTimeoutMs};
+  const together: InProcessJob = {jobs, timeoutMs: how.collectiveTimeoutMs};
   const done = (
     how.together
-      ? ((await workers.run('trainTogether', [together], handlers)) as [TrainDone[]])[0]
+      ? ((await workers.run('trainInProcess', [together], handlers)) as [TrainDone[]])[0]
       : await workers.run('train', jobs, handlers)
   ) as TrainDone[];
   run.takeState(done[0].model!);
@@ -174,7 +181,11 @@ function lateWords({rank, times}: Straggler): string {
  * Trains `model` as `launch` says. Throws `ManyHandsError`; the model then is as it was when it was
  * last given weights.
  */
-export async function launch(model: tf.LayersModel, data: Data, how: Launch): Promise<TrainResult> {
+export async function runTraining(
+  model: tf.LayersModel,
+  data: Data,
+  how: TrainingSetup,
+): Promise<TrainResult> {
   const {checked, devices} = how;
   const description = await describeModel(model, checked.modules);
   // A wrong name is told before a worker starts.
@@ -184,9 +195,9 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
     channelBytes,
     ...cut
   } = how.plan.mesh.pipeline > 1
-    ? planPipeline(model, how.plan, how.cutting, checked.batchSize)
+    ? resolvePipeline(model, how.plan, how.cutting, checked.batchSize)
     : {};
-  const tensor = how.plan.mesh.tensor > 1 ? planTensor(model, how.plan, how.cutting) : null;
+  const tensor = how.plan.mesh.tensor > 1 ? resolveTensor(model, how.plan, how.cutting) : null;
   const plan: Plan = {...(tensor ?? how.plan), ...cut};
   const busy = model as unknown as {isTraining: boolean};
   if (busy.isTraining)
@@ -197,7 +208,7 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
   busy.isTraining = true;
   const regions: SharedRegion[] = [];
   const interrupt = stopOnInterrupt(how.signal);
-  let groups: Groups | null = null;
+  let groups: ProcessGroups | null = null;
   let run: TrainRun | null = null;
   try {
     run = new TrainRun(
@@ -211,9 +222,9 @@ export async function launch(model: tf.LayersModel, data: Data, how: Launch): Pr
     const several = devices.length > 1;
     groups =
       several && !how.together
-        ? new Groups(new Mesh(plan.mesh), how.collectiveTimeoutMs, channelBytes)
+        ? new ProcessGroups(new Mesh(plan.mesh), how.collectiveTimeoutMs, channelBytes)
         : null;
-    const team: Team | null = several
+    const team: ParallelContext | null = several
       ? {
           mesh: {...plan.mesh},
           bucketBytes: how.bucketBytes,

@@ -6,7 +6,7 @@ import type {Data} from '../base/arrays';
 import {chooseDevices} from '../devices/devices';
 import {engineInfo} from '../devices/engine';
 import {Mesh} from '../mesh/mesh';
-import {launch} from './runTraining';
+import {runTraining} from './runTraining';
 import {checkOptions, type TrainOptions} from '../config/options';
 import type {TrainResult} from './result';
 
@@ -30,7 +30,7 @@ export async function train(
       : device.kind === 'cpu'
         ? (checked.threads ?? device.threads)
         : 0;
-  return launch(model, data, {
+  return runTraining(model, data, {
     checked,
     devices: [{rank: 0, id: device.id, name: device.name, threads}],
     cutting: {},

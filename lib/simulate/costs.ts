@@ -87,13 +87,13 @@ function secondsOf(name: string, cost: StageCost, count: number): number[] {
 export function readCosts(
   costs: SimulationCosts,
   {actions}: Schedule,
-  chunks: number,
+  stagesPerRank: number,
   {data, tensor}: {data: number; tensor: number},
 ): CheckedCosts {
   checkNames('costs', costs, NAMES);
   if (costs.tensor !== undefined) checkNames('costs.tensor', costs.tensor, KINDS);
   const ranks = actions.length;
-  const stages = ranks * chunks;
+  const stages = ranks * stagesPerRank;
   const used = new Set(actions.flatMap((list) => list.map(({do: kind}) => kind)));
   const compute = {} as CheckedCosts['compute'];
   const ofTensor = {} as CheckedCosts['tensor'];

@@ -6,10 +6,18 @@ import {ManyHandsError, shown} from '../base/errors';
 import {sum} from '../base/sum';
 import {Mesh, type MeshSizes} from '../mesh/mesh';
 import {checkSchedule} from '../pipelineParallel/checkSchedule';
-import {playSchedule, type CostOf, type Playing} from '../pipelineParallel/simulateSchedule';
+import {
+  simulateSchedule,
+  type CostOf,
+  type ScheduleTimeline,
+} from '../pipelineParallel/simulateSchedule';
 import {bubbleOf} from '../pipelineParallel/recorded';
-import {chunksOf, microBatchesOf, type Schedule} from '../pipelineParallel/schedule';
-import {defaultChunks, pipelineSchedule, type ScheduleName} from '../pipelineParallel/schedules';
+import {stagesPerRankOf, microBatchesOf, type Schedule} from '../pipelineParallel/schedule';
+import {
+  defaultStagesPerRank,
+  pipelineSchedule,
+  type ScheduleName,
+} from '../pipelineParallel/schedules';
 import type {Span} from '../trace/spans';
 import {readCosts, type CheckedCosts, type SimulationCosts} from './costs';
 import {spansOf, type Ending} from './spans';
@@ -23,7 +31,7 @@ export interface SimulationOptions {
   /** Micro-batches of a step on each replica, m; a schedule of your own says it itself. */
   microBatches?: number;
   /** Stages a rank, v, of 'interleaved-1f1b'. @default 2 there, else 1 */
-  chunks?: number;
+  stagesPerRank?: number;
   costs: SimulationCosts;
   /**
    * The ranks whose spans are made. @default the first pipeline (first replica, first tensor part);
@@ -47,7 +55,7 @@ export interface SimulatedRank {
   update: number;
   /** Seconds in which it waited, for messages or for the others at the end. */
   wait: number;
-  /** The most micro-batches (of a chunk each) whose activations it keeps at once. */
+  /** The most micro-batches (of a localStage each) whose activations it keeps at once. */
   live: number;
 }
 
@@ -78,7 +86,7 @@ export interface Simulation {
  */
 const MOST_ACTIONS = 1e6;
 const MOST_DRAWN = 8;
-const OPTIONS = ['mesh', 'schedule', 'microBatches', 'chunks', 'costs', 'ranks'];
+const OPTIONS = ['mesh', 'schedule', 'microBatches', 'stagesPerRank', 'costs', 'ranks'];
 
 function refuse(message: string): never {
   throw new ManyHandsError('BAD_OPTION', `simulate: ${message}`);
@@ -107,24 +115,27 @@ function readMesh(given: Partial<MeshSizes>): Mesh {
 }
 
 /**
- * The schedule and its chunks, checked. Throws BAD_OPTION, of a schedule of one's own BAD_SCHEDULE
+ * The schedule and its stagesPerRank, checked. Throws BAD_OPTION, of a schedule of one's own BAD_SCHEDULE
  * too.
  */
 function readSchedule(
-  {schedule = '1f1b', microBatches, chunks}: SimulationOptions,
+  {schedule = '1f1b', microBatches, stagesPerRank}: SimulationOptions,
   ranks: number,
-): {schedule: Schedule; chunks: number} {
+): {schedule: Schedule; stagesPerRank: number} {
   const small = (m: number, v: number) => {
     if (2 * ranks * m * v > MOST_ACTIONS)
       refuse(
-        `${ranks} ranks with ${m} micro-batches${v > 1 ? ` through ${v} chunks` : ''} are ${2 * ranks * m * v} forwards and backwards; it plays ${MOST_ACTIONS} at most: take fewer micro-batches, or put devices on the data and tensor axes, which cost nothing to simulate.`,
+        `${ranks} ranks with ${m} micro-batches${v > 1 ? ` through ${v} stagesPerRank` : ''} are ${2 * ranks * m * v} forwards and backwards; it plays ${MOST_ACTIONS} at most: take fewer micro-batches, or put devices on the data and tensor axes, which cost nothing to simulate.`,
       );
   };
   if (typeof schedule === 'string') {
     const m = whole('microBatches', microBatches);
-    const v = chunks ?? defaultChunks(schedule);
+    const v = stagesPerRank ?? defaultStagesPerRank(schedule);
     if (Number.isInteger(v)) small(m, v);
-    return {schedule: pipelineSchedule(schedule, {ranks, microBatches: m, chunks}), chunks: v};
+    return {
+      schedule: pipelineSchedule(schedule, {ranks, microBatches: m, stagesPerRank}),
+      stagesPerRank: v,
+    };
   }
   const checked = checkSchedule(schedule);
   if (schedule.actions.length !== ranks)
@@ -133,15 +144,15 @@ function readSchedule(
     );
   for (const [name, value, own] of [
     ['microBatches', microBatches, microBatchesOf(schedule)],
-    ['chunks', chunks, chunksOf(schedule)],
+    ['stagesPerRank', stagesPerRank, stagesPerRankOf(schedule)],
   ] as const) {
     if (value !== undefined && value !== own)
       refuse(
         `${name} is ${shown(value)}, and the schedule '${schedule.name}' has ${own}: leave it out.`,
       );
   }
-  small(checked.microBatches, checked.chunks);
-  return {schedule, chunks: checked.chunks};
+  small(checked.microBatches, checked.stagesPerRank);
+  return {schedule, stagesPerRank: checked.stagesPerRank};
 }
 
 /** Up to eight ranks of the first pipeline: all, or its two ends. */
@@ -164,7 +175,7 @@ function readRanks(ranks: unknown, mesh: Mesh): number[] {
 }
 
 /** What follows each rank's last action. */
-function endingOf(playing: Playing, {data}: CheckedCosts, ranks: number): Ending {
+function endingOf(playing: ScheduleTimeline, {data}: CheckedCosts, ranks: number): Ending {
   const worked = new Array<number>(ranks).fill(0);
   for (const {rank, end} of [...playing.played, ...playing.messages])
     worked[rank] = Math.max(worked[rank], end);
@@ -187,12 +198,13 @@ export function simulate(options: SimulationOptions): Simulation {
   if (unknown !== undefined)
     refuse(`there is no option '${unknown}'. It knows: ${OPTIONS.join(', ')}.`);
   const mesh = readMesh(options.mesh);
-  const {schedule, chunks} = readSchedule(options, mesh.pipeline);
-  const costs = readCosts(options.costs, schedule, chunks, mesh);
+  const {schedule, stagesPerRank} = readSchedule(options, mesh.pipeline);
+  const costs = readCosts(options.costs, schedule, stagesPerRank, mesh);
   const drawn = options.ranks === undefined ? someRanks(mesh) : readRanks(options.ranks, mesh);
-  const stageOf = ({chunk}: {chunk: number}, place: number) => chunk * mesh.pipeline + place;
+  const stageOf = ({localStage}: {localStage: number}, place: number) =>
+    localStage * mesh.pipeline + place;
   const costOf: CostOf = (action, place) => costs.compute[action.do][stageOf(action, place)];
-  const playing = playSchedule(
+  const playing = simulateSchedule(
     schedule,
     costOf,
     Infinity,
@@ -206,14 +218,14 @@ export function simulate(options: SimulationOptions): Simulation {
     costOf,
     seconds,
     ...tallied(mesh, playing, costs, seconds),
-    spans: spansOf(mesh, schedule, chunks, playing, costs, ending, drawn),
+    spans: spansOf(mesh, schedule, stagesPerRank, playing, costs, ending, drawn),
   };
 }
 
 /** Where each rank's time goes, and the bubble. */
 function tallied(
   mesh: Mesh,
-  {played, messages, total, live}: Playing,
+  {played, messages, total, live}: ScheduleTimeline,
   costs: CheckedCosts,
   seconds: number,
 ): Pick<Simulation, 'bubble' | 'ranks'> {
@@ -230,7 +242,7 @@ function tallied(
     }),
   );
   for (const {rank: place, action, start, end} of played) {
-    const said = costs.tensor[action.do][action.chunk * mesh.pipeline + place];
+    const said = costs.tensor[action.do][action.localStage * mesh.pipeline + place];
     ranks[place].tensor += said;
     ranks[place].compute += end - start - said;
   }

@@ -25,7 +25,7 @@ function choiceOf({machine: {devices}, batchSize}: CheckedSpec, row: SpecRow): S
     zero,
     recompute,
     sequenceParallel,
-    chunks,
+    stagesPerRank,
     schedule,
   } = row;
   if (data * tensor * pipeline !== devices || data * microBatch * microBatches !== batchSize) {
@@ -33,7 +33,17 @@ function choiceOf({machine: {devices}, batchSize}: CheckedSpec, row: SpecRow): S
       `the row has ${data * tensor * pipeline} devices and ${data * microBatch * microBatches} samples, and the spec ${devices} and ${batchSize}: give the spec that it was planned from.`,
     );
   }
-  return {data, tensor, pipeline, microBatch, zero, recompute, sequenceParallel, chunks, schedule};
+  return {
+    data,
+    tensor,
+    pipeline,
+    microBatch,
+    zero,
+    recompute,
+    sequenceParallel,
+    stagesPerRank,
+    schedule,
+  };
 }
 
 /** The costs of a choice's actions, in seconds. */
@@ -44,14 +54,14 @@ function costsOf(
   microBatches: number,
 ): SimulationCosts {
   const {machine, precision} = spec;
-  const {tensor, pipeline, data, chunks, recompute} = choice;
+  const {tensor, pipeline, data, stagesPerRank, recompute} = choice;
   const bytes = precision === 'mixed' ? 2 : 4;
   const speed = bandwidths(spec, choice);
   const arithmetic = (flops: number) => flops / (machine.flopsPerSecond * machine.efficiency);
   // Of a layer's all-reduces two are forward; full recompute has those again in its backward.
   const reductions =
     tensor > 1
-      ? messageSeconds(tensorMessages(sizes, choice, bytes), speed.tensor, spec) / chunks
+      ? messageSeconds(tensorMessages(sizes, choice, bytes), speed.tensor, spec) / stagesPerRank
       : 0;
   const said = {
     forward: reductions * (recompute === 'full' ? 2 / 6 : 2 / 4),
@@ -101,13 +111,13 @@ export function simulateRow(
       "the spec has its model's parameters alone, from which no time follows: give layers, hidden, heads, vocab and sequence.",
     );
   const choice = choiceOf(checked, row);
-  const {data, tensor, pipeline, chunks, schedule} = choice;
+  const {data, tensor, pipeline, stagesPerRank, schedule} = choice;
   return simulate({
     mesh: {data, tensor, pipeline},
     schedule,
     microBatches: row.microBatches,
     costs: costsOf(checked, sizes, choice, row.microBatches),
-    ...(schedule === 'interleaved-1f1b' ? {chunks} : {}),
+    ...(schedule === 'interleaved-1f1b' ? {stagesPerRank} : {}),
     ...(ranks ? {ranks} : {}),
   });
 }

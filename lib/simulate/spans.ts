@@ -3,7 +3,11 @@
  */
 import type {Mesh} from '../mesh/mesh';
 import {actionSpan} from '../pipelineParallel/actionSpan';
-import type {Played, PlayedMessage, Playing} from '../pipelineParallel/simulateSchedule';
+import type {
+  TimedAction,
+  TimedMessage,
+  ScheduleTimeline,
+} from '../pipelineParallel/simulateSchedule';
 import type {Schedule} from '../pipelineParallel/schedule';
 import type {Span, SpanKind} from '../trace/spans';
 import type {CheckedCosts} from './costs';
@@ -21,7 +25,7 @@ export interface Ending {
 }
 
 /** The part of a playing that is of each place of the pipeline, in its order. */
-function byPlace<T extends Played | PlayedMessage>(
+function byPlace<T extends TimedAction | TimedMessage>(
   all: readonly T[],
   places: ReadonlySet<number>,
 ): Map<number, T[]> {
@@ -34,8 +38,8 @@ function byPlace<T extends Played | PlayedMessage>(
 export function spansOf(
   mesh: Mesh,
   schedule: Schedule,
-  chunks: number,
-  {played, messages}: Pick<Playing, 'played' | 'messages'>,
+  stagesPerRank: number,
+  {played, messages}: Pick<ScheduleTimeline, 'played' | 'messages'>,
   costs: CheckedCosts,
   ending: Ending,
   ranks: readonly number[],
@@ -61,14 +65,14 @@ export function spansOf(
     let [compute, message] = [0, 0];
     for (const action of schedule.actions[place]) {
       if (action.do === 'update') continue;
-      const {kind, name} = actionSpan(action, chunks);
+      const {kind, name} = actionSpan(action, stagesPerRank);
       if ('peer' in action) {
         const {start, end} = sent.get(place)![message++];
         add(kind, name, start, end);
         continue;
       }
       const {start, end} = computes.get(place)![compute++];
-      const stage = action.chunk * mesh.pipeline + place;
+      const stage = action.localStage * mesh.pipeline + place;
       const said = costs.tensor[action.do][stage];
       if (said === 0) add(kind, name, start, end);
       else {

@@ -23,10 +23,10 @@ function against(
     if (batchSize % (n * b) !== 0)
       return `does not divide batchSize ${batchSize}${b > 1 ? ` into whole micro-batches of fixed.microBatch ${b}` : ''}`;
   } else if (axis === 'pipeline') {
-    if (fixed.chunks > 1 && n === 1)
-      return `leaves one stage, which fixed.chunks ${fixed.chunks} cannot interleave`;
-    if (sizes && sizes.layers % (n * fixed.chunks) !== 0)
-      return `${fixed.chunks > 1 ? `times chunks ${fixed.chunks} ` : ''}does not divide model.layers ${sizes.layers} into equal stages`;
+    if (fixed.stagesPerRank > 1 && n === 1)
+      return `leaves one stage, which fixed.stagesPerRank ${fixed.stagesPerRank} cannot interleave`;
+    if (sizes && sizes.layers % (n * fixed.stagesPerRank) !== 0)
+      return `${fixed.stagesPerRank > 1 ? `times stagesPerRank ${fixed.stagesPerRank} ` : ''}does not divide model.layers ${sizes.layers} into equal stages`;
   } else {
     if (sizes && sizes.heads % n !== 0)
       return `does not divide model.heads ${sizes.heads}, and each device takes whole heads`;
@@ -53,14 +53,14 @@ function allowed(spec: CheckedSpec, axis: Axis): number[] {
 
 /** Refuses fixed choices that contradict the batch, the devices or each other. */
 function checkFixed({batchSize, machine: {devices}, fixed}: CheckedSpec): void {
-  const {data, tensor, pipeline, microBatch, chunks, schedule} = fixed;
-  if (schedule === 'interleaved-1f1b' && chunks < 2)
+  const {data, tensor, pipeline, microBatch, stagesPerRank, schedule} = fixed;
+  if (schedule === 'interleaved-1f1b' && stagesPerRank < 2)
     refuseSpec(
-      `fixed.chunks is ${chunks}, and the schedule 'interleaved-1f1b' wants from 2 stages a device. With one, take '1f1b'.`,
+      `fixed.stagesPerRank is ${stagesPerRank}, and the schedule 'interleaved-1f1b' wants from 2 stages a device. With one, take '1f1b'.`,
     );
-  if (schedule !== 'interleaved-1f1b' && chunks > 1)
+  if (schedule !== 'interleaved-1f1b' && stagesPerRank > 1)
     refuseSpec(
-      `fixed.chunks is ${chunks}, which the schedule '${schedule}' does not interleave; allowed: 1, or fixed.schedule 'interleaved-1f1b'.`,
+      `fixed.stagesPerRank is ${stagesPerRank}, which the schedule '${schedule}' does not interleave; allowed: 1, or fixed.schedule 'interleaved-1f1b'.`,
     );
   if (microBatch !== undefined && batchSize % microBatch !== 0)
     refuseSpec(

@@ -1,7 +1,7 @@
 /**
  * Either side. A transformer's operations, activations and messages, by the papers' formulas: B
  * samples a step, b a micro-batch, s tokens a sample, l layers, h hidden, f between the
- * feed-forward layers, a heads, V tokens; d data, t tensor, p pipeline, m micro-batches, v chunks.
+ * feed-forward layers, a heads, V tokens; d data, t tensor, p pipeline, m micro-batches, v stagesPerRank.
  */
 import {activationBytes, type Recipe, type TransformerSizes} from '../memoryEstimate/formulas';
 import {promisedLive} from '../pipelineParallel/schedules';
@@ -64,10 +64,10 @@ export function stageFlops(
  */
 export function passFlops(
   sizes: Sizes,
-  {tensor, pipeline, chunks, microBatch, recompute}: SpecChoice,
+  {tensor, pipeline, stagesPerRank, microBatch, recompute}: SpecChoice,
   stage: number,
 ): {forward: number; backward: number} {
-  const stages = pipeline * chunks;
+  const stages = pipeline * stagesPerRank;
   const forward = layersForward(sizes, microBatch) / stages;
   const again = recomputeFlops(sizes, microBatch, recompute) / stages;
   const last = stage === stages - 1 ? logits(sizes, microBatch) / 3 : 0;
@@ -109,18 +109,18 @@ export function stageActivations(
     tensor: t,
     pipeline: p,
     microBatch: b,
-    chunks,
+    stagesPerRank,
     schedule,
     sequenceParallel,
     recompute,
   } = choice;
-  const live = promisedLive(schedule, {ranks: p, microBatches, chunks})[stage];
+  const live = promisedLive(schedule, {ranks: p, microBatches, stagesPerRank})[stage];
   const layers =
     activationBytes(
       {...sizes, layers: 1},
       {batch: b, bytes, recompute, tensor: t, sequenceParallel},
     ) *
-    (sizes.layers / (p * chunks)) *
+    (sizes.layers / (p * stagesPerRank)) *
     live;
   const sbh = (sizes.sequence * b * sizes.hidden) / (sequenceParallel ? t : 1);
   const head = 2 * bytes * sbh + (4 * sizes.sequence * b * sizes.vocab) / t;
@@ -166,10 +166,10 @@ export function tensorMessages(
  */
 export function pipelineMessages(
   {hidden, sequence}: Sizes,
-  {tensor, pipeline, microBatch, chunks, sequenceParallel}: SpecChoice,
+  {tensor, pipeline, microBatch, stagesPerRank, sequenceParallel}: SpecChoice,
   bytes: number,
 ): Messages {
-  const count = pipeline === 1 ? 0 : pipeline === 2 ? 2 * chunks - 1 : 2 * chunks;
+  const count = pipeline === 1 ? 0 : pipeline === 2 ? 2 * stagesPerRank - 1 : 2 * stagesPerRank;
   return {
     bytes: (count * sequence * microBatch * hidden * bytes) / (sequenceParallel ? tensor : 1),
     count,

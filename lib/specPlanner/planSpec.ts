@@ -66,7 +66,7 @@ function aloneSeconds(spec: CheckedSpec, parameters: number): number | null {
   const {data, tensor, pipeline, ...rest} = spec.fixed;
   if (
     !spec.sizes ||
-    rest.chunks > 1 ||
+    rest.stagesPerRank > 1 ||
     spec.machine.devices === 1 ||
     data !== undefined ||
     tensor !== undefined ||

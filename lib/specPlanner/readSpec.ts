@@ -83,7 +83,7 @@ const FIXED: Keys = {
   'zero?': whole(0, 3),
   'recompute?': word(['none', 'selective', 'full']),
   'sequenceParallel?': trueOrFalse,
-  'chunks?': count,
+  'stagesPerRank?': count,
   'schedule?': word(SCHEDULE_NAMES),
 };
 
@@ -154,8 +154,8 @@ export function readSpec(value: unknown): CheckedSpec {
         `model.heads is ${heads}, which does not divide model.hidden ${hidden}: each head takes hidden/heads places. Allowed: ${someOf(divisors(hidden))}.`,
       );
   }
-  const schedule = fixed.schedule ?? ((fixed.chunks ?? 1) > 1 ? 'interleaved-1f1b' : '1f1b');
-  const chunks = fixed.chunks ?? (schedule === 'interleaved-1f1b' ? 2 : 1);
+  const schedule = fixed.schedule ?? ((fixed.stagesPerRank ?? 1) > 1 ? 'interleaved-1f1b' : '1f1b');
+  const stagesPerRank = fixed.stagesPerRank ?? (schedule === 'interleaved-1f1b' ? 2 : 1);
   return {
     ...spec,
     sizes,
@@ -166,7 +166,7 @@ export function readSpec(value: unknown): CheckedSpec {
       latency: spec.machine.latency ?? 0,
     },
     recipe: spec.recipe ?? RECIPES[spec.precision],
-    fixed: {...fixed, sequenceParallel: fixed.sequenceParallel ?? false, chunks, schedule},
+    fixed: {...fixed, sequenceParallel: fixed.sequenceParallel ?? false, stagesPerRank, schedule},
   };
 }
 

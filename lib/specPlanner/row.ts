@@ -122,11 +122,20 @@ export function bandwidths(
  */
 export function evaluateChoice(spec: CheckedSpec, total: number, choice: SpecChoice): Evaluated {
   const {machine, batchSize, sizes, precision} = spec;
-  const {data, tensor, pipeline, microBatch, zero, recompute, sequenceParallel, chunks, schedule} =
-    choice;
+  const {
+    data,
+    tensor,
+    pipeline,
+    microBatch,
+    zero,
+    recompute,
+    sequenceParallel,
+    stagesPerRank,
+    schedule,
+  } = choice;
   const microBatches = batchSize / (data * microBatch);
   const {stage, memory} = fullest(spec, total, choice, microBatches);
-  const bubble = bubbleFormula(schedule, {ranks: pipeline, microBatches, chunks});
+  const bubble = bubbleFormula(schedule, {ranks: pipeline, microBatches, stagesPerRank});
   const bytes = precision === 'mixed' ? 2 : 4;
   const messages = {
     tensor: sizes ? tensorMessages(sizes, choice, bytes) : null,
@@ -161,7 +170,7 @@ export function evaluateChoice(spec: CheckedSpec, total: number, choice: SpecCho
     zero,
     recompute,
     sequenceParallel,
-    chunks,
+    stagesPerRank,
     schedule,
     memory,
     fits: memory.total <= machine.memoryBytes,

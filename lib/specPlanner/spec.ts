@@ -50,7 +50,7 @@ export interface SpecChoice {
   /** Whether what tensor parallelism leaves whole is divided along the sequence. */
   sequenceParallel: boolean;
   /** Stages a device, v. */
-  chunks: number;
+  stagesPerRank: number;
   /** The pipeline's order; on one stage '1f1b' is plain accumulation. */
   schedule: ScheduleName;
 }
@@ -71,8 +71,8 @@ export interface TransformerSpec {
   recipe?: Recipe;
   /**
    * Choices that are made already. What is left out is tried, but: `sequenceParallel` is false,
-   * `chunks` 1 (2 with 'interleaved-1f1b'), `schedule` '1f1b' ('interleaved-1f1b' with more
-   * chunks).
+   * `stagesPerRank` 1 (2 with 'interleaved-1f1b'), `schedule` '1f1b' ('interleaved-1f1b' with more
+   * stagesPerRank).
    */
   fixed?: Partial<SpecChoice>;
 }
@@ -91,7 +91,7 @@ export interface SpecRow {
   recompute: SpecRecompute;
   sequenceParallel: boolean;
   /** Stages a device, v. */
-  chunks: number;
+  stagesPerRank: number;
   schedule: ScheduleName;
   /** Bytes on the fullest device. */
   memory: Recipe & {activations: number | null; total: number};
@@ -132,5 +132,5 @@ export interface CheckedSpec extends TransformerSpec {
   sizes: Required<TransformerSizes> | null;
   machine: Required<SpecMachine>;
   recipe: Recipe;
-  fixed: Partial<SpecChoice> & Pick<SpecChoice, 'sequenceParallel' | 'chunks' | 'schedule'>;
+  fixed: Partial<SpecChoice> & Pick<SpecChoice, 'sequenceParallel' | 'stagesPerRank' | 'schedule'>;
 }

@@ -86,16 +86,16 @@ export class GradientSum {
   }
 
   /**
-   * Scales every gradient by clipNorm / max(norm, clipNorm), norm being the Euclidean norm of all
+   * Scales every gradient by globalClipNorm / max(norm, globalClipNorm), norm being the Euclidean norm of all
    * gradients together (Pascanu et al. 2013, "On the difficulty of training recurrent neural
    * networks", algorithm 1).
    */
-  scaleTo(norm: number, clipNorm: number): void {
-    if (norm <= clipNorm) return;
+  scaleTo(norm: number, globalClipNorm: number): void {
+    if (norm <= globalClipNorm) return;
     for (const entry of this.entries) {
       const before = entry.gradient;
       if (!before) continue;
-      entry.gradient = tf.tidy(() => tf.mul(before, clipNorm / norm));
+      entry.gradient = tf.tidy(() => tf.mul(before, globalClipNorm / norm));
       tagMemory(entry.gradient, 'gradients');
       before.dispose();
     }

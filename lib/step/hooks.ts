@@ -39,7 +39,7 @@ export interface StepHooks {
    * In the place of a walk through `calls` that falls out on this rank, which has no samples: what
    * the other ranks do with it meanwhile.
    */
-  absent?(direction: 'forward' | 'backward', calls: readonly LayerCall[]): void | Promise<void>;
+  emptyRank?(direction: 'forward' | 'backward', calls: readonly LayerCall[]): void | Promise<void>;
   /** After the batch's arrays have become tensors. */
   afterInput?(): void | Promise<void>;
   beforeForward?(call: LayerCall): void | Promise<void>;
@@ -51,13 +51,13 @@ export interface StepHooks {
   /** After the loss of one micro-batch, before its backward walk. */
   afterLoss?(): void | Promise<void>;
   /** Before each layer of a segment that is computed again for its backward. */
-  beforeForwardAgain?(call: LayerCall): void | Promise<void>;
+  beforeRecompute?(call: LayerCall): void | Promise<void>;
   beforeBackward?(call: LayerCall): void | Promise<void>;
   /** `gradients`: this layer's, as far as they have been summed. */
   afterBackward?(call: LayerCall, gradients: WeightGradient[]): void | Promise<void>;
   /** After the last micro-batch's backward walk: where ranks complete each other's gradients. */
   afterGradients?(gradients: WeightGradient[]): void | Promise<void>;
-  /** With every gradient of the step as it will be applied, but for `clipNorm`. */
+  /** With every gradient of the step as it will be applied, but for `globalClipNorm`. */
   beforeUpdate?(gradients: WeightGradient[]): void | Promise<void>;
   afterStep?(step: number): void | Promise<void>;
   /** Before a batch of validation. */
@@ -68,7 +68,7 @@ export interface StepHooks {
 }
 
 /** How a layer in halves is walked. */
-export interface HalvesContext extends StepContext {
+export interface CommunicatingContext extends StepContext {
   training: boolean;
   /** The mask beside the first input, or null. */
   mask: tf.Tensor | null;
@@ -77,15 +77,19 @@ export interface HalvesContext extends StepContext {
 }
 
 /** A layer that must talk in its middle, walked in two halves. */
-export interface LayerHalves {
-  forward(call: LayerCall, inputs: tf.Tensor[], context: HalvesContext): Promise<HalfForward>;
+export interface CommunicatingLayer {
+  forward(
+    call: LayerCall,
+    inputs: tf.Tensor[],
+    context: CommunicatingContext,
+  ): Promise<SavedForward>;
 }
 
 /**
  * What such a layer's forward leaves: it holds what its backward needs until one of the two is
  * called.
  */
-export interface HalfForward {
+export interface SavedForward {
   /** The walk's to dispose. */
   outputs: tf.Tensor[];
   /**
@@ -100,11 +104,11 @@ export interface HalfForward {
    * After `discard`: the same forward once more, of which no rank learns that did not compute it
    * the first time.
    */
-  again(inputs: tf.Tensor[], context: HalvesContext): Promise<HalfForward>;
+  recompute(inputs: tf.Tensor[], context: CommunicatingContext): Promise<SavedForward>;
 }
 
 /** The halves of a call, where a strategy has them. */
-export type HalvesOf = (call: LayerCall) => LayerHalves | null;
+export type CommunicatingLayerOf = (call: LayerCall) => CommunicatingLayer | null;
 
 /** Calls the same hook of several, in order. */
 export async function runHooks<Name extends keyof StepHooks>(

@@ -9,8 +9,8 @@ import {holdArray, tagMemory} from '../memory';
 import type {ModelDescription, OptimizerState} from '../model/description';
 import {describeState, restoreState, stateTensors} from '../model/optimizerState';
 import {layoutOf, valuesAt, variablesOf, type Piece} from '../model/weights';
-import type {Keeping} from './parameterStorage';
-import {cutShape, putPart, takePart, type WeightCut} from '../model/weightShard';
+import type {ParameterStorage} from './parameterStorage';
+import {shardShape, writeShard, readShard, type WeightShard} from '../model/weightShard';
 
 const suffix = (name: string) => name.slice(name.lastIndexOf('/') + 1);
 const STATE = "the optimizer's state";
@@ -18,11 +18,11 @@ const STATE = "the optimizer's state";
 type Values = Float32Array | Int32Array | Uint8Array;
 
 /** A rank that has a weight, or, with `cut`, a run of it. */
-export interface Holder {
+export interface ShardOwner {
   rank: number;
-  cut: WeightCut | null;
+  shard: WeightShard | null;
   /** Whether it gives the weight back, for all that have the same. */
-  answers: boolean;
+  owns: boolean;
 }
 
 export class ModelExchange {
@@ -36,8 +36,8 @@ export class ModelExchange {
     private readonly comm: Communicator,
     private readonly model: tf.LayersModel,
     private readonly description: ModelDescription,
-    private readonly holders: (variable: tf.Variable) => Holder[],
-    private readonly keeping: Keeping,
+    private readonly holders: (variable: tf.Variable) => ShardOwner[],
+    private readonly keeping: ParameterStorage,
   ) {
     this.variables = variablesOf(model);
   }
@@ -53,7 +53,7 @@ export class ModelExchange {
   private async deal(
     {at, bytes}: Piece,
     shape: number[],
-    to: Holder[],
+    to: ShardOwner[],
     source: ArrayBuffer | null,
     scratch: ArrayBuffer,
     label: string,
@@ -61,9 +61,9 @@ export class ModelExchange {
     const {rank} = this.comm;
     const own = to.find((holder) => holder.rank === rank);
     const words = new Int32Array(scratch, 0, bytes / 4);
-    const partOf = ({cut}: Holder) => {
-      if (!cut) return words;
-      const part = takePart(new Float32Array(scratch, 0, words.length), shape, cut);
+    const partOf = ({shard}: ShardOwner) => {
+      if (!shard) return words;
+      const part = readShard(new Float32Array(scratch, 0, words.length), shape, shard);
       return new Int32Array(part.buffer, 0, part.length);
     };
     if (source) {
@@ -74,8 +74,8 @@ export class ModelExchange {
       return own ? partOf(own) : null;
     }
     if (!own) return null;
-    const part = own.cut
-      ? words.subarray(0, tf.util.sizeFromShape(cutShape(shape, own.cut)))
+    const part = own.shard
+      ? words.subarray(0, tf.util.sizeFromShape(shardShape(shape, own.shard)))
       : words;
     if (part.length > 0) await this.comm.recv(part, {from: 0, label});
     return part;
@@ -100,7 +100,7 @@ export class ModelExchange {
           'initial weights',
         );
         if (part)
-          this.keeping.take(
+          this.keeping.load(
             variable,
             valuesAt(part.buffer as ArrayBuffer, part.byteOffset, {
               shape: variable.shape,
@@ -128,14 +128,14 @@ export class ModelExchange {
     } = this;
     const values: Float32Array[] = [];
     let next = 0;
-    const one = (shape: number[], to: Holder[]) =>
+    const one = (shape: number[], to: ShardOwner[]) =>
       this.deal(pieces[next++], shape, to, source, scratch, STATE);
     for (const {names, shapes} of state.lists) {
       const arrays = slots.map(({shape}) => new Float32Array(tf.util.sizeFromShape(shape)));
       for (const k of names.keys()) {
         const part = await one(shapes[k], this.holders(trained[k]));
         if (part)
-          this.keeping.takeState(
+          this.keeping.loadState(
             trained[k],
             new Float32Array(part.buffer, part.byteOffset, part.length),
             arrays,
@@ -145,7 +145,7 @@ export class ModelExchange {
     }
     const all = Array.from(
       {length: size},
-      (_, rank): Holder => ({rank, cut: null, answers: rank === 0}),
+      (_, rank): ShardOwner => ({rank, shard: null, owns: rank === 0}),
     );
     for (let i = 0; i < state.scalars.length; i++) {
       const part = (await one([], all))!;
@@ -199,7 +199,7 @@ export class ModelExchange {
    * `write` gets the whole, on rank 0.
    */
   private async collect(
-    holders: Holder[],
+    holders: ShardOwner[],
     shape: number[],
     give: () => Promise<Values>,
     label: string,
@@ -208,20 +208,20 @@ export class ModelExchange {
     const {rank} = this.comm;
     const has = holders.some((holder) => holder.rank === rank);
     const given = has ? await give() : null;
-    const first = holders.filter(({answers}) => answers);
+    const first = holders.filter(({owns}) => owns);
     const whole =
-      first[0].cut && rank === 0 ? new Float32Array(tf.util.sizeFromShape(shape)) : null;
+      first[0].shard && rank === 0 ? new Float32Array(tf.util.sizeFromShape(shape)) : null;
     for (const holder of first) {
       let values = rank === holder.rank ? given : null;
       if (values && rank !== 0) await this.comm.send(values as Float32Array, {to: 0, label});
       if (rank !== 0) continue;
       if (!values) {
         values = new Float32Array(
-          tf.util.sizeFromShape(holder.cut ? cutShape(shape, holder.cut) : shape),
+          tf.util.sizeFromShape(holder.shard ? shardShape(shape, holder.shard) : shape),
         );
         await this.comm.recv(values as Float32Array, {from: holder.rank, label});
       }
-      if (holder.cut) putPart(whole!, shape, holder.cut, values as Float32Array);
+      if (holder.shard) writeShard(whole!, shape, holder.shard, values as Float32Array);
       else write(values);
     }
     if (whole) write(whole);
@@ -239,7 +239,7 @@ export class ModelExchange {
       await this.collect(
         this.holders(variable),
         weights[i].shape,
-        () => keeping.give(variable),
+        () => keeping.read(variable),
         'trained weights',
         (values) => valuesAt(buffer!, layout.weights[i].at, weights[i]).set(values),
       );
@@ -252,7 +252,7 @@ export class ModelExchange {
         await this.collect(
           this.holders(this.trained[k]),
           shapes[k],
-          () => keeping.giveState(this.trained[k], slots),
+          () => keeping.readState(this.trained[k], slots),
           STATE,
           (values) => new Float32Array(buffer!, at, values.length).set(values),
         );

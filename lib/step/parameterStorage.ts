@@ -10,34 +10,34 @@ import type {WeightGradient} from './hooks';
 
 type Values = Float32Array | Int32Array | Uint8Array;
 
-export interface Keeping {
+export interface ParameterStorage {
   /** Takes over a weight's values, which are the caller's again afterwards. */
-  take(variable: tf.Variable, values: Values, dtype: WeightDescription['dtype']): void;
+  load(variable: tf.Variable, values: Values, dtype: WeightDescription['dtype']): void;
   /**
    * A weight's values; all ranks that share it call, and the one that answers for it gets them
    * whole.
    */
-  give(variable: tf.Variable): Promise<Values>;
+  read(variable: tf.Variable): Promise<Values>;
   /** What the optimizer keeps its state of, in its order. */
   readonly slots: ReadonlyArray<{name: string; shape: number[]}>;
   /** Takes over one list's state of a weight, into the arrays of all slots. */
-  takeState(variable: tf.Variable, values: Float32Array, slots: Float32Array[]): void;
+  loadState(variable: tf.Variable, values: Float32Array, slots: Float32Array[]): void;
   /** As `give`, of one list's tensors of all slots. */
-  giveState(variable: tf.Variable, slots: tf.Tensor[]): Promise<Float32Array>;
+  readState(variable: tf.Variable, slots: tf.Tensor[]): Promise<Float32Array>;
 }
 
 /** Each weight whole; `entries`: those that this rank trains. */
-export function keepWhole(entries: readonly WeightGradient[]): Keeping {
+export function replicatedStorage(entries: readonly WeightGradient[]): ParameterStorage {
   const slotOf = (variable: tf.Variable) =>
     entries.findIndex((entry) => entry.variable === variable);
   return {
-    take: (variable, values, dtype) => {
+    load: (variable, values, dtype) => {
       assignValues(variable, values, {dtype, shape: variable.shape});
       tagMemory(variable, 'parameters');
     },
-    give: async (variable) => variable.dataSync() as Values,
+    read: async (variable) => variable.dataSync() as Values,
     slots: entries.map(({name, variable: {shape}}) => ({name, shape})),
-    takeState: (variable, values, slots) => slots[slotOf(variable)].set(values),
-    giveState: async (variable, slots) => slots[slotOf(variable)].dataSync() as Float32Array,
+    loadState: (variable, values, slots) => slots[slotOf(variable)].set(values),
+    readState: async (variable, slots) => slots[slotOf(variable)].dataSync() as Float32Array,
   };
 }

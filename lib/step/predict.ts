@@ -4,7 +4,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import type {Graph, LayerCall} from '../model/graph';
-import {runHooks, type HalvesOf, type StepHooks} from './hooks';
+import {runHooks, type CommunicatingLayerOf, type StepHooks} from './hooks';
 import {applyLayer, maskAfter} from './layerCall';
 import {penaltiesOf} from './penalties';
 import {Slots} from './slots';
@@ -22,7 +22,10 @@ export async function predict(
   {
     counts = () => true,
     halvesOf,
-  }: {counts?(call: LayerCall, variable: tf.Variable | null): boolean; halvesOf?: HalvesOf} = {},
+  }: {
+    counts?(call: LayerCall, variable: tf.Variable | null): boolean;
+    halvesOf?: CommunicatingLayerOf;
+  } = {},
 ): Promise<{outputs: tf.Tensor[]; penalty: number}> {
   const slots = Slots.ofInputs(graph, inputs);
   const counted = new Set<tf.layers.Layer>();

@@ -5,8 +5,8 @@
 import type * as tf from '@tensorflow/tfjs';
 import type {OptimizerState} from '../model/description';
 import type {Graph, LayerCall} from '../model/graph';
-import type {HalvesOf, StepHooks, WeightGradient} from './hooks';
-import type {Keeping} from './parameterStorage';
+import type {CommunicatingLayerOf, StepHooks, WeightGradient} from './hooks';
+import type {ParameterStorage} from './parameterStorage';
 import type {Values} from './objective';
 import type {PenaltyCounts} from './penalties';
 import type {Segment} from '../model/segments';
@@ -14,17 +14,17 @@ import type {BatchPart, Stepper} from './trainStep';
 
 /** How a rank takes part in what is not trained on. */
 export interface Predicting {
-  halves: HalvesOf;
+  halves: CommunicatingLayerOf;
   /** Whether it counts the loss that several ranks find alike. */
   countsLoss: boolean;
 }
 
 export interface RankStrategy {
   readonly hooks: readonly StepHooks[];
-  readonly halves: HalvesOf;
+  readonly communicatingLayer: CommunicatingLayerOf;
   readonly predicting: Predicting;
   /** The calls whose weights this rank has, where it has not all. */
-  own?(graph: Graph): LayerCall[];
+  ownCalls?(graph: Graph): LayerCall[];
   /**
    * Takes the micro-batches of a step forward and backward in the step's place; returns this rank's
    * part of loss and metrics.
@@ -46,23 +46,23 @@ export interface RankStrategy {
    * Whether ranks hold different gradients: penalties on weights then join each while it is walked,
    * and not once all are summed.
    */
-  readonly divides: boolean;
+  readonly dividesGradients: boolean;
   /**
    * The squares of all ranks' gradients, each weight's once, where the step's own sum has not all
    * of them.
    */
   squares?(): Promise<number>;
   /** Clips and applies the gradients, where the strategy holds them itself. */
-  apply?(clipNorm: number | undefined): Promise<void>;
+  apply?(globalClipNorm: number | undefined): Promise<void>;
   /** Once the stepper is there, before the first step. */
   open(stepper: Stepper): Promise<void>;
   /**
    * After `sumValues`: the first weight whose gradient is no number, and the ranks whose own loss
    * is none. All ranks ask.
    */
-  broken(): Promise<{gradient: string | null; ranks: number[]}>;
+  nonFinite(): Promise<{gradient: string | null; ranks: number[]}>;
   /** A batch of validation of which this rank has no sample. */
-  absentPredict?(): Promise<void>;
+  emptyRankPredict?(): Promise<void>;
   /**
    * Where no rank holds all of it: all ranks give the model's state, rank 0 into what `make`
    * returns.
@@ -73,14 +73,14 @@ export interface RankStrategy {
 }
 
 /** What an axis of the mesh adds to the step of a rank, whichever axes stand beside it. */
-export interface AxisPart {
+export interface AxisStrategy {
   readonly hooks: StepHooks;
-  readonly halves: HalvesOf;
+  readonly halves: CommunicatingLayerOf;
   dispose(): void;
 }
 
 /** Walks of a rank's layers in one step, in order; the same on all ranks of the data axis. */
-export type Itinerary = Array<{direction: 'forward' | 'backward'; segments: Segment[]}>;
+export type LayerSchedule = Array<{direction: 'forward' | 'backward'; segments: Segment[]}>;
 
 /** What the data axis finds beside it. */
 export interface DataContext {
@@ -92,15 +92,15 @@ export interface DataContext {
    * summand.
    */
   late(variable: tf.Variable): boolean;
-  itinerary(parts: number): Itinerary;
+  layerSchedule(parts: number): LayerSchedule;
   /** Fills the weights and the optimizer's state, kept as `keeping` says. */
-  load(keeping: Keeping): Promise<void>;
+  load(keeping: ParameterStorage): Promise<void>;
 }
 
 /**
  * The data axis: each rank has the same weights, or parts of them, and its share of the samples.
  */
-export interface DataAxis extends AxisPart {
+export interface DataAxis extends AxisStrategy {
   open(context: DataContext): Promise<void>;
   /**
    * The sum of the squares of the gradients that this rank holds itself, of the weights that
@@ -110,6 +110,6 @@ export interface DataAxis extends AxisPart {
   /** Applies the gradients, each times `scale`, where this axis holds them itself. */
   apply?(scale: number): Promise<void>;
   /** The first weight of whose gradient this rank holds a number that is none. */
-  firstBroken(): WeightGradient | undefined;
+  firstNonFinite(): WeightGradient | undefined;
   absentPredict(): Promise<void>;
 }

@@ -53,7 +53,7 @@ export function layerHooks(recorder: SpanRecorder): StepHooks {
     beforeForward: (call) => recorder.begin('forward', call.name),
     beforeLoss: () => recorder.begin('forward', 'loss'),
     afterLoss: () => recorder.end(),
-    beforeForwardAgain: (call) => recorder.begin('forward', `${call.name} again`),
+    beforeRecompute: (call) => recorder.begin('forward', `${call.name} again`),
     beforeBackward: (call) => recorder.begin('backward', call.name),
     beforeUpdate: () => recorder.begin('update', 'update'),
     afterStep: () => recorder.end(),

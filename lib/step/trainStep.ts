@@ -46,7 +46,7 @@ export interface BatchPart {
 export interface StepperOptions {
   seed: number;
   /** The largest norm that all gradients together may have; undefined: no limit. */
-  clipNorm?: number;
+  globalClipNorm?: number;
   hooks?: StepHooks[];
   /** What is computed again before its backward. @default 'none' */
   recompute?: Recompute;
@@ -69,7 +69,7 @@ export class Stepper {
   ) {
     this.graph = readGraph(model);
     const {hooks = [], strategy} = options;
-    const own = strategy?.own?.(this.graph);
+    const own = strategy?.ownCalls?.(this.graph);
     this.objective = new Objective(model, own ? {...this.graph, calls: own} : this.graph);
     this.gradients = GradientSum.of(model, own);
     if (GradientSum.of(model).entries.length === 0) {
@@ -81,7 +81,7 @@ export class Stepper {
     // Penalties stand before the strategy, which takes the gradients away.
     this.hooks = [
       ...hooks,
-      ...(strategy?.divides ? [this.penalties()] : []),
+      ...(strategy?.dividesGradients ? [this.penalties()] : []),
       ...(strategy?.hooks ?? []),
     ];
     this.walking = {
@@ -89,7 +89,7 @@ export class Stepper {
       segments: segmentsOf(this.graph, options.recompute ?? 'none'),
       hooks: this.hooks,
       sum: this.gradients,
-      halvesOf: strategy?.halves,
+      halvesOf: strategy?.communicatingLayer,
     };
   }
 
@@ -116,19 +116,19 @@ export class Stepper {
     try {
       noteStep(step);
       await runHooks(this.hooks, 'beforeStep', step, parts.length);
-      const {strategy, clipNorm} = this.options;
+      const {strategy, globalClipNorm} = this.options;
       let values = await (strategy?.walkParts?.(step, parts) ?? this.walkParts(step, parts));
       await runHooks(this.hooks, 'afterGradients', this.gradients.entries);
       if (strategy) values = await strategy.sumValues(values, this.penalty);
-      if (!strategy?.divides) values[0] += this.objective.regularize(this.gradients);
+      if (!strategy?.dividesGradients) values[0] += this.objective.regularize(this.gradients);
       if (!Number.isFinite(values[0])) throw await this.notFinite(values[0], step);
       await runHooks(this.hooks, 'beforeUpdate', this.gradients.entries);
-      if (strategy?.apply) await strategy.apply(clipNorm);
+      if (strategy?.apply) await strategy.apply(globalClipNorm);
       else {
-        if (clipNorm !== undefined)
+        if (globalClipNorm !== undefined)
           this.gradients.scaleTo(
             Math.sqrt((await strategy?.squares?.()) ?? this.gradients.squares()),
-            clipNorm,
+            globalClipNorm,
           );
         withStepContext({seed: this.options.seed, layer: 'update', step, firstSample: 0}, () =>
           this.update(),
@@ -152,8 +152,8 @@ export class Stepper {
         last: index === parts.length - 1,
       });
       if (samples === 0) {
-        await runHooks(this.hooks, 'absent', 'forward', this.graph.calls);
-        await runHooks(this.hooks, 'absent', 'backward', this.graph.calls);
+        await runHooks(this.hooks, 'emptyRank', 'forward', this.graph.calls);
+        await runHooks(this.hooks, 'emptyRank', 'backward', this.graph.calls);
         continue;
       }
       const found = await this.forwardBackward(step, firstSample, make(), share);
@@ -230,7 +230,7 @@ export class Stepper {
   }
 
   private async notFinite(loss: number, step: number): Promise<ManyHandsError> {
-    const {gradient: held = null, ranks = []} = (await this.options.strategy?.broken()) ?? {};
+    const {gradient: held = null, ranks = []} = (await this.options.strategy?.nonFinite()) ?? {};
     const broken = held ?? this.gradients.firstBroken()?.name;
     const who = ranks.length > 0 ? ` It came from the share of rank ${ranks.join(', ')}.` : '';
     const where = broken ? ` The first gradient that is not a number is that of '${broken}'.` : '';
@@ -242,7 +242,7 @@ export class Stepper {
     return new ManyHandsError(
       'NOT_FINITE',
       `the loss of step ${step} is ${loss}, so the step was not taken${weights}.${who}${where} ` +
-        'Look for a number in the data that is not finite, lower the learning rate, or set clipNorm: 1.',
+        'Look for a number in the data that is not finite, lower the learning rate, or set globalClipNorm: 1.',
     );
   }
 

@@ -5,14 +5,14 @@
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import {tagMemory} from '../memory';
-import {fixedWeights, remember} from '../model/nonTrainableWeights';
+import {nonTrainableWeights, remember} from '../model/nonTrainableWeights';
 import type {Graph, LayerCall, Slot} from '../model/graph';
 import type {GradientSum} from './gradientSum';
 import {
   runHooks,
-  type HalfForward,
-  type HalvesContext,
-  type HalvesOf,
+  type SavedForward,
+  type CommunicatingContext,
+  type CommunicatingLayerOf,
   type StepHooks,
 } from './hooks';
 import {applyLayer, maskAfter} from './layerCall';
@@ -26,7 +26,7 @@ export interface Walk {
   segments: Segment[];
   hooks: readonly StepHooks[];
   sum: GradientSum;
-  halvesOf?: HalvesOf;
+  halvesOf?: CommunicatingLayerOf;
   /**
    * The input, if any, whose gradient the backward is to find: what an earlier stage of a pipeline
    * made.
@@ -43,7 +43,7 @@ export interface Forward {
 export interface Taped {
   call: LayerCall;
   /** A tape, or the halves of a layer that talks in its middle. */
-  back: Tape | HalfForward;
+  back: Tape | SavedForward;
   /** Ids of the input tensors that want a gradient, with the slot that each filled. */
   inputs: Array<{id: number; slot: Slot}>;
   outputs: Array<{id: number; slot: Slot}>;
@@ -57,7 +57,7 @@ export interface Deferred {
    * Of its layers in halves, by the place of the call: what they need to go forward again without a
    * word to other ranks.
    */
-  halves: Map<number, HalfForward>;
+  halves: Map<number, SavedForward>;
 }
 
 export function drop(piece: Taped | Deferred): void {
@@ -88,7 +88,7 @@ function halvesContext(
   call: LayerCall,
   context: StepContext,
   mask: tf.Tensor | null,
-): HalvesContext {
+): CommunicatingContext {
   return {
     ...context,
     layer: call.name,
@@ -107,15 +107,15 @@ async function forwardTaped(
   call: LayerCall,
   slots: Slots,
   context: StepContext,
-  before?: HalfForward,
+  before?: SavedForward,
 ): Promise<Taped> {
   const {given, mask, inputs, weights, wants} = entering(walk, call, slots);
   const halves = walk.halvesOf?.(call);
   let outputs: tf.Tensor[];
-  let back: Tape | HalfForward;
+  let back: Tape | SavedForward;
   if (halves) {
     const how = halvesContext(walk, call, context, mask);
-    back = before ? await before.again(given, how) : await halves.forward(call, given, how);
+    back = before ? await before.recompute(given, how) : await halves.forward(call, given, how);
     outputs = back.outputs;
   } else {
     const wanting = given.filter((_, i) => slots.wantGradient[call.inputs[i]]);
@@ -136,7 +136,7 @@ async function forwardUntaped(
   call: LayerCall,
   slots: Slots,
   context: StepContext,
-): Promise<HalfForward | null> {
+): Promise<SavedForward | null> {
   const {given, mask, wants} = entering(walk, call, slots);
   const half =
     (await walk.halvesOf?.(call)?.forward(call, given, {
@@ -174,7 +174,7 @@ export async function walkForward(
           if (half) deferred.halves.set(call.index, half);
         } else pieces.push(await forwardTaped(walk, call, slots, context));
         // Batch norm's averages are new tensors now.
-        for (const variable of fixedWeights(call.layer)) tagMemory(variable, 'parameters');
+        for (const variable of nonTrainableWeights(call.layer)) tagMemory(variable, 'parameters');
         await runHooks(
           walk.hooks,
           'afterForward',
@@ -202,9 +202,9 @@ export async function replay(
   const taped: Taped[] = [];
   try {
     for (const call of segment.calls) {
-      await runHooks(walk.hooks, 'beforeForwardAgain', call);
+      await runHooks(walk.hooks, 'beforeRecompute', call);
       // A layer moves its averages once a step, and not when it is computed again.
-      const putBack = remember(fixedWeights(call.layer));
+      const putBack = remember(nonTrainableWeights(call.layer));
       try {
         taped.push(await forwardTaped(walk, call, slots, context, halves.get(call.index)));
       } finally {

@@ -25,8 +25,8 @@ registerLayout('Dense', 'column', {
   what: 'units',
   count: (layer) => dense(layer).units,
   weights: {kernel: {axis: 1}, bias: {axis: 0}},
-  takes: 'whole',
-  gives: () => 'part',
+  inputPlacement: 'replicate',
+  outputPlacement: () => 'shard',
   refuses: rowwise,
 });
 
@@ -35,8 +35,8 @@ registerLayout('Dense', 'row', {
   what: 'inputs',
   count: (layer) => dense(layer).kernel.shape[0]!,
   weights: {kernel: {axis: 0}},
-  takes: 'part',
-  gives: () => 'sum',
+  inputPlacement: 'shard',
+  outputPlacement: () => 'partial',
   partial: (layer, x) => {
     const kernel = dense(layer).kernel.read() as tf.Tensor2D;
     const [inputs, units] = kernel.shape;
@@ -68,8 +68,8 @@ registerLayout('ManyHands>CausalSelfAttention', 'heads', {
     value: {axis: 1, each: headSize},
     output: {axis: 0, each: headSize},
   },
-  takes: 'whole',
-  gives: () => 'sum',
+  inputPlacement: 'replicate',
+  outputPlacement: () => 'partial',
   localize: (layer, {start, end}) => {
     attention(layer).heads = end - start;
   },
@@ -100,8 +100,8 @@ registerLayout('Embedding', 'vocabulary', {
   what: 'rows',
   count: (layer) => tableOf(layer).inputDim,
   weights: {embeddings: {axis: 0}},
-  takes: 'whole',
-  gives: () => 'sum',
+  inputPlacement: 'replicate',
+  outputPlacement: () => 'partial',
   partial: (layer, tokens, part) => lookUp(tableOf(layer).embeddings.read(), tokens, part),
 });
 
@@ -111,8 +111,8 @@ registerLayout('ManyHands>TokenEmbedding', 'vocabulary', {
   what: 'tokens',
   count: (layer) => tableOf(layer).vocabulary,
   weights: {embeddings: {axis: 0}},
-  takes: 'whole',
-  gives: (inputRank) => (inputRank === LOGITS ? 'gathered' : 'sum'),
+  inputPlacement: 'replicate',
+  outputPlacement: (inputRank) => (inputRank === LOGITS ? 'gathered' : 'partial'),
   partial: (layer, x, part) => {
     const table = tableOf(layer).embeddings.read() as tf.Tensor2D;
     if (x.rank !== LOGITS) return lookUp(table, x, part);
@@ -134,8 +134,8 @@ registerLayout('Conv2D', 'filters', {
   what: 'filters',
   count: (layer) => (layer as unknown as ConvLike).filters,
   weights: {kernel: {axis: 3}, bias: {axis: 0}},
-  takes: 'whole',
-  gives: () => 'gathered',
+  inputPlacement: 'replicate',
+  outputPlacement: () => 'gathered',
   refuses: (layer) =>
     (layer as unknown as ConvLike).dataFormat === 'channelsFirst'
       ? 'its channels come first, and they are gathered along the last dim'

@@ -154,7 +154,7 @@ export function partSlots(
     const from = inputs.map((slot) => parts.get(slot)).find((one) => one !== undefined);
     visit?.(call, from);
     const sharded = rules[name] && shardedOf(layer, rules[name]);
-    if (sharded && sharded.takes === 'whole' && sharded.gives(0) === 'part')
+    if (sharded && sharded.inputPlacement === 'replicate' && sharded.outputPlacement(0) === 'shard')
       parts.set(outputs[0], call);
     else if (from !== undefined && !sharded) parts.set(outputs[0], from);
   }
@@ -167,11 +167,15 @@ function checkFlow(graph: Graph, rules: Rules): void {
     const from = maker?.name;
     const rule = rules[name];
     const sharded = rule && shardedOf(layer, rule);
-    if (sharded?.takes === 'part' && from === undefined)
+    if (sharded?.inputPlacement === 'shard' && from === undefined)
       refuse(
         `layout: '${name}' is '${rule}', which takes a part of its input, and what comes before it is whole: make the layer before it 'column', or '${name}' 'column' or 'replicated'.`,
       );
-    if (from !== undefined && sharded?.takes !== 'part' && !(isElementwise(layer) && !rule)) {
+    if (
+      from !== undefined &&
+      sharded?.inputPlacement !== 'shard' &&
+      !(isElementwise(layer) && !rule)
+    ) {
       const fits = rulesFor(layer).has('row')
         ? `give '${name}' the rule 'row'`
         : `make '${from}' 'replicated'`;

@@ -5,7 +5,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {partStart} from '../collectives/types';
-import type {WeightCut} from '../model/weightShard';
+import type {WeightShard} from '../model/weightShard';
 
 /**
  * How a layer is laid out over the ranks: by its outputs, its inputs, its table's rows, its heads,
@@ -35,7 +35,7 @@ export interface LayoutPart {
  * What a layer's partial result is: a part of its last dim, handed on as it is; a summand,
  * completed by an all-reduce; a part that is gathered.
  */
-export type Gives = 'part' | 'sum' | 'gathered';
+export type OutputPlacement = 'shard' | 'partial' | 'gathered';
 
 /** How one weight is cut. */
 export interface ShardedWeight {
@@ -57,9 +57,9 @@ export interface ShardedLayer {
    * Whether the layer takes its input whole (its gradient is then completed by an all-reduce) or as
    * a part of the last dim.
    */
-  takes: 'whole' | 'part';
+  inputPlacement: 'replicate' | 'shard';
   /** By how many dims the input has. */
-  gives(inputRank: number): Gives;
+  outputPlacement(inputRank: number): OutputPlacement;
   /** Tells the layer that it has only a part. */
   localize?(layer: tf.layers.Layer, part: LayoutPart): void;
   /** The partial result from this rank's weights; without it the layer's own `apply`. */
@@ -115,14 +115,14 @@ export const ownName = (originalName: string) =>
   originalName.slice(originalName.lastIndexOf('/') + 1);
 
 /** The cut of one weight, or null where it is whole. */
-export function cutOf(
+export function shardOf(
   sharded: ShardedLayer,
   layer: tf.layers.Layer,
   name: string,
   {start, end}: LayoutPart,
-): WeightCut | null {
+): WeightShard | null {
   const found = sharded.weights[ownName(name)];
   if (!found) return null;
   const each = found.each?.(layer) ?? 1;
-  return {axis: found.axis, start: start * each, end: end * each};
+  return {dim: found.axis, start: start * each, end: end * each};
 }

@@ -31,9 +31,9 @@ function givesSum(graph: Graph, rules: Rules, call: LayerCall): boolean {
   const maker = graph.calls.find(({outputs}) => outputs.includes(call.inputs[0]));
   return (
     rules[call.name] !== undefined &&
-    shardedOf(call.layer, rules[call.name]).gives(
+    shardedOf(call.layer, rules[call.name]).outputPlacement(
       maker ? symbolicOutput(graph, maker).shape.length : 2,
-    ) === 'sum'
+    ) === 'partial'
   );
 }
 

@@ -5,23 +5,23 @@
 import * as tf from '@tensorflow/tfjs';
 import {withStepContext} from '../base/stepContext';
 import type {LayerCall} from '../model/graph';
-import type {HalfForward, HalvesContext, LayerHalves} from '../step/hooks';
+import type {SavedForward, CommunicatingContext, CommunicatingLayer} from '../step/hooks';
 import {applyLayer} from '../step/layerCall';
 import {backward, discard, record} from '../step/tape';
 import {perPositionOf} from './perPosition';
 import type {LayoutPart} from './rules';
-import type {Around} from './shardedCall';
+import type {TensorContext} from './shardedCall';
 
-export class SequenceCall implements LayerHalves {
+export class SequenceCall implements CommunicatingLayer {
   constructor(
-    private readonly around: Around,
+    private readonly around: TensorContext,
     private readonly positions: LayoutPart,
   ) {}
 
   private apply(
     call: LayerCall,
     inputs: tf.Tensor[],
-    how: HalvesContext,
+    how: CommunicatingContext,
     alone: boolean,
   ): tf.Tensor[] {
     const {positions} = this;
@@ -32,7 +32,11 @@ export class SequenceCall implements LayerHalves {
       : applyLayer(call, inputs, how.mask, context, how.training);
   }
 
-  async forward(call: LayerCall, given: tf.Tensor[], how: HalvesContext): Promise<HalfForward> {
+  async forward(
+    call: LayerCall,
+    given: tf.Tensor[],
+    how: CommunicatingContext,
+  ): Promise<SavedForward> {
     const {around} = this;
     const alone = around.byPositions(call.outputs[0]);
     const gathers = call.inputs.map((slot) => !alone && around.byPositions(slot));
@@ -73,7 +77,7 @@ export class SequenceCall implements LayerHalves {
         return {inputs: found, weights};
       },
       discard: () => discard(tape),
-      again: (again, context) => this.forward(call, again, context),
+      recompute: (again, context) => this.forward(call, again, context),
     };
   }
 }

@@ -9,14 +9,14 @@ import {withStepContext} from '../base/stepContext';
 import {partStart, type Communicator} from '../collectives/types';
 import {tagMemory} from '../memory';
 import type {LayerCall, Slot} from '../model/graph';
-import type {HalfForward, HalvesContext, LayerHalves} from '../step/hooks';
+import type {SavedForward, CommunicatingContext, CommunicatingLayer} from '../step/hooks';
 import {backward, discard, record, type Recorded} from '../step/tape';
 import type {SpanRecorder} from '../trace/spans';
 import type {PositionExchange} from './positions';
 import type {LayoutPart, ShardedLayer} from './rules';
 
 /** What the halves of all calls have in common. */
-export interface Around {
+export interface TensorContext {
   comm: Communicator;
   recorder: SpanRecorder | null;
   weightsOf(layer: tf.layers.Layer): tf.Variable[];
@@ -44,9 +44,9 @@ function merged(
   return first;
 }
 
-export class ShardedCall implements LayerHalves {
+export class ShardedCall implements CommunicatingLayer {
   constructor(
-    private readonly around: Around,
+    private readonly around: TensorContext,
     private readonly sharded: ShardedLayer,
     private readonly part: LayoutPart,
   ) {}
@@ -98,7 +98,11 @@ export class ShardedCall implements LayerHalves {
     return whole;
   }
 
-  async forward(call: LayerCall, [given]: tf.Tensor[], how: HalvesContext): Promise<HalfForward> {
+  async forward(
+    call: LayerCall,
+    [given]: tf.Tensor[],
+    how: CommunicatingContext,
+  ): Promise<SavedForward> {
     const {
       sharded,
       part,
@@ -122,14 +126,14 @@ export class ShardedCall implements LayerHalves {
     const inputShape = input.shape;
     if (gathers) input.dispose();
     const [partial] = first.outputs;
-    const gives = sharded.gives(input.rank);
+    const gives = sharded.outputPlacement(input.rank);
     const label = looksUp ? 'embedding' : FORWARD;
     let second: Recorded | null = null;
     let output = partial;
     try {
       await how.taped(first.tape);
       if (gives === 'gathered') output = await this.gather(partial, `all-gather ${name}`);
-      else if (gives === 'sum')
+      else if (gives === 'partial')
         output = scatters
           ? await positions!.reduceScatter(partial, name, label)
           : await this.sum(partial, `all-reduce ${name}`, label);
@@ -175,7 +179,7 @@ export class ShardedCall implements LayerHalves {
         discard(first.tape);
         if (second) discard(second.tape);
       },
-      again: (inputs, context) => this.forward(call, inputs, context),
+      recompute: (inputs, context) => this.forward(call, inputs, context),
     };
   }
 
@@ -195,6 +199,8 @@ export class ShardedCall implements LayerHalves {
     const {around, sharded} = this;
     const name = `${call.name}, gradient`;
     if (gathers) return around.positions!.reduceScatter(own, name, BACKWARD);
-    return sharded.takes === 'whole' ? this.sum(own, `all-reduce ${name}`, BACKWARD) : own;
+    return sharded.inputPlacement === 'replicate'
+      ? this.sum(own, `all-reduce ${name}`, BACKWARD)
+      : own;
   }
 }

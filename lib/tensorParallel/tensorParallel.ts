@@ -6,22 +6,22 @@
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {sumGradient} from '../dataParallel/sumValues';
-import {park} from '../model/freeStorage';
+import {freeStorage} from '../model/freeStorage';
 import {variablesOf} from '../model/weights';
 import {GradientSum} from '../step/gradientSum';
 import {readGraph, type Graph, type Slot} from '../model/graph';
-import type {HalvesOf, StepHooks, WeightGradient} from '../step/hooks';
+import type {CommunicatingLayerOf, StepHooks, WeightGradient} from '../step/hooks';
 import type {PenaltyCounts} from '../step/penalties';
-import type {AxisPart} from '../step/strategy';
+import type {AxisStrategy} from '../step/strategy';
 import type {Stepper} from '../step/trainStep';
-import {cutShape, type WeightCut} from '../model/weightShard';
+import {shardShape, type WeightShard} from '../model/weightShard';
 import type {SpanRecorder} from '../trace/spans';
 import {partSlots, shardedOf, type Rules} from './layout';
 import {PositionExchange} from './positions';
-import {cutOf, partFor, type LayoutPart} from './rules';
+import {shardOf, partFor, type LayoutPart} from './rules';
 import {partialLayers, planSequence, type SequencePlan} from './sequence';
 import {SequenceCall} from './sequenceCall';
-import {ShardedCall, type Around} from './shardedCall';
+import {ShardedCall, type TensorContext} from './shardedCall';
 
 /** How the weights are divided; plain data, the same on every rank. */
 export interface TensorPlan {
@@ -40,10 +40,10 @@ interface LayerWeight {
 const weightsOf = (layer: tf.layers.Layer) =>
   (layer as unknown as {weights: LayerWeight[]}).weights;
 
-export class TensorParallel implements AxisPart {
+export class TensorParallel implements AxisStrategy {
   private stepper!: Stepper;
   /** By variable, each rank's cut of it. */
-  private readonly cuts = new Map<tf.Variable, WeightCut[]>();
+  private readonly cuts = new Map<tf.Variable, WeightShard[]>();
   private readonly sharded = new Map<tf.layers.Layer, ShardedCall>();
   private readonly wanting = new Set<number>();
   /** What this rank has of each slot between a column layer and its row. */
@@ -72,7 +72,7 @@ export class TensorParallel implements AxisPart {
     const {rank, size} = comm;
     const graph = readGraph(model);
     this.sequence = sequence ? planSequence(graph, rules, rank, size) : null;
-    const around: Around = {
+    const around: TensorContext = {
       comm,
       recorder,
       weightsOf: (layer) => this.stepper.gradients.weightsOf(layer),
@@ -93,7 +93,7 @@ export class TensorParallel implements AxisPart {
       for (const weight of weightsOf(layer))
         this.divide(
           weight,
-          parts.map((part) => cutOf(sharded, layer, weight.originalName, part)),
+          parts.map((part) => shardOf(sharded, layer, weight.originalName, part)),
         );
       sharded.localize?.(layer, parts[rank]);
       this.sharded.set(layer, new ShardedCall(around, sharded, parts[rank]));
@@ -115,19 +115,19 @@ export class TensorParallel implements AxisPart {
     }
   }
 
-  private divide(weight: LayerWeight, cuts: Array<WeightCut | null>): void {
+  private divide(weight: LayerWeight, cuts: Array<WeightShard | null>): void {
     const own = cuts[this.comm.rank];
     if (!own) return;
     const whole = weight.read();
-    const shape = cutShape(whole.shape, own);
+    const shape = shardShape(whole.shape, own);
     const values = tf.zeros(shape);
     const variable = tf.variable(values, whole.trainable, `${whole.name}/part`);
     values.dispose();
-    park(variable);
+    freeStorage(variable);
     whole.dispose();
     weight.val = variable;
     weight.shape = shape;
-    this.cuts.set(variable, cuts as WeightCut[]);
+    this.cuts.set(variable, cuts as WeightShard[]);
   }
 
   open(stepper: Stepper): void {
@@ -135,7 +135,7 @@ export class TensorParallel implements AxisPart {
   }
 
   /** By rank of the axis, what each has of a weight; null where it is whole on all. */
-  cutsOf(variable: tf.Variable): WeightCut[] | null {
+  cutsOf(variable: tf.Variable): WeightShard[] | null {
     return this.cuts.get(variable) ?? null;
   }
 
@@ -155,7 +155,7 @@ export class TensorParallel implements AxisPart {
       : shape;
   }
 
-  readonly halves: HalvesOf = ({layer, inputs, outputs}) =>
+  readonly halves: CommunicatingLayerOf = ({layer, inputs, outputs}) =>
     this.sharded.get(layer) ??
     ([...inputs, ...outputs].some((slot) => this.byPositions(slot)) ? this.alike : null);
 

@@ -4,18 +4,18 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
-import type {Lane} from '../dataParallel/commStream';
-import {gatherOrder} from '../dataParallel/commWork';
+import type {CommStream} from '../dataParallel/commStream';
+import {encodeGather} from '../dataParallel/commWork';
 import {ArrayTensor} from '../devices/arrayTensor';
 import {holdArray, sharesBuffer, withMemoryFor} from '../memory';
-import {park} from '../model/freeStorage';
+import {freeStorage} from '../model/freeStorage';
 import type {LayerCall} from '../model/graph';
 import type {Tape, TapeNode} from '../step/tape';
 import type {SpanRecorder} from '../trace/spans';
-import type {Gathering, Run, Unit, UnitPlan} from './units';
+import type {Gathering, UnitSpan, Unit, UnitPlan} from './units';
 
 /** A weight that a tape had saved: it is put back before the backward. */
-interface Stripped {
+interface FreedSaved {
   node: TapeNode;
   at: number;
   variable: tf.Variable;
@@ -30,15 +30,15 @@ export class Gatherer {
   private orders: number[] = [];
   private next = 0;
   private step = 0;
-  private held: Run | null = null;
+  private held: UnitSpan | null = null;
   /** By call, the tapes of micro-batches that are under way. */
   private readonly tapes = new Map<number, Set<Tape>>();
-  private readonly stripped = new Map<Run, Stripped[]>();
+  private readonly freedSaved = new Map<UnitSpan, FreedSaved[]>();
 
   constructor(
     private readonly plan: UnitPlan,
     buffers: Float32Array[],
-    private readonly lane: Lane,
+    private readonly lane: CommStream,
     private readonly recorder: SpanRecorder | null,
   ) {
     this.releases = buffers.map((buffer) => holdArray(buffer, 'gathered'));
@@ -60,34 +60,34 @@ export class Gatherer {
 
   /** A rank without samples gathers the next `count` with the others, and uses none. */
   skip(count: number): void {
-    this.release();
+    this.reshard();
     for (let i = 0; i < count; i++) this.order(this.next++);
     this.order(this.next);
   }
 
   private order(n: number): void {
     if (n >= this.gatherings.length || this.orders[n] !== undefined) return;
-    const {run, label} = this.gatherings[n];
-    this.orders[n] = this.lane.start(gatherOrder(run.unit.index, n % 2, label), this.step);
+    const {span, label} = this.gatherings[n];
+    this.orders[n] = this.lane.start(encodeGather(span.unit.index, n % 2, label), this.step);
   }
 
   /** The weights of `call` are there. */
-  async need(call: LayerCall): Promise<void> {
-    const run = this.plan.runOf.get(call.index);
+  async unshard(call: LayerCall): Promise<void> {
+    const run = this.plan.spanOf.get(call.index);
     if (!run || this.held === run) return;
-    this.release();
+    this.reshard();
     const n = this.next++;
-    if (this.gatherings[n]?.run !== run)
+    if (this.gatherings[n]?.span !== run)
       throw new ManyHandsError(
         'INTERNAL',
-        `internal: gathering ${n} is of '${this.gatherings[n]?.run.unit.name}', the walk needs '${run.unit.name}'.`,
+        `internal: gathering ${n} is of '${this.gatherings[n]?.span.unit.name}', the walk needs '${run.unit.name}'.`,
       );
     const wait = () => this.lane.wait(this.orders[n]);
-    if (!this.recorder || this.lane.isDone(this.orders[n])) await wait();
+    if (!this.recorder || this.lane.isComplete(this.orders[n])) await wait();
     else await this.recorder.inside('wait', 'weights', wait);
     this.assign(run.unit, n % 2);
     this.held = run;
-    this.putBack(run);
+    this.restoreSaved(run);
     // Its buffer is free: the unit that was in it has just been released.
     this.order(n + 1);
   }
@@ -104,13 +104,13 @@ export class Gatherer {
 
   /** A tape that was made with the weights that are held. */
   keep(call: LayerCall, tape: Tape): void {
-    if (!this.plan.runOf.has(call.index)) return;
+    if (!this.plan.spanOf.has(call.index)) return;
     const own = this.tapes.get(call.index) ?? new Set();
     this.tapes.set(call.index, own.add(tape));
   }
 
   /** The backward of `call` is over. */
-  passed(call: LayerCall): void {
+  dropUsedTapes(call: LayerCall): void {
     const own = this.tapes.get(call.index);
     // A tape that was walked is used up.
     for (const tape of own ?? []) if (tape.nodes.length === 0) own!.delete(tape);
@@ -118,22 +118,22 @@ export class Gatherer {
 
   /** The forward of `call` is over; its unit's weights go where it was the last that used them. */
   forwardOver(call: LayerCall): void {
-    if (this.held?.to === call.index) this.release();
+    if (this.held?.to === call.index) this.reshard();
   }
 
   backwardOver(call: LayerCall): void {
-    if (this.held?.from === call.index) this.release();
+    if (this.held?.from === call.index) this.reshard();
   }
 
   /** Frees the weights that are held, in the variables and in the tapes. */
-  release(): void {
+  reshard(): void {
     const run = this.held;
     if (!run) return;
     this.held = null;
     const {places} = run.unit;
-    const found: Stripped[] = [];
+    const found: FreedSaved[] = [];
     for (const [index, tapes] of this.tapes) {
-      if (this.plan.runOf.get(index) !== run) continue;
+      if (this.plan.spanOf.get(index) !== run) continue;
       for (const node of [...tapes].flatMap(({nodes}) => nodes)) {
         node.saved.forEach((saved, at) => {
           if (saved.isDisposed) return;
@@ -144,23 +144,23 @@ export class Gatherer {
         });
       }
     }
-    if (found.length > 0) this.stripped.set(run, found);
-    for (const {entry} of places) park(entry.variable);
+    if (found.length > 0) this.freedSaved.set(run, found);
+    for (const {entry} of places) freeStorage(entry.variable);
   }
 
-  private putBack(run: Run): void {
-    for (const {node, at, variable, shape} of this.stripped.get(run) ?? [])
+  private restoreSaved(run: UnitSpan): void {
+    for (const {node, at, variable, shape} of this.freedSaved.get(run) ?? [])
       node.saved[at] = tf.util.arraysEqual(shape, variable.shape)
         ? tf.clone(variable)
         : tf.reshape(variable, shape);
-    this.stripped.delete(run);
+    this.freedSaved.delete(run);
   }
 
   /** A step ended, well or not. */
   clear(): void {
-    this.release();
+    this.reshard();
     this.tapes.clear();
-    this.stripped.clear();
+    this.freedSaved.clear();
   }
 
   dispose(): void {

@@ -4,12 +4,12 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
-import {keepWhole, type Keeping} from '../step/parameterStorage';
+import {replicatedStorage, type ParameterStorage} from '../step/parameterStorage';
 import type {Shard, Shards} from './shards';
-import type {Unit, UnitPlace} from './units';
+import type {Unit, UnitSlice} from './units';
 
 /** The elements of a weight that are in a shard: from `from` up to `to` of its unit. */
-function common({start, end}: Shard, place: UnitPlace): {from: number; to: number} {
+function common({start, end}: Shard, place: UnitSlice): {from: number; to: number} {
   const from = Math.max(start, place.start);
   return {from, to: Math.max(from, Math.min(end, place.start + place.length))};
 }
@@ -18,22 +18,22 @@ function common({start, end}: Shard, place: UnitPlace): {from: number; to: numbe
  * `comm`: the ranks that divide the units; `whole`: where every rank holds all weights, a weight's
  * place among them.
  */
-export function keepShards(
+export function shardedStorage(
   comm: Communicator,
   units: readonly Unit[],
   shards: Shards,
-  whole: ((unit: Unit, place: UnitPlace) => Float32Array) | null,
-): Keeping {
+  whole: ((unit: Unit, place: UnitSlice) => Float32Array) | null,
+): ParameterStorage {
   const placeOf = new Map(
     units.flatMap((unit) =>
-      unit.places.map((place): [tf.Variable, {unit: Unit; place: UnitPlace}] => [
+      unit.places.map((place): [tf.Variable, {unit: Unit; place: UnitSlice}] => [
         place.entry.variable,
         {unit, place},
       ]),
     ),
   );
   // Weights that are not trained are whole on every rank.
-  const rest = keepWhole([]);
+  const rest = replicatedStorage([]);
   const take = (variable: tf.Variable, values: Float32Array, into: Float32Array) => {
     const {unit, place} = placeOf.get(variable)!;
     const shard = shards.all[unit.index];
@@ -52,23 +52,23 @@ export function keepShards(
     return all;
   };
   return {
-    take: (variable, values, dtype) => {
+    load: (variable, values, dtype) => {
       const found = placeOf.get(variable);
-      if (!found) rest.take(variable, values, dtype);
+      if (!found) rest.load(variable, values, dtype);
       else if (whole) whole(found.unit, found.place).set(values);
       else take(variable, values as Float32Array, shards.all[found.unit.index].weights);
     },
-    give: async (variable) => {
+    read: async (variable) => {
       const found = placeOf.get(variable);
-      if (!found) return rest.give(variable);
+      if (!found) return rest.read(variable);
       return whole
         ? whole(found.unit, found.place)
         : give(variable, shards.all[found.unit.index].weights, 'trained weights');
     },
     slots: shards.variables.map(({name, shape}) => ({name, shape})),
-    takeState: (variable, values, slots) =>
+    loadState: (variable, values, slots) =>
       take(variable, values, slots[placeOf.get(variable)!.unit.index]),
-    giveState: (variable, slots) =>
+    readState: (variable, slots) =>
       give(
         variable,
         slots[placeOf.get(variable)!.unit.index].dataSync() as Float32Array,

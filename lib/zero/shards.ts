@@ -6,7 +6,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {ArrayTensor} from '../devices/arrayTensor';
 import {withMemoryFor} from '../memory';
-import {park} from '../model/freeStorage';
+import {freeStorage} from '../model/freeStorage';
 import type {WeightGradient} from '../step/hooks';
 import {updateInTurn} from '../step/update';
 import type {Unit} from './units';
@@ -41,7 +41,7 @@ export class Shards {
   constructor(readonly all: Shard[]) {
     this.variables = all.map(({weights}) => {
       const variable = tf.tidy(() => tf.variable(tf.zeros([Math.max(1, weights.length)])));
-      park(variable);
+      freeStorage(variable);
       return variable;
     });
     this.weights = withMemoryFor('parameters', () =>
@@ -98,7 +98,7 @@ export class Shards {
       },
       done: (i) => {
         if (this.all[i].weights.length > 0) this.weights[i].fill(this.variables[i]);
-        park(this.variables[i]);
+        freeStorage(this.variables[i]);
       },
     });
   }

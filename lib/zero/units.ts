@@ -3,15 +3,15 @@
  * that is divided, gathered and freed as one (PyTorch's FSDP calls it a flat parameter: Zhao et al.
  * 2023, section 3.2.1).
  */
-import {endToEnd, firstUses, ownSize, type Place} from '../dataParallel/packFlat';
+import {packFlat, firstUses, ownSize, type FlatSlice} from '../dataParallel/packFlat';
 import type {Graph, LayerCall} from '../model/graph';
 import type {GradientSum} from '../step/gradientSum';
 import type {WeightGradient} from '../step/hooks';
-import type {Itinerary} from '../step/strategy';
+import type {LayerSchedule} from '../step/strategy';
 import type {GatherLabel} from '../dataParallel/commWork';
 
 /** One weight in its unit. */
-export interface UnitPlace extends Place {
+export interface UnitSlice extends FlatSlice {
   /** The call after whose backward its gradient is final. */
   firstUse: number;
 }
@@ -19,7 +19,7 @@ export interface UnitPlace extends Place {
 export interface Unit {
   index: number;
   name: string;
-  places: UnitPlace[];
+  places: UnitSlice[];
   length: number;
   /** The call after whose backward all of its gradients are final. */
   first: number;
@@ -32,7 +32,7 @@ export interface Unit {
 }
 
 /** Consecutive calls that use one unit; a tied layer's unit has several. */
-export interface Run {
+export interface UnitSpan {
   unit: Unit;
   from: number;
   to: number;
@@ -42,13 +42,13 @@ export interface Run {
 
 export interface UnitPlan {
   units: Unit[];
-  runs: Run[];
-  /** The run of each call that has weights. */
-  runOf: Map<number, Run>;
+  spans: UnitSpan[];
+  /** The span of each call that has weights. */
+  spanOf: Map<number, UnitSpan>;
 }
 
 /**
- * `walks`: the layers that are walked, in runs each of which goes forward and backward as one;
+ * `walks`: the layers that are walked, in spans each of which goes forward and backward as one;
  * `late`: weights whose gradients other axes complete after the last walk; `sizeOf`: of a model
  * that is yet to be divided, what this rank will have.
  */
@@ -61,7 +61,7 @@ export function planUnits(
 ): UnitPlan {
   const firstUse = firstUses({...graph, calls: walks.flat()}, sum);
   const blocks = new Map<string, WeightGradient[]>();
-  // A block that is walked in two runs has a unit in each.
+  // A block that is walked in two spans has a unit in each.
   const keyOf = (call: LayerCall) =>
     `${walks.findIndex((calls) => calls.includes(call))} ${call.block}`;
   for (const [entry, call] of firstUse)
@@ -69,8 +69,8 @@ export function planUnits(
   const unitOf = new Map<WeightGradient, Unit>();
   const units = [...blocks.values()].map((entries, index): Unit => {
     const name = firstUse.get(entries[0])!.block;
-    const places = endToEnd(entries, 0, sizeOf).map(
-      (place): UnitPlace => ({...place, firstUse: firstUse.get(place.entry)!.index}),
+    const places = packFlat(entries, 0, sizeOf).map(
+      (place): UnitSlice => ({...place, firstUse: firstUse.get(place.entry)!.index}),
     );
     const length = places.reduce((sum, place) => sum + place.length, 0);
     const unit: Unit = {
@@ -93,11 +93,11 @@ export function planUnits(
         other.places.every((place) => place.firstUse < unit.first || place.firstUse > last),
     );
   }
-  const runs: Run[] = [];
-  const runOf = new Map<number, Run>();
+  const spans: UnitSpan[] = [];
+  const spanOf = new Map<number, UnitSpan>();
   const seen = new Set<Unit>();
   for (const calls of walks) {
-    let last: Run | undefined;
+    let last: UnitSpan | undefined;
     for (const call of calls) {
       const [entry] = sum.of(call.layer);
       if (!entry) continue;
@@ -105,18 +105,18 @@ export function planUnits(
       if (last?.unit === unit) last.to = call.index;
       else {
         last = {unit, from: call.index, to: call.index, again: seen.has(unit)};
-        runs.push(last);
+        spans.push(last);
       }
       seen.add(unit);
-      runOf.set(call.index, last);
+      spanOf.set(call.index, last);
     }
   }
-  return {units, runs, runOf};
+  return {units, spans, spanOf};
 }
 
-/** A run that is to be gathered, and why. */
+/** A span that is to be gathered, and why. */
 export interface Gathering {
-  run: Run;
+  span: UnitSpan;
   label: GatherLabel;
 }
 
@@ -127,40 +127,43 @@ const TIED: GatherLabel = 'parameters, a tied layer again';
  * that are computed again among it.
  */
 export function gatheringsOf(
-  {runOf}: UnitPlan,
-  {direction, segments}: Itinerary[number],
+  {spanOf}: UnitPlan,
+  {direction, segments}: LayerSchedule[number],
 ): Gathering[] {
   const found: Gathering[] = [];
   const runsOf = (calls: LayerCall[]) => [
-    ...new Set(calls.flatMap((call) => runOf.get(call.index) ?? [])),
+    ...new Set(calls.flatMap((call) => spanOf.get(call.index) ?? [])),
   ];
   if (direction === 'forward')
-    return runsOf(segments.flatMap(({calls}) => calls)).map((run) => ({
-      run,
-      label: run.again ? TIED : 'parameters, forward',
+    return runsOf(segments.flatMap(({calls}) => calls)).map((span) => ({
+      span,
+      label: span.again ? TIED : 'parameters, forward',
     }));
-  const back = (run: Run): GatherLabel => (run.again ? TIED : 'parameters, backward');
-  let held: Run | null = null;
+  const back = (span: UnitSpan): GatherLabel => (span.again ? TIED : 'parameters, backward');
+  let held: UnitSpan | null = null;
   for (const segment of [...segments].reverse()) {
     const needed = runsOf(segment.calls);
     if (segment.again) {
-      for (const run of needed) {
-        if (held !== run)
-          found.push({run, label: needed.length > 1 ? 'parameters, to compute again' : back(run)});
-        held = run;
+      for (const span of needed) {
+        if (held !== span)
+          found.push({
+            span,
+            label: needed.length > 1 ? 'parameters, to compute again' : back(span),
+          });
+        held = span;
       }
     }
     for (const call of [...segment.calls].reverse()) {
-      const run = runOf.get(call.index);
-      if (!run) continue;
-      if (held !== run) found.push({run, label: back(run)});
-      held = call.index === run.from ? null : run;
+      const span = spanOf.get(call.index);
+      if (!span) continue;
+      if (held !== span) found.push({span, label: back(span)});
+      held = call.index === span.from ? null : span;
     }
   }
   return found;
 }
 
 /** What a batch of validation gathers. */
-export function predictGatherings({runs}: UnitPlan): Gathering[] {
-  return runs.map((run) => ({run, label: 'parameters, validation'}));
+export function predictGatherings({spans}: UnitPlan): Gathering[] {
+  return spans.map((span) => ({span, label: 'parameters, validation'}));
 }

@@ -10,35 +10,35 @@ import {addScaled} from '../collectives/kernels';
 import {GlobalBatchNorm} from '../dataParallel/batchNorm';
 import type {OpenLane} from '../dataParallel/dataParallel';
 import {WEIGHTS} from '../dataParallel/dividedUpdate';
-import {aligned} from '../dataParallel/packFlat';
-import {FlatWeights} from '../dataParallel/flatParameter';
-import type {Lane} from '../dataParallel/commStream';
-import {scatterOrder} from '../dataParallel/commWork';
+import {alignUp} from '../dataParallel/packFlat';
+import {FlatParameter} from '../dataParallel/flatParameter';
+import type {CommStream} from '../dataParallel/commStream';
+import {encodeScatter} from '../dataParallel/commWork';
 import {ArrayTensor, sharedArray} from '../devices/arrayTensor';
 import {holdArray} from '../memory';
 import type {LayerCall} from '../model/graph';
-import type {HalvesOf, PartInfo, StepHooks, WeightGradient} from '../step/hooks';
+import type {CommunicatingLayerOf, PartInfo, StepHooks, WeightGradient} from '../step/hooks';
 import type {DataAxis, DataContext} from '../step/strategy';
 import type {SpanRecorder} from '../trace/spans';
 import {Gatherer} from './gatherer';
-import {keepShards} from './shardedStorage';
+import {shardedStorage} from './shardedStorage';
 import {Shards, type Shard} from './shards';
 import {
   gatheringsOf,
   planUnits,
   predictGatherings,
   type Unit,
-  type UnitPlace,
+  type UnitSlice,
   type UnitPlan,
 } from './units';
 
 export class Zero implements DataAxis {
   private plan!: UnitPlan;
   private shards!: Shards;
-  private itinerary!: DataContext['itinerary'];
-  private scatters: Lane | null = null;
+  private itinerary!: DataContext['layerSchedule'];
+  private scatters: CommStream | null = null;
   private gatherer: Gatherer | null = null;
-  private weights: FlatWeights | null = null;
+  private weights: FlatParameter | null = null;
   /** All weights, where every rank holds them, and where each unit begins in it. */
   private flat: Float32Array | null = null;
   private flatStarts: number[] = [];
@@ -52,7 +52,7 @@ export class Zero implements DataAxis {
   private scattered: number[] = [];
   private readonly begun = new Set<Unit>();
   private missing: number[] = [];
-  private readonly touched = new Set<UnitPlace>();
+  private readonly touched = new Set<UnitSlice>();
 
   constructor(
     private readonly comm: Communicator,
@@ -68,28 +68,28 @@ export class Zero implements DataAxis {
     stepper: {graph, gradients: sum},
     runs,
     late,
-    itinerary,
+    layerSchedule,
     load,
   }: DataContext): Promise<void> {
     sum.category = 'communication';
-    this.itinerary = itinerary;
+    this.itinerary = layerSchedule;
     this.plan = planUnits(graph, runs, sum, ({variable}) => late(variable));
     let at = 0;
     this.flatStarts = this.plan.units.map(({length}) => {
       const start = at;
-      at = aligned(at + length);
+      at = alignUp(at + length);
       return start;
     });
     if (this.plan.units.length === 0) {
       // A stage of a pipeline may have no weights.
       this.shards = new Shards([]);
-      return load(keepShards(this.comm, [], this.shards, null));
+      return load(shardedStorage(this.comm, [], this.shards, null));
     }
     await this.openArrays(at);
     const {flat} = this;
-    const startOf = ({index}: Unit, place: UnitPlace) => this.flatStarts[index] + place.start;
+    const startOf = ({index}: Unit, place: UnitSlice) => this.flatStarts[index] + place.start;
     if (flat)
-      this.weights = new FlatWeights(
+      this.weights = new FlatParameter(
         this.plan.units.flatMap((unit) =>
           unit.places.map((place) => ({...place, start: startOf(unit, place)})),
         ),
@@ -97,7 +97,7 @@ export class Zero implements DataAxis {
         true,
       );
     await load(
-      keepShards(
+      shardedStorage(
         this.comm,
         this.plan.units,
         this.shards,
@@ -125,7 +125,7 @@ export class Zero implements DataAxis {
     const largest = Math.max(...units.map((unit) => unit.length));
     let own = 0;
     const offsets = bounds.map(({start, end}) => {
-      const offset = aligned(own);
+      const offset = alignUp(own);
       own = offset + end - start;
       return offset;
     });
@@ -220,7 +220,7 @@ export class Zero implements DataAxis {
     );
   }
 
-  readonly halves: HalvesOf = (call) => (GlobalBatchNorm.is(call) ? this.norm : null);
+  readonly halves: CommunicatingLayerOf = (call) => (GlobalBatchNorm.is(call) ? this.norm : null);
 
   readonly hooks: StepHooks = {
     beforeStep: (step, parts) => {
@@ -238,14 +238,14 @@ export class Zero implements DataAxis {
       this.part = part;
       if (this.stage > 1) this.missing = this.plan.units.map(({places}) => places.length);
     },
-    absent: (direction, calls) => this.absent(direction, calls),
-    beforeForward: (call) => this.gatherer?.need(call),
+    emptyRank: (direction, calls) => this.absent(direction, calls),
+    beforeForward: (call) => this.gatherer?.unshard(call),
     afterForward: (call) => this.gatherer?.forwardOver(call),
-    beforeForwardAgain: (call) => this.gatherer?.need(call),
+    beforeRecompute: (call) => this.gatherer?.unshard(call),
     afterTape: (call, tape) => this.gatherer?.keep(call, tape),
-    beforeBackward: (call) => this.gatherer?.need(call),
+    beforeBackward: (call) => this.gatherer?.unshard(call),
     afterBackward: async (call) => {
-      this.gatherer?.passed(call);
+      this.gatherer?.dropUsedTapes(call);
       for (const unit of this.plan.units) if (!unit.late) await this.gradientsOf(unit, call);
       this.gatherer?.backwardOver(call);
     },
@@ -260,7 +260,7 @@ export class Zero implements DataAxis {
       await this.scatters?.wait();
       this.recorder?.end();
     },
-    beforePredict: (call) => this.gatherer?.need(call),
+    beforePredict: (call) => this.gatherer?.unshard(call),
     afterPredict: (call) => this.gatherer?.forwardOver(call),
     beforePrediction: () => this.gatherer?.begin(predictGatherings(this.plan), this.step),
   };
@@ -296,12 +296,12 @@ export class Zero implements DataAxis {
   /** A unit's bucket leaves. `zero`: this rank adds nothing. */
   private scatter(unit: Unit, bucket: number, zero: boolean): void {
     const order =
-      this.stage > 1 ? scatterOrder(unit.index, bucket, zero, this.begun.has(unit)) : unit.index;
+      this.stage > 1 ? encodeScatter(unit.index, bucket, zero, this.begun.has(unit)) : unit.index;
     this.scattered.push(this.scatters!.start(order, this.step));
     this.begun.add(unit);
   }
 
-  private fill(unit: Unit, place: UnitPlace, bucket: number): void {
+  private fill(unit: Unit, place: UnitSlice, bucket: number): void {
     const {entry} = place;
     const view = this.views[bucket][unit.index][unit.places.indexOf(place)];
     const adds = this.stage === 1 && this.touched.has(place);
@@ -361,7 +361,7 @@ export class Zero implements DataAxis {
     this.weights.refresh();
   }
 
-  firstBroken(): WeightGradient | undefined {
+  firstNonFinite(): WeightGradient | undefined {
     const own = this.shards.broken();
     return own?.unit.places.find(({start, length}) => own.at >= start && own.at < start + length)
       ?.entry;

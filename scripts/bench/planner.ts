@@ -15,7 +15,7 @@ import {sampleRange, type Samples} from '../../lib/data/samples';
 import {textCorpus} from '../../lib/data/text';
 import {convnet, drivingNet, mlp, transformer} from '../../lib/models';
 import {plan} from '../../lib/planner/plan';
-import {proof, type Proof} from '../../lib/validatePlan';
+import {validatePlan, type PlanValidation} from '../../lib/validatePlan';
 import {closeWorkers} from '../../lib/workers/pool';
 import {goal, printReport, report, type Row} from './report';
 
@@ -122,7 +122,7 @@ const EVERY = 3;
 function rowsOf(
   {model, batchSize}: Case,
   workers: number,
-  {rows, regret, right, rankCorrelation}: Proof,
+  {rows, regret, right, rankCorrelation}: PlanValidation,
 ): Row[] {
   return rows.map(
     (
@@ -166,7 +166,7 @@ async function main(): Promise<void> {
         const devices = Array.from({length: workers}, () => 'cpu');
         const made = one.make();
         const planned = await plan(made, {batchSize: one.batchSize, devices});
-        const proved = await proof(made, one.data(8 * one.batchSize), planned, {
+        const proved = await validatePlan(made, one.data(8 * one.batchSize), planned, {
           seconds: Number(flags.seconds),
           devices,
         });

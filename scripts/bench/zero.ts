@@ -5,7 +5,7 @@
  * runs every strategy once, in turn.
  */
 import {parseArgs} from 'node:util';
-import {ModelAccount} from '../../lib/memoryEstimate';
+import {MemoryEstimator} from '../../lib/memoryEstimate';
 import {median} from '../../lib/base/median';
 import {textCorpus} from '../../lib/data/text';
 import {transformer} from '../../lib/models';
@@ -112,7 +112,7 @@ const TRADES: Record<string, Pick<TrainOptions, 'microBatches' | 'recompute'>> =
 async function measureTrades(): Promise<Row[]> {
   const batchSize = 2 * SHARE;
   const data = textCorpus({sequence: SEQUENCE, samples: batchSize * (STEPS / 2), seed: 1});
-  const account = new ModelAccount(model());
+  const account = new MemoryEstimator(model());
   const trades = Object.entries(TRADES);
   const runs = await inTurn(Number(flags.rounds), trades, ([, options]) =>
     train(model(), data, {batchSize, threads: 1, seed: 1, verbose: 0, trace: false, ...options}),

@@ -3,9 +3,9 @@ import {afterAll, describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {
-  account,
+  estimateMemory,
   activationBytes,
-  ModelAccount,
+  MemoryEstimator,
   modelStateBytes,
   transformerParameters,
 } from '#lib/memoryEstimate/index.js';
@@ -77,7 +77,7 @@ describe('the account is what is measured, within 5 %', () => {
   for (const [name, make] of Object.entries(MODELS)) {
     for (const optimizer of ['sgd', 'adam']) {
       it(`${name}, ${optimizer}, at two batch sizes`, async () => {
-        const foretold = new ModelAccount(make(optimizer));
+        const foretold = new MemoryEstimator(make(optimizer));
         for (const batchSize of [8, 96]) {
           const own = foretold.at({batchSize});
           const found = await measured(make(optimizer), {batchSize});
@@ -90,7 +90,7 @@ describe('the account is what is measured, within 5 %', () => {
   }
 
   it('with recompute, and in micro-batches', async () => {
-    const foretold = new ModelAccount(MODELS.transformer('adam'));
+    const foretold = new MemoryEstimator(MODELS.transformer('adam'));
     for (const options of [
       {batchSize: 64, recompute: 'block'},
       {batchSize: 64, microBatches: 4},
@@ -110,7 +110,7 @@ describe('the account is what is measured, within 5 %', () => {
     const model = MODELS.convnet('adam');
     const before = model.getWeights().map((weight) => Array.from(weight.dataSync()));
     const tensors = tf.memory().numTensors;
-    const {rows, peakBytes, byCategory} = account(model, {batchSize: 32});
+    const {rows, peakBytes, byCategory} = estimateMemory(model, {batchSize: 32});
     expect(tf.memory().numTensors).toBe(tensors);
     expect(model.getWeights().map((weight) => Array.from(weight.dataSync()))).toEqual(before);
     expect(Object.values(byCategory).reduce((sum, bytes) => sum + bytes, 0)).toBeCloseTo(
@@ -126,7 +126,7 @@ describe('the account is what is measured, within 5 %', () => {
   it('finds the largest batch within a limit, which then trains, and the next one does not', async () => {
     const make = () => MODELS.drivingNet('sgd');
     const limit = 8e6;
-    const batchSize = new ModelAccount(make()).largestBatch(limit);
+    const batchSize = new MemoryEstimator(make()).largestBatch(limit);
     const run = (size: number) =>
       train(make(), dataFor(make(), size), {
         batchSize: size,

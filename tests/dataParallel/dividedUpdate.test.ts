@@ -88,7 +88,7 @@ describe('the divided update', () => {
     expect((await operations(mlp({seed: 1, units: [32], optimizer: 'adam'}))).names).toContain(
       'allReduce gradients',
     );
-    expect((await operations(mlp({seed: 1, units: [32]}), {clipNorm: 1})).names).toContain(
+    expect((await operations(mlp({seed: 1, units: [32]}), {globalClipNorm: 1})).names).toContain(
       'allReduce gradients',
     );
     const penalized = tf.sequential({

@@ -17,7 +17,7 @@ import {mlp, transformer} from '#lib/models/index.js';
 import {meshDrawing} from '#lib/notebook/drawings/mesh.js';
 import {matrixDrawing} from '#lib/notebook/drawings/matrix.js';
 import {scheduleDrawing} from '#lib/notebook/drawings/schedule.js';
-import {playSchedule} from '#lib/pipelineParallel/simulateSchedule.js';
+import {simulateSchedule} from '#lib/pipelineParallel/simulateSchedule.js';
 import {schedule} from '#lib/pipelineParallel/schedule.js';
 import {pipelineSchedule} from '#lib/pipelineParallel/schedules.js';
 import {ranksDrawing} from '#lib/notebook/drawings/ranks.js';
@@ -311,7 +311,7 @@ describe('a schedule that plays itself', () => {
     const delays = [...svg.matchAll(/animation-delay:([\d.]+)s/g)].map(([, delay]) =>
       Number(delay),
     );
-    const {played, total} = playSchedule(gpipe);
+    const {played, total} = simulateSchedule(gpipe);
     expect(delays).toEqual(played.map(({start}) => Number(((5 * start) / total).toFixed(2))));
     expect(svg).toContain('@media (prefers-reduced-motion:reduce){.b{opacity:1;animation:none}}');
     expect(svg.replace('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:|<script/);

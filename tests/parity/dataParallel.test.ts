@@ -95,15 +95,15 @@ describe('trainParallel with dataParallel equals train', () => {
     }
   });
 
-  it('with clipNorm, and with buckets of any size', async () => {
+  it('with globalClipNorm, and with buckets of any size', async () => {
     const [one] = COURSE_CASES;
-    const reference = await runTrain(one, one.model(tf.train.sgd(0.05)), 1, {clipNorm: 0.2});
+    const reference = await runTrain(one, one.model(tf.train.sgd(0.05)), 1, {globalClipNorm: 0.2});
     for (const bucketBytes of [4, 1000, '64MiB']) {
       expectSameRun(
         await runParallel(one, one.model(tf.train.sgd(0.05)), 1, {
           devices: 2,
           bucketBytes,
-          clipNorm: 0.2,
+          globalClipNorm: 0.2,
         }),
         reference,
         1e-5,

@@ -54,11 +54,11 @@ const size = ({data = 1, tensor = 1, pipeline = 1}: Fields['mesh']) => data * te
 const RUNS: Array<[string, ParityCase, string, Fields, TrainParallelOptions?]> = [
   ['data x tensor', text(), 'sgd', {mesh: {data: 2, tensor: 2}}],
   [
-    'data x tensor, zero 1, clipNorm',
+    'data x tensor, zero 1, globalClipNorm',
     text(),
     'adam',
     {mesh: {data: 2, tensor: 2}, zero: 1},
-    {clipNorm: 0.3},
+    {globalClipNorm: 0.3},
   ],
   [
     'data x tensor, zero 2, micro-batches',
@@ -89,7 +89,7 @@ const RUNS: Array<[string, ParityCase, string, Fields, TrainParallelOptions?]> =
     PENALTIES,
     'sgd',
     {mesh: {data: 2, tensor: 2}, zero: 1},
-    {clipNorm: 0.3},
+    {globalClipNorm: 0.3},
   ],
   [
     'data x tensor, sequenceParallel, penalties',
@@ -102,7 +102,7 @@ const RUNS: Array<[string, ParityCase, string, Fields, TrainParallelOptions?]> =
     text({dropout: 0.2}),
     'adam',
     {mesh: {data: 2, pipeline: 2}, schedule: '1f1b', microBatches: 4},
-    {clipNorm: 0.3},
+    {globalClipNorm: 0.3},
   ],
   [
     'data x pipeline, interleaved, zero 1',
@@ -121,7 +121,7 @@ const RUNS: Array<[string, ParityCase, string, Fields, TrainParallelOptions?]> =
     text(TIED),
     'adam',
     {mesh: {data: 2, pipeline: 2}, schedule: '1f1b', microBatches: 4, zero: 3},
-    {clipNorm: 0.3},
+    {globalClipNorm: 0.3},
   ],
   [
     'data x pipeline, interleaved, zero 3, recompute',
@@ -152,7 +152,7 @@ const RUNS: Array<[string, ParityCase, string, Fields, TrainParallelOptions?]> =
     PENALTIES,
     'sgd',
     {mesh: {data: 2, pipeline: 2}, schedule: 'gpipe', microBatches: 2, zero: 3},
-    {clipNorm: 0.3},
+    {globalClipNorm: 0.3},
   ],
   [
     'tensor x pipeline, sequenceParallel, a tied head',
@@ -187,7 +187,7 @@ const RUNS: Array<[string, ParityCase, string, Fields, TrainParallelOptions?]> =
       microBatches: 2,
       layout: {up: 'column', down: 'row'},
     },
-    {clipNorm: 0.3},
+    {globalClipNorm: 0.3},
   ],
   ['all three', text(), 'sgd', {mesh: {data: 2, tensor: 2, pipeline: 2}, microBatches: 2}],
   [
@@ -195,7 +195,7 @@ const RUNS: Array<[string, ParityCase, string, Fields, TrainParallelOptions?]> =
     text({dropout: 0.2}),
     'adam',
     {mesh: {data: 2, tensor: -1, pipeline: 2}, microBatches: 4, zero: 1},
-    {clipNorm: 0.3},
+    {globalClipNorm: 0.3},
   ],
   [
     'all three, zero 3, sequenceParallel, a tied head',

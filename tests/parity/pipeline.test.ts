@@ -167,14 +167,14 @@ describe('a pipeline equals train', () => {
     }
   });
 
-  it('with clipNorm over all stages, tied weights counted once', async () => {
+  it('with globalClipNorm over all stages, tied weights counted once', async () => {
     const one = head(caseOf('transformer with a tied'), FEW);
     const reference = await runTrain(one, one.model(OPTIMIZERS.sgd()), 1, {
       microBatches: 2,
-      clipNorm: 0.2,
+      globalClipNorm: 0.2,
     });
     expectSameRun(
-      await piped(one, OPTIMIZERS.sgd, 3, {microBatches: 2}, {clipNorm: 0.2}),
+      await piped(one, OPTIMIZERS.sgd, 3, {microBatches: 2}, {globalClipNorm: 0.2}),
       reference,
       1e-5,
     );

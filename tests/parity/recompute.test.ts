@@ -44,7 +44,7 @@ describe('recompute', () => {
           optimizer,
         }),
     };
-    const options = {microBatches: 2, clipNorm: 0.5, seed: 4};
+    const options = {microBatches: 2, globalClipNorm: 0.5, seed: 4};
     const reference = await runTrain(one, one.model(tf.train.adam(0.01)), 1, options);
     const actual = await runTrain(one, one.model(tf.train.adam(0.01)), 1, {
       ...options,

@@ -95,9 +95,9 @@ describe('tensorParallel equals train', () => {
       );
   });
 
-  it('with penalties and validation, odd widths, clipNorm', async () => {
+  it('with penalties and validation, odd widths, globalClipNorm', async () => {
     const reference = await runTrain(PENALTIES, PENALTIES.model(OPTIMIZERS.sgd()), 1, {
-      clipNorm: 0.3,
+      globalClipNorm: 0.3,
     });
     expectSameRun(
       await divided(
@@ -105,7 +105,7 @@ describe('tensorParallel equals train', () => {
         OPTIMIZERS.sgd,
         3,
         {layout: {up: 'column', down: 'row'}},
-        {clipNorm: 0.3},
+        {globalClipNorm: 0.3},
       ),
       reference,
       1e-5,
@@ -128,7 +128,7 @@ describe('tensorParallel equals train', () => {
     const sequence = {sequenceParallel: true};
     const runs: Array<[string, ParityCase, number, string, StrategyFields, TrainParallelOptions]> =
       [
-        ['a transformer', head(TRANSFORMER, FEW), 2, 'sgd', {}, {clipNorm: 0.3}],
+        ['a transformer', head(TRANSFORMER, FEW), 2, 'sgd', {}, {globalClipNorm: 0.3}],
         ['three ranks', head(TRANSFORMER, FEW), 3, 'adam', {}, {}],
         ['a tied head', head(caseOf('transformer with a tied'), FEW), 2, 'momentum', {}, {}],
         [

@@ -100,7 +100,7 @@ describe('trainParallel with divided state equals train', () => {
       await both(head(NORMS, NORMS.batchSize * 2 + 1), {}, 4, () => tf.train.sgd(0.05));
     });
 
-    it(`${strategy}: clipNorm over all shards, dropout and shuffling`, async () => {
+    it(`${strategy}: globalClipNorm over all shards, dropout and shuffling`, async () => {
       const one = {
         ...SHORT,
         model: (optimizer: tf.Optimizer) =>
@@ -115,7 +115,7 @@ describe('trainParallel with divided state equals train', () => {
             optimizer,
           }),
       };
-      await both(one, {clipNorm: 0.3, shuffle: true, seed: 5}, 3);
+      await both(one, {globalClipNorm: 0.3, shuffle: true, seed: 5}, 3);
     });
 
     // Only stage 3 has anything to do with it.

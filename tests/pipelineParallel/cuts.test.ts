@@ -3,14 +3,18 @@ import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {convnet, mlp, transformer} from '#lib/models/index.js';
-import {balancedCuts, splitModel} from '#lib/pipelineParallel/balance.js';
-import {cutName, cutsAt, possibleCuts} from '#lib/pipelineParallel/splitPoints.js';
+import {balancedSplitPoints, splitModel} from '#lib/pipelineParallel/balance.js';
+import {
+  splitPointName,
+  splitPointsAt,
+  possibleSplitPoints,
+} from '#lib/pipelineParallel/splitPoints.js';
 import {readGraph} from '#lib/model/graph.js';
 import {COURSE_CASES, SHAPE_CASES} from '../parity/cases';
 
 const names = (model: tf.LayersModel) => {
   const graph = readGraph(model);
-  return possibleCuts(graph).map((cut) => cutName(graph, cut));
+  return possibleSplitPoints(graph).map((cut) => splitPointName(graph, cut));
 };
 const caseModel = (name: string) =>
   [...COURSE_CASES, ...SHAPE_CASES]
@@ -44,20 +48,20 @@ describe('a model can be cut', () => {
 describe('a cut that cannot be', () => {
   const graph = readGraph(transformer({layers: 1, hidden: 8, heads: 2, sequence: 4}));
   it('inside a skip connection says which tensors go on, and what is possible', () => {
-    expect(() => cutsAt(graph, ['block_0/down'])).toThrow(
+    expect(() => splitPointsAt(graph, ['block_0/down'])).toThrow(
       /cannot be cut before 'block_0\/down': 2 tensors go on there \(the outputs of 'block_0\/add_1' and 'block_0\/up'\)\. It can be cut before positions, block_0, block_0\/norm_2, norm, head\./,
     );
   });
   it('at an unknown name', () =>
-    expect(() => cutsAt(graph, ['block_7'])).toThrow(
+    expect(() => splitPointsAt(graph, ['block_7'])).toThrow(
       /splitAt names "block_7" .*, which is neither a block nor a layer/,
     ));
   it('at the beginning', () =>
-    expect(() => cutsAt(graph, ['embedding'])).toThrow(
+    expect(() => splitPointsAt(graph, ['embedding'])).toThrow(
       /with which the model begins: the first stage would be empty/,
     ));
   it('in another order', () =>
-    expect(() => cutsAt(graph, ['norm', 'block_0'])).toThrow(
+    expect(() => splitPointsAt(graph, ['norm', 'block_0'])).toThrow(
       /names 'block_0' after 'norm', which does not come before it/,
     ));
   it('more often than there are places', () =>
@@ -70,8 +74,8 @@ describe('a balanced split', () => {
   it('makes the dearest stage as cheap as it can be', () => {
     const cuts = [1, 2, 3, 4, 5].map((at) => ({at, slot: at, shape: [1]}));
     const costs = [5, 1, 1, 1, 1, 5];
-    expect(balancedCuts(cuts, costs, 3).map(({at}) => at)).toEqual([1, 5]);
-    expect(balancedCuts(cuts, costs, 2).map(({at}) => at)).toEqual([3]);
+    expect(balancedSplitPoints(cuts, costs, 3).map(({at}) => at)).toEqual([1, 5]);
+    expect(balancedSplitPoints(cuts, costs, 2).map(({at}) => at)).toEqual([3]);
   });
   it('by every balance has all layers once, in order', () => {
     const model = transformer({layers: 4, hidden: 16, heads: 2, sequence: 8});

@@ -9,7 +9,7 @@ import {mlp, transformer} from '#lib/models/index.js';
 import type {Action} from '#lib/pipelineParallel/schedule.js';
 import {pipelineSchedule, SCHEDULE_NAMES} from '#lib/pipelineParallel/schedules.js';
 import {bubble, virtualTrace} from '#lib/report/bubble.js';
-import {idle} from '#lib/report/diagnoseIdle.js';
+import {diagnoseIdle} from '#lib/report/diagnoseIdle.js';
 import type {Strategy, StrategyFields, TrainParallelOptions} from '#lib/config/options.js';
 import type {TrainResult} from '#lib/run/result.js';
 import {spmd} from '#lib/run/spmd.js';
@@ -61,7 +61,7 @@ const run = (
   });
 
 /** An action's name as the trace has it. */
-function spanOf(action: Action, chunks: number): string | null {
+function spanOf(action: Action, stagesPerRank: number): string | null {
   if (action.do === 'update') return 'update update';
   const batch = `micro-batch ${action.microBatch + 1}`;
   if ('peer' in action)
@@ -70,7 +70,7 @@ function spanOf(action: Action, chunks: number): string | null {
       : `wait ${batch}'s ${action.what}`;
   const part =
     action.do === 'backwardInput' ? ', input' : action.do === 'backwardWeights' ? ', weights' : '';
-  return `${action.do === 'forward' ? 'forward' : 'backward'} ${batch}${chunks > 1 ? `, chunk ${action.chunk + 1}` : ''}${part}`;
+  return `${action.do === 'forward' ? 'forward' : 'backward'} ${batch}${stagesPerRank > 1 ? `, local stage ${action.localStage + 1}` : ''}${part}`;
 }
 
 describe('the trace', () => {
@@ -200,9 +200,9 @@ describe('options that cannot be', () => {
   const wrong: Array<[string, Strategy, TrainParallelOptions, RegExp]> = [
     [
       'a field of pipelines without one',
-      {kind: 'dataParallel', chunks: 2} as Strategy,
+      {kind: 'dataParallel', stagesPerRank: 2} as Strategy,
       {},
-      /strategy\.chunks is of pipelines/,
+      /strategy\.stagesPerRank is of pipelines/,
     ],
     [
       "recompute: 'stage' without one",
@@ -432,20 +432,22 @@ describe('idle names', () => {
         args: {...healthy, ...fault},
       })
     ).flat();
-    const found = idle(spans);
+    const found = diagnoseIdle(spans);
     expect(found.cause).toBe(cause);
     expect(found.expected).toBeCloseTo(1 / 3, 9);
   });
 
   it('nothing without a trace, or of another strategy', async () => {
-    await expect(run(2, {}, {trace: false}).then(idle)).rejects.toThrow(/train with trace: true/);
+    await expect(run(2, {}, {trace: false}).then(diagnoseIdle)).rejects.toThrow(
+      /train with trace: true/,
+    );
     const other = await trainParallel(
       mlp({inputShape: [WIDTH], units: [8], classes: WIDTH, loss: 'meanSquaredError'}),
       data(32),
       {batchSize: 32, devices: cpus(2), verbose: 0, strategy: 'dataParallel'},
     );
-    expect(() => idle(other)).toThrow(/this result is of no pipeline/);
-    expect(() => idle([])).toThrow(/no forward or backward/);
+    expect(() => diagnoseIdle(other)).toThrow(/this result is of no pipeline/);
+    expect(() => diagnoseIdle([])).toThrow(/no forward or backward/);
   });
 });
 

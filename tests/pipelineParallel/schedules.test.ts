@@ -1,7 +1,7 @@
 /** Schedules as data: what they promise, what a check refuses, what a played one shows. */
 import {describe, expect, it} from 'vitest';
 import {checkSchedule} from '#lib/pipelineParallel/checkSchedule.js';
-import {playSchedule} from '#lib/pipelineParallel/simulateSchedule.js';
+import {simulateSchedule} from '#lib/pipelineParallel/simulateSchedule.js';
 import {
   schedule,
   scheduleText,
@@ -19,10 +19,10 @@ import {
 const sizesOf = (name: ScheduleName) =>
   [1, 2, 3, 4, 5, 8].flatMap((ranks) =>
     [1, 2, 3, 4, 5, 6, 7, 8, 12, 16].flatMap((microBatches) =>
-      (name === 'interleaved-1f1b' ? [2, 3] : [1]).flatMap((chunks) =>
+      (name === 'interleaved-1f1b' ? [2, 3] : [1]).flatMap((stagesPerRank) =>
         name === 'interleaved-1f1b' && microBatches % ranks !== 0
           ? []
-          : [{ranks, microBatches, chunks}],
+          : [{ranks, microBatches, stagesPerRank}],
       ),
     ),
   );
@@ -39,7 +39,7 @@ describe.each(SCHEDULE_NAMES)('%s', (name) => {
     for (const sizes of sizesOf(name)) {
       // The formula of zero-bubble takes a pipe that is once full.
       if (name === 'zero-bubble' && sizes.microBatches < sizes.ranks) continue;
-      const {bubble, total} = playSchedule(pipelineSchedule(name, sizes));
+      const {bubble, total} = simulateSchedule(pipelineSchedule(name, sizes));
       expect(bubble, JSON.stringify(sizes)).toBeCloseTo(bubbleFormula(name, sizes), 12);
       if (name === '1f1b') expect(total).toBe(3 * (sizes.microBatches + sizes.ranks - 1));
     }
@@ -144,12 +144,12 @@ describe('sizes that cannot be', () => {
       /take 4\./,
     );
     expect(() =>
-      pipelineSchedule('interleaved-1f1b', {ranks: 2, microBatches: 4, chunks: 1}),
-    ).toThrow(/wants chunks from 2.*'1f1b'/);
+      pipelineSchedule('interleaved-1f1b', {ranks: 2, microBatches: 4, stagesPerRank: 1}),
+    ).toThrow(/wants stagesPerRank from 2.*'1f1b'/);
   });
   it('others have one stage a rank', () =>
-    expect(() => pipelineSchedule('gpipe', {ranks: 2, microBatches: 4, chunks: 2})).toThrow(
-      /chunks: 2 gives each rank 2 stages, which the schedule 'gpipe' does not interleave/,
+    expect(() => pipelineSchedule('gpipe', {ranks: 2, microBatches: 4, stagesPerRank: 2})).toThrow(
+      /stagesPerRank: 2 gives each rank 2 stages, which the schedule 'gpipe' does not interleave/,
     ));
   it('an unknown name', () =>
     expect(() => pipelineSchedule('2f2b' as ScheduleName, {ranks: 2, microBatches: 4})).toThrow(

@@ -12,7 +12,7 @@ import {
   mlp,
   mnist,
   plan,
-  proof,
+  validatePlan,
   rowName,
   tf,
   train,
@@ -53,8 +53,8 @@ describe('calibrate', () => {
         'allGather',
         'send',
         'read',
-        'order',
-        'meeting',
+        'dispatch',
+        'barrier',
       ]),
     );
     for (const {alpha, beta, ranks} of machine.links) {
@@ -212,7 +212,7 @@ describe('proof', () => {
       regret,
       right,
       rankCorrelation: correlation,
-    } = await proof(made, text, rows, {seconds: 0.1, devices: cpus(2)});
+    } = await validatePlan(made, text, rows, {seconds: 0.1, devices: cpus(2)});
     expect(proved.map(({row}) => row).slice(0, 3)).toEqual(rows.slice(0, 3));
     expect(proved).toHaveLength(4);
     expect(rounds).toBeGreaterThanOrEqual(3);
@@ -227,8 +227,12 @@ describe('proof', () => {
     expect(tf.concat(made.getWeights().map((weight) => weight.flatten())).dataSync()).toEqual(
       before,
     );
-    await expect(proof(made, text, [], {})).rejects.toThrow(/proof wants the rows of a plan/);
-    await expect(proof(made, text, rows, {seconds: 0})).rejects.toThrow(/seconds must be above 0/);
+    await expect(validatePlan(made, text, [], {})).rejects.toThrow(
+      /proof wants the rows of a plan/,
+    );
+    await expect(validatePlan(made, text, rows, {seconds: 0})).rejects.toThrow(
+      /seconds must be above 0/,
+    );
   });
 });
 

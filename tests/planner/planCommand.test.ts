@@ -45,7 +45,7 @@ describe('npm run plan', () => {
         'zero',
         'recompute',
         'sequenceParallel',
-        'chunks',
+        'stagesPerRank',
         'schedule',
         'memory',
         'fits',

@@ -46,7 +46,7 @@ const choiceOf = ({
   zero,
   recompute,
   sequenceParallel,
-  chunks,
+  stagesPerRank,
   schedule,
 }: SpecRow): SpecChoice => ({
   ...mesh,
@@ -54,7 +54,7 @@ const choiceOf = ({
   zero,
   recompute,
   sequenceParallel,
-  chunks,
+  stagesPerRank,
   schedule,
 });
 const specs = Array.from({length: 40}, someSpec);

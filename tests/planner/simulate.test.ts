@@ -69,8 +69,8 @@ describe('the bubble of stages that are alike', () => {
         ranks: found,
       } = simulate({mesh: {pipeline: ranks, data: 3}, schedule: name, microBatches, costs: EVEN});
       expect(bubble).toBeCloseTo(bubbleFormula(name, sizes), 12);
-      const chunks = name === 'interleaved-1f1b' ? 2 : 1;
-      expect(seconds * (1 - bubble)).toBeCloseTo(microBatches * chunks * 3, 9);
+      const stagesPerRank = name === 'interleaved-1f1b' ? 2 : 1;
+      expect(seconds * (1 - bubble)).toBeCloseTo(microBatches * stagesPerRank * 3, 9);
       found.forEach(({live}, rank) =>
         expect(live).toBeLessThanOrEqual(promisedLive(name, sizes)[rank]),
       );
@@ -257,7 +257,7 @@ describe('a row of a plan', () => {
     [{tensor: 8, pipeline: 8}],
     [{tensor: 8, pipeline: 8, schedule: 'zero-bubble'}],
     [{tensor: 8, pipeline: 8, schedule: 'gpipe'}],
-    [{tensor: 8, pipeline: 8, chunks: 3}],
+    [{tensor: 8, pipeline: 8, stagesPerRank: 3}],
     [{tensor: 8, pipeline: 2}],
     [{tensor: 8, pipeline: 8, schedule: 'naive'}],
     [{tensor: 4, pipeline: 16, recompute: 'selective', sequenceParallel: true}],

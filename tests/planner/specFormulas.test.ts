@@ -71,7 +71,7 @@ describe('by hand', () => {
     [2, {tensor: 2, sequenceParallel: true, recompute: 'full'}, 4 * 48 + 24 + 96 + 120],
     [2, {pipeline: 2}, 2 * 2 * 1992 + 2 * 48],
     [2, {pipeline: 2, schedule: 'naive'}, 2 * 1992 + 48],
-    [2, {pipeline: 2, chunks: 2}, 5 * 1992 + 2 * 48],
+    [2, {pipeline: 2, stagesPerRank: 2}, 5 * 1992 + 2 * 48],
     // All four micro-batches wait for their backward: the last stage, with its logits, is fuller
     // than the first with its table.
     [2, {pipeline: 2, schedule: 'gpipe'}, 4 * 2 * 1992 + 4 * 432],
@@ -104,7 +104,7 @@ describe('by hand', () => {
       tensor: 4 * 2 * 384,
       pipeline: 4 * 48,
     });
-    expect(row(8, 8, {...mesh, chunks: 2}).traffic.pipeline).toBe(4 * 3 * 96);
+    expect(row(8, 8, {...mesh, stagesPerRank: 2}).traffic.pipeline).toBe(4 * 3 * 96);
     expect(row(8, 8, {data: 2, pipeline: 4}).traffic.pipeline).toBe(4 * 2 * 96);
     expect(row(8, 8, {...mesh, zero: 1}).traffic.data).toBe(936 * 2);
     expect(row(8, 8, {...mesh, zero: 2}).traffic.data).toBe((936 / 2) * (4 * 2 + 2));
@@ -130,7 +130,7 @@ describe('by hand', () => {
     expect(of({schedule: 'gpipe'})).toBeCloseTo(3 / 11, 12);
     expect(of({schedule: 'naive'})).toBeCloseTo(3 / 4, 12);
     expect(of({schedule: 'zero-bubble'})).toBeCloseTo(3 / 27, 12);
-    expect(row(2, 8, {pipeline: 2, chunks: 2}).bubble).toBeCloseTo(1 / 17, 12);
+    expect(row(2, 8, {pipeline: 2, stagesPerRank: 2}).bubble).toBeCloseTo(1 / 17, 12);
   });
 
   it("tensor over nodes has the network's bandwidth, and says so", () => {

@@ -130,7 +130,7 @@ describe('Narayanan et al. 2021, "Efficient large-scale language model training 
     const ofIdeal = ({bubble}: SpecRow) => bubble / (1 - bubble);
     expect(ofIdeal(of({}))).toBeCloseTo(7 / 32, 12);
     expect(ofIdeal(of({schedule: 'gpipe'}))).toBeCloseTo(7 / 32, 12);
-    expect(ofIdeal(of({chunks: 3}))).toBeCloseTo(7 / 96, 12);
+    expect(ofIdeal(of({stagesPerRank: 3}))).toBeCloseTo(7 / 96, 12);
   });
 });
 
@@ -146,7 +146,7 @@ describe('Korthikanti et al. 2022, "Reducing activation recomputation in large t
       hidden: 6144,
       layers: 48,
       pipeline: 1,
-      chunks: 1,
+      stagesPerRank: 1,
       batchSize: 4,
       microBatch: 4,
       seconds: 1.1,
@@ -160,7 +160,7 @@ describe('Korthikanti et al. 2022, "Reducing activation recomputation in large t
       hidden: 12288,
       layers: 96,
       pipeline: 8,
-      chunks: 3,
+      stagesPerRank: 3,
       batchSize: 64,
       microBatch: 1,
       seconds: 13.75,
@@ -174,7 +174,7 @@ describe('Korthikanti et al. 2022, "Reducing activation recomputation in large t
       hidden: 20480,
       layers: 105,
       pipeline: 35,
-      chunks: 3,
+      stagesPerRank: 3,
       batchSize: 280,
       microBatch: 1,
       seconds: 37.83,
@@ -188,7 +188,7 @@ describe('Korthikanti et al. 2022, "Reducing activation recomputation in large t
       hidden: 25600,
       layers: 128,
       pipeline: 64,
-      chunks: 1,
+      stagesPerRank: 1,
       batchSize: 512,
       microBatch: 1,
       seconds: 71.49,
@@ -199,7 +199,7 @@ describe('Korthikanti et al. 2022, "Reducing activation recomputation in large t
   ];
 
   function row(
-    {heads, hidden, layers, pipeline, chunks, batchSize, microBatch}: (typeof table)[0],
+    {heads, hidden, layers, pipeline, stagesPerRank, batchSize, microBatch}: (typeof table)[0],
     fixed: Partial<SpecChoice>,
   ) {
     const plan = planSpec({
@@ -207,7 +207,7 @@ describe('Korthikanti et al. 2022, "Reducing activation recomputation in large t
       machine: selene(8 * pipeline),
       batchSize,
       precision: 'mixed',
-      fixed: {data: 1, tensor: 8, pipeline, microBatch, zero: 0, chunks, ...fixed},
+      fixed: {data: 1, tensor: 8, pipeline, microBatch, zero: 0, stagesPerRank, ...fixed},
     });
     return {plan, row: plan.rows[0]};
   }

@@ -111,12 +111,12 @@ const wrong: Array<[Record<string, unknown> | unknown[] | null, RegExp]> = [
     /fixed.pipeline is 8, which does not divide model.layers 4 into equal stages. Allowed: 1, 2, 4\./,
   ],
   [
-    {...good, fixed: {pipeline: 4, chunks: 2}},
-    /fixed.pipeline is 4, which times chunks 2 does not divide model.layers 4 into equal stages. Allowed: 2\./,
+    {...good, fixed: {pipeline: 4, stagesPerRank: 2}},
+    /fixed.pipeline is 4, which times stagesPerRank 2 does not divide model.layers 4 into equal stages. Allowed: 2\./,
   ],
   [
-    {...good, fixed: {pipeline: 1, chunks: 2}},
-    /fixed.pipeline is 1, which leaves one stage, which fixed.chunks 2 cannot interleave/,
+    {...good, fixed: {pipeline: 1, stagesPerRank: 2}},
+    /fixed.pipeline is 1, which leaves one stage, which fixed.stagesPerRank 2 cannot interleave/,
   ],
   [
     {...good, batchSize: 12, fixed: {data: 8}},
@@ -131,15 +131,15 @@ const wrong: Array<[Record<string, unknown> | unknown[] | null, RegExp]> = [
     /fixed.microBatch is 3, which does not divide batchSize 16. Allowed: 1, 2, 4, 8, 16\./,
   ],
   [
-    {...good, fixed: {chunks: 2, schedule: '1f1b'}},
-    /fixed.chunks is 2, which the schedule '1f1b' does not interleave; allowed: 1, or/,
+    {...good, fixed: {stagesPerRank: 2, schedule: '1f1b'}},
+    /fixed.stagesPerRank is 2, which the schedule '1f1b' does not interleave; allowed: 1, or/,
   ],
   [
-    {...good, fixed: {chunks: 1, schedule: 'interleaved-1f1b'}},
-    /fixed.chunks is 1, and the schedule 'interleaved-1f1b' wants from 2/,
+    {...good, fixed: {stagesPerRank: 1, schedule: 'interleaved-1f1b'}},
+    /fixed.stagesPerRank is 1, and the schedule 'interleaved-1f1b' wants from 2/,
   ],
   [
-    {...good, fixed: {data: 4, pipeline: 2, tensor: 1, microBatch: 4, chunks: 2}},
+    {...good, fixed: {data: 4, pipeline: 2, tensor: 1, microBatch: 4, stagesPerRank: 2}},
     /fixed.microBatch 4 of batchSize 16 gives no multiple of that. Allowed: with data 4 and pipeline 2, microBatch 1, 2\./,
   ],
   [
@@ -193,11 +193,18 @@ describe('what is merely pointless is planned where it is fixed', () => {
     );
   });
 
-  it('interleaving without chunks takes two, and chunks without a schedule interleave', () => {
+  it('interleaving without stagesPerRank takes two, and stagesPerRank without a schedule interleave', () => {
     const of = (fixed: object) =>
       planSpec(tinySpec(2, 4, {data: 1, tensor: 1, pipeline: 2, ...fixed}));
-    expect(of({schedule: 'interleaved-1f1b'})).toEqual(of({chunks: 2}));
-    expect(of({chunks: 2}).rows[0]).toMatchObject({chunks: 2, schedule: 'interleaved-1f1b'});
-    expect(of({}).rows[0]).toMatchObject({chunks: 1, schedule: '1f1b', sequenceParallel: false});
+    expect(of({schedule: 'interleaved-1f1b'})).toEqual(of({stagesPerRank: 2}));
+    expect(of({stagesPerRank: 2}).rows[0]).toMatchObject({
+      stagesPerRank: 2,
+      schedule: 'interleaved-1f1b',
+    });
+    expect(of({}).rows[0]).toMatchObject({
+      stagesPerRank: 1,
+      schedule: '1f1b',
+      sequenceParallel: false,
+    });
   });
 });

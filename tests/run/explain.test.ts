@@ -1,5 +1,5 @@
 import {afterAll, describe, expect, it} from 'vitest';
-import {closeWorkers, explain, mlp, mnist, train, trainParallel} from '#lib/index.js';
+import {closeWorkers, summarize, mlp, mnist, train, trainParallel} from '#lib/index.js';
 import {stragglerOf, type RankTiming} from '#lib/run/timing.js';
 
 afterAll(() => closeWorkers());
@@ -35,7 +35,7 @@ describe('explain', () => {
       devices: ['cpu', 'cpu'],
       strategy: 'dataParallel',
     });
-    const sentences = explain(result).split('\n');
+    const sentences = summarize(result).split('\n');
     expect(sentences).toHaveLength(5);
     expect(sentences[0]).toBe('2 devices × 1 thread (cpu).');
     // 784 x 32 + 32 + 32 x 10 + 10 weights of 4 bytes: half of the sums, half of the new weights.
@@ -55,7 +55,7 @@ describe('explain', () => {
       strategy: 'fsdp',
     });
     // Half of the same bytes, three times.
-    expect(explain(result)).toMatch(
+    expect(summarize(result)).toMatch(
       /Each sent 153 kB a step for .*all-gather of the weights for the forward and .*for the backward/,
     );
   });
@@ -66,7 +66,7 @@ describe('explain', () => {
       devices: ['cpu', 'cpu'],
       strategy: {kind: 'pipelineParallel', schedule: 'naive', microBatches: 2},
     });
-    const sentences = explain(result).split('\n');
+    const sentences = summarize(result).split('\n');
     // 32 samples x 32 floats, one way each.
     expect(sentences[2]).toBe(
       'Each sent 4.10 kB a step for the activations to the next stage and the gradients to the stage before, as the formula says.',
@@ -76,7 +76,7 @@ describe('explain', () => {
 
   it('says what it does not know, and speaks of one device as of one', async () => {
     expect(
-      explain(await train(mlp({units: [8], seed: 1}), digits, {...options, trace: false})),
+      summarize(await train(mlp({units: [8], seed: 1}), digits, {...options, trace: false})),
     ).toMatch(
       /1 device × .*Nothing had to be sent.*kept no trace.*Try: trainParallel on two devices/s,
     );

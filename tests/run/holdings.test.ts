@@ -7,7 +7,7 @@ import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {textCorpus} from '#lib/data/index.js';
 import {convnet, transformer} from '#lib/models/index.js';
-import {holdings, type HeldWeight} from '#lib/placement/placements.js';
+import {placements, type WeightPlacement} from '#lib/placement/placements.js';
 import type {Strategy} from '#lib/config/options.js';
 import {trainParallel} from '#lib/trainParallel.js';
 import {closeWorkers} from '#lib/workers/pool.js';
@@ -22,13 +22,13 @@ const allWeights = (whole: tf.LayersModel) =>
 const sizeOf = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1);
 
 /** How many of `held` have each element of a weight. */
-function counted(shape: readonly number[], held: readonly HeldWeight[]): number[] {
+function counted(shape: readonly number[], held: readonly WeightPlacement[]): number[] {
   const counts = new Array<number>(sizeOf(shape)).fill(0);
-  for (const {cut} of held) {
-    const inner = cut ? sizeOf(shape.slice(cut.axis + 1)) : 1;
+  for (const {shard} of held) {
+    const inner = shard ? sizeOf(shape.slice(shard.dim + 1)) : 1;
     for (let i = 0; i < counts.length; i++) {
-      const along = cut ? Math.floor(i / inner) % shape[cut.axis] : 0;
-      if (!cut || (along >= cut.start && along < cut.end)) counts[i] += 1;
+      const along = shard ? Math.floor(i / inner) % shape[shard.dim] : 0;
+      if (!shard || (along >= shard.start && along < shard.end)) counts[i] += 1;
     }
   }
   return counts;
@@ -47,12 +47,12 @@ const MESHES: Array<[string, tf.LayersModel, {data?: number; tensor?: number; pi
 
 describe.each(MESHES)('on a mesh of %s', (_, whole, mesh) => {
   const {data = 1, tensor = 1} = mesh;
-  const {ranks} = holdings(whole, {mesh});
+  const {ranks} = placements(whole, {mesh});
 
   it('each element of each weight is on every replica, on one of its parts where it is divided, and on all of them where not', () => {
     for (const {originalName, shape} of allWeights(whole)) {
       const held = ranks.flatMap(({weights}) => weights.filter(({name}) => name === originalName));
-      const cut = held.some((one) => one.cut !== null);
+      const cut = held.some((one) => one.shard !== null);
       // A tied table is on the first stage and on the last.
       const stages = new Set(
         ranks
@@ -70,8 +70,9 @@ describe.each(MESHES)('on a mesh of %s', (_, whole, mesh) => {
   it('bytes are those of its pieces', () => {
     for (const {weights, parameters, gradients} of ranks) {
       const elements = weights.reduce(
-        (all, {shape, cut}) =>
-          all + (sizeOf(shape) / (cut ? shape[cut.axis] : 1)) * (cut ? cut.end - cut.start : 1),
+        (all, {shape, shard}) =>
+          all +
+          (sizeOf(shape) / (shard ? shape[shard.dim] : 1)) * (shard ? shard.end - shard.start : 1),
         0,
       );
       expect(parameters).toBe(4 * elements);
@@ -92,8 +93,8 @@ describe('zero', () => {
   ] as Array<[1 | 2 | 3, number[]]>)(
     'stage %i divides by the data axis; all shares together are the whole',
     (zero, per) => {
-      const whole = holdings(model(), {mesh: {data: 2, tensor: 2}});
-      const divided = holdings(model(), {mesh: {data: 2, tensor: 2}, zero});
+      const whole = placements(model(), {mesh: {data: 2, tensor: 2}});
+      const divided = placements(model(), {mesh: {data: 2, tensor: 2}, zero});
       for (const tensor of [0, 1]) {
         const [own, replicas] = [
           whole.ranks[tensor],
@@ -134,13 +135,13 @@ describe('a real run', () => {
           strategy,
         },
       );
-      const foretold = holdings(model(), strategy, {batchSize: BATCH});
+      const foretold = placements(model(), strategy, {batchSize: BATCH});
       expect(memory.map(({stateBytes}) => stateBytes)).toEqual(
         foretold.ranks.map(
           ({parameters, gradients, optimizer}) => parameters + gradients + optimizer,
         ),
       );
-      expect(holdings(model(), plan)).toEqual(foretold);
+      expect(placements(model(), plan)).toEqual(foretold);
     },
   );
 });
@@ -148,15 +149,15 @@ describe('a real run', () => {
 describe('what is refused', () => {
   it('a model that is not compiled, a mesh of other devices, a layout that does not fit', () => {
     const bare = tf.sequential({layers: [tf.layers.dense({units: 2, inputShape: [2]})]});
-    expect(() => holdings(bare, 'dataParallel')).toThrow(/holdings: the model is not compiled/);
-    expect(() => holdings(model(), {mesh: {data: 2}}, {devices: 3})).toThrow(
+    expect(() => placements(bare, 'dataParallel')).toThrow(/holdings: the model is not compiled/);
+    expect(() => placements(model(), {mesh: {data: 2}}, {devices: 3})).toThrow(
       /is not the number of devices, 3/,
     );
-    expect(() => holdings(model(), {mesh: {data: 2}}, {devices: 0})).toThrow(
+    expect(() => placements(model(), {mesh: {data: 2}}, {devices: 0})).toThrow(
       /devices must be a whole number from 1; it is 0/,
     );
-    expect(() => holdings(model(), {mesh: {tensor: 2}, layout: {'block_*/up': 'column'}})).toThrow(
-      /give 'block_0\/down' the rule 'row'/,
-    );
+    expect(() =>
+      placements(model(), {mesh: {tensor: 2}, layout: {'block_*/up': 'column'}}),
+    ).toThrow(/give 'block_0\/down' the rule 'row'/);
   });
 });

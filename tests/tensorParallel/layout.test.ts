@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {convnet, transformer} from '#lib/models/index.js';
 import {readGraph} from '#lib/model/graph.js';
-import {putPart, takePart} from '#lib/model/weightShard.js';
+import {writeShard, readShard} from '#lib/model/weightShard.js';
 import {resolveLayout, type Layout} from '#lib/tensorParallel/layout.js';
 import {registerLayout} from '#lib/tensorParallel/rules.js';
 
@@ -134,10 +134,10 @@ describe('a layout that cannot be', () => {
 describe('a part of a weight', () => {
   const shape = [3, 4, 2];
   const whole = Float32Array.from({length: 24}, (_, i) => i);
-  it.each([0, 1, 2])('along axis %i is what tfjs slices, and goes back to its place', (axis) => {
-    const cut = {axis, start: 1, end: shape[axis]};
-    const part = takePart(whole, shape, cut);
-    const begin = shape.map((_, i) => (i === axis ? 1 : 0));
+  it.each([0, 1, 2])('along dim %i is what tfjs slices, and goes back to its place', (dim) => {
+    const cut = {dim, start: 1, end: shape[dim]};
+    const part = readShard(whole, shape, cut);
+    const begin = shape.map((_, i) => (i === dim ? 1 : 0));
     expect([...part]).toEqual([
       ...tf
         .slice(
@@ -148,12 +148,12 @@ describe('a part of a weight', () => {
         .dataSync(),
     ]);
     const back = new Float32Array(24);
-    putPart(back, shape, cut, part);
-    putPart(
+    writeShard(back, shape, cut, part);
+    writeShard(
       back,
       shape,
-      {axis, start: 0, end: 1},
-      takePart(whole, shape, {axis, start: 0, end: 1}),
+      {dim, start: 0, end: 1},
+      readShard(whole, shape, {dim, start: 0, end: 1}),
     );
     expect([...back]).toEqual([...whole]);
   });

@@ -201,7 +201,7 @@ describe('train', () => {
       return Math.sqrt(squares);
     };
     const norm = await moved(free, {});
-    expect(await moved(clipped, {clipNorm: norm / 2})).toBeCloseTo(norm / 2, 5);
+    expect(await moved(clipped, {globalClipNorm: norm / 2})).toBeCloseTo(norm / 2, 5);
   });
 });
 

@@ -6,7 +6,12 @@ import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../../base/errors';
 import {formatBytes} from '../../base/units';
 import {AXES_OUTSIDE_IN, type Mesh} from '../../mesh/mesh';
-import {holdings, type Holdings, type HoldingsOptions, type RankHolding} from '../../placement/placements';
+import {
+  placements,
+  type Placements,
+  type PlacementsOptions,
+  type RankPlacement,
+} from '../../placement/placements';
 import type {Strategy} from '../../config/options';
 import type {Plan} from '../../config/strategy';
 import {Drawing} from '../drawing';
@@ -14,7 +19,7 @@ import type {View} from '../view';
 import {holdingLines, holdingSentence, layersOfBlocks, type HoldingLine} from './meshWords';
 
 /** How a mesh is drawn. */
-export interface MeshDrawingOptions extends HoldingsOptions {
+export interface MeshDrawingOptions extends PlacementsOptions {
   /** @default the mesh's sizes and the stage of ZeRO */
   title?: string;
 }
@@ -41,7 +46,7 @@ const KINDS = [
 ] as const;
 
 /** What a rank keeps of parameters, gradients and the optimizer's state, a line each. */
-function byteLines(holding: RankHolding, {mesh, zero}: Holdings): string[] {
+function byteLines(holding: RankPlacement, {mesh, zero}: Placements): string[] {
   return KINDS.map(
     ([kind, from]) =>
       `${kind} ${formatBytes(holding[kind])}${zero >= from ? `, part ${holding.at.data + 1} of ${mesh.data}` : ''}`,
@@ -68,7 +73,7 @@ function drawBox(
   y: number,
   width: number,
   height: number,
-  {rank, at}: RankHolding,
+  {rank, at}: RankPlacement,
   {lines, bytes}: Box,
   parts: number,
 ): void {
@@ -109,7 +114,7 @@ const sizesOf = (mesh: Mesh) =>
 
 /** What is drawn, in words: ranks that hold the same pieces together. */
 function told(
-  {mesh, zero, ranks}: Holdings,
+  {mesh, zero, ranks}: Placements,
   layers: ReadonlyMap<string, number>,
 ): {caption: string; alt: string} {
   const sizes = sizesOf(mesh);
@@ -117,7 +122,7 @@ function told(
     zero > 0
       ? ` ZeRO stage ${zero} divides ${DIVIDES[zero]} among the ${mesh.data} replicas${zero === 3 ? ', which gather a block at a time' : ''}.`
       : '';
-  const alike = new Map<string, RankHolding[]>();
+  const alike = new Map<string, RankPlacement[]>();
   for (const one of ranks) {
     const words = holdingSentence(one.weights, layers);
     alike.set(words, [...(alike.get(words) ?? []), one]);
@@ -143,7 +148,7 @@ export function meshDrawing(
   strategy: Strategy | Plan,
   {title, ...options}: MeshDrawingOptions = {},
 ): View {
-  const held = holdings(model, strategy, options);
+  const held = placements(model, strategy, options);
   const {mesh, ranks} = held;
   if (mesh.size > MOST_RANKS)
     throw new ManyHandsError(

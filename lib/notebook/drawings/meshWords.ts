@@ -3,7 +3,7 @@
  * in one line.
  */
 import type * as tf from '@tensorflow/tfjs';
-import type {HeldPart, HeldWeight} from '../../placement/placements';
+import type {PlacedShard, WeightPlacement} from '../../placement/placements';
 import {readGraph} from '../../model/graph';
 
 /** A line of a rank's box. */
@@ -14,7 +14,7 @@ export interface HoldingLine {
 }
 
 /** 'heads 0, 1 of 4', 'columns 0–127 of 256'. */
-function partWords({what, start, end, of}: HeldPart): string {
+function partWords({what, start, end, of}: PlacedShard): string {
   const last = end - 1;
   const which =
     last === start ? `${start}` : last === start + 1 ? `${start}, ${last}` : `${start}–${last}`;
@@ -30,7 +30,7 @@ interface Block {
   layers: Array<{name: string; words: string}>;
 }
 
-function blocksOf(weights: readonly HeldWeight[]): Block[] {
+function blocksOf(weights: readonly WeightPlacement[]): Block[] {
   const blocks: Block[] = [];
   for (const {block, layer, part} of weights) {
     let own = blocks.find(({name}) => name === block);
@@ -75,7 +75,7 @@ function layerLines({layers}: Block): string[] {
  * since a stage may have a part of a block.
  */
 export function holdingLines(
-  weights: readonly HeldWeight[],
+  weights: readonly WeightPlacement[],
   layers: ReadonlyMap<string, number>,
 ): HoldingLine[] {
   const lines: HoldingLine[] = [];
@@ -105,7 +105,7 @@ export function holdingLines(
 
 /** The same in a sentence. */
 export function holdingSentence(
-  weights: readonly HeldWeight[],
+  weights: readonly WeightPlacement[],
   layers: ReadonlyMap<string, number>,
 ): string {
   const clauses: string[] = [];

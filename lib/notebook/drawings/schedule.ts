@@ -4,10 +4,10 @@
  */
 import {ManyHandsError} from '../../base/errors';
 import {
-  playSchedule,
+  simulateSchedule,
   UNIT_COST,
   type CostOf,
-  type Playing,
+  type ScheduleTimeline,
 } from '../../pipelineParallel/simulateSchedule';
 import {LETTER, type Compute, type Schedule} from '../../pipelineParallel/schedule';
 import {Drawn} from '../drawn';
@@ -44,7 +44,7 @@ const STYLE = (animated: boolean) =>
     : '';
 
 function draw(
-  playing: Playing,
+  playing: ScheduleTimeline,
   ranks: number,
   title: string,
   alt: string,
@@ -91,8 +91,8 @@ function draw(
     const y = 48 + rank * ROW;
     const size = (end - start) * scale;
     const label = `${LETTER[action.do]}${action.microBatch + 1}`;
-    // A chunk above the first has a bar along its top, one for each.
-    const chunk = Array.from({length: action.chunk}, (_, i) =>
+    // A local stage above the first has a bar along its top, one for each.
+    const bars = Array.from({length: action.localStage}, (_, i) =>
       line(x + 2, y + 5 + 3 * i, x + size - 2, y + 5 + 3 * i, {stroke: edge, 'stroke-width': 1.5}),
     );
     const box =
@@ -105,7 +105,7 @@ function draw(
         stroke: edge,
         'stroke-width': 1,
       }) +
-      chunk.join('') +
+      bars.join('') +
       (size > 12
         ? text(x + size / 2, y + 25, label, {
             'text-anchor': 'middle',
@@ -159,7 +159,7 @@ export function scheduleDrawing(
   schedule: Schedule,
   {title = schedule.name, costOf = UNIT_COST, animated = true}: ScheduleDrawingOptions = {},
 ): View {
-  const playing = playSchedule(schedule, costOf);
+  const playing = simulateSchedule(schedule, costOf);
   if (playing.stuck.some((place) => place !== null))
     throw new ManyHandsError(
       'BAD_SCHEDULE',
