@@ -52,7 +52,7 @@ export {Mesh} from './mesh/mesh';
 export type {Axis, Coordinates, MeshSizes} from './mesh/mesh';
 export {spmd} from './run/spmd';
 export type {SpmdOptions} from './run/spmd';
-export type {SpmdContext, SpmdProgram} from './rank/spmdJob';
+export type {SpmdContext, SpmdProgram} from './job/spmdProtocol';
 export * from './collectives';
 export {summarize} from './report/summarize';
 export {schedule, scheduleText} from './pipelineParallel/schedule';
@@ -108,7 +108,8 @@ export type {
   TrainOptions,
   TrainParallelOptions,
 } from './config/options';
-export type {MemoryUse, RunRecord, TrafficLine} from './run/record';
+export type {MemoryUse} from './memory/memoryUse';
+export type {RunRecord, TrafficLine} from './run/record';
 export {
   estimateMemory,
   activationBytes,

@@ -1,5 +1,5 @@
 /**
- * Caller side. `trainParallel(model, data, options)`: many devices, a worker process each.
+ * `trainParallel(model, data, options)`: many devices, a worker process each.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {Data} from './base/arrays';
@@ -16,7 +16,7 @@ import {
   type StrategyFields,
   type TrainParallelOptions,
 } from './config/options';
-import {isModule} from './run/placeData';
+import {isModule} from './job/placeData';
 import type {TrainResult} from './run/result';
 import {choosePlan, planName} from './config/strategy';
 import {teamDevices} from './devices/runDevices';

@@ -1,15 +1,14 @@
 /**
- * Caller side. `proof(model, data, rows)`: a plan tested by running it.
+ * `proof(model, data, rows)`: a plan tested by running it.
  */
+import {median, rankCorrelation, ratioInterval} from './base/statistics';
 import type * as tf from '@tensorflow/tfjs';
 import type {Data, ShapedArray} from './base/arrays';
 import {ManyHandsError, shown} from './base/errors';
-import {median} from './base/median';
 import {describeModel, type ModuleReference} from './model/describe';
 import {disposeModel, rebuildModel} from './model/rebuild';
 import {rowName, type PlanRow} from './planner/plan';
-import {rankCorrelation, ratioInterval} from './planner/statistics';
-import {readArrays} from './run/placeData';
+import {readArrays} from './job/placeData';
 import type {TrainResult} from './run/result';
 import {train} from './run/train';
 import {trainParallel} from './trainParallel';

@@ -1,5 +1,5 @@
 /**
- * Caller side. `npm run bench -- NAME [--json]`: runs one bench of scripts/bench/ in a process of
+ * `npm run bench -- NAME [--json]`: runs one bench of scripts/bench/ in a process of
  * its own.
  */
 import {spawnSync} from 'node:child_process';

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Caller side. What every `npm run` of this package starts, and `npx many-hands` outside a clone:
+ * What every `npm run` of this package starts, and `npx many-hands` outside a clone:
  * checks Node.js, does the set-up that the command needs, runs it. Only this file and
  * setup/node.mjs are read by a Node.js that is too old, so both keep to old syntax.
  */

@@ -1,5 +1,5 @@
 /**
- * Caller side. What commands have in common: paths as they were typed, and output that is written
+ * What commands have in common: paths as they were typed, and output that is written
  * whole.
  */
 import {resolve} from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * Caller side. `npm run doctor [-- --json]`, `npx many-hands doctor`: what this machine and this
+ * `npm run doctor [-- --json]`, `npx many-hands doctor`: what this machine and this
  * clone or package have, a line each, with what mends it. Exit 1 where something fails, 2 for wrong
  * use.
  */

@@ -1,5 +1,5 @@
 /**
- * Caller side. `npm run grade -- SUBMISSIONS --out report/`: grades what learners handed in.
+ * `npm run grade -- SUBMISSIONS --out report/`: grades what learners handed in.
  */
 import {parseArgs} from 'node:util';
 import {ManyHandsError, messageOf} from '../lib/base/errors';

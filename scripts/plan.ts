@@ -1,5 +1,5 @@
 /**
- * Caller side. `npm run plan -- --spec spec.json [--json]`: plans a transformer's training from a
+ * `npm run plan -- --spec spec.json [--json]`: plans a transformer's training from a
  * spec, without a model or an engine.
  */
 import {parseArgs} from 'node:util';

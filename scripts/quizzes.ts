@@ -1,5 +1,5 @@
 /**
- * Caller side. `npm run quizzes`: writes stems and options from the banks into the notebooks;
+ * `npm run quizzes`: writes stems and options from the banks into the notebooks;
  * `--check` only compares.
  */
 import {readdirSync, readFileSync, writeFileSync} from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Caller side. `npm start`: JupyterLab, opened at notebook 00, until Ctrl-C. JupyterLab's own flags
+ * `npm start`: JupyterLab, opened at notebook 00, until Ctrl-C. JupyterLab's own flags
  * pass through.
  */
 import {spawn} from 'node:child_process';

@@ -1,5 +1,5 @@
 /**
- * Either side. The forms in which data may be given to `train`, and what a worker needs to know of
+ * The forms in which data may be given to `train`, and what a worker needs to know of
  * them.
  */
 import type * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Either side. What this process may use of the machine: CPUs and memory within the control group's
+ * What this process may use of the machine: CPUs and memory within the control group's
  * limits (Linux, versions 1 and 2), physical cores.
  *
  * Each reader takes the root of the file system it reads, so that a test can lay out a machine of

@@ -1,5 +1,5 @@
 /**
- * Either side. Checks of options that data sets and models share: the sentence names the call, the
+ * Checks of options that data sets and models share: the sentence names the call, the
  * option, its range and its value.
  */
 import {ManyHandsError, oneOf, shown} from './errors';

@@ -1,5 +1,5 @@
 /**
- * Worker side. Dropout on a tensor, with the mask of the step that is running.
+ * Dropout on a tensor, with the mask of the step that is running.
  */
 import * as tf from '@tensorflow/tfjs';
 import {dropoutMask} from './dropoutMask';

@@ -1,5 +1,5 @@
 /**
- * Worker side. Dropout masks that do not depend on how a batch is divided: the element (sample, e)
+ * Dropout masks that do not depend on how a batch is divided: the element (sample, e)
  * of a layer's mask at a step is a pure function of (seed, layer, step, place of the sample in the
  * global batch, e).
  */

@@ -1,5 +1,5 @@
 /**
- * Either side. Errors that teach: what was wrong with its values, where, and what to write instead.
+ * Errors that teach: what was wrong with its values, where, and what to write instead.
  */
 
 /**

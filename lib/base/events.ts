@@ -1,5 +1,5 @@
 /**
- * Caller side. What a run tells while it runs: `train` emits, a cell's chart and a terminal's
+ * What a run tells while it runs: `train` emits, a cell's chart and a terminal's
  * progress line listen.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Either side. Modules by URL, path or package name: how code reaches a worker, since a function
+ * Modules by URL, path or package name: how code reaches a worker, since a function
  * cannot.
  */
 import {existsSync} from 'node:fs';

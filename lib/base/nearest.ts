@@ -1,5 +1,5 @@
 /**
- * Either side. Which of the known names a mistyped one was meant to be.
+ * Which of the known names a mistyped one was meant to be.
  */
 
 /**

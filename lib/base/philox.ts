@@ -1,5 +1,5 @@
 /**
- * Either side. Philox4x32, a counter-based random generator: the random words at any place are a
+ * Philox4x32, a counter-based random generator: the random words at any place are a
  * pure function of (counter, key), so every worker can draw exactly its own part of a stream
  * without having drawn the rest.
  *

@@ -1,5 +1,5 @@
 /**
- * Either side. Seeded random numbers: a stream is named by a seed and what it is for, and two
+ * Seeded random numbers: a stream is named by a seed and what it is for, and two
  * streams with different names share nothing, so that drawing more from one never changes another.
  */
 import {ManyHandsError, shown} from './errors';

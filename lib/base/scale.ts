@@ -1,5 +1,5 @@
 /**
- * Caller side. How large the course's experiments are, by the environment variable COURSE_SCALE.
+ * How large the course's experiments are, by the environment variable COURSE_SCALE.
  */
 import {ManyHandsError, oneOf, shown} from './errors';
 

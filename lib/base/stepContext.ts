@@ -1,5 +1,5 @@
 /**
- * Worker side. Where in training a layer's `call` stands, for layers that draw random numbers: set
+ * Where in training a layer's `call` stands, for layers that draw random numbers: set
  * synchronously around each layer by `lib/step`, null outside a training step (a `predict`, or
  * tfjs's own `fit`).
  */

@@ -1,5 +1,5 @@
 /**
- * Either side. Bytes as people write and read them: MB is 10^6 bytes, MiB is 2^20, and every figure
+ * Bytes as people write and read them: MB is 10^6 bytes, MiB is 2^20, and every figure
  * says which.
  */
 import {ManyHandsError, shown} from './errors';

@@ -1,5 +1,5 @@
 /**
- * Caller side. Files that are whole or not there, also where two processes write at once.
+ * Files that are whole or not there, also where two processes write at once.
  */
 import {renameSync, rmSync, writeFileSync} from 'node:fs';
 

@@ -1,5 +1,5 @@
 /**
- * Either side. The textbook algorithms as data: who sends which parts to whom in which step. The
+ * The textbook algorithms as data: who sends which parts to whom in which step. The
  * same lists are run by `runSteps`, drawn in the notebook, and counted by the tests. N ranks; the
  * array's n elements lie in N parts, part r being rank r's.
  */

@@ -1,5 +1,5 @@
 /**
- * Either side. The two numbers of a link: α, seconds a message, and β, seconds a byte.
+ * The two numbers of a link: α, seconds a message, and β, seconds a byte.
  */
 import {ManyHandsError} from '../base/errors';
 

@@ -1,5 +1,5 @@
 /**
- * Either side. A rank's communicator over any transport: checks the call, has all ranks agree on
+ * A rank's communicator over any transport: checks the call, has all ranks agree on
  * it, runs its algorithm, and keeps the ledger.
  */
 import {ManyHandsError, oneOf, shown} from '../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Either side. All ranks in one process, as promises that wait for each other: for lessons, for
+ * All ranks in one process, as promises that wait for each other: for lessons, for
  * tests, and where memory cannot be shared.
  */
 import {ManyHandsError} from '../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Either side. Collectives between ranks: one interface, transports behind it, the textbook's
+ * Collectives between ranks: one interface, transports behind it, the textbook's
  * algorithms.
  */
 export {

@@ -1,5 +1,5 @@
 /**
- * Either side. Adding, taking the larger, and scaling, sixteen bytes at a time: a WebAssembly
+ * Adding, taking the larger, and scaling, sixteen bytes at a time: a WebAssembly
  * module of five loops, written out here byte by byte. A module sees its own memory alone, so
  * blocks small enough for the first cache are staged there.
  */

@@ -1,5 +1,5 @@
 /**
- * Either side. The byte ledger: what a rank really sent and received, beside what the formulas of
+ * The byte ledger: what a rank really sent and received, beside what the formulas of
  * its calls say.
  */
 import type {Transport} from './types';

@@ -1,5 +1,5 @@
 /**
- * Either side. The error of ranks that do not agree on a call.
+ * The error of ranks that do not agree on a call.
  */
 import {ManyHandsError} from '../base/errors';
 import type {CallDescriptor} from './types';

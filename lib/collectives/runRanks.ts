@@ -1,5 +1,5 @@
 /**
- * Either side. A program on ranks of this process: the same code that `spmd` runs in processes, for
+ * A program on ranks of this process: the same code that `spmd` runs in processes, for
  * a lesson or a test.
  */
 import {createCommunicator} from './communicator';

@@ -1,5 +1,5 @@
 /**
- * Either side. Runs an algorithm's list of steps as one rank sees it.
+ * Runs an algorithm's list of steps as one rank sees it.
  */
 import type {Step} from './algorithms';
 import {reduceInto} from './kernels';

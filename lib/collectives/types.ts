@@ -1,5 +1,5 @@
 /**
- * Either side. The words of the collectives: what a rank may call, and what a transport must offer
+ * The words of the collectives: what a rank may call, and what a transport must offer
  * for it.
  */
 

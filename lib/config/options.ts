@@ -1,5 +1,5 @@
 /**
- * Caller side. The options of `train` and `trainParallel`, in tfjs's own words, checked before any
+ * The options of `train` and `trainParallel`, in tfjs's own words, checked before any
  * worker starts.
  */
 import type * as tf from '@tensorflow/tfjs';

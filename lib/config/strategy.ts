@@ -1,5 +1,5 @@
 /**
- * Caller side. What `strategy` asks for, as the strategy object that a result shows.
+ * What `strategy` asks for, as the strategy object that a result shows.
  */
 import {ManyHandsError, shown} from '../base/errors';
 import {Mesh, type Axis, type MeshSizes} from '../mesh/mesh';

@@ -1,5 +1,5 @@
 /**
- * Either side. Driving frames: small drawn pictures of a road with the steering angle as label, one
+ * Driving frames: small drawn pictures of a road with the steering angle as label, one
  * video a car.
  */
 import {pathToFileURL} from 'node:url';

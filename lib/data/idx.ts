@@ -1,5 +1,5 @@
 /**
- * Either side. Files in the IDX format of the MNIST digits: bytes behind a header that says their
+ * Files in the IDX format of the MNIST digits: bytes behind a header that says their
  * shape. Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits".
  */
 import {closeSync, openSync, readSync} from 'node:fs';

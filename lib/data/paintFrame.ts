@@ -1,5 +1,5 @@
 /**
- * Either side. Paints what a car's camera sees: sky, hills, ground and a road with its markings, in
+ * Paints what a car's camera sees: sky, hills, ground and a road with its markings, in
  * perspective.
  */
 import {Random} from '../base/random';

@@ -1,5 +1,5 @@
 /**
- * Either side. The world of the driving frames: one car's winding road, how the car sways in its
+ * The world of the driving frames: one car's winding road, how the car sways in its
  * lane, and how its driver steers. Lengths in metres; x points right, z ahead; a curvature
  * (1/metre) or steering angle above 0 turns right.
  */

@@ -1,5 +1,5 @@
 /**
- * Either side. Parts of shaped arrays, without copies.
+ * Parts of shaped arrays, without copies.
  */
 import type {ArrayValues, ShapedArray} from '../base/arrays';
 import {ManyHandsError, shown} from '../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Either side. A text to learn, on every machine that has this course: the declaration files of
+ * A text to learn, on every machine that has this course: the declaration files of
  * JavaScript's own library (`lib.*.d.ts`) in the npm package `typescript`, about three million
  * characters, as windows of characters.
  */

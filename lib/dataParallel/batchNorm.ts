@@ -1,5 +1,5 @@
 /**
- * Worker side. Batch norm over the global batch, in two halves around an all-reduce each way (Ioffe
+ * Batch norm over the global batch, in two halves around an all-reduce each way (Ioffe
  * and Szegedy 2015, algorithm 1 and the gradients of section 3). PyTorch's DistributedDataParallel
  * does not do this by default: there every replica normalizes by its own share.
  */

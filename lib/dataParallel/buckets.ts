@@ -1,5 +1,5 @@
 /**
- * Either side. The flat gradient buffer: where each weight's gradient lies, and the buckets in
+ * The flat gradient buffer: where each weight's gradient lies, and the buckets in
  * which they leave, the last layer's first, since backward finds them in that order (Li et al.
  * 2020, "PyTorch Distributed", section 3.2.3).
  */

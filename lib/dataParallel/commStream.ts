@@ -1,5 +1,5 @@
 /**
- * Worker side. A lane carries out collectives beside the rank's own walk: a helper thread while
+ * A lane carries out collectives beside the rank's own walk: a helper thread while
  * layers compute, or, where ranks share a process, the rank itself between them.
  */
 import {join} from 'node:path';

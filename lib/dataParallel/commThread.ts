@@ -1,5 +1,5 @@
 /**
- * Worker side. The helper thread of a lane: carries out collectives while the rank's own thread
+ * The helper thread of a lane: carries out collectives while the rank's own thread
  * walks. It has no engine.
  */
 import {parentPort, workerData} from 'node:worker_threads';

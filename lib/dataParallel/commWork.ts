@@ -1,5 +1,5 @@
 /**
- * Worker side. What a lane does beside the rank's own walk: reducing gradients, gathering weights.
+ * What a lane does beside the rank's own walk: reducing gradients, gathering weights.
  * An order is one number, the same on every rank.
  */
 import {partOf, type Communicator} from '../collectives/types';

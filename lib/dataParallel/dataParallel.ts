@@ -1,5 +1,5 @@
 /**
- * Worker side. Data parallelism (synchronous SGD): every rank holds a replica, walks its share of
+ * Data parallelism (synchronous SGD): every rank holds a replica, walks its share of
  * each batch, and applies the gradient of the whole batch. Each rank's gradient is already weighted
  * by its share of the samples, so the sum over ranks is the mean.
  */

@@ -1,5 +1,5 @@
 /**
- * Worker side. The divided update of plain SGD: each rank updates its own part of every bucket's
+ * The divided update of plain SGD: each rank updates its own part of every bucket's
  * weights and hands the result to the others. Only an optimizer without state allows it without
  * dividing state too. The weights are tensors over shared memory, so what another rank wrote is
  * there at once.

@@ -1,5 +1,5 @@
 /**
- * Worker side. Weights that lie in one flat array, of shared memory for one: what is written into
+ * Weights that lie in one flat array, of shared memory for one: what is written into
  * the array, by whomever, the engine sees.
  */
 import * as tf from '@tensorflow/tfjs';

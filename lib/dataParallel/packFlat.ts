@@ -1,5 +1,5 @@
 /**
- * Either side. Weights laid end to end in one array: what a bucket and a unit have in common.
+ * Weights laid end to end in one array: what a bucket and a unit have in common.
  */
 import type {Graph, LayerCall} from '../model/graph';
 import type {GradientSum} from '../step/gradientSum';

@@ -1,5 +1,5 @@
 /**
- * Either side. Which samples of a global batch a rank sees: every sample one rank's, none two
+ * Which samples of a global batch a rank sees: every sample one rank's, none two
  * ranks'.
  */
 import {partStart} from '../collectives/types';

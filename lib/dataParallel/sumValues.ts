@@ -1,5 +1,5 @@
 /**
- * Worker side. What ranks add up outside of buckets, with the same bits everywhere: loss and
+ * What ranks add up outside of buckets, with the same bits everywhere: loss and
  * metrics, and gradients of which several have a summand.
  */
 import * as tf from '@tensorflow/tfjs';

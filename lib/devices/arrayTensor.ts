@@ -1,5 +1,5 @@
 /**
- * Worker side. A tensor whose buffer is an array of the program, in shared memory for one:
+ * A tensor whose buffer is an array of the program, in shared memory for one:
  * TensorFlow on a CPU neither copies the array when it makes the tensor nor when an operation
  * writes into it. Where an engine does copy, that is found out by trying.
  */

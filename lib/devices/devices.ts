@@ -1,5 +1,5 @@
 /**
- * Caller side. Which devices this machine has, and which of them a run uses.
+ * Which devices this machine has, and which of them a run uses.
  */
 import {execFileSync} from 'node:child_process';
 import {cpus, totalmem} from 'node:os';

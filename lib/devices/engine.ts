@@ -1,5 +1,5 @@
 /**
- * Either side. The engine that computes: TensorFlow's own kernels where its addon is in place,
+ * The engine that computes: TensorFlow's own kernels where its addon is in place,
  * tfjs's JavaScript ones elsewhere. Nothing outside this folder touches an engine's package;
  * everybody takes `tf` from here or types from tfjs.
  */

@@ -1,5 +1,5 @@
 /**
- * Either side. Gradients that tfjs 4.22 computes in many passes over its data, in few: registered
+ * Gradients that tfjs 4.22 computes in many passes over its data, in few: registered
  * in tfjs's registry, so that every layer, model and plain `fit` of this process gains. Each equals
  * tfjs's own up to the order of a sum.
  */

@@ -1,5 +1,5 @@
 /**
- * Either side. TensorFlow operations that tfjs composes out of several, as kernels in tfjs's
+ * TensorFlow operations that tfjs composes out of several, as kernels in tfjs's
  * registry. `fastGradients.ts` uses them.
  */
 import * as tf from '@tensorflow/tfjs';

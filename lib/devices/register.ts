@@ -1,4 +1,4 @@
-/** Either side. Devices and their engines. */
+/** Devices and their engines. */
 export {tf, engineInfo} from './engine';
 export type {EngineInfo, EngineName} from './engine';
 export {chooseDevices, devices} from './devices';

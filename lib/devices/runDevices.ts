@@ -1,5 +1,5 @@
 /**
- * Caller side. The devices of a team of workers, and the threads of each.
+ * The devices of a team of workers, and the threads of each.
  */
 import type {DeviceUse} from '../base/events';
 import {ManyHandsError, shown} from '../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Worker side. One operation about to run, as the rules of its output's size see it, and what they
+ * One operation about to run, as the rules of its output's size see it, and what they
  * say.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Worker side. What a tensor's memory is for: the rows of the account and of the measurement.
+ * What a tensor's memory is for: the rows of the account and of the measurement.
  */
 
 import {formatBytes} from '../base/units';

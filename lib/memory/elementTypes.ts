@@ -1,5 +1,5 @@
 /**
- * Worker side. Element types by TensorFlow's own numbers (TF_DataType in its tf_datatype.h), and
+ * Element types by TensorFlow's own numbers (TF_DataType in its tf_datatype.h), and
  * the bytes of an element.
  */
 import type * as tf from '@tensorflow/tfjs';

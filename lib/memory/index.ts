@@ -1,4 +1,4 @@
-/** Worker side. How much memory tensors take, and the limit on it. */
+/** How much memory tensors take, and the limit on it. */
 export {inWords} from './categories';
 export type {ByCategory, Category} from './categories';
 export {

@@ -1,5 +1,5 @@
 /**
- * Worker side. Says a kernel call of tfjs's JavaScript engine in TensorFlow's words, so that one
+ * Says a kernel call of tfjs's JavaScript engine in TensorFlow's words, so that one
  * set of rules tells the sizes of both.
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Worker side. Puts the meter into tfjs's JavaScript engine: its kernels are wrapped in tfjs's
+ * Puts the meter into tfjs's JavaScript engine: its kernels are wrapped in tfjs's
  * registry, and its backend where it takes values.
  *
  * Bytes are those of the typed arrays that live tensors lie in; JavaScript frees them when its

@@ -1,5 +1,5 @@
 /**
- * Worker side. The books of the meter: which buffers are alive, what each takes, who made it. A
+ * The books of the meter: which buffers are alive, what each takes, who made it. A
  * buffer that several tensors share is one entry.
  *
  * It runs at every operation, so an entry hangs on the tensor's data id itself and the entries on

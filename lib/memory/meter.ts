@@ -1,5 +1,5 @@
 /**
- * Worker side. Counts the bytes of distinct tensor buffers alive, holds their peak, and refuses
+ * Counts the bytes of distinct tensor buffers alive, holds their peak, and refuses
  * what would pass a limit before it runs.
  *
  * `tf.memory()` counts every tensor, also those that share a buffer; this counts buffers. Kernel

@@ -1,5 +1,5 @@
 /**
- * Worker side. How large the outputs of an operation will be, told before it runs from its name,
+ * How large the outputs of an operation will be, told before it runs from its name,
  * attributes and input shapes.
  *
  * One rule for every TensorFlow operation that tfjs's kernels and ours can issue

@@ -1,5 +1,5 @@
 /**
- * Either side. What the machine and this process have of memory, within the control group's limit.
+ * What the machine and this process have of memory, within the control group's limit.
  */
 import {readFileSync} from 'node:fs';
 import {freemem, totalmem} from 'node:os';

@@ -1,5 +1,5 @@
 /**
- * Worker side. The error of the memory limit: what asked for how much, what was alive, and what to
+ * The error of the memory limit: what asked for how much, what was alive, and what to
  * do.
  */
 import {ManyHandsError} from '../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Worker side. Tensors that lie over memory of the program (TensorFlow does not copy a typed
+ * Tensors that lie over memory of the program (TensorFlow does not copy a typed
  * array): how many bytes of it they cover.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Worker side. Puts the meter between tfjs's kernels and TensorFlow: every operation passes through
+ * Puts the meter between tfjs's kernels and TensorFlow: every operation passes through
  * the backend's methods that are wrapped here.
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Either side. Where a model's memory goes, before it is trained.
+ * Where a model's memory goes, before it is trained.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Either side. Memory by formula, for models that no machine at hand could hold: what the state of
+ * Memory by formula, for models that no machine at hand could hold: what the state of
  * a training takes, and the activations of a transformer.
  */
 import {ManyHandsError, oneOf, shown} from '../base/errors';

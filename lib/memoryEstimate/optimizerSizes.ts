@@ -1,5 +1,5 @@
 /**
- * Either side. What an optimizer keeps for each weight and needs while it updates it, found by
+ * What an optimizer keeps for each weight and needs while it updates it, found by
  * letting a fresh one of its kind do so.
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Either side. What each layer of a model takes, found by walking it layer by layer over two
+ * What each layer of a model takes, found by walking it layer by layer over two
  * samples and over three: sizes are affine in the batch, so two points tell all. No more than one
  * layer's tape is alive at once.
  */

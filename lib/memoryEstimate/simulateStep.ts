@@ -1,5 +1,5 @@
 /**
- * Either side. A step's memory without the step: the walk of `lib/step` over buffers that are only
+ * A step's memory without the step: the walk of `lib/step` over buffers that are only
  * sizes.
  */
 import type {LayerCall, Slot} from '../model/graph';

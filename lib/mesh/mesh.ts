@@ -1,5 +1,5 @@
 /**
- * Either side. The ranks of a run as a grid with named axes. The innermost axis counts fastest:
+ * The ranks of a run as a grid with named axes. The innermost axis counts fastest:
  * ranks that talk most stand next to each other (Narayanan et al. 2021, section 3.1: tensor
  * parallelism inside a machine, then data, then the pipeline's stages).
  */

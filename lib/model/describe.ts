@@ -1,5 +1,5 @@
 /**
- * Caller side. A compiled model as plain data, or a sentence that says why it cannot be.
+ * A compiled model as plain data, or a sentence that says why it cannot be.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf, shown} from '../base/errors';

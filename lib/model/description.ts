@@ -1,5 +1,5 @@
 /**
- * Either side. What a worker needs to rebuild a model: plain data, since neither a model nor a
+ * What a worker needs to rebuild a model: plain data, since neither a model nor a
  * function crosses processes.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Worker side. Variables without values: their shape and name stay, their memory is free until they
+ * Variables without values: their shape and name stay, their memory is free until they
  * are assigned again.
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Worker side. A LayersModel as the flat list of layer calls that a step walks: nested models
+ * A LayersModel as the flat list of layer calls that a step walks: nested models
  * opened, in an order in which every input is there before it is used.
  */
 import type * as tf from '@tensorflow/tfjs';

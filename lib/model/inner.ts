@@ -1,5 +1,5 @@
 /**
- * Either side. Where tfjs keeps what compile() made: a Sequential has a functional model of its own
+ * Where tfjs keeps what compile() made: a Sequential has a functional model of its own
  * inside.
  */
 import type * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Worker side. Weights that are not trained: batch norm's averages, which move while a layer is
+ * Weights that are not trained: batch norm's averages, which move while a layer is
  * applied, and frozen layers'.
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Either side. An optimizer's state, field by field: tfjs's own getWeights/setWeights round Adam's
+ * An optimizer's state, field by field: tfjs's own getWeights/setWeights round Adam's
  * accumulated betas anew, so that a run that goes on would not equal one that never stopped.
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Worker side. A model again, from its description.
+ * A model again, from its description.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';

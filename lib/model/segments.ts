@@ -1,5 +1,5 @@
 /**
- * Worker side. Which layers are computed again before their backward (Chen et al. 2016, "Training
+ * Which layers are computed again before their backward (Chen et al. 2016, "Training
  * deep nets with sublinear memory cost", section 3): their tapes are not kept, only what enters a
  * segment of them.
  */

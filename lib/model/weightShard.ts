@@ -1,5 +1,5 @@
 /**
- * Worker side. A run of a weight along one of its axes, as one rank holds it.
+ * A run of a weight along one of its axes, as one rank holds it.
  */
 import * as tf from '@tensorflow/tfjs';
 

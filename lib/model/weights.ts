@@ -1,5 +1,5 @@
 /**
- * Either side. A model's weights and its optimizer's state as bytes, one tensor after the other.
+ * A model's weights and its optimizer's state as bytes, one tensor after the other.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {ModelDescription, OptimizerState, WeightDescription} from './description';

@@ -1,5 +1,5 @@
 /**
- * Either side. What the models share: how they are compiled, and initial weights that depend on the
+ * What the models share: how they are compiled, and initial weights that depend on the
  * seed and the layer's name alone.
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Either side. A small convolutional network for pictures, with batch normalization.
+ * A small convolutional network for pictures, with batch normalization.
  */
 import * as tf from '@tensorflow/tfjs';
 import {checkNames, dropoutRate, wholeNumber, wholeNumbers} from '../base/checks';

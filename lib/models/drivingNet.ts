@@ -1,5 +1,5 @@
 /**
- * Either side. A small network that steers: a road picture in, a steering angle out.
+ * A small network that steers: a road picture in, a steering angle out.
  */
 import * as tf from '@tensorflow/tfjs';
 import {checkNames, dropoutRate, wholeNumber, wholeNumbers} from '../base/checks';

@@ -1,5 +1,5 @@
 /**
- * Either side. Models to learn with, compiled and unaware of any parallelism, and the layer classes
+ * Models to learn with, compiled and unaware of any parallelism, and the layer classes
  * that tfjs does not have. A worker imports this module before it rebuilds a model, which registers
  * those classes.
  */

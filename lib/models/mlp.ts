@@ -1,5 +1,5 @@
 /**
- * Either side. A multilayer perceptron.
+ * A multilayer perceptron.
  */
 import * as tf from '@tensorflow/tfjs';
 import {checkNames, dropoutRate, wholeNumber, wholeNumbers} from '../base/checks';

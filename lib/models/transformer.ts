@@ -1,5 +1,5 @@
 /**
- * Either side. A small GPT-style language model out of layers, in blocks that the strategies split,
+ * A small GPT-style language model out of layers, in blocks that the strategies split,
  * recompute and lay out by name.
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Caller side. A run as its cell shows it: devices, progress, speed, time left, and the chart that
+ * A run as its cell shows it: devices, progress, speed, time left, and the chart that
  * moves.
  */
 import type {RankSummary, RunOutput} from '../base/events';

@@ -1,5 +1,5 @@
 /**
- * Caller side. Where a cell's output goes: the tslab kernel that runs this process, if one does,
+ * Where a cell's output goes: the tslab kernel that runs this process, if one does,
  * else the terminal.
  */
 import {randomBytes} from 'node:crypto';

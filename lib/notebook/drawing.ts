@@ -1,5 +1,5 @@
 /**
- * Caller side. Drawings of ideas in one hand: boxes, arrows, words, puzzle pieces, on the course's
+ * Drawings of ideas in one hand: boxes, arrows, words, puzzle pieces, on the course's
  * card.
  */
 import {Drawn} from './drawn';

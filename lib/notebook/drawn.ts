@@ -1,5 +1,5 @@
 /**
- * Caller side. A drawing as a view, and as an SVG file to keep.
+ * A drawing as a view, and as an SVG file to keep.
  */
 import {mkdirSync, writeFileSync} from 'node:fs';
 import {dirname} from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * Caller side. A figure of the course: plotly.js's data and layout on the course's card, what it
+ * A figure of the course: plotly.js's data and layout on the course's card, what it
  * shows in words, its numbers as a table. Each ready-made figure (figures/) only says its data;
  * look, words and table are made here.
  */

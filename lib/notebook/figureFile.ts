@@ -1,5 +1,5 @@
 /**
- * Caller side. A figure as an HTML file that stands alone: plotly.js is inside it, nothing is
+ * A figure as an HTML file that stands alone: plotly.js is inside it, nothing is
  * fetched.
  */
 import {readFileSync, writeFileSync} from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Either side. Numbers as people read them: grouped thousands, three figures, units that fit.
+ * Numbers as people read them: grouped thousands, three figures, units that fit.
  */
 const grouped = new Intl.NumberFormat('en-US', {maximumFractionDigits: 0});
 

@@ -1,5 +1,5 @@
 /**
- * Caller side. The few pieces of HTML that every output is made of. They hold no script and no
+ * The few pieces of HTML that every output is made of. They hold no script and no
  * `<svg>` (JupyterLab drops both in an untrusted notebook), and give text no colour, so that it
  * takes the theme's.
  */

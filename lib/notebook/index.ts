@@ -1,4 +1,4 @@
-/** Caller side. What a cell shows. */
+/** What a cell shows. */
 export {showHtml, showBundle, newLiveDisplay, inKernel} from './display';
 export type {LiveDisplay, MimeBundle} from './display';
 export {show, View} from './view';
@@ -16,8 +16,7 @@ export type {Bar, BarsOptions} from './figures/bars';
 export {memoryFigure} from './figures/memory';
 export type {MemoryBar, MemoryOptions} from './figures/memory';
 export {timelineFigure} from './figures/timeline';
-export {median} from '../base/median';
-export {powerLaw} from './powerLaw';
+export {median, powerLaw} from '../base/statistics';
 export {pictures} from './pictures';
 export type {PictureOptions} from './pictures';
 export {Drawing} from './drawing';

@@ -1,5 +1,5 @@
 /**
- * Caller side. Watches every run of this process and shows it where it can be seen: in its cell, or
+ * Watches every run of this process and shows it where it can be seen: in its cell, or
  * in the terminal.
  */
 import {onRun, type RunEvent} from '../base/events';

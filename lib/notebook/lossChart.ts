@@ -1,5 +1,5 @@
 /**
- * Caller side. The chart that moves while training runs, drawn as SVG: the loss of every step, and
+ * The chart that moves while training runs, drawn as SVG: the loss of every step, and
  * of every epoch's end.
  */
 import {formatNumber} from './format';

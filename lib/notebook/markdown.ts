@@ -1,5 +1,5 @@
 /**
- * Caller side. Markdown as HTML for quiz cards.
+ * Markdown as HTML for quiz cards.
  */
 import type MarkdownIt from 'markdown-it';
 

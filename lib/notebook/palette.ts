@@ -1,5 +1,5 @@
 /**
- * Either side. The one picture language: what rank n and each kind of span look like, in every
+ * The one picture language: what rank n and each kind of span look like, in every
  * figure of the course.
  *
  * Every picture is drawn with dark ink on a light card of its own: a picture cannot know

@@ -1,5 +1,5 @@
 /**
- * Caller side. Samples as pictures: digits, road frames, with their labels under them.
+ * Samples as pictures: digits, road frames, with their labels under them.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {PNG as PngLibrary} from 'pngjs';

@@ -1,5 +1,5 @@
 /**
- * Caller side. What is known of a run so far, gathered from its events, and how it is said in
+ * What is known of a run so far, gathered from its events, and how it is said in
  * words.
  */
 import type {DeviceUse, RunEnd, RunEvent, RunStart} from '../base/events';

@@ -1,5 +1,5 @@
 /**
- * Either side. Axes: round ticks, and the place of a value between two ends.
+ * Axes: round ticks, and the place of a value between two ends.
  */
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Either side. The few SVG elements that charts and drawings are made of, always on the course's
+ * The few SVG elements that charts and drawings are made of, always on the course's
  * own card.
  */
 import {escapeHtml} from './html';

@@ -1,5 +1,5 @@
 /**
- * Caller side. Rows as a table that a screen reader can walk, and the same table in letters for a
+ * Rows as a table that a screen reader can walk, and the same table in letters for a
  * terminal.
  */
 import {ManyHandsError, shown} from '../base/errors';

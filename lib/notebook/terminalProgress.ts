@@ -1,5 +1,5 @@
 /**
- * Caller side. A run as a terminal shows it, on stderr: one line rewritten in place, or, where
+ * A run as a terminal shows it, on stderr: one line rewritten in place, or, where
  * nobody watches, one line an epoch.
  */
 import type {Watcher} from './cellProgress';

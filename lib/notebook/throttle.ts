@@ -1,5 +1,5 @@
 /**
- * Caller side. Drawing no oftener than an eye can follow.
+ * Drawing no oftener than an eye can follow.
  */
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Caller side. What can be shown: a table, a figure, pictures and drawings all come as a `View`,
+ * What can be shown: a table, a figure, pictures and drawings all come as a `View`,
  * and `show` shows it.
  */
 import {inspect} from 'node:util';

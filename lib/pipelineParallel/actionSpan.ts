@@ -1,5 +1,5 @@
 /**
- * Either side. How an action of a schedule stands in a trace: the same words in a run and in a
+ * How an action of a schedule stands in a trace: the same words in a run and in a
  * simulation.
  */
 import type {Span} from '../trace/spans';

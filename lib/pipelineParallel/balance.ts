@@ -1,10 +1,10 @@
 /**
- * Either side. Which of the possible cuts make the stages alike: by the number of layers, by
+ * Which of the possible cuts make the stages alike: by the number of layers, by
  * computed or measured cost, or by memory.
  */
+import {median} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
-import {median} from '../base/median';
 import {variablesOf} from '../model/weights';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
 import {applyLayer, maskAfter} from '../step/layerCall';

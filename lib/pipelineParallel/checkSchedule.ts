@@ -1,5 +1,5 @@
 /**
- * Either side. A schedule is checked before it runs: nothing is missing or done twice, every
+ * A schedule is checked before it runs: nothing is missing or done twice, every
  * message has both its ends, and no rank waits for ever.
  */
 import {ManyHandsError, shown} from '../base/errors';

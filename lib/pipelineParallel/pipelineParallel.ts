@@ -1,5 +1,5 @@
 /**
- * Worker side. The pipeline axis: each rank holds a run of the model's layers, and micro-batches
+ * The pipeline axis: each rank holds a run of the model's layers, and micro-batches
  * flow through all of them (Huang et al. 2019, "GPipe"). A step's gradients are those of the whole
  * batch, so that it equals one device's with the same micro-batches.
  */

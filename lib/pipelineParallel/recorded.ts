@@ -1,9 +1,8 @@
 /**
- * Caller side. What a pipeline's trace says: how long ranks computed and waited in a step, and the
+ * What a pipeline's trace says: how long ranks computed and waited in a step, and the
  * same step on a virtual clock, as if each rank had a core.
  */
-import {median} from '../base/median';
-import {sum} from '../base/sum';
+import {median, sum} from '../base/statistics';
 import type {Span} from '../trace/spans';
 import {simulateSchedule, type CostOf, type ScheduleTimeline} from './simulateSchedule';
 import type {Action, Compute, Schedule} from './schedule';

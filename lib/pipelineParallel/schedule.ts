@@ -1,5 +1,5 @@
 /**
- * Either side. A pipeline schedule as data: what each rank does, one action after another.
+ * A pipeline schedule as data: what each rank does, one action after another.
  */
 import {ManyHandsError, shown} from '../base/errors';
 

@@ -1,5 +1,5 @@
 /**
- * Either side. The field's schedules, for p ranks and m micro-batches.
+ * The field's schedules, for p ranks and m micro-batches.
  */
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {withMessages, type Compute, type Schedule} from './schedule';

@@ -1,5 +1,5 @@
 /**
- * Either side. A schedule played on a virtual clock: each action starts when its rank and what it
+ * A schedule played on a virtual clock: each action starts when its rank and what it
  * needs are there. Whether it can run, how long it takes, and what is alive meanwhile.
  */
 import type {Action, Compute, StageMessage, Schedule} from './schedule';

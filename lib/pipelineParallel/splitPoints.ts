@@ -1,5 +1,5 @@
 /**
- * Either side. Where a model can be cut into stages: between two layers where one tensor, and
+ * Where a model can be cut into stages: between two layers where one tensor, and
  * nothing else, goes on.
  */
 import {ManyHandsError, shown} from '../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Worker side. Activations and their gradients between ranks. A rank's messages to another come in
+ * Activations and their gradients between ranks. A rank's messages to another come in
  * the order of the sender's list; one that is not wanted yet is put aside.
  */
 import * as tf from '@tensorflow/tfjs';

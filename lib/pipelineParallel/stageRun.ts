@@ -1,5 +1,5 @@
 /**
- * Worker side. One step of one rank: carries out its list of actions, whatever the schedule.
+ * One step of one rank: carries out its list of actions, whatever the schedule.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';

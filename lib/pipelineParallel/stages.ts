@@ -1,5 +1,5 @@
 /**
- * Worker side. A stage as a graph of its own: a run of the model's layers between two cuts, with
+ * A stage as a graph of its own: a run of the model's layers between two cuts, with
  * the slots and numbers of the whole.
  */
 import type {Graph, Slot} from '../model/graph';

@@ -1,11 +1,11 @@
 /**
- * Caller side. Which rank holds which piece of which weight, before a run: by the same cuts, layout
+ * Which rank holds which piece of which weight, before a run: by the same cuts, layout
  * and shards that the run will use.
  */
+import {sum} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
 import {optimizerSizes} from '../memoryEstimate/optimizerSizes';
 import {ManyHandsError, shown} from '../base/errors';
-import {sum} from '../base/sum';
 import {partStart} from '../collectives/types';
 import type {Coordinates, Mesh} from '../mesh/mesh';
 import {stageGraphs} from '../pipelineParallel/stages';

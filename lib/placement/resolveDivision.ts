@@ -1,5 +1,5 @@
 /**
- * Caller side. A plan's model as its ranks divide it: a pipeline's checked schedule, its cuts and
+ * A plan's model as its ranks divide it: a pipeline's checked schedule, its cuts and
  * the room for what is under way; a tensor-parallel layout.
  */
 import * as tf from '@tensorflow/tfjs';

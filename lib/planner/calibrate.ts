@@ -1,5 +1,5 @@
 /**
- * Caller side. This machine measured for the planner: what each operation between workers takes.
+ * This machine measured for the planner: what each operation between workers takes.
  */
 import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';

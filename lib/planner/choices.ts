@@ -1,7 +1,8 @@
 /**
- * Caller side. Every way to train a model on so many devices that makes sense, each as the run
+ * Every way to train a model on so many devices that makes sense, each as the run
  * would take it.
  */
+import {divisors} from '../base/numbers';
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import {Mesh} from '../mesh/mesh';
@@ -12,7 +13,6 @@ import {readGraph, type Graph} from '../model/graph';
 import type {Recompute} from '../model/segments';
 import {resolveLayout, type Rules} from '../tensorParallel/layout';
 import type {ModelChoice} from './cost';
-import {divisors} from '../specPlanner/readSpec';
 
 /** As many micro-batches as a pipeline is tried with: stages, and so many times that. */
 const MICRO_BATCHES = [1, 2, 4];

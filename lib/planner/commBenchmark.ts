@@ -1,9 +1,9 @@
 /**
- * Worker side. What the planner times between ranks: each operation as a strategy makes it, with
+ * What the planner times between ranks: each operation as a strategy makes it, with
  * the engine's copies before and after.
  */
 import type {Communicator} from '../collectives/types';
-import type {SpmdContext} from '../rank/spmdJob';
+import type {SpmdContext} from '../job/spmdProtocol';
 
 /**
  * An operation between ranks, as the planner counts it; 'dispatch': what a helper thread takes to be

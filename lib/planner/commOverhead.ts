@@ -1,11 +1,10 @@
 /**
- * Caller side. What ranks take to wait for each other, beside any bytes: from real steps of a small
+ * What ranks take to wait for each other, beside any bytes: from real steps of a small
  * model, as plain copies and in shards, whose many units make many orders to the ranks' helper
  * threads.
  */
+import {median, sum} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
-import {median} from '../base/median';
-import {sum} from '../base/sum';
 import {DEFAULT_TIMEOUT_MS} from '../collectives/sharedMemory';
 import {Mesh} from '../mesh/mesh';
 import {disposeModel} from '../model/rebuild';

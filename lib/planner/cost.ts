@@ -1,10 +1,10 @@
 /**
- * Caller side. The step time of one choice for a model: its layers' measured times along the mesh,
+ * The step time of one choice for a model: its layers' measured times along the mesh,
  * and the messages between ranks by α and β.
  */
+import {sum} from '../base/statistics';
 import type * as tf from '@tensorflow/tfjs';
 import {plainSgd} from '../dataParallel/dividedUpdate';
-import {sum} from '../base/sum';
 import type {Mesh} from '../mesh/mesh';
 import type {SplitPoint} from '../pipelineParallel/splitPoints';
 import {simulateSchedule} from '../pipelineParallel/simulateSchedule';

@@ -1,5 +1,5 @@
 /**
- * Caller side. A machine in the planner's numbers, and where they are kept between runs.
+ * A machine in the planner's numbers, and where they are kept between runs.
  */
 import {createHash} from 'node:crypto';
 import {mkdirSync, readFileSync} from 'node:fs';

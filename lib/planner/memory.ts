@@ -1,9 +1,9 @@
 /**
- * Either side. The memory of the fullest device of a choice for a model, by what it is for: the
+ * The memory of the fullest device of a choice for a model, by what it is for: the
  * account of one device, divided as the strategies divide it.
  */
+import {sum} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
-import {sum} from '../base/sum';
 import {optimizerSizes, type OptimizerSizes} from '../memoryEstimate/optimizerSizes';
 import {probeModel, type CallSizes, type Probed} from '../memoryEstimate/probe';
 import {simulate, sizesAt} from '../memoryEstimate/simulateStep';

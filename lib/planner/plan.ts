@@ -1,5 +1,5 @@
 /**
- * Caller side. `plan(model, options)`: every way to train this model on these devices, with what a
+ * `plan(model, options)`: every way to train this model on these devices, with what a
  * step would take, best first.
  */
 import type * as tf from '@tensorflow/tfjs';

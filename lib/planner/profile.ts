@@ -1,12 +1,11 @@
 /**
- * Caller side. What a model's layers take on this machine: seconds of each one's forward and
+ * What a model's layers take on this machine: seconds of each one's forward and
  * backward in real steps of one-thread workers, over several sizes of a micro-batch, alone and with
  * the other cores at work.
  */
+import {median, sum} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
 import type {ShapedArray} from '../base/arrays';
-import {median} from '../base/median';
-import {sum} from '../base/sum';
 import {siblingOf} from '../memoryEstimate/optimizerSizes';
 import {describeModel, type ModuleReference} from '../model/describe';
 import type {ModelDescription} from '../model/description';

@@ -1,5 +1,5 @@
 /**
- * Caller side. `answer('which-split', 'A')`, `answer('adam-bytes', 12, 'GB')`: the cell that a
+ * `answer('which-split', 'A')`, `answer('adam-bytes', 12, 'GB')`: the cell that a
  * learner completes.
  */
 import {messageOf, shown} from '../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Caller side. What a question is, and the course's bank of questions: every `quizzes/*.md` read,
+ * What a question is, and the course's bank of questions: every `quizzes/*.md` read,
  * checked and put in order.
  */
 import {existsSync, readdirSync, readFileSync} from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Caller side. What a quiz cell shows, as HTML and in words: pure functions, no display.
+ * What a quiz cell shows, as HTML and in words: pure functions, no display.
  *
  * The HTML has no colour of its own: it takes the theme's text and border colour (JupyterLab drops
  * `var(...)` colours in an untrusted notebook), and a sign and a word say what a colour would.

@@ -1,5 +1,5 @@
 /**
- * Caller side. `check('sgd-step', sgdStep)`: runs a code question's visible tests on the learner's
+ * `check('sgd-step', sgdStep)`: runs a code question's visible tests on the learner's
  * function.
  */
 import {messageOf, shown} from '../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Caller side. `earlierAnswers([{id: 'which-split', evidence: '...'}])`: questions that were asked
+ * `earlierAnswers([{id: 'which-split', evidence: '...'}])`: questions that were asked
  * before, with what the learner answered then.
  */
 import {ManyHandsError, shown} from '../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Either side. What a learner's value means as the answer to a question: one judgement for the
+ * What a learner's value means as the answer to a question: one judgement for the
  * notebook and for the grader.
  */
 import {shown} from '../base/errors';

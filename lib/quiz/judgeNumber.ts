@@ -1,5 +1,5 @@
 /**
- * Either side. What a learner's number means, in whatever unit of the right dimension it stands.
+ * What a learner's number means, in whatever unit of the right dimension it stands.
  */
 import {shown} from '../base/errors';
 import type {NumericQuestion} from './bank';

@@ -1,5 +1,5 @@
 /**
- * Caller side. The kinds of question: what each asks of a bank beside what all have. A new kind is
+ * The kinds of question: what each asks of a bank beside what all have. A new kind is
  * one more entry here.
  */
 import {shown} from '../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Caller side. A bank's text as questions, or as all that is wrong with it.
+ * A bank's text as questions, or as all that is wrong with it.
  */
 import {oneOf, shown} from '../base/errors';
 import type {BankProblem, Mode, Question, QuestionBase} from './bank';

@@ -1,5 +1,5 @@
 /**
- * Caller side. `predict` keeps what the learner expects before a measurement, `reconcile` sets it
+ * `predict` keeps what the learner expects before a measurement, `reconcile` sets it
  * beside what was measured. Predictions are never graded.
  */
 import {shown} from '../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Caller side. A numeric question's own part of a bank: value, unit, tolerance, and the turns that
+ * A numeric question's own part of a bank: value, unit, tolerance, and the turns that
  * lead to well-known wrong numbers.
  */
 import {shown} from '../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Caller side. Cuts a bank's Markdown into questions and their sections, with line numbers, by
+ * Cuts a bank's Markdown into questions and their sections, with line numbers, by
  * markdown-it's own tokens.
  *
  * `## id` begins a question; the list right under it is its settings; what follows, up to the first

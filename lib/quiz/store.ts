@@ -1,5 +1,5 @@
 /**
- * Caller side. Remembers answers and first predictions under `answers/` of the course, for the
+ * Remembers answers and first predictions under `answers/` of the course, for the
  * learner alone: no grader reads it.
  *
  * A folder that cannot be written is no error: then the kernel's own memory is all there is.

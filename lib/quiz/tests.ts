@@ -1,5 +1,5 @@
 /**
- * Caller side. Runs a code question's visible tests on a function, and makes the question's
+ * Runs a code question's visible tests on a function, and makes the question's
  * reference a function.
  */
 import {inspect} from 'node:util';

@@ -1,5 +1,5 @@
 /**
- * Either side. Units that a prediction may stand in, and how those of one dimension turn into each
+ * Units that a prediction may stand in, and how those of one dimension turn into each
  * other.
  */
 const dimensions: Record<string, Record<string, number>> = {

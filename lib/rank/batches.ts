@@ -1,11 +1,11 @@
 /**
- * Worker side. Samples by number as the tensors of one micro-batch.
+ * Samples by number as the tensors of one micro-batch.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {ShapedArray} from '../base/arrays';
 import {ManyHandsError} from '../base/errors';
 import type {MicroBatch} from '../step/trainStep';
-import type {CheckedData} from '../config/checkData';
+import type {CheckedData} from '../job/checkData';
 
 /**
  * Weights of samples: one number a sample, for each output of the model; null where every sample

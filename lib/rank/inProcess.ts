@@ -1,9 +1,9 @@
 /**
- * Worker side. All ranks of a team in one process, where processes cannot share memory.
+ * All ranks of a team in one process, where processes cannot share memory.
  */
 import {ManyHandsError} from '../base/errors';
 import type {JobContext} from '../workers/serve';
-import type {InProcessJob, TrainDone} from '../run/protocol';
+import type {InProcessJob, TrainDone} from '../job/protocol';
 import {initInProcessGroups} from './rankContext';
 import {metered, trainRank} from './trainJob';
 

@@ -1,5 +1,5 @@
 /**
- * Worker side. What a refusal by the memory limit says besides: the account of the step, and what
+ * What a refusal by the memory limit says besides: the account of the step, and what
  * of it would fit.
  */
 import type * as tf from '@tensorflow/tfjs';
@@ -7,7 +7,7 @@ import {MemoryEstimator, type EstimateMemoryOptions} from '../memoryEstimate';
 import {ManyHandsError} from '../base/errors';
 import {formatBytes} from '../base/units';
 import {inWords} from '../memory';
-import type {ParallelContext} from '../run/protocol';
+import type {ParallelContext} from '../job/protocol';
 import type {CheckedOptions} from '../config/options';
 
 /** What a rank holds more of than it must, by the stage of ZeRO. */

@@ -1,5 +1,5 @@
 /**
- * Worker side. A rank's strategy, put together from the axes of the mesh: who has which weight and
+ * A rank's strategy, put together from the axes of the mesh: who has which weight and
  * answers for it, and what all ranks add up.
  */
 import type * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Worker side. A rank's part in a team: its end of the groups, the strategy on it, and what all of
+ * A rank's part in a team: its end of the groups, the strategy on it, and what all of
  * it sent.
  */
 import type * as tf from '@tensorflow/tfjs';
@@ -27,7 +27,7 @@ import type {SpanRecorder} from '../trace/spans';
 import {machineMs} from '../trace/threadTime';
 import {noteRegion, withRegion} from '../workers/sharedRegion';
 import {Zero} from '../zero/zero';
-import type {ParallelContext, TrainJob} from '../run/protocol';
+import {COMM_STREAMS, type ParallelContext, type TrainJob} from '../job/protocol';
 
 /**
  * `which`: a strategy's lanes by number; each has a group of its own, in which the ranks agree on
@@ -211,9 +211,6 @@ export function initProcessGroups(rank: number, team: ParallelContext): RankCont
     (peer) => channels.channelTo(peer),
   );
 }
-
-/** How many lanes the data axis may open. */
-export const COMM_STREAMS = 2;
 
 /** A team whose ranks all live in this process, by rank; `abort` frees those that wait. */
 export function initInProcessGroups(

@@ -1,5 +1,5 @@
 /**
- * Worker side. A whole training run as one rank sees it: epochs, batches, validation, and what it
+ * A whole training run as one rank sees it: epochs, batches, validation, and what it
  * tells the caller.
  */
 import type * as tf from '@tensorflow/tfjs';
@@ -19,7 +19,7 @@ import type {JobContext} from '../workers/serve';
 import {dividesModel, initProcessGroups, type RankContext} from './rankContext';
 import {withAdvice} from './limitAdvice';
 import {makeBatch, sampleWeights, splitBatch, type BatchNeed, type SampleWeights} from './batches';
-import {checkData, type CheckedData} from '../config/checkData';
+import {checkData, type CheckedData} from '../job/checkData';
 import type {
   CallbackName,
   Logs,
@@ -29,9 +29,9 @@ import type {
   TrainDone,
   TrainJob,
   TrainTell,
-} from '../run/protocol';
-import type {MemoryUse} from '../run/record';
-import {openData, type Arrays, type PlacedData} from '../run/placeData';
+} from '../job/protocol';
+import type {MemoryUse} from '../memory/memoryUse';
+import {openData, type Arrays, type PlacedData} from '../job/placeData';
 
 /**
  * The region of the last state that was sent; the next job or state closes it, when the caller has

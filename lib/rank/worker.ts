@@ -1,5 +1,5 @@
 /**
- * Worker side. What a worker process runs.
+ * What a worker process runs.
  */
 import {engineInfo} from '../devices/engine';
 // Layer classes of the course's own models are registered by their import.

@@ -1,10 +1,10 @@
 /**
- * Caller side. The bubble of a pipeline that ran: what its schedule foretells, what was measured,
+ * The bubble of a pipeline that ran: what its schedule foretells, what was measured,
  * and what a virtual clock shows.
  */
+import {median} from '../base/statistics';
 import {physicalCores} from '../base/cgroup';
 import {ManyHandsError} from '../base/errors';
-import {median} from '../base/median';
 import {simulateSchedule, UNIT_COST} from '../pipelineParallel/simulateSchedule';
 import {
   bubbleOf,

@@ -1,10 +1,9 @@
 /**
- * Caller side. Who of a pipeline's ranks was idle, how much of that its schedule foretells, and the
+ * Who of a pipeline's ranks was idle, how much of that its schedule foretells, and the
  * likely cause of the rest.
  */
+import {median, sum} from '../base/statistics';
 import {ManyHandsError, shown} from '../base/errors';
-import {median} from '../base/median';
-import {sum} from '../base/sum';
 import {bubbleOf, pipelineSteps, type PipelineStep} from '../pipelineParallel/recorded';
 import type {Span} from '../trace/spans';
 import {bubble, pipelineSpans, virtualCosts} from './bubble';

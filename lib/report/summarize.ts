@@ -1,5 +1,5 @@
 /**
- * Caller side. A result in five plain sentences, every number out of the result itself.
+ * A result in five plain sentences, every number out of the result itself.
  */
 import {formatBytes} from '../base/units';
 import {physicalCores} from '../base/cgroup';

@@ -1,10 +1,10 @@
 /**
- * Caller side. fit's callbacks, called once and here, while a worker trains.
+ * Fit's callbacks, called once and here, while a worker trains.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
 import {innerModel} from '../model/inner';
-import type {CallbackName, Logs, TrainAnswer} from './protocol';
+import type {CallbackName, Logs, TrainAnswer} from '../job/protocol';
 import type {Callbacks} from '../config/options';
 
 interface CallbackLike {

@@ -1,5 +1,5 @@
 /**
- * Caller side. A notebook's interrupt and a terminal's Ctrl-C stop a run's workers; afterwards the
+ * A notebook's interrupt and a terminal's Ctrl-C stop a run's workers; afterwards the
  * program goes the way it would have.
  */
 import {ManyHandsError} from '../base/errors';

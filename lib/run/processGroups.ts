@@ -1,5 +1,5 @@
 /**
- * Caller side. The groups in which a team of processes talks: all of it, each line of ranks along
+ * The groups in which a team of processes talks: all of it, each line of ranks along
  * an axis of the mesh, and the lanes of the data axis.
  */
 import {
@@ -8,8 +8,7 @@ import {
   type SharedGroupHandle,
 } from '../collectives/sharedMemory';
 import type {Axis, Mesh} from '../mesh/mesh';
-import type {ProcessGroupHandles} from './protocol';
-import {COMM_STREAMS} from '../rank/rankContext';
+import {COMM_STREAMS, type ProcessGroupHandles} from '../job/protocol';
 
 interface Member {
   group: SharedGroup;

@@ -1,5 +1,5 @@
 /**
- * Caller side. What a run leaves to be read by others: format `many-hands-run/1`, without user,
+ * What a run leaves to be read by others: format `many-hands-run/1`, without user,
  * host or path.
  */
 import {createHash} from 'node:crypto';
@@ -8,30 +8,8 @@ import {basename, join} from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
 import {writeWhole} from '../base/wholeFile';
-import type {ByCategory, NamedBuffer} from '../memory';
+import type {MemoryUse} from '../memory/memoryUse';
 import {engineInfo} from '../devices/engine';
-
-/** The memory of one rank in a run. */
-export interface MemoryUse {
-  rank: number;
-  /** Bytes of distinct tensor buffers alive at once, at most. */
-  peakBytes: number;
-  /** What they were for, in bytes; null where no tensor was made. */
-  byCategory: ByCategory | null;
-  /** The most that parameters, gradients and the optimizer's state held together, in bytes. */
-  stateBytes: number;
-  /**
-   * Where the peak was: the step, from 0, and the layer and operation that made it, where known.
-   */
-  at: {step: number | null; layer: string | null; operation: string | null};
-  /** The largest buffers alive at the peak. */
-  largest: NamedBuffer[];
-  /**
-   * All memory of the worker's process at the end of the run, in bytes: libraries, kernel scratch
-   * and JavaScript among it.
-   */
-  processBytes: number;
-}
 
 /** Bytes that one rank sent and received by one operation, and the formula in words. */
 export interface TrafficLine {

@@ -1,21 +1,15 @@
 /**
- * Caller side. What a run returns.
+ * What a run returns.
  */
+import {median} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import type {DeviceUse, RankSummary} from '../base/events';
-import {median} from '../base/median';
 import type {ModelDescription} from '../model/description';
 import type {Span} from '../trace/spans';
-import type {TrainDone} from './protocol';
-import {
-  makeRecord,
-  publicOptions,
-  topologyHash,
-  type MemoryUse,
-  type RunRecord,
-  type TrafficLine,
-} from './record';
+import type {TrainDone} from '../job/protocol';
+import {makeRecord, publicOptions, topologyHash, type RunRecord, type TrafficLine} from './record';
+import type {MemoryUse} from '../memory/memoryUse';
 import type {Plan} from '../config/strategy';
 import {stragglerOf, timingOf, type RankTiming, type Straggler} from './timing';
 import type {TrainRun} from './trainRun';

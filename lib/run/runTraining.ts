@@ -1,5 +1,5 @@
 /**
- * Caller side. A training run on one worker or on a team: places what it needs in shared memory,
+ * A training run on one worker or on a team: places what it needs in shared memory,
  * gives each rank its job, and puts the result together. `train` and `trainParallel` are two doors
  * to it.
  */
@@ -16,7 +16,7 @@ import {readGraph} from '../model/graph';
 import {segmentsOf} from '../model/segments';
 import {WorkerGroup, type GroupHandlers} from '../workers/group';
 import {createRegion, type SharedRegion} from '../workers/sharedRegion';
-import {checkData, type CheckedData} from '../config/checkData';
+import {checkData, type CheckedData} from '../job/checkData';
 import {ProcessGroups} from './processGroups';
 import {stopOnInterrupt, type Interrupt} from './interrupt';
 import type {
@@ -26,10 +26,10 @@ import type {
   TrainDone,
   TrainJob,
   TrainTell,
-} from './protocol';
+} from '../job/protocol';
 import type {CheckedOptions, TrainOptions} from '../config/options';
 import {resolvePipeline, resolveTensor, type Cutting} from '../placement/resolveDivision';
-import {isModule, placeArrays, readArrays, type PlacedData} from './placeData';
+import {isModule, placeArrays, readArrays, type PlacedData} from '../job/placeData';
 import {writeRecord} from './record';
 import {makeResult, summaries, type TrainResult} from './result';
 import type {Plan} from '../config/strategy';

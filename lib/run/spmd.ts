@@ -1,15 +1,14 @@
 /**
- * Caller side. `spmd(program, options)`: the manual level. One program, many ranks, and a
+ * `spmd(program, options)`: the manual level. One program, many ranks, and a
  * communicator between them.
  */
 import {join} from 'node:path';
 import {ManyHandsError, shown} from '../base/errors';
 import {moduleUrl} from '../base/modules';
 import {createSharedGroup, DEFAULT_TIMEOUT_MS, type SharedGroup} from '../collectives/sharedMemory';
-import {uncloneable} from './cloneable';
-import {programSource} from './freeNames';
+import {programSource, uncloneable} from '../job/portable';
 import {stopOnInterrupt} from './interrupt';
-import type {ProgramHandle, SpmdDone, SpmdJob, SpmdProgram} from '../rank/spmdJob';
+import type {ProgramHandle, SpmdDone, SpmdJob, SpmdProgram} from '../job/spmdProtocol';
 import {teamDevices} from '../devices/runDevices';
 import {machineMs} from '../trace/threadTime';
 import {WorkerGroup} from '../workers/group';

@@ -1,8 +1,7 @@
 /**
- * Caller side. What a step's time was, by rank, from the spans.
+ * What a step's time was, by rank, from the spans.
  */
-import {median} from '../base/median';
-import {sum} from '../base/sum';
+import {median, sum} from '../base/statistics';
 import type {Span} from '../trace/spans';
 
 /** Mean seconds of one step on one rank. */

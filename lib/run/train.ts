@@ -1,5 +1,5 @@
 /**
- * Caller side. `train(model, data, options)`: one device, in a worker process of its own.
+ * `train(model, data, options)`: one device, in a worker process of its own.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {Data} from '../base/arrays';

@@ -1,5 +1,5 @@
 /**
- * Caller side. One run as its caller sees it: what its ranks told so far, and its callbacks.
+ * One run as its caller sees it: what its ranks told so far, and its callbacks.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
@@ -8,7 +8,14 @@ import type {ModelDescription} from '../model/description';
 import {readModel} from '../model/weights';
 import {attachRegion, sameRegion, type SharedRegion} from '../workers/sharedRegion';
 import {CallbackList} from './callbacks';
-import type {CallbackName, Logs, ModelState, TrainAnswer, TrainAsk, TrainTell} from './protocol';
+import type {
+  CallbackName,
+  Logs,
+  ModelState,
+  TrainAnswer,
+  TrainAsk,
+  TrainTell,
+} from '../job/protocol';
 import type {CheckedOptions, TrainOptions} from '../config/options';
 
 let runs = 0;

@@ -1,5 +1,5 @@
 /**
- * Either side. What a simulated step is made of, in seconds; and these costs checked, stage by
+ * What a simulated step is made of, in seconds; and these costs checked, stage by
  * stage.
  */
 import {ManyHandsError, oneOf, shown} from '../base/errors';

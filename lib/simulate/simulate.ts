@@ -1,9 +1,9 @@
 /**
- * Either side. A step on a mesh that need not be there, on a virtual clock: any schedule, as many
+ * A step on a mesh that need not be there, on a virtual clock: any schedule, as many
  * devices as you like.
  */
+import {sum} from '../base/statistics';
 import {ManyHandsError, shown} from '../base/errors';
-import {sum} from '../base/sum';
 import {Mesh, type MeshSizes} from '../mesh/mesh';
 import {checkSchedule} from '../pipelineParallel/checkSchedule';
 import {

@@ -1,5 +1,5 @@
 /**
- * Either side. A row of a plan on the virtual clock: its step action by action, from the formulas
+ * A row of a plan on the virtual clock: its step action by action, from the formulas
  * that the row's seconds are made of.
  */
 import {transformerParameters} from '../memoryEstimate/formulas';

@@ -1,5 +1,5 @@
 /**
- * Either side. A simulated step as the spans that a real run's trace has of it.
+ * A simulated step as the spans that a real run's trace has of it.
  */
 import type {Mesh} from '../mesh/mesh';
 import {actionSpan} from '../pipelineParallel/actionSpan';

@@ -1,8 +1,9 @@
 /**
- * Either side. Which choices a spec leaves: each that divides evenly, around those that are fixed;
+ * Which choices a spec leaves: each that divides evenly, around those that are fixed;
  * and refusals of fixed ones that cannot be.
  */
-import {divisors, refuseSpec, someOf} from './readSpec';
+import {divisors} from '../base/numbers';
+import {refuseSpec, someOf} from './readSpec';
 import type {CheckedSpec, SpecChoice, SpecRecompute} from './spec';
 
 type Axis = 'data' | 'tensor' | 'pipeline';

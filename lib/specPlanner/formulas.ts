@@ -1,5 +1,5 @@
 /**
- * Either side. A transformer's operations, activations and messages, by the papers' formulas: B
+ * A transformer's operations, activations and messages, by the papers' formulas: B
  * samples a step, b a micro-batch, s tokens a sample, l layers, h hidden, f between the
  * feed-forward layers, a heads, V tokens; d data, t tensor, p pipeline, m micro-batches, v stagesPerRank.
  */

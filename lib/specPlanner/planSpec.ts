@@ -1,5 +1,5 @@
 /**
- * Either side. Plans a transformer from a spec: every choice that makes sense, best first. Numbers
+ * Plans a transformer from a spec: every choice that makes sense, best first. Numbers
  * alone: no model, no engine.
  */
 import {transformerParameters} from '../memoryEstimate/formulas';

@@ -1,7 +1,8 @@
 /**
- * Either side. Reads a spec: every key known, every value in its range, defaults filled in. A
+ * Reads a spec: every key known, every value in its range, defaults filled in. A
  * refusal names key, value and what is allowed.
  */
+import {divisors} from '../base/numbers';
 import {RECIPES} from '../memoryEstimate/formulas';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {nearest} from '../base/nearest';
@@ -168,19 +169,6 @@ export function readSpec(value: unknown): CheckedSpec {
     recipe: spec.recipe ?? RECIPES[spec.precision],
     fixed: {...fixed, sequenceParallel: fixed.sequenceParallel ?? false, stagesPerRank, schedule},
   };
-}
-
-/** All divisors of a whole number, in order. */
-export function divisors(n: number): number[] {
-  const low: number[] = [];
-  for (let k = 1; k * k <= n; k++) if (n % k === 0) low.push(k);
-  return [
-    ...low,
-    ...low
-      .map((k) => n / k)
-      .reverse()
-      .filter((k) => k * k > n),
-  ];
 }
 
 /** Allowed numbers, the middle ones left out where there are many. */

@@ -1,5 +1,5 @@
 /**
- * Either side. The sentence of each row: whether it fits, what it spends its time on, and why it
+ * The sentence of each row: whether it fits, what it spends its time on, and why it
  * stands where it stands.
  */
 import {formatBytes} from '../base/units';

@@ -1,5 +1,5 @@
 /**
- * Either side. One choice for a spec: its memory on the fullest device, its messages and its time.
+ * One choice for a spec: its memory on the fullest device, its messages and its time.
  */
 import type {Recipe} from '../memoryEstimate/formulas';
 import {bubbleFormula} from '../pipelineParallel/schedules';

@@ -1,5 +1,5 @@
 /**
- * Either side. A spec: a transformer, the machine and the batch that `planSpec` plans for, in
+ * A spec: a transformer, the machine and the batch that `planSpec` plans for, in
  * numbers alone; and the plan's rows.
  */
 import type {Recipe, TransformerSizes} from '../memoryEstimate/formulas';

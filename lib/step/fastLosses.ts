@@ -1,5 +1,5 @@
 /**
- * Worker side. Losses that tfjs composes out of many small operations, forward and backward, in a
+ * Losses that tfjs composes out of many small operations, forward and backward, in a
  * few: on a small model they were a tenth of the step, and in a pipeline they make its last stage
  * late. They equal tfjs's own up to rounding.
  */

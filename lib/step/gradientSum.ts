@@ -1,5 +1,5 @@
 /**
- * Worker side. The gradients of one step: summed over micro-batches, over layers that are used
+ * The gradients of one step: summed over micro-batches, over layers that are used
  * twice, and clipped.
  */
 import * as tf from '@tensorflow/tfjs';

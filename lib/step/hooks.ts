@@ -1,5 +1,5 @@
 /**
- * Worker side. Where a strategy, a trace or a limit may step in while a step walks the layers.
+ * Where a strategy, a trace or a limit may step in while a step walks the layers.
  * Every hook may be async; none runs while a tape, a scope or changed engine state is open.
  */
 import type * as tf from '@tensorflow/tfjs';

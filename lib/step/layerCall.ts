@@ -1,5 +1,5 @@
 /**
- * Worker side. How one layer is applied to tensors within a training step.
+ * How one layer is applied to tensors within a training step.
  */
 import * as tf from '@tensorflow/tfjs';
 import {dropoutWithContext} from '../base/dropout';

@@ -1,5 +1,5 @@
 /**
- * Worker side. A model crosses between rank 0, which has the caller's memory before it, and the
+ * A model crosses between rank 0, which has the caller's memory before it, and the
  * ranks that hold its layers or parts of its weights: weight by weight, to those that have it, and
  * to each its part. No rank holds more than one piece beside its own.
  */

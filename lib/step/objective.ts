@@ -1,5 +1,5 @@
 /**
- * Worker side. Loss and metrics of a compiled model on the outputs of one micro-batch, as tfjs's
+ * Loss and metrics of a compiled model on the outputs of one micro-batch, as tfjs's
  * `fit` computes them (tfjs-layers 4.22, training.ts, makeTrainFunction).
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Worker side. How a rank keeps the weights that it has, and its optimizer's state of them: each
+ * How a rank keeps the weights that it has, and its optimizer's state of them: each
  * whole, or, where a strategy divides them, a run of their elements.
  */
 import type * as tf from '@tensorflow/tfjs';

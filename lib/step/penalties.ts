@@ -1,5 +1,5 @@
 /**
- * Worker side. The penalties on a model's weights (tfjs: regularizers), and which rank counts them.
+ * The penalties on a model's weights (tfjs: regularizers), and which rank counts them.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {variablesOf} from '../model/weights';

@@ -1,5 +1,5 @@
 /**
- * Worker side. Forward through the layers without tapes, as at prediction time.
+ * Forward through the layers without tapes, as at prediction time.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';

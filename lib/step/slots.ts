@@ -1,5 +1,5 @@
 /**
- * Worker side. What is alive between two layers: a tensor a slot, freed after its last reader.
+ * What is alive between two layers: a tensor a slot, freed after its last reader.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Graph, LayerCall, Slot} from '../model/graph';

@@ -1,5 +1,5 @@
 /**
- * Worker side. A tape walked backward in two parts: first for what entered the layer, later for its
+ * A tape walked backward in two parts: first for what entered the layer, later for its
  * weights, so that the gradient can go on to the layer before while the weights' part waits (Qi et
  * al. 2023, "Zero bubble pipeline parallelism", section 2.1: B and W).
  */

@@ -1,5 +1,5 @@
 /**
- * Worker side. What a strategy is to the run of one rank: hooks on the step, and what it does in
+ * What a strategy is to the run of one rank: hooks on the step, and what it does in
  * the step's place.
  */
 import type * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Worker side. One tape a layer: records what a layer computes, and walks it backward later. tfjs
+ * One tape a layer: records what a layer computes, and walks it backward later. tfjs
  * keeps a single tape open over a whole model; here each layer has its own, so that hooks may wait,
  * send or free between two layers.
  */

@@ -1,5 +1,5 @@
 /**
- * Worker side. The hooks that record a step's spans: its phases, or every layer's.
+ * The hooks that record a step's spans: its phases, or every layer's.
  */
 import type {SpanRecorder} from '../trace/spans';
 import type {StepHooks} from './hooks';

@@ -1,5 +1,5 @@
 /**
- * Worker side. One training step: forward and backward for each micro-batch, the gradients averaged
+ * One training step: forward and backward for each micro-batch, the gradients averaged
  * by samples, one update.
  */
 import * as tf from '@tensorflow/tfjs';

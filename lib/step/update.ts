@@ -1,5 +1,5 @@
 /**
- * Worker side. The optimizer's update, one weight after the other: tfjs's optimizers hold every
+ * The optimizer's update, one weight after the other: tfjs's optimizers hold every
  * weight's temporaries until the last weight is done (Adam's nine copies of a weight, of all
  * weights at once); here each weight's are gone before the next one's turn.
  */

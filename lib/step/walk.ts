@@ -1,5 +1,5 @@
 /**
- * Worker side. Forward through the layers of a model, one tape a layer, with awaited hooks around
+ * Forward through the layers of a model, one tape a layer, with awaited hooks around
  * each.
  */
 import * as tf from '@tensorflow/tfjs';

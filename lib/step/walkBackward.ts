@@ -1,5 +1,5 @@
 /**
- * Worker side. Backward through the layers of a model, whole or in two parts, with awaited hooks
+ * Backward through the layers of a model, whole or in two parts, with awaited hooks
  * around each.
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Either side. The rules of tfjs's layers and of ours (Shoeybi et al. 2019, "Megatron-LM", section
+ * The rules of tfjs's layers and of ours (Shoeybi et al. 2019, "Megatron-LM", section
  * 3).
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Either side. A layout by patterns of layer names, resolved to a rule a layer, and checked: what a
+ * A layout by patterns of layer names, resolved to a rule a layer, and checked: what a
  * column layer hands on in parts, a row layer must take.
  */
 import type * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Either side. Layers that treat every position of [samples, positions, ...] by itself, so that a
+ * Layers that treat every position of [samples, positions, ...] by itself, so that a
  * rank can work on its own positions alone.
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Worker side. Positions between ranks: [samples, positions, ...] put together from each rank's
+ * Positions between ranks: [samples, positions, ...] put together from each rank's
  * own, or added up so that each gets its own. An array lies by rank while it travels, so that every
  * rank's part is one run of it.
  */

@@ -1,5 +1,5 @@
 /**
- * Either side. How a layer's weights are divided among the ranks: a rule a layer class, which a
+ * How a layer's weights are divided among the ranks: a rule a layer class, which a
  * user's own layer registers in its module.
  */
 import type * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Either side. Sequence parallelism (Korthikanti et al. 2022, section 4.2.2): between the divided
+ * Sequence parallelism (Korthikanti et al. 2022, section 4.2.2): between the divided
  * layers a rank holds its own positions of every sample, [samples, positions / N, ...], and works
  * on those alone.
  */

@@ -1,5 +1,5 @@
 /**
- * Worker side. A layer that no rank divides, where ranks hold their own positions: on those alone
+ * A layer that no rank divides, where ranks hold their own positions: on those alone
  * where it treats each by itself, else on all of them, gathered, and the same on every rank.
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Worker side. A divided layer walked in two halves, with Megatron's f and g around them (Shoeybi
+ * A divided layer walked in two halves, with Megatron's f and g around them (Shoeybi
  * et al. 2019, section 3): f is nothing forward and an all-reduce backward, g an all-reduce forward
  * and nothing backward. Where ranks hold their own positions, an all-gather and a reduce-scatter
  * stand in their places, each backward the other (Korthikanti et al. 2022, section 4.2.2).

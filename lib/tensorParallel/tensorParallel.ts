@@ -1,5 +1,5 @@
 /**
- * Worker side. The tensor axis: every rank has a part of each large weight and sees every sample of
+ * The tensor axis: every rank has a part of each large weight and sees every sample of
  * its replica; what the parts yield is completed between the layers (Shoeybi et al. 2019,
  * "Megatron-LM").
  */

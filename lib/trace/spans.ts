@@ -1,5 +1,5 @@
 /**
- * Either side. What a worker did and when: spans of wall and processor time.
+ * What a worker did and when: spans of wall and processor time.
  */
 import {machineMs} from './threadTime';
 

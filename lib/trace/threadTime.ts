@@ -1,5 +1,5 @@
 /**
- * Either side. Processor time of the thread that asks, where the system tells it.
+ * Processor time of the thread that asks, where the system tells it.
  */
 import {readFileSync} from 'node:fs';
 

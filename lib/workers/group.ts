@@ -1,5 +1,5 @@
 /**
- * Caller side. The workers of one run: they start together, and when one fails the others are
+ * The workers of one run: they start together, and when one fails the others are
  * freed, stopped, and not blamed.
  */
 import {ManyHandsError} from '../base/errors';

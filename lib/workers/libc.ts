@@ -1,5 +1,5 @@
 /**
- * Either side. What the system offers for memory that two processes see at once, through koffi.
+ * What the system offers for memory that two processes see at once, through koffi.
  */
 import {constants} from 'node:fs';
 

@@ -1,5 +1,5 @@
 /**
- * Caller side. A stream as whole lines.
+ * A stream as whole lines.
  */
 import type {Readable} from 'node:stream';
 

@@ -1,5 +1,5 @@
 /**
- * Worker side. A worker whose caller has died ends, also while it waits for another rank and hears
+ * A worker whose caller has died ends, also while it waits for another rank and hears
  * nothing.
  */
 import {isMainThread} from 'node:worker_threads';

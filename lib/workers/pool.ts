@@ -1,5 +1,5 @@
 /**
- * Caller side. Warm workers: starting one costs most of a second, so a cell's workers wait for the
+ * Warm workers: starting one costs most of a second, so a cell's workers wait for the
  * next cell. A waiting worker does not keep a finished program alive.
  */
 import {WorkerProcess, type WorkerOptions} from './workerProcess';

@@ -1,5 +1,5 @@
 /**
- * Either side. The messages between a caller and a worker that every job has; jobs add their own.
+ * The messages between a caller and a worker that every job has; jobs add their own.
  */
 import {ManyHandsError, messageOf, type ErrorCode} from '../base/errors';
 

@@ -1,5 +1,5 @@
 /**
- * Worker side. The worker's end of the channel: takes jobs, tells of them, and dies with its
+ * The worker's end of the channel: takes jobs, tells of them, and dies with its
  * caller.
  */
 import {ManyHandsError} from '../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Either side. Memory that two processes see at once. On Linux a memfd, opened by the others
+ * Memory that two processes see at once. On Linux a memfd, opened by the others
  * through /proc: it has no name to leak and no limit of /dev/shm. On macOS a POSIX segment, whose
  * name is unlinked once nobody needs it any more. Where neither is to be had the bytes travel in
  * the message itself.

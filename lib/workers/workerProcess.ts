@@ -1,5 +1,5 @@
 /**
- * Caller side. A worker process's life: a state machine with named states and deadlines.
+ * A worker process's life: a state machine with named states and deadlines.
  *
  *   starting -> ready -> running -> ready ... -> stopping -> stopped
  *   starting -> failed, running -> failed

@@ -1,5 +1,5 @@
 /**
- * Worker side. Stage 3: a unit's weights are there while its layers run, forward and backward, and
+ * Stage 3: a unit's weights are there while its layers run, forward and backward, and
  * gone in between; the next unit's are on their way meanwhile.
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Worker side. What a rank of ZeRO keeps: its part of each unit's optimizer state, and of its
+ * What a rank of ZeRO keeps: its part of each unit's optimizer state, and of its
  * weights all (stages 1 and 2) or its part (stage 3).
  */
 import type * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Worker side. What one rank owns of every unit: its part of the weights, of the gradients and of
+ * What one rank owns of every unit: its part of the weights, of the gradients and of
  * the optimizer's state, and the update of it (Rajbhandari et al. 2020, "ZeRO", section 5). Every
  * tfjs optimizer works element by element, so a part is updated as the whole would be.
  */

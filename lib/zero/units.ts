@@ -1,5 +1,5 @@
 /**
- * Worker side. A unit is the trainable weights of one block, laid end to end: the piece of a model
+ * A unit is the trainable weights of one block, laid end to end: the piece of a model
  * that is divided, gathered and freed as one (PyTorch's FSDP calls it a flat parameter: Zhao et al.
  * 2023, section 3.2.1).
  */

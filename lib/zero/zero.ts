@@ -1,5 +1,5 @@
 /**
- * Worker side. ZeRO: data parallelism without copies. Stage 1 divides the optimizer's state among
+ * ZeRO: data parallelism without copies. Stage 1 divides the optimizer's state among
  * the ranks, stage 2 the gradients too, stage 3 (FSDP) the weights too (Rajbhandari et al. 2020,
  * "ZeRO", section 5; Zhao et al. 2023, "PyTorch FSDP"). With Ψ the bytes of the weights, a step
  * receives 2Ψ (N-1)/N in stages 1 and 2, as plain data parallelism does, and 3Ψ (N-1)/N in stage 3.

@@ -1,18 +1,18 @@
 /**
- * Caller side. `bench -- allreduce`: 4 KiB to 64 MiB over `--ranks` processes, our algorithms
+ * `bench -- allreduce`: 4 KiB to 64 MiB over `--ranks` processes, our algorithms
  * beside every rank's concurrent memcpy of the same bytes, and with --peers Open MPI and gloo. Each
  * round runs every system once, in turn; results are verified in each.
  */
+import {median, quantile} from '../../lib/base/statistics';
 import {parseArgs} from 'node:util';
 import {physicalCores} from '../../lib/base/cgroup';
-import {median} from '../../lib/base/median';
 import {runRanks} from '../../lib/collectives/runRanks';
 import type {Algorithm} from '../../lib/collectives/types';
 import {spmd} from '../../lib/run/spmd';
 import {closeWorkers} from '../../lib/workers/pool';
 import allreduceProgram, {type Timed} from './allreduceProgram';
 import {allreducePeers, type AllreducePeer} from './peers/allreducePeers';
-import {goal, printReport, quantile, report, type Row} from './report';
+import {goal, printReport, report, type Row} from './report';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -1,9 +1,9 @@
 /**
- * Worker side. One rank of `bench -- allreduce`: times each size and algorithm, and a concurrent
+ * One rank of `bench -- allreduce`: times each size and algorithm, and a concurrent
  * memcpy of the same bytes between its calls.
  */
 import type {Algorithm, Communicator} from '../../lib/collectives/types';
-import type {SpmdContext} from '../../lib/rank/spmdJob';
+import type {SpmdContext} from '../../lib/job/spmdProtocol';
 
 export interface Sweep {
   bytes: number[];

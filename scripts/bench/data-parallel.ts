@@ -1,17 +1,17 @@
 /**
- * Caller side. `bench -- data-parallel`: synchronous SGD with 256 samples a worker on 1 and 2
+ * `bench -- data-parallel`: synchronous SGD with 256 samples a worker on 1 and 2
  * one-thread workers, beside plain `model.fit` with all threads, and with --peers PyTorch's
  * DistributedDataParallel and PyTorch in one process. Each round runs every system once, in turn.
  */
+import {median, quantile} from '../../lib/base/statistics';
 import {parseArgs} from 'node:util';
 import {physicalCores} from '../../lib/base/cgroup';
-import {median} from '../../lib/base/median';
 import {mnist} from '../../lib/data/mnist';
 import type {Samples} from '../../lib/data/samples';
 import {convnet, mlp} from '../../lib/models';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
-import {goal, inTurn, printReport, quantile, report, type Row} from './report';
+import {goal, inTurn, printReport, report, type Row} from './report';
 import {fitPeer, torchPeers} from './peers/dataParallelPeers';
 import type {Peer, Run} from './peers/torchPeer';
 

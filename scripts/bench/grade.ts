@@ -1,5 +1,5 @@
 /**
- * Caller side. `npm run bench -- grade`: seconds that the grader takes for 200 notebooks, from its
+ * `npm run bench -- grade`: seconds that the grader takes for 200 notebooks, from its
  * start to the written report.
  */
 import {spawnSync} from 'node:child_process';

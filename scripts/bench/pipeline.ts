@@ -1,13 +1,13 @@
 /**
- * Caller side. `bench -- pipeline`: two stages on two one-thread workers, an MLP of 8 equal layers
+ * `bench -- pipeline`: two stages on two one-thread workers, an MLP of 8 equal layers
  * and the transformer, every schedule, beside one one-thread device with the same micro-batches and
  * with the whole batch; with --peers PyTorch's torch.distributed.pipelining over gloo. Each round
  * runs every system once, in turn.
  */
+import {median, quantile} from '../../lib/base/statistics';
 import {parseArgs} from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import type {DataArrays} from '../../lib/base/arrays';
-import {median} from '../../lib/base/median';
 import {Random} from '../../lib/base/random';
 import {textCorpus} from '../../lib/data/text';
 import {transformer} from '../../lib/models';
@@ -18,7 +18,7 @@ import {train} from '../../lib/run/train';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
 import {torchPeer, type Peer} from './peers/torchPeer';
-import {goal, inTurn, printReport, quantile, report, type Row} from './report';
+import {goal, inTurn, printReport, report, type Row} from './report';
 
 const {values: flags} = parseArgs({
   options: {

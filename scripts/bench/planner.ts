@@ -1,5 +1,5 @@
 /**
- * Caller side. `bench -- planner`: thirty models and batch sizes, planned afresh for two one-thread
+ * `bench -- planner`: thirty models and batch sizes, planned afresh for two one-thread
  * workers, every third for four too; each plan's first three rows and a deliberate loser are run in
  * turn, and what was foretold stands beside what was measured.
  */

@@ -1,5 +1,5 @@
 /**
- * Caller side. What every bench prints: the machine, the versions, the rows and the goals, as JSON
+ * What every bench prints: the machine, the versions, the rows and the goals, as JSON
  * or as a table.
  */
 import {cpus, totalmem} from 'node:os';
@@ -47,12 +47,6 @@ export function goal(
 ): Goal {
   const met = value === null ? null : relation === '>=' ? value >= target : value <= target;
   return {name, value, target: `${relation} ${target}`, met};
-}
-
-/** The value below which a share of the values lies, one of them: `quantile(seconds, 0.95)`. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(values.length - 1, Math.floor(share * values.length))];
 }
 
 /**

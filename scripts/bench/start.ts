@@ -2,11 +2,11 @@
  * The caller's side, scripts only. `npm run bench -- start`: from a bare clone of HEAD to the first
  * trained model, and what the second start costs.
  */
+import {median} from '../../lib/base/statistics';
 import {spawn} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import {median} from '../../lib/base/median';
 import {endTree} from '../processes';
 import {courseRoot} from '../root';
 import {goal, printReport, report, type Row} from './report';

@@ -1,12 +1,12 @@
 /**
- * Caller side. `bench -- tensor`: tensor parallelism on two one-thread workers beside one
+ * `bench -- tensor`: tensor parallelism on two one-thread workers beside one
  * one-thread device, transformers of growing width and a pair of wide Dense layers: the speed-up,
  * and the all-reduces of a step. Each round runs every system once, in turn.
  */
+import {median, quantile} from '../../lib/base/statistics';
 import {parseArgs} from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import type {DataArrays} from '../../lib/base/arrays';
-import {median} from '../../lib/base/median';
 import {Random} from '../../lib/base/random';
 import {textCorpus} from '../../lib/data/text';
 import {transformer} from '../../lib/models';
@@ -14,7 +14,7 @@ import type {TrainResult} from '../../lib/run/result';
 import {train} from '../../lib/run/train';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
-import {inTurn, printReport, quantile, report, type Row} from './report';
+import {inTurn, printReport, report, type Row} from './report';
 
 const {values: flags} = parseArgs({
   options: {json: {type: 'boolean', default: false}, rounds: {type: 'string', default: '5'}},

@@ -1,17 +1,17 @@
 /**
- * Caller side. `bench -- train`: `train` beside plain tfjs's `model.fit`, same model, data, batch
+ * `bench -- train`: `train` beside plain tfjs's `model.fit`, same model, data, batch
  * size and threads, in interleaved pairs.
  */
+import {median, quantile} from '../../lib/base/statistics';
 import {fork, type ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
 import {join} from 'node:path';
 import {parseArgs} from 'node:util';
 import {onRun} from '../../lib/base/events';
 import {physicalCores} from '../../lib/base/cgroup';
-import {median} from '../../lib/base/median';
 import {closeWorkers} from '../../lib/workers/pool';
 import {train} from '../../lib/run/train';
-import {goal, printReport, quantile, report, type Row} from './report';
+import {goal, printReport, report, type Row} from './report';
 import {EPOCHS, TRAIN_CASES, type TrainCase} from './trainCases';
 
 const PAIRS = 7;

@@ -1,5 +1,5 @@
 /**
- * Either side. The models and data of `bench -- train`, the same for many-hands and for plain tfjs.
+ * The models and data of `bench -- train`, the same for many-hands and for plain tfjs.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {drivingFrames} from '../../lib/data/driving';

@@ -1,12 +1,12 @@
 /**
- * Caller side. `bench -- zero`: the transformer with Adam in plain data parallelism and in the
+ * `bench -- zero`: the transformer with Adam in plain data parallelism and in the
  * three stages of ZeRO, on one-thread workers: what each rank holds at most, and samples a second;
  * and on one device what recompute and accumulation save and cost, beside the account. Each round
  * runs every strategy once, in turn.
  */
+import {median, quantile} from '../../lib/base/statistics';
 import {parseArgs} from 'node:util';
 import {MemoryEstimator} from '../../lib/memoryEstimate';
-import {median} from '../../lib/base/median';
 import {textCorpus} from '../../lib/data/text';
 import {transformer} from '../../lib/models';
 import type {TrainResult} from '../../lib/run/result';
@@ -14,7 +14,7 @@ import type {TrainOptions} from '../../lib/config/options';
 import {train} from '../../lib/run/train';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
-import {goal, inTurn, printReport, quantile, report, type Row} from './report';
+import {goal, inTurn, printReport, report, type Row} from './report';
 
 const STRATEGIES = ['dataParallel', 'zero1', 'zero2', 'fsdp'] as const;
 

@@ -1,4 +1,4 @@
-/** Caller side. How the doctor asks another program: its output, or why there is none. */
+/** How the doctor asks another program: its output, or why there is none. */
 import {execFile} from 'node:child_process';
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Caller side. What the doctor looks at, one function a thing: ok, warn or fail, a sentence, and
+ * What the doctor looks at, one function a thing: ok, warn or fail, a sentence, and
  * the command that mends it.
  */
 import {existsSync, statfsSync} from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Caller side. Finds `answer('id', value)` in a cell's syntax tree and reads its value there.
+ * Finds `answer('id', value)` in a cell's syntax tree and reads its value there.
  * Nothing is executed.
  */
 import ts from 'typescript';

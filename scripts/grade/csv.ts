@@ -1,5 +1,5 @@
 /**
- * Caller side. `grades.csv`: a row a learner, a column a question (RFC 4180: quoted where a comma,
+ * `grades.csv`: a row a learner, a column a question (RFC 4180: quoted where a comma,
  * a quote or a line break stands).
  */
 import type {LearnerResult} from './results';

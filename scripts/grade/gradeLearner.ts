@@ -1,5 +1,5 @@
 /**
- * Caller side. All that one learner handed in, graded: each question once, in the notebook where it
+ * All that one learner handed in, graded: each question once, in the notebook where it
  * counts.
  */
 import {messageOf} from '../../lib/base/errors';

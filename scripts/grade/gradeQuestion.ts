@@ -1,5 +1,5 @@
 /**
- * Caller side. One question in one notebook of one learner: what was answered, and what is odd
+ * One question in one notebook of one learner: what was answered, and what is odd
  * about it.
  */
 import type {AnsweredQuestion} from '../../lib/quiz/bank';

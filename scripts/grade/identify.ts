@@ -1,5 +1,5 @@
 /**
- * Caller side. Which notebook of the course a file is: by the name in its metadata, else by the
+ * Which notebook of the course a file is: by the name in its metadata, else by the
  * questions in it, never by its file name.
  */
 import {messageOf} from '../../lib/base/errors';

@@ -1,5 +1,5 @@
 /**
- * Caller side. One notebook file of a submission: its cells, or the sentence that says why it
+ * One notebook file of a submission: its cells, or the sentence that says why it
  * cannot be read. Nothing in it is executed.
  */
 import {closeSync, constants, fstatSync, openSync, readSync} from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Caller side. A learner's feedback page: one HTML file that needs nothing else, in the reader's
+ * A learner's feedback page: one HTML file that needs nothing else, in the reader's
  * own light or dark theme.
  */
 import {escapeHtml} from '../../lib/notebook/html';

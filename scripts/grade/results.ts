@@ -1,5 +1,5 @@
 /**
- * Caller side. The shape of a grading's outcome, as `results.json` holds it and `--json` prints it.
+ * The shape of a grading's outcome, as `results.json` holds it and `--json` prints it.
  */
 import type {Question} from '../../lib/quiz/bank';
 

@@ -1,5 +1,5 @@
 /**
- * Caller side. Who handed in which files: SUBMISSIONS/LEARNER/*.ipynb, SUBMISSIONS/LEARNER.ipynb,
+ * Who handed in which files: SUBMISSIONS/LEARNER/*.ipynb, SUBMISSIONS/LEARNER.ipynb,
  * or one notebook.
  */
 import {readdirSync, realpathSync, statSync, type Dirent} from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Caller side. What a grading prints in the terminal.
+ * What a grading prints in the terminal.
  */
 import type {LearnerResult, QuestionResult, Status} from './results';
 import {problemLine} from './results';

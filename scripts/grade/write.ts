@@ -1,5 +1,5 @@
 /**
- * Caller side. Writes the report folder: whole or not at all.
+ * Writes the report folder: whole or not at all.
  */
 import {createHash} from 'node:crypto';
 import {

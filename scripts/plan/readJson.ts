@@ -1,5 +1,5 @@
 /**
- * Caller side. A JSON file, and where it is broken: engines do not always say.
+ * A JSON file, and where it is broken: engines do not always say.
  */
 import {readFileSync} from 'node:fs';
 import {ManyHandsError, messageOf} from '../../lib/base/errors';

@@ -1,5 +1,5 @@
 /**
- * Caller side. A plan as text: the best row of each mesh, with units, and the verdict.
+ * A plan as text: the best row of each mesh, with units, and the verdict.
  */
 import {formatBytes} from '../../lib/base/units';
 import type {CountedPlan} from '../../lib/specPlanner/planSpec';

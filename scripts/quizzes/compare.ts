@@ -1,5 +1,5 @@
 /**
- * Caller side. Holds the stored notebooks to the banks: which cells say something else, are
+ * Holds the stored notebooks to the banks: which cells say something else, are
  * missing, or are too many.
  */
 import type {Bank, Question} from '../../lib/quiz/bank';

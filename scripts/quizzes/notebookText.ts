@@ -1,5 +1,5 @@
 /**
- * Caller side. A stored notebook as text: its cells, and how one cell's source is replaced while
+ * A stored notebook as text: its cells, and how one cell's source is replaced while
  * every other byte stays as it is.
  */
 import ts from 'typescript';

@@ -1,5 +1,5 @@
 /**
- * Caller side. The Markdown cell of a question: its stem and its options, and nothing that gives
+ * The Markdown cell of a question: its stem and its options, and nothing that gives
  * the answer away.
  */
 import type {Question} from '../../lib/quiz/bank';

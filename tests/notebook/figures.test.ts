@@ -1,3 +1,4 @@
+import {median, powerLaw} from '#lib/base/statistics.js';
 import {describe, expect, it} from 'vitest';
 import {Figure, template} from '#lib/notebook/figure.js';
 import {figurePage} from '#lib/notebook/figureFile.js';
@@ -9,8 +10,6 @@ import {timelineFigure} from '#lib/notebook/figures/timeline.js';
 import {timeSpentFigure} from '#lib/notebook/figures/timeSpent.js';
 import {contrast, kindStyles, rankStyle} from '#lib/notebook/palette.js';
 import type {Span, SpanKind} from '#lib/trace/spans.js';
-import {median} from '#lib/base/median.js';
-import {powerLaw} from '#lib/notebook/powerLaw.js';
 
 const run = {
   history: {epoch: [0, 1], history: {loss: [0.9, 0.4], val_loss: [0.8, 0.5]}},

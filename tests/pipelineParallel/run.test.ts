@@ -13,7 +13,7 @@ import {diagnoseIdle} from '#lib/report/diagnoseIdle.js';
 import type {Strategy, StrategyFields, TrainParallelOptions} from '#lib/config/options.js';
 import type {TrainResult} from '#lib/run/result.js';
 import {spmd} from '#lib/run/spmd.js';
-import type {SpmdContext} from '#lib/rank/spmdJob.js';
+import type {SpmdContext} from '#lib/job/spmdProtocol.js';
 import type {Span} from '#lib/trace/spans.js';
 import {trainParallel} from '#lib/trainParallel.js';
 import {closeWorkers} from '#lib/workers/pool.js';

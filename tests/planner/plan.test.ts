@@ -2,6 +2,7 @@
  * Plans of real models: rows that run as they are, memory that is measured, refusals, and what
  * 'auto' takes.
  */
+import {rankCorrelation, ratioInterval} from '#lib/base/statistics.js';
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -22,7 +23,6 @@ import {
   type Machine,
   type PlanRow,
 } from '#lib/index.js';
-import {rankCorrelation, ratioInterval} from '#lib/planner/statistics.js';
 import {timesAt, type StepTimes} from '#lib/planner/profile.js';
 
 let cache: string;

@@ -1,7 +1,7 @@
 import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {afterAll, describe, expect, it} from 'vitest';
-import {freeNames} from '#lib/run/freeNames.js';
+import {freeNames} from '#lib/job/portable.js';
 import {closeWorkers, ManyHandsError, spmd, tf, type SpmdProgram} from '#lib/index.js';
 
 afterAll(() => closeWorkers());

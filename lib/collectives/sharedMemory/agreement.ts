@@ -1,5 +1,5 @@
 /**
- * Either side. What a rank is about to do, as a few words of shared memory that the others compare
+ * What a rank is about to do, as a few words of shared memory that the others compare
  * with their own.
  */
 import {mismatch} from '../mismatch';

@@ -1,5 +1,5 @@
 /**
- * Worker side. Messages from one rank to another: a ring of bytes for each ordered pair, written
+ * Messages from one rank to another: a ring of bytes for each ordered pair, written
  * and read by halves that never wait for each other longer than the ring is full or empty.
  */
 import {CHANNEL, type Layout} from './layout';

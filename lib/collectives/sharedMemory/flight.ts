@@ -1,5 +1,5 @@
 /**
- * Either side. The flight recorder: each rank's last thousand calls, in shared memory, so that they
+ * The flight recorder: each rank's last thousand calls, in shared memory, so that they
  * can be read after the rank was killed.
  */
 import type {CallDescriptor, FlightRecord, NumberType, OperationName} from '../types';

@@ -1,5 +1,5 @@
 /**
- * Caller side. A group's region: made here, joined by its ranks, and where the caller frees them
+ * A group's region: made here, joined by its ranks, and where the caller frees them
  * when one has died.
  */
 import {canShareMemory, createRegion, type RegionHandle} from '../../workers/sharedRegion';

@@ -1,4 +1,4 @@
-/** Either side. Ranks in processes of their own, on one machine. */
+/** Ranks in processes of their own, on one machine. */
 export {
   createSharedGroup,
   sharedMemoryAvailable,

@@ -1,5 +1,5 @@
 /**
- * Either side. Where everything lies in the region of a group: the abort flag, a block of words a
+ * Where everything lies in the region of a group: the abort flag, a block of words a
  * rank, the flight recorders, the channels between each two ranks, a staging area a rank for arrays
  * that lie elsewhere, and room for short arrays beside the descriptors.
  */

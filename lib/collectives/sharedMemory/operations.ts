@@ -1,5 +1,5 @@
 /**
- * Worker side. The `shared` algorithm: each rank works on its own part of the numbers, straight
+ * The `shared` algorithm: each rank works on its own part of the numbers, straight
  * from the memory of all. Arrays that all ranks map are worked on in place; others pass, slice by
  * slice of every part, through the staging areas. Short ones come with the agreement, and every
  * rank adds them up for itself. Results are added in rank order, so they have the same bits on

@@ -1,5 +1,5 @@
 /**
- * Worker side. One rank's end of a shared-memory group: agreement, messages, and arrays that all
+ * One rank's end of a shared-memory group: agreement, messages, and arrays that all
  * ranks map.
  */
 import {ManyHandsError} from '../../base/errors';

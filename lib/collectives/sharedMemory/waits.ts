@@ -1,5 +1,5 @@
 /**
- * Either side. Waiting for a word of shared memory to change: a short spin, then a sleep on a
+ * Waiting for a word of shared memory to change: a short spin, then a sleep on a
  * futex, with a deadline and an abort flag that are looked at on every wake.
  */
 import {physicalCores} from '../../base/cgroup';

@@ -1,5 +1,5 @@
 /**
- * Worker side. Outputs of operations that cut, join, move and pick elements, of matrix products,
+ * Outputs of operations that cut, join, move and pick elements, of matrix products,
  * and when they share their input's buffer.
  *
  * What shares was tried against TensorFlow's own pointers (tests/memory/sharing.test.ts holds it

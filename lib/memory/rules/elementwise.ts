@@ -1,5 +1,5 @@
 /**
- * Worker side. Outputs of operations that go element by element, of reductions and of those that
+ * Outputs of operations that go element by element, of reductions and of those that
  * make values from nothing.
  */
 import {Call, integer, integers, Output, Rule, typeOf} from '../call';

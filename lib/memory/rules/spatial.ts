@@ -1,5 +1,5 @@
 /**
- * Worker side. Outputs of convolutions, pools, normalisation and image operations.
+ * Outputs of convolutions, pools, normalisation and image operations.
  */
 import {Call, integer, integers, numbers, Output, Rule} from '../call';
 import {FLOAT, INT32} from '../elementTypes';

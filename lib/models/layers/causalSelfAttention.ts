@@ -1,5 +1,5 @@
 /**
- * Either side. Causal self-attention with several heads, which tfjs does not export.
+ * Causal self-attention with several heads, which tfjs does not export.
  */
 import * as tf from '@tensorflow/tfjs';
 import {wholeNumber} from '../../base/checks';

@@ -1,5 +1,5 @@
 /**
- * Either side. Dropout whose mask is the same however a batch is divided among workers and
+ * Dropout whose mask is the same however a batch is divided among workers and
  * micro-batches.
  */
 import * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Either side. Our layer classes; importing this module registers them, so that a worker can
+ * Our layer classes; importing this module registers them, so that a worker can
  * rebuild a model that uses them.
  */
 export {CausalSelfAttention} from './causalSelfAttention';

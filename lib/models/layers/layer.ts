@@ -1,5 +1,5 @@
 /**
- * Either side. What our layer classes share.
+ * What our layer classes share.
  */
 import type * as tf from '@tensorflow/tfjs';
 

@@ -1,5 +1,5 @@
 /**
- * Either side. Layer normalization with its gradient written out: tfjs's own composes it of Tile,
+ * Layer normalization with its gradient written out: tfjs's own composes it of Tile,
  * whose gradient adds up a slice for every row of the batch.
  */
 import * as tf from '@tensorflow/tfjs';

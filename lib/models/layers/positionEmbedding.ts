@@ -1,5 +1,5 @@
 /**
- * Either side. A learned vector for every place of a sequence, added to what stands there.
+ * A learned vector for every place of a sequence, added to what stands there.
  */
 import * as tf from '@tensorflow/tfjs';
 import {wholeNumber} from '../../base/checks';

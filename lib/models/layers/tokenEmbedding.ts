@@ -1,5 +1,5 @@
 /**
- * Either side. The table of a vector a token, and the same table read backward as a language
+ * The table of a vector a token, and the same table read backward as a language
  * model's head.
  */
 import * as tf from '@tensorflow/tfjs';

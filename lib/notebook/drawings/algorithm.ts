@@ -1,5 +1,5 @@
 /**
- * Either side. A textbook algorithm step by step, from the very list of messages that runs.
+ * A textbook algorithm step by step, from the very list of messages that runs.
  */
 import {algorithmFor, type Step, type StepOperation} from '../../collectives/algorithms';
 import {Drawing} from '../drawing';

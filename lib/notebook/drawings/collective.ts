@@ -1,5 +1,5 @@
 /**
- * Either side. Each collective as what four ranks hold before it and after it.
+ * Each collective as what four ranks hold before it and after it.
  */
 import {ManyHandsError, oneOf, shown} from '../../base/errors';
 import {Drawing} from '../drawing';

@@ -1,5 +1,5 @@
 /**
- * Either side. The map of the course: its notebooks in the order in which they are read.
+ * The map of the course: its notebooks in the order in which they are read.
  */
 import {Drawing} from '../drawing';
 import type {View} from '../view';

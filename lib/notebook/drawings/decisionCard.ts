@@ -1,5 +1,5 @@
 /**
- * Caller side. The decision card: a page with the machine's numbers, the walk with the learner's
+ * The decision card: a page with the machine's numbers, the walk with the learner's
  * own in each inequality, and the planner's verdicts. Blank where nothing is known yet.
  */
 import {formatBytes} from '../../base/units';

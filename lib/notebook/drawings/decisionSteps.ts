@@ -1,5 +1,5 @@
 /**
- * Caller side. The decision walk in words: what is asked in which order, the inequality behind it,
+ * The decision walk in words: what is asked in which order, the inequality behind it,
  * and where each answer leads.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Either side. What ranks hold, as a grid in a drawing: a row a rank, a column a part of the array.
+ * What ranks hold, as a grid in a drawing: a row a rank, a column a part of the array.
  */
 import type {Drawing} from '../drawing';
 

@@ -1,5 +1,5 @@
 /**
- * Either side. A product Y = X A on two ranks: A divided by columns, by rows, or one after the
+ * A product Y = X A on two ranks: A divided by columns, by rows, or one after the
  * other.
  */
 import {ManyHandsError, oneOf, shown} from '../../base/errors';

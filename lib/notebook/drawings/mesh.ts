@@ -1,5 +1,5 @@
 /**
- * Caller side. Which device holds which piece of which weight: a box a rank, stages from left to
+ * Which device holds which piece of which weight: a box a rank, stages from left to
  * right, replicas from top to bottom, tensor parts beside each other.
  */
 import type * as tf from '@tensorflow/tfjs';

@@ -1,5 +1,5 @@
 /**
- * Either side. What a rank holds, in lines: by block, blocks that are alike together, whole layers
+ * What a rank holds, in lines: by block, blocks that are alike together, whole layers
  * in one line.
  */
 import type * as tf from '@tensorflow/tfjs';

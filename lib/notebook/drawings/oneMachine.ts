@@ -1,5 +1,5 @@
 /**
- * Either side. The three ways in which one machine falls short.
+ * The three ways in which one machine falls short.
  */
 import {Drawing} from '../drawing';
 import type {View} from '../view';

@@ -1,5 +1,5 @@
 /**
- * Either side. The two ways to share the work: copy the model and split the data, or split the
+ * The two ways to share the work: copy the model and split the data, or split the
  * model.
  */
 import {Drawing} from '../drawing';

@@ -1,5 +1,5 @@
 /**
- * Either side. The puzzle: one pair of hands against many.
+ * The puzzle: one pair of hands against many.
  */
 import {Drawing} from '../drawing';
 import type {View} from '../view';

@@ -1,5 +1,5 @@
 /**
- * Either side. The ranks of a mesh in their machines, and with whom one of them talks along each
+ * The ranks of a mesh in their machines, and with whom one of them talks along each
  * axis.
  */
 import {ManyHandsError, shown} from '../../base/errors';

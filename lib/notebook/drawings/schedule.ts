@@ -1,5 +1,5 @@
 /**
- * Either side. A pipeline schedule played on a virtual clock: a row a rank, a box for each piece of
+ * A pipeline schedule played on a virtual clock: a row a rank, a box for each piece of
  * work with the number of its micro-batch. It can play itself: boxes appear as their time comes.
  */
 import {ManyHandsError} from '../../base/errors';

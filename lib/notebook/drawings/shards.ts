@@ -1,5 +1,5 @@
 /**
- * Either side. Who holds what at each stage of ZeRO: a row a rank, and for weights, gradients and
+ * Who holds what at each stage of ZeRO: a row a rank, and for weights, gradients and
  * the optimizer's state the part that it has.
  */
 import {ManyHandsError, shown} from '../../base/errors';

@@ -1,14 +1,14 @@
 /**
- * Caller side. Bars side by side: one quantity of a few things, each the median of its runs with
+ * Bars side by side: one quantity of a few things, each the median of its runs with
  * the range drawn on it.
  */
+import {median} from '../../base/statistics';
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
 import {formatBytes} from '../../base/units';
 import {Figure} from '../figure';
 import {formatNumber, formatSeconds} from '../format';
 import {paper, rankStyle} from '../palette';
-import {median} from '../../base/median';
 
 /** One bar. */
 export interface Bar {

@@ -1,15 +1,14 @@
 /**
- * Caller side. How a measured quantity grows: each point the median of several runs with their
+ * How a measured quantity grows: each point the median of several runs with their
  * range, and, drawn otherwise and said to be one, an extrapolation.
  */
+import {median, powerLaw} from '../../base/statistics';
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
-import {median} from '../../base/median';
 import {formatBytes} from '../../base/units';
 import {Figure} from '../figure';
 import {formatNumber, formatSeconds} from '../format';
 import {paper, rankColors} from '../palette';
-import {powerLaw} from '../powerLaw';
 import {logTicks} from '../scale';
 
 /** A formula beside the points. */

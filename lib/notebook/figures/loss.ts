@@ -1,5 +1,5 @@
 /**
- * Caller side. The loss of one run, or of several side by side.
+ * The loss of one run, or of several side by side.
  */
 import type {Data} from 'plotly.js';
 import {ManyHandsError, shown} from '../../base/errors';

@@ -1,5 +1,5 @@
 /**
- * Caller side. Bytes by what they are for, stacked: an account, or what ranks held at their peak.
+ * Bytes by what they are for, stacked: an account, or what ranks held at their peak.
  */
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';

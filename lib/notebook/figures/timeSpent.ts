@@ -1,5 +1,5 @@
 /**
- * Caller side. Where a step's time goes: forward, backward, update, input.
+ * Where a step's time goes: forward, backward, update, input.
  */
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';

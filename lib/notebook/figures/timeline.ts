@@ -1,5 +1,5 @@
 /**
- * Caller side. What each rank did and when: a row a rank, a bar a span.
+ * What each rank did and when: a row a rank, a bar a span.
  */
 import type {Data, Layout} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';

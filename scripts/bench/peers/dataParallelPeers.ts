@@ -1,5 +1,5 @@
 /**
- * Caller side. The systems beside ours in `bench -- data-parallel`, each in processes of its own
+ * The systems beside ours in `bench -- data-parallel`, each in processes of its own
  * that stay warm between rounds.
  */
 import {fork} from 'node:child_process';

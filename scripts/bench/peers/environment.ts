@@ -1,5 +1,5 @@
 /**
- * Caller side. The Python environment of the benches' peers: made once, in a folder that git
+ * The Python environment of the benches' peers: made once, in a folder that git
  * ignores, from pinned packages.
  */
 import {spawn} from 'node:child_process';

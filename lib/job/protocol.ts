@@ -1,5 +1,5 @@
 /**
- * Either side. What the caller of a training run and its worker say to each other.
+ * What the caller of a training run and its worker say to each other.
  */
 import type {SharedGroupHandle} from '../collectives/sharedMemory';
 import type {LedgerLine} from '../collectives/types';
@@ -11,7 +11,10 @@ import type {TensorPlan} from '../tensorParallel/tensorParallel';
 import type {RegionHandle} from '../workers/sharedRegion';
 import type {CheckedOptions} from '../config/options';
 import type {PlacedData} from './placeData';
-import type {MemoryUse} from './record';
+import type {MemoryUse} from '../memory/memoryUse';
+
+/** How many communication streams the data axis may open. */
+export const COMM_STREAMS = 2;
 
 /** The ranks that train together. */
 export interface ParallelContext {

@@ -1,5 +1,5 @@
 /**
- * Either side. Whether data fits a model: in the caller for arrays that are given, in the worker
+ * Whether data fits a model: in the caller for arrays that are given, in the worker
  * for those that it opens itself.
  */
 import type * as tf from '@tensorflow/tfjs';

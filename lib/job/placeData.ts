@@ -1,5 +1,5 @@
 /**
- * Either side. Data in shared memory: the caller copies every array once, in its own type; a worker
+ * Data in shared memory: the caller copies every array once, in its own type; a worker
  * sees it in place.
  */
 import * as tf from '@tensorflow/tfjs';
