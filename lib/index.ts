@@ -97,11 +97,10 @@ export {diagnoseIdle} from './report/diagnoseIdle';
 export type {IdleDiagnosis, IdleCause} from './report/diagnoseIdle';
 export type {TrainResult} from './run/result';
 export type {RankTiming, Straggler} from './run/timing';
-export type {Plan} from './config/strategy';
+export type {Plan, PlanOrigin, ZeroStage} from './config/plan';
 export type {
   Callbacks,
   ClassWeight,
-  RowFields,
   Strategy,
   StrategyFields,
   StrategyName,

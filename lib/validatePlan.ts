@@ -143,7 +143,7 @@ export async function validatePlan(
       'proof: no row of the plan fits, so there is nothing to run: give plan a larger memoryLimit, or a smaller batchSize.',
     );
   const {batchSize} = running[0].prediction;
-  const devices = options.devices ?? Math.max(...rows.map((row) => row.devices));
+  const devices = options.devices ?? Math.max(...rows.map((row) => row.strategy.devices));
   const description = await describeModel(model, modules);
   const part = few(data, STEPS * batchSize);
 
@@ -164,11 +164,11 @@ export async function validatePlan(
       modules,
     };
     try {
-      const {microBatches, recompute} = row;
+      const {microBatches, recompute} = row.strategy;
       const one = Array.isArray(devices) ? devices.slice(0, 1) : 1;
-      return row.devices === 1
+      return row.strategy.devices === 1
         ? await train(copy, part, {...common, microBatches, recompute, devices: one})
-        : await trainParallel(copy, part, {...common, devices, strategy: row});
+        : await trainParallel(copy, part, {...common, devices, strategy: row.strategy});
     } finally {
       disposeModel(copy);
     }

@@ -1,5 +1,5 @@
 /**
- * The devices of a team of workers, and the threads of each.
+ * The devices of a run, and the threads of each.
  */
 import type {DeviceUse} from '../base/events';
 import {ManyHandsError, shown} from '../base/errors';
@@ -26,7 +26,7 @@ function refuseCrowd(devices: Device[]): void {
  * `threads` says otherwise; a GPU's engine chooses (0). Throws `DEVICE` for what this machine does
  * not have, and for a crowd; `BAD_OPTION` for `threads`.
  */
-export function teamDevices(
+export function runDevices(
   asked: number | string[],
   threads: number | null | undefined,
 ): DeviceUse[] {

@@ -9,7 +9,8 @@ import type {ModelDescription, OptimizerState} from '../model/description';
 import type {Span} from '../trace/spans';
 import type {TensorPlan} from '../tensorParallel/tensorParallel';
 import type {RegionHandle} from '../workers/sharedRegion';
-import type {CheckedOptions} from '../config/options';
+import type {CheckedOptions} from '../config/checkOptions';
+import type {Plan} from '../config/plan';
 import type {PlacedData} from './placeData';
 import type {MemoryUse} from '../memory/memoryUse';
 
@@ -43,6 +44,22 @@ export interface ProcessGroupHandles {
   commStreams: SharedGroupHandle[][];
 }
 
+/** The options that a rank needs; the plan's micro-batches and recompute among them. */
+export type JobOptions = Pick<
+  CheckedOptions,
+  | 'epochs'
+  | 'batchSize'
+  | 'shuffle'
+  | 'validationSplit'
+  | 'initialEpoch'
+  | 'classWeight'
+  | 'seed'
+  | 'globalClipNorm'
+  | 'memoryLimit'
+  | 'trace'
+> &
+  Pick<Plan, 'microBatches' | 'recompute'>;
+
 export interface TrainJob {
   rank: number;
   /** Null on one device. */
@@ -56,21 +73,7 @@ export interface TrainJob {
   data: PlacedData;
   validation: PlacedData | null;
   sampleWeight: Float32Array | null;
-  options: Pick<
-    CheckedOptions,
-    | 'epochs'
-    | 'batchSize'
-    | 'shuffle'
-    | 'validationSplit'
-    | 'initialEpoch'
-    | 'classWeight'
-    | 'seed'
-    | 'microBatches'
-    | 'globalClipNorm'
-    | 'recompute'
-    | 'memoryLimit'
-    | 'trace'
-  >;
+  options: JobOptions;
   /** The callbacks for which the worker waits. */
   callbacks: CallbackName[];
 }

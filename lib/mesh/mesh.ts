@@ -7,6 +7,9 @@
 /** An axis of the grid, by what its ranks divide among themselves. */
 export type Axis = 'data' | 'tensor' | 'pipeline';
 
+/** The axes, in the order in which a strategy names them. */
+export const AXES: readonly Axis[] = ['data', 'tensor', 'pipeline'];
+
 /** The axes from the outermost to the innermost. */
 export const AXES_OUTSIDE_IN = ['pipeline', 'data', 'tensor'] as const satisfies readonly Axis[];
 

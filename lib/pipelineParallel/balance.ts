@@ -193,6 +193,7 @@ export interface SplitOptions {
 export function chooseSplitPoints(
   model: tf.LayersModel,
   {stages, by = 'computed', samples = 32}: SplitOptions,
+  graph = readGraph(model),
 ): {graph: Graph; cuts: SplitPoint[]; costs: number[]} {
   if (!Number.isInteger(stages) || stages < 1)
     throw new ManyHandsError(
@@ -204,7 +205,6 @@ export function chooseSplitPoints(
       'BAD_OPTION',
       `a split is balanced by ${oneOf(BALANCES as string[])}; it is ${shown(by)}.`,
     );
-  const graph = readGraph(model);
   const possible = possibleSplitPoints(graph);
   if (possible.length < stages - 1)
     throw new ManyHandsError(

@@ -15,9 +15,11 @@ import {shardShape, type WeightShard} from '../model/weightShard';
 import {shardedOf, type Rules} from '../tensorParallel/layout';
 import {shardOf, partFor, type LayoutPart} from '../tensorParallel/rules';
 import {planUnits} from '../zero/units';
-import {resolvePipeline, resolveTensor, type Cutting} from './resolveDivision';
-import type {Strategy, StrategyFields} from '../config/options';
-import {choosePlan, type Plan} from '../config/strategy';
+import type {Strategy} from '../config/options';
+import type {Plan} from '../config/plan';
+import {readStrategy} from '../config/readStrategy';
+import {resolveDivision, type ModelContext} from './resolveDivision';
+import {pipelineOf} from './resolvePipeline';
 
 /** What a rank has of what is divided in a layer: 'heads', 0 up to 2 of 4. */
 export interface PlacedShard extends LayoutPart {
@@ -141,25 +143,28 @@ interface Divided {
   walks: LayerCall[][][];
 }
 
+const isPlan = (strategy: Strategy | Plan): strategy is Plan =>
+  typeof strategy === 'object' && strategy !== null && 'origin' in strategy;
+
+function planOf(
+  context: ModelContext,
+  strategy: Strategy | Plan,
+  {devices = devicesOf(strategy), batchSize = 32}: PlacementsOptions,
+): Plan {
+  if (isPlan(strategy)) return strategy;
+  const request = readStrategy(strategy, {devices});
+  return resolveDivision(request, {...context, batchSize, origin: 'asked', because: 'as asked'});
+}
+
 function divide(
   model: tf.LayersModel,
   strategy: Strategy | Plan,
-  {devices = devicesOf(strategy), batchSize = 32}: PlacementsOptions,
+  options: PlacementsOptions,
 ): Divided {
-  const plan = choosePlan(strategy, devices, {batchSize});
-  const {mesh, zero} = plan;
-  const fields = (typeof strategy === 'object' ? strategy : {}) as StrategyFields;
-  const cutting: Cutting = {
-    splitAt: fields.splitAt,
-    balance: fields.balance,
-    layout: fields.layout,
-  };
   const graph = readGraph(model);
-  const rules = mesh.tensor > 1 ? resolveTensor(model, plan, cutting).layout : {};
-  const stages = stageGraphs(
-    graph,
-    mesh.pipeline > 1 ? resolvePipeline(model, plan, cutting, batchSize).pipeline.cuts : [],
-  );
+  const plan = planOf({model, graph}, strategy, options);
+  const {mesh, zero, layout: rules = {}} = plan;
+  const stages = stageGraphs(graph, pipelineOf(graph, plan)?.cuts ?? []);
   const walks = Array.from({length: mesh.pipeline}, (_, place) =>
     stages.filter(({index}) => index % mesh.pipeline === place).map((stage) => stage.graph.calls),
   );
@@ -180,13 +185,13 @@ export function placements(
   if (!compiled.optimizer_)
     throw new ManyHandsError(
       'BAD_MODEL',
-      "holdings: the model is not compiled, so what its optimizer keeps is not known: call model.compile({optimizer: 'adam', loss: 'meanSquaredError'}) first.",
+      "placements: the model is not compiled, so what its optimizer keeps is not known: call model.compile({optimizer: 'adam', loss: 'meanSquaredError'}) first.",
     );
   const {devices} = options;
   if (devices !== undefined && (!Number.isInteger(devices) || devices < 1))
     throw new ManyHandsError(
       'BAD_OPTION',
-      `holdings: devices must be a whole number from 1; it is ${shown(devices)}.`,
+      `placements: devices must be a whole number from 1; it is ${shown(devices)}.`,
     );
   const {graph, mesh, zero, rules, walks} = divide(model, strategy, options);
   const {state} = optimizerSizes(model.optimizer);

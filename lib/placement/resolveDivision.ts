@@ -1,107 +1,81 @@
 /**
- * A plan's model as its ranks divide it: a pipeline's checked schedule, its cuts and
- * the room for what is under way; a tensor-parallel layout.
+ * Resolves a strategy against a model: the schedule, the split points and the layout become
+ * definite, and the plan says in words what is divided.
  */
-import * as tf from '@tensorflow/tfjs';
-import {ManyHandsError, shown} from '../base/errors';
-import {chooseSplitPoints, type Balance} from '../pipelineParallel/balance';
-import {checkSchedule} from '../pipelineParallel/checkSchedule';
-import {splitPointName, splitPointsAt, type SplitPoint} from '../pipelineParallel/splitPoints';
-import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
-import {pipelineSchedule, promisedLive} from '../pipelineParallel/schedules';
-import {readGraph, type Graph} from '../model/graph';
-import {resolveLayout, type Layout, type Rules} from '../tensorParallel/layout';
+import type * as tf from '@tensorflow/tfjs';
+import {ManyHandsError} from '../base/errors';
+import type {Plan, PlanOrigin} from '../config/plan';
+import type {StrategyRequest} from '../config/readStrategy';
+import type {Graph} from '../model/graph';
+import {segmentsOf} from '../model/segments';
+import {resolveLayout, type Rules} from '../tensorParallel/layout';
 import {planSequence} from '../tensorParallel/sequence';
-import type {Plan} from '../config/strategy';
+import {divisionInWords, trafficWarning} from './divisionWords';
+import {resolvePipeline} from './resolvePipeline';
 
-const CACHE_LINE = 64;
-
-/** Where the stages begin, as asked or balanced. */
-function cutsOf(
-  model: tf.LayersModel,
-  splitAt: unknown,
-  balance: Balance | undefined,
-  stages: number,
-  samples: number,
-): {graph: Graph; cuts: SplitPoint[]} {
-  if (splitAt === undefined) return chooseSplitPoints(model, {stages, by: balance, samples});
-  if (balance !== undefined)
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      'strategy.splitAt says where to cut and strategy.balance how to choose: give one of them.',
-    );
-  if (!Array.isArray(splitAt) || !splitAt.every((name) => typeof name === 'string'))
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `strategy.splitAt must be a list of the names of blocks or layers; it is ${shown(splitAt)}.`,
-    );
-  if (splitAt.length !== stages - 1)
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `strategy.splitAt names ${splitAt.length} beginnings of stages; ${stages} stages want ${stages - 1}, since the first begins with the model.`,
-    );
-  const graph = readGraph(model);
-  return {graph, cuts: splitPointsAt(graph, splitAt)};
+/** A model and its graph, read once. */
+export interface ModelContext {
+  model: tf.LayersModel;
+  graph: Graph;
 }
 
-/** What `strategy` says of how the model is divided. */
-export interface Cutting {
-  splitAt?: string[];
-  balance?: Balance;
-  layout?: Layout;
+/** How a strategy was found, and the step that it is for. */
+export interface DivisionContext extends ModelContext {
+  /** Samples of a step. */
+  batchSize: number;
+  origin: PlanOrigin;
+  /** How the plan came about, as the beginning of its reason: 'as asked'. */
+  because: string;
+}
+
+function resolveTensor(graph: Graph, {mesh, layout, sequenceParallel}: StrategyRequest): Rules {
+  const rules = resolveLayout(graph, layout, mesh.tensor);
+  // Called for its errors: it refuses what sequence parallelism cannot divide.
+  if (sequenceParallel) planSequence(graph, rules, 0, mesh.tensor);
+  return rules;
+}
+
+/** The layers with weights that the layout leaves whole, as a sentence. */
+function wholeLayers(graph: Graph, rules: Rules): string {
+  const names = graph.calls
+    .filter(({name, layer}) => !rules[name] && layer.weights.length > 0)
+    .map(({name}) => name);
+  return names.length > 0 ? ` Whole on every device: ${[...new Set(names)].join(', ')}.` : '';
 }
 
 /**
- * The plan of a tensor-parallel run with the rule of each divided layer, and what is whole in its
- * reason. Throws BAD_OPTION.
+ * The complete plan of `request` for a model. Throws BAD_OPTION and BAD_SCHEDULE where the model
+ * cannot be divided so.
  */
-export function resolveTensor(
-  model: tf.LayersModel,
-  plan: Plan,
-  {layout}: Cutting,
-): Plan & {layout: Rules} {
-  const graph = readGraph(model);
-  const rules = resolveLayout(graph, layout, plan.mesh.tensor);
-  // Says what is wrong with it.
-  if (plan.sequenceParallel) planSequence(graph, rules, 0, plan.mesh.tensor);
-  const whole = [
-    ...new Set(
-      graph.calls
-        .filter(({name, layer}) => !rules[name] && layer.weights.length > 0)
-        .map(({name}) => name),
-    ),
-  ];
-  const rest = whole.length > 0 ? ` Whole on every device: ${whole.join(', ')}.` : '';
-  return {...plan, layout: rules, reason: `${plan.reason}${rest}`};
-}
-
-/**
- * The plan for the ranks, its cuts by name, and bytes for the messages that are under way between
- * two ranks one way. Throws BAD_OPTION and BAD_SCHEDULE.
- */
-export function resolvePipeline(
-  model: tf.LayersModel,
-  plan: Plan,
-  {splitAt, balance}: Cutting,
-  batchSize: number,
-): {pipeline: PipelinePlan; splitAt: string[]; channelBytes: number} {
-  const {
-    mesh: {pipeline: ranks, data},
-    microBatches,
-  } = plan;
-  const stagesPerRank = plan.stagesPerRank!;
-  const named = typeof plan.schedule === 'string' ? plan.schedule : null;
-  const sizes = {ranks, microBatches, stagesPerRank};
-  const schedule = named
-    ? pipelineSchedule(named, sizes)
-    : (plan.schedule as PipelinePlan['schedule']);
-  const {room} = checkSchedule(schedule, named ? promisedLive(named, sizes) : undefined);
-  const samples = Math.ceil(Math.ceil(batchSize / microBatches) / data);
-  const {graph, cuts} = cutsOf(model, splitAt, balance, ranks * stagesPerRank, samples);
-  const largest = Math.max(...cuts.map(({shape}) => tf.util.sizeFromShape(shape)));
+export function resolveDivision(request: StrategyRequest, context: DivisionContext): Plan {
+  const {graph, batchSize, origin, because} = context;
+  const {mesh, zero, recompute, sequenceParallel} = request;
+  const pipeline = mesh.pipeline > 1 ? resolvePipeline(request, context) : null;
+  const microBatches = pipeline?.microBatches ?? request.microBatches ?? 1;
+  if (microBatches > batchSize)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `microBatches must be at most batchSize, which is ${batchSize}; it is ${microBatches}.`,
+    );
+  // Called for its errors: a wrong name is refused before a worker starts.
+  if (recompute !== 'none') segmentsOf(graph, recompute);
+  const warning = pipeline && trafficWarning(zero, pipeline);
+  const layout = mesh.tensor > 1 ? resolveTensor(graph, request) : null;
+  const division = divisionInWords(request, pipeline);
   return {
-    pipeline: {schedule, cuts},
-    splitAt: cuts.map((cut) => splitPointName(graph, cut)),
-    channelBytes: room * (4 * samples * largest + CACHE_LINE),
+    mesh,
+    zero,
+    microBatches,
+    recompute,
+    ...(pipeline && {
+      schedule: pipeline.schedule,
+      stagesPerRank: pipeline.stagesPerRank,
+      splitAt: pipeline.splitAt,
+    }),
+    ...(layout && {layout}),
+    ...(layout && sequenceParallel && {sequenceParallel}),
+    ...(warning && {warning}),
+    origin,
+    reason: `${because}: ${division}.${warning ? ` ${warning}` : ''}${layout ? wholeLayers(graph, layout) : ''}`,
   };
 }

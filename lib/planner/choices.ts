@@ -9,7 +9,7 @@ import {Mesh} from '../mesh/mesh';
 import {chooseSplitPoints} from '../pipelineParallel/balance';
 import type {SplitPoint} from '../pipelineParallel/splitPoints';
 import {pipelineSchedule} from '../pipelineParallel/schedules';
-import {readGraph, type Graph} from '../model/graph';
+import type {Graph} from '../model/graph';
 import type {Recompute} from '../model/segments';
 import {resolveLayout, type Rules} from '../tensorParallel/layout';
 import type {ModelChoice} from './cost';
@@ -52,11 +52,10 @@ function recomputesOf({calls}: Graph): Recompute[] {
 
 /** All choices for a step over `batchSize` samples. */
 export function modelChoices(
-  model: tf.LayersModel,
+  {model, graph}: {model: tf.LayersModel; graph: Graph},
   batchSize: number,
   devices: number,
 ): ModelChoice[] {
-  const graph = readGraph(model);
   const layouts = new Map<number, Rules | null>();
   const layoutOf = (tensor: number) => {
     if (!layouts.has(tensor))
@@ -72,7 +71,7 @@ export function modelChoices(
     if (!cuts.has(stages))
       cuts.set(
         stages,
-        orNull(() => chooseSplitPoints(model, {stages}).cuts),
+        orNull(() => chooseSplitPoints(model, {stages}, graph).cuts),
       );
     return cuts.get(stages)!;
   };

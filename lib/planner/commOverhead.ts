@@ -5,12 +5,11 @@
  */
 import {median, sum} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
-import {DEFAULT_TIMEOUT_MS} from '../collectives/sharedMemory';
-import {Mesh} from '../mesh/mesh';
 import {disposeModel} from '../model/rebuild';
-import {BUCKET_BYTES, runTraining} from '../run/runTraining';
-import {checkOptions} from '../config/options';
-import {teamDevices} from '../devices/runDevices';
+import {describeModel} from '../model/describe';
+import {readGraph} from '../model/graph';
+import {resolveRun} from '../run/resolveRun';
+import {runTraining} from '../run/runTraining';
 import {dataFor, profileModel} from './profile';
 
 const LAYERS = 8;
@@ -45,27 +44,14 @@ async function stepSeconds(
 ): Promise<number> {
   const batchSize = axis === 'data' ? SAMPLES * ids.length : SAMPLES;
   const data = dataFor(model, batchSize * STEPS);
-  const {record} = await runTraining(model, data, {
-    checked: checkOptions(
-      {batchSize, shuffle: false, seed: 1, verbose: 0, trace: false, threads: 1, devices: ids},
-      true,
-    ),
-    devices: teamDevices(ids, 1),
-    cutting: {},
-    strategy: 'calibration',
-    callbacks: undefined,
-    signal: undefined,
-    plan: {
-      mesh: new Mesh({data: 1, tensor: 1, pipeline: 1, [axis]: ids.length}),
-      zero,
-      microBatches: 1,
-      recompute: 'none',
-      reason: 'a measurement',
-    },
-    bucketBytes: BUCKET_BYTES,
-    collectiveTimeoutMs: DEFAULT_TIMEOUT_MS,
-    together: false,
-  });
+  const options = {
+    ...{batchSize, shuffle: false, seed: 1, verbose: 0 as const, trace: false},
+    ...{devices: ids, threads: 1},
+    strategy: {mesh: {data: 1, tensor: 1, [axis]: ids.length}, zero},
+  };
+  const {record} = await runTraining(
+    await resolveRun(model, data, options, {caller: 'trainParallel'}),
+  );
   return median(record.steps.slice(STEPS / 2).map(({seconds}) => seconds));
 }
 
@@ -78,7 +64,8 @@ export async function commOverheads(
 ): Promise<{order: number; meeting: number; sum: number}> {
   const model = reference();
   try {
-    const [alone] = await profileModel(model, [{samples: SAMPLES, ids}]);
+    const described = {model, description: await describeModel(model), graph: readGraph(model)};
+    const [alone] = await profileModel(described, [{samples: SAMPLES, ids}]);
     const computed =
       sum(alone.forward) +
       sum(alone.backward) +

@@ -11,7 +11,7 @@ import {simulateSchedule} from '../pipelineParallel/simulateSchedule';
 import type {Schedule} from '../pipelineParallel/schedule';
 import {stageGraphs} from '../pipelineParallel/stages';
 import {placedOn, placedSize} from '../placement/placements';
-import {BUCKET_BYTES} from '../run/runTraining';
+import {BUCKET_BYTES} from '../config/checkOptions';
 import {symbolicOutput, type Graph, type LayerCall} from '../model/graph';
 import {segmentsOf, type Recompute} from '../model/segments';
 import {shardedOf, type Rules} from '../tensorParallel/layout';

@@ -4,18 +4,22 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
-import {formatBytes, parseBytes} from '../base/units';
+import {parseBytes} from '../base/units';
 import {chooseDevices} from '../devices/devices';
 import {describeModel, type ModuleReference} from '../model/describe';
+import {Mesh} from '../mesh/mesh';
+import type {Recompute} from '../model/segments';
 import {splitPointName} from '../pipelineParallel/splitPoints';
-import {planName, type Plan} from '../config/strategy';
+import {strategyName, type ZeroStage} from '../config/plan';
+import type {StrategyFields} from '../config/options';
 import {readGraph, type Graph} from '../model/graph';
 import {calibrate} from './calibrate';
 import type {Machine} from './machine';
 import {modelChoices} from './choices';
-import {ModelCost, type ModelChoice, type StepCost, type StepParts} from './cost';
+import {ModelCost, type StepCost, type StepParts} from './cost';
 import {ModelMemory, type DeviceMemory} from './memory';
-import {profileModel, updateSeconds, type Sizing} from './profile';
+import {ranked, reasonOf, type Candidate} from './rank';
+import {profileModel, updateSeconds, type DescribedModel, type Sizing} from './profile';
 
 /** What `plan` is asked. */
 export interface PlanOptions {
@@ -56,119 +60,22 @@ export interface Prediction {
   deviceSecondsPerEpoch: number | null;
 }
 
-/**
- * One way to train: a strategy that `trainParallel` takes as it is, with what is foretold of it.
- */
-export interface PlanRow extends Omit<Plan, 'layout'> {
+/** A strategy of a plan, which `trainParallel` takes as it is. */
+export interface PlannedStrategy
+  extends Pick<StrategyFields, 'schedule' | 'stagesPerRank' | 'splitAt'> {
   /** How many of the devices it uses, the first ones. */
   devices: number;
+  mesh: Mesh;
+  zero: ZeroStage;
+  microBatches: number;
+  recompute: Recompute;
+}
+
+/** One way to train, what the planner predicts of it, and its verdict in a sentence. */
+export interface PlanRow {
+  strategy: PlannedStrategy;
   prediction: Prediction;
-}
-
-/** Differences below this are not worth another device, or another division. */
-const TOLERANCE = 0.05;
-
-const seconds = (value: number) =>
-  value >= 1 ? `${Number(value.toPrecision(3))} s` : `${Number((1000 * value).toPrecision(3))} ms`;
-
-interface Candidate {
-  choice: ModelChoice;
-  cost: StepCost;
-  memory: DeviceMemory;
-  fits: boolean;
-}
-
-/** How much is divided, the least first: what decides between choices that are alike. */
-const complexity = ({choice: {mesh, zero, recompute, microBatches}}: Candidate) => [
-  mesh.size,
-  Number(mesh.pipeline > 1) + Number(mesh.tensor > 1),
-  zero,
-  Number(recompute !== 'none'),
-  microBatches,
-];
-
-function compare(one: readonly number[], other: readonly number[]): number {
-  const at = one.findIndex((value, i) => value !== other[i]);
-  return at < 0 ? 0 : one[at] - other[at];
-}
-
-/**
- * What fits by time, then what does not by memory; at the top, of those that are alike, the
- * plainest.
- */
-function ranked(all: readonly Candidate[]): Candidate[] {
-  const rest = [...all].sort(
-    (a, b) =>
-      Number(b.fits) - Number(a.fits) ||
-      (a.fits ? a.cost.seconds - b.cost.seconds : a.memory.total - b.memory.total) ||
-      compare(complexity(a), complexity(b)),
-  );
-  const alike = rest.filter(
-    ({fits, cost}) => fits && cost.seconds <= (1 + TOLERANCE) * rest[0].cost.seconds,
-  );
-  if (alike.length === 0) return rest;
-  const best = alike.reduce((least, one) =>
-    compare(complexity(one), complexity(least)) < 0 ? one : least,
-  );
-  return [best, ...rest.filter((one) => one !== best)];
-}
-
-const WORDS: Record<keyof StepParts, string> = {
-  compute: 'compute',
-  bubble: "the pipeline's bubble",
-  tensor: 'the sums between the parts of layers',
-  pipeline: 'messages between stages',
-  data: 'gradients and weights between replicas',
-  update: 'the update',
-  rest: 'input and all that surrounds it',
-};
-
-/** The row's verdict, in a sentence. */
-function reasonOf(
-  one: Candidate,
-  place: number,
-  all: readonly Candidate[],
-  limit: number,
-  asked: number,
-): string {
-  const {
-    choice: {mesh, pipeline},
-    cost,
-    memory,
-    fits,
-  } = one;
-  const [best] = all;
-  if (!fits) {
-    const {total, ...kinds} = memory;
-    const [kind, bytes] = Object.entries(kinds).reduce((most, next) =>
-      next[1] > most[1] ? next : most,
-    );
-    return `does not fit: ${formatBytes(total)} on ${pipeline ? 'the fullest stage' : 'each device'}, of which ${formatBytes(bytes)} ${kind}; the limit is ${formatBytes(limit)}.`;
-  }
-  if (place === 0) {
-    const alone = all.find(
-      ({choice}) =>
-        choice.mesh.size === 1 && choice.recompute === 'none' && choice.microBatches === 1,
-    );
-    if (mesh.size === 1)
-      return `do not parallelise: the model fits one device, and nothing that ${asked} devices could do is more than ${Math.round(100 * TOLERANCE)} % faster; a step takes ${seconds(cost.seconds)}.`;
-    const beside = alone?.fits
-      ? `${Number((alone.cost.seconds / cost.seconds).toPrecision(3))} times as fast as one device, which takes ${seconds(alone.cost.seconds)}`
-      : 'on one device it does not fit';
-    const unused =
-      mesh.size < asked
-        ? `; ${asked - mesh.size} of ${asked} devices are left unused, since with them a step takes longer`
-        : '';
-    return `a step takes ${seconds(cost.seconds)}, ${beside}${unused}.`;
-  }
-  const more = (part: keyof StepParts) => cost.parts[part] - best.cost.parts[part];
-  const part = (Object.keys(WORDS) as Array<keyof StepParts>).reduce((most, next) =>
-    more(next) > more(most) ? next : most,
-  );
-  const ratio = cost.seconds / best.cost.seconds;
-  return ratio < 1 + TOLERANCE
-    ? `as fast as the best, within ${Math.round(100 * TOLERANCE)} %, with more that is divided.`
-    : `${Number(ratio.toPrecision(3))} times as long as the best: ${WORDS[part]} takes ${seconds(cost.parts[part])}, there ${seconds(Math.max(0, best.cost.parts[part]))}.`;
+  reason: string;
 }
 
 /**
@@ -202,19 +109,18 @@ function rowOf(
   const epoch =
     samples === undefined ? null : mesh.size * cost.seconds * Math.ceil(samples / batchSize);
   return {
-    mesh,
-    zero,
-    microBatches,
-    recompute,
-    ...(pipeline
-      ? {
-          schedule: '1f1b' as const,
-          stagesPerRank: 1,
-          splitAt: pipeline.cuts.map((cut) => splitPointName(graph, cut)),
-        }
-      : {}),
-    devices: mesh.size,
-    reason,
+    strategy: {
+      devices: mesh.size,
+      mesh,
+      zero,
+      microBatches,
+      recompute,
+      ...(pipeline && {
+        schedule: '1f1b' as const,
+        stagesPerRank: 1,
+        splitAt: pipeline.cuts.map((cut) => splitPointName(graph, cut)),
+      }),
+    },
     prediction: {
       batchSize,
       stepSeconds: cost.seconds,
@@ -225,6 +131,7 @@ function rowOf(
       traffic: cost.traffic,
       deviceSecondsPerEpoch: epoch,
     },
+    reason,
   };
 }
 
@@ -239,13 +146,47 @@ function wholeFrom1(name: string, value: unknown): number {
 
 const KNOWN = ['batchSize', 'devices', 'machine', 'memoryLimit', 'samples', 'modules'];
 
+/** What `planModel` is asked, checked. */
+export interface PlanRequest {
+  batchSize: number;
+  ids: string[];
+  memoryLimit?: number;
+  modules: ModuleReference[];
+  machine?: Machine;
+  samples?: number;
+}
+
+/** As `plan`, for a model that was described already. */
+export async function planModel(
+  described: DescribedModel,
+  {batchSize, ids, memoryLimit, modules, machine: known, samples}: PlanRequest,
+): Promise<PlanRow[]> {
+  const {model, graph} = described;
+  const machine = known ?? (await calibrate({devices: ids}));
+  const times = await profileModel(described, sizings(batchSize, ids, machine.cores), modules);
+  const cost = new ModelCost(model, graph, machine, times, updateSeconds(model.optimizer));
+  const memory = new ModelMemory(model);
+  const limit = memoryLimit ?? machine.memoryBytes / ids.length;
+  const candidates = modelChoices(described, batchSize, ids.length).map((choice): Candidate => {
+    const needs = memory.at(choice, batchSize);
+    return {choice, cost: cost.at(choice, batchSize), memory: needs, fits: needs.total <= limit};
+  });
+  const ordered = ranked(candidates);
+  return ordered.map((candidate, place) =>
+    rowOf(graph, candidate, reasonOf(candidate, place, ordered, limit, ids.length), {
+      batchSize,
+      samples,
+    }),
+  );
+}
+
 /**
- * Every way to train a compiled `model` on `devices` that makes sense (meshes of all of them or of
- * fewer, stages of ZeRO, micro-batches, recompute), each with what a step would take, what the
- * fullest device would hold and what would be sent, best first, and a verdict in a sentence. A row
- * is a strategy: `trainParallel(model, data, {strategy: rows[0]})`. Layers are timed on this
- * machine, in real steps of one-thread workers, the first time that a model and batch size are
- * asked for. Throws BAD_OPTION, BAD_MODEL and DEVICE.
+ * Every way to train a compiled `model` on `devices` that makes sense: meshes of all of them or of
+ * fewer, stages of ZeRO, micro-batches, recompute. Each row has the strategy, a prediction (seconds
+ * of a step, bytes of the fullest device, bytes sent) and a reason in a sentence; the best comes
+ * first. `trainParallel(model, data, {strategy: rows[0].strategy})` runs a row. The first time that
+ * a model and batch size are asked for, its layers are timed on this machine, in real steps of
+ * one-thread workers. Throws BAD_OPTION, BAD_MODEL and DEVICE.
  */
 export async function plan(model: tf.LayersModel, options: PlanOptions = {}): Promise<PlanRow[]> {
   const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
@@ -254,37 +195,25 @@ export async function plan(model: tf.LayersModel, options: PlanOptions = {}): Pr
       'BAD_OPTION',
       `plan has no option '${unknown}'. It knows: ${KNOWN.join(', ')}.`,
     );
-  const {devices = 2, memoryLimit, modules = []} = options;
+  const {devices = 2, memoryLimit, machine, modules = []} = options;
   const batchSize = wholeFrom1('batchSize', options.batchSize ?? 32);
   const samples =
     options.samples === undefined ? undefined : wholeFrom1('samples', options.samples);
   const ids = chooseDevices(devices).map(({id}) => id);
-  // A model that cannot cross is told before a worker starts.
-  await describeModel(model, modules);
-  const machine = options.machine ?? (await calibrate({devices: ids}));
-  const times = await profileModel(model, sizings(batchSize, ids, machine.cores), modules);
-  const graph = readGraph(model);
-  const cost = new ModelCost(model, graph, machine, times, updateSeconds(model.optimizer));
-  const memory = new ModelMemory(model);
-  const limit =
-    memoryLimit === undefined
-      ? machine.memoryBytes / ids.length
-      : parseBytes(memoryLimit, 'memoryLimit');
-  const tried = modelChoices(model, batchSize, ids.length).map((choice): Candidate => {
-    const held = memory.at(choice, batchSize);
-    return {choice, cost: cost.at(choice, batchSize), memory: held, fits: held.total <= limit};
-  });
-  const all = ranked(tried);
-  return all.map((one, place) =>
-    rowOf(graph, one, reasonOf(one, place, all, limit, ids.length), {batchSize, samples}),
+  const limit = memoryLimit === undefined ? undefined : parseBytes(memoryLimit, 'memoryLimit');
+  const description = await describeModel(model, modules);
+  return planModel(
+    {model, description, graph: readGraph(model)},
+    {batchSize, ids, memoryLimit: limit, modules, machine, samples},
   );
 }
 
 /** What a table or a chart calls a row. */
-export function rowName(row: PlanRow): string {
-  const more = [
-    ...(row.microBatches > 1 ? [`${row.microBatches} micro-batches`] : []),
-    ...(row.recompute === 'none' ? [] : [`recompute '${row.recompute as string}'`]),
+export function rowName({strategy}: PlanRow): string {
+  const {microBatches, recompute} = strategy;
+  const details = [
+    ...(microBatches > 1 ? [`${microBatches} micro-batches`] : []),
+    ...(recompute === 'none' ? [] : [`recompute '${recompute as string}'`]),
   ];
-  return [planName(row), ...more].join(', ');
+  return [strategyName(strategy), ...details].join(', ');
 }

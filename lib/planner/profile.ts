@@ -7,13 +7,13 @@ import {median, sum} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
 import type {ShapedArray} from '../base/arrays';
 import {siblingOf} from '../memoryEstimate/optimizerSizes';
-import {describeModel, type ModuleReference} from '../model/describe';
+import type {ModuleReference} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import {innerModel} from '../model/inner';
 import {disposeModel, rebuildModel} from '../model/rebuild';
 import {topologyHash} from '../run/record';
 import type {TrainResult} from '../run/result';
-import {readGraph} from '../model/graph';
+import type {Graph} from '../model/graph';
 import {targetShape, type CompiledModel} from '../step/objective';
 import {updateInTurn} from '../step/update';
 import {train} from '../run/train';
@@ -221,6 +221,13 @@ export function updateSeconds(optimizer: tf.Optimizer): number {
   }
 }
 
+/** A model, its description and its graph, each read once. */
+export interface DescribedModel {
+  model: tf.LayersModel;
+  description: ModelDescription;
+  graph: Graph;
+}
+
 /** What is to be measured: steps over `samples` by the devices `ids` at once. */
 export interface Sizing {
   samples: number;
@@ -232,12 +239,11 @@ export interface Sizing {
  * model.
  */
 export async function profileModel(
-  model: tf.LayersModel,
+  {model, description, graph}: DescribedModel,
   sizes: readonly Sizing[],
   modules: ModuleReference[] = [],
 ): Promise<StepTimes[]> {
-  const description = await describeModel(model, modules);
-  const names = readGraph(model).calls.map(({name}) => name);
+  const names = graph.calls.map(({name}) => name);
   const hash = topologyHash({
     topology: description.topology,
     optimizer: description.optimizer,

@@ -7,8 +7,7 @@ import {MemoryEstimator, type EstimateMemoryOptions} from '../memoryEstimate';
 import {ManyHandsError} from '../base/errors';
 import {formatBytes} from '../base/units';
 import {inWords} from '../memory';
-import type {ParallelContext} from '../job/protocol';
-import type {CheckedOptions} from '../config/options';
+import type {JobOptions, ParallelContext} from '../job/protocol';
 
 /** What a rank holds more of than it must, by the stage of ZeRO. */
 const SHARDS = [
@@ -54,7 +53,7 @@ function fitting(
 export function withAdvice(
   error: unknown,
   model: tf.LayersModel,
-  options: Pick<CheckedOptions, 'batchSize' | 'microBatches' | 'recompute' | 'memoryLimit'>,
+  options: JobOptions,
   team: ParallelContext | null,
 ): unknown {
   const {batchSize, microBatches, recompute, memoryLimit} = options;

@@ -105,7 +105,7 @@ function timeSentence(result: TrainResult): string {
 }
 
 function tryPipeline(result: TrainResult): string {
-  if (result.plan.schedule === 'naive')
+  if (result.plan.schedule?.name === 'naive')
     return "Try: a schedule other than 'naive', with several microBatches: then stages work at the same time.";
   const {cause, reason, expected} = diagnoseIdle(result);
   if (cause === 'unbalanced stages') return `Try: other cuts, since ${reason}`;

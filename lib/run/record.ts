@@ -9,7 +9,11 @@ import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
 import {writeWhole} from '../base/wholeFile';
 import type {MemoryUse} from '../memory/memoryUse';
+import type {CheckedOptions} from '../config/checkOptions';
+import type {Plan} from '../config/plan';
 import {engineInfo} from '../devices/engine';
+import type {ModuleReference} from '../model/describe';
+import {pipelineSchedule, SCHEDULE_NAMES} from '../pipelineParallel/schedules';
 
 /** Bytes that one rank sent and received by one operation, and the formula in words. */
 export interface TrafficLine {
@@ -53,16 +57,32 @@ export function topologyHash(topology: object): string {
 }
 
 /** The options that a reader may see: plain values; a module by its file's name alone. */
-export function publicOptions(options: Record<string, unknown>): Record<string, unknown> {
-  const {modules, record: _record, validationData, sampleWeight, ...rest} = options;
-  const name = (entry: unknown) =>
-    basename(typeof entry === 'string' ? entry : (entry as {module: string}).module);
+export function publicOptions(
+  options: CheckedOptions,
+  {microBatches, recompute}: Plan,
+): Record<string, unknown> {
+  const {modules, record, callbacks, signal, strategy, devices, ...rest} = options;
+  const name = (entry: ModuleReference) =>
+    basename(typeof entry === 'string' ? entry : entry.module);
   return {
     ...rest,
-    modules: (modules as unknown[]).map(name),
-    validationData: validationData !== null,
-    sampleWeight: sampleWeight !== null,
+    microBatches,
+    recompute,
+    modules: modules.map(name),
+    validationData: options.validationData !== null,
+    sampleWeight: options.sampleWeight !== null,
   };
+}
+
+/** The plan as a strategy that can be run again; a schedule of the library's own by its name. */
+export function recordedStrategy({schedule, ...plan}: Plan): object {
+  if (!schedule) return plan;
+  const name = SCHEDULE_NAMES.find((known) => known === schedule.name);
+  const ranks = plan.mesh.pipeline;
+  const {microBatches, stagesPerRank} = plan;
+  const named = name && pipelineSchedule(name, {ranks, microBatches, stagesPerRank});
+  const isNamed = JSON.stringify(named) === JSON.stringify(schedule);
+  return {...plan, schedule: isNamed ? name : schedule};
 }
 
 export function makeRecord(

@@ -5,12 +5,19 @@ import {median} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import type {DeviceUse, RankSummary} from '../base/events';
-import type {ModelDescription} from '../model/description';
 import type {Span} from '../trace/spans';
 import type {TrainDone} from '../job/protocol';
-import {makeRecord, publicOptions, topologyHash, type RunRecord, type TrafficLine} from './record';
+import {
+  makeRecord,
+  publicOptions,
+  recordedStrategy,
+  topologyHash,
+  type RunRecord,
+  type TrafficLine,
+} from './record';
+import type {ResolvedRun} from './resolveRun';
 import type {MemoryUse} from '../memory/memoryUse';
-import type {Plan} from '../config/strategy';
+import type {Plan} from '../config/plan';
 import {stragglerOf, timingOf, type RankTiming, type Straggler} from './timing';
 import type {TrainRun} from './trainRun';
 
@@ -37,11 +44,10 @@ export interface TrainResult {
 
 export function makeResult(
   run: TrainRun,
-  description: ModelDescription,
+  {description, plan, options, devices}: ResolvedRun,
   done: TrainDone[],
-  plan: Plan,
 ): TrainResult {
-  const {steps, devices, options} = run;
+  const {steps} = run;
   const seconds = steps.reduce((sum, step) => sum + step.seconds, 0);
   const memory: MemoryUse[] = done.map((one) => one.memory);
   for (const {rank, operation, sent, received, formula} of done.flatMap((one) => one.traffic)) {
@@ -68,8 +74,8 @@ export function makeResult(
       device: devices.map(({id, name, threads}) => ({id, name, threads})),
       seed: options.seed,
       model: topologyHash(description.topology),
-      options: publicOptions({...options}),
-      strategy: plan,
+      options: publicOptions(options, plan),
+      strategy: recordedStrategy(plan),
       steps,
       traffic,
       memory,
@@ -84,7 +90,7 @@ export function makeResult(
     memory,
     devices,
     timing,
-    // A pipeline's ranks do different work: which of them the others wait for, `idle` says.
+    // A pipeline's ranks do different work: `diagnoseIdle` says which of them the others wait for.
     straggler: plan.mesh.pipeline > 1 ? null : stragglerOf(timing),
     // An initialEpoch at or past the last leaves no step.
     stepSeconds: steps.length > 0 ? median(steps.map((step) => step.seconds)) : 0,

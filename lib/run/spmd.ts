@@ -9,7 +9,7 @@ import {createSharedGroup, DEFAULT_TIMEOUT_MS, type SharedGroup} from '../collec
 import {programSource, uncloneable} from '../job/portable';
 import {stopOnInterrupt} from './interrupt';
 import type {ProgramHandle, SpmdDone, SpmdJob, SpmdProgram} from '../job/spmdProtocol';
-import {teamDevices} from '../devices/runDevices';
+import {runDevices} from '../devices/runDevices';
 import {machineMs} from '../trace/threadTime';
 import {WorkerGroup} from '../workers/group';
 
@@ -79,7 +79,7 @@ export async function spmd<R, A = unknown>(
 ): Promise<R[]> {
   check(options);
   const handle = handleOf(program);
-  const devices = teamDevices(options.devices ?? 2, options.threads);
+  const devices = runDevices(options.devices ?? 2, options.threads);
   const size = devices.length;
   const interrupt = stopOnInterrupt(options.signal);
   let group: SharedGroup | null = null;

@@ -3,8 +3,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
-import {emitRun, type DeviceUse, type RankSummary} from '../base/events';
-import type {ModelDescription} from '../model/description';
+import {emitRun, type RankSummary} from '../base/events';
 import {readModel} from '../model/weights';
 import {attachRegion, sameRegion, type SharedRegion} from '../workers/sharedRegion';
 import {CallbackList} from './callbacks';
@@ -16,7 +15,8 @@ import type {
   TrainAsk,
   TrainTell,
 } from '../job/protocol';
-import type {CheckedOptions, TrainOptions} from '../config/options';
+import type {CheckedOptions} from '../config/checkOptions';
+import type {ResolvedRun} from './resolveRun';
 
 let runs = 0;
 
@@ -38,15 +38,14 @@ export class TrainRun {
   /** Where rank 0 lays down the weights. */
   private region: SharedRegion | null = null;
 
-  constructor(
-    readonly model: tf.LayersModel,
-    private readonly description: ModelDescription,
-    readonly options: CheckedOptions,
-    readonly devices: DeviceUse[],
-    private readonly strategy: {name: string; warning?: string},
-    callbacks: TrainOptions['callbacks'],
-  ) {
-    this.callbacks = new CallbackList(callbacks, model);
+  readonly options: CheckedOptions;
+  private readonly model: tf.LayersModel;
+
+  constructor(private readonly resolved: ResolvedRun) {
+    const {model, options, devices} = resolved;
+    this.model = model;
+    this.options = options;
+    this.callbacks = new CallbackList(options.callbacks, model);
     this.asked = devices.map(() => 0);
     Object.assign(this.history, {epoch: [], history: {}});
     Object.assign(model, {history: this.history});
@@ -60,8 +59,8 @@ export class TrainRun {
       emitRun({
         type: 'start',
         run: this.id,
-        devices: this.devices,
-        strategy: this.strategy.name,
+        devices: this.resolved.devices,
+        strategy: this.resolved.label,
         epochs,
         initialEpoch,
         stepsPerEpoch,
@@ -70,13 +69,14 @@ export class TrainRun {
         metrics,
         verbose,
       });
-      if (this.strategy.warning && verbose > 0)
+      const {warning} = this.resolved.plan;
+      if (warning && verbose > 0)
         emitRun({
           type: 'output',
           run: this.id,
           rank: 0,
           stream: 'stderr',
-          text: `warning: ${this.strategy.warning}`,
+          text: `warning: ${warning}`,
         });
     } else if (tell.type === 'step') {
       const {epoch, step, samples, seconds, logs} = tell;
@@ -120,7 +120,7 @@ export class TrainRun {
       this.region.unlink();
     }
     try {
-      readModel(this.model, this.description.weights, optimizerState, this.region.buffer);
+      readModel(this.model, this.resolved.description.weights, optimizerState, this.region.buffer);
     } catch (error) {
       throw new ManyHandsError(
         'BAD_MODEL',

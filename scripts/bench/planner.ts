@@ -134,7 +134,7 @@ function rowsOf(
       model,
       batchSize,
       strategy: name,
-      workers: row.devices,
+      workers: row.strategy.devices,
       threads: 1,
       predictedSeconds,
       measuredSeconds,

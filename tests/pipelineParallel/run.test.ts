@@ -202,7 +202,7 @@ describe('options that cannot be', () => {
       'a field of pipelines without one',
       {kind: 'dataParallel', stagesPerRank: 2} as Strategy,
       {},
-      /strategy\.stagesPerRank is of pipelines/,
+      /strategy\.stagesPerRank belongs to pipelines/,
     ],
     [
       "recompute: 'stage' without one",
@@ -263,7 +263,7 @@ describe('options that cannot be', () => {
       'zero in a pipeline',
       {mesh: {pipeline: 2}, zero: 1},
       {},
-      /strategy\.zero: 1 divides the data axis/,
+      /strategy\.zero: 1 divides work along the data axis/,
     ],
     [
       'too few cuts',
@@ -305,7 +305,7 @@ describe('options that cannot be', () => {
     });
     expect(plan).toMatchObject({
       mesh: {data: 1, tensor: 1, pipeline: 2},
-      schedule: '1f1b',
+      schedule: {name: '1f1b'},
       microBatches: 8,
       splitAt: ['dense_4'],
     });

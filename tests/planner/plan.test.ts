@@ -100,7 +100,7 @@ describe('plan', () => {
   it('foretells parts that add up, and device-seconds', () => {
     for (const {
       prediction: {stepSeconds, parts, memory, deviceSecondsPerEpoch, batchSize},
-      devices,
+      strategy: {devices},
     } of rows) {
       expect(Object.values(parts).reduce((sum, one) => sum + one, 0)).toBeCloseTo(stepSeconds, 9);
       expect(
@@ -134,7 +134,7 @@ describe('plan', () => {
 
   it('tells one device to stay alone', async () => {
     const [alone] = await plan(model(), {batchSize: BATCH, devices: ['cpu']});
-    expect(alone.devices).toBe(1);
+    expect(alone.strategy.devices).toBe(1);
     expect(alone.reason).toMatch(/^do not parallelise: the model fits one device/);
   });
 
@@ -147,13 +147,17 @@ describe('plan', () => {
   });
 
   it('foretells the memory of the rows that it has within 15 %', async () => {
-    for (const row of rows.filter(({recompute}) => recompute === 'none')) {
-      const {microBatches, devices} = row;
+    for (const row of rows.filter(({strategy: {recompute}}) => recompute === 'none')) {
+      const {microBatches, devices} = row.strategy;
       const options = {batchSize: BATCH, seed: 1, verbose: 0 as const, threads: 1};
       const {memory} =
         devices === 1
           ? await train(model(), text, {...options, microBatches, devices: ['cpu']})
-          : await trainParallel(model(), text, {...options, devices: cpus(2), strategy: row});
+          : await trainParallel(model(), text, {
+              ...options,
+              devices: cpus(2),
+              strategy: row.strategy,
+            });
       const measured = Math.max(...memory.map(({peakBytes}) => peakBytes));
       expect(
         Math.abs(row.prediction.memory.total / measured - 1),
@@ -175,10 +179,12 @@ describe("'auto'", () => {
       verbose: 0,
       seed: 1,
     });
-    expect(result.devices).toHaveLength(rows[0].devices);
-    expect({...result.plan.mesh}).toEqual({...rows[0].mesh});
+    expect(result.devices).toHaveLength(rows[0].strategy.devices);
+    expect({...result.plan.mesh}).toEqual({...rows[0].strategy.mesh});
+    expect(result.plan.origin).toBe('auto');
+    expect(result.plan.reason).toMatch(/^chosen by 'auto': /);
     expect(result.plan.reason).toContain(`The plan says: ${rows[0].reason}`);
-    const one = rows.find(({devices}) => devices === 1)!;
+    const one = rows.find(({strategy}) => strategy.devices === 1)!.strategy;
     expect(
       (
         await trainParallel(small(), data, {

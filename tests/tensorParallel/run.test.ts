@@ -241,7 +241,7 @@ describe("a layer of the user's own", () => {
 describe('what breaks', () => {
   it('an option of another strategy', async () => {
     await expect(run(2, {strategy: {kind: 'dataParallel', layout: {}}})).rejects.toThrow(
-      /strategy\.layout is of tensor parallelism/,
+      /strategy\.layout belongs to tensor parallelism/,
     );
     await expect(
       run(3, {strategy: {kind: 'tensorParallel', sequenceParallel: true}}),
@@ -253,7 +253,7 @@ describe('what breaks', () => {
     ).rejects.toThrow(/sequenceParallel must be true or false; it is 1/);
     await expect(
       run(2, {strategy: {kind: 'dataParallel', sequenceParallel: true}}),
-    ).rejects.toThrow(/sequenceParallel is of tensor parallelism/);
+    ).rejects.toThrow(/sequenceParallel belongs to tensor parallelism/);
     await expect(run(2, {strategy: {mesh: {tensor: 2}, zero: 1}})).rejects.toThrow(
       /strategy\.zero: 1 divides the data axis/,
     );

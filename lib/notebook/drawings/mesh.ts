@@ -13,7 +13,7 @@ import {
   type RankPlacement,
 } from '../../placement/placements';
 import type {Strategy} from '../../config/options';
-import type {Plan} from '../../config/strategy';
+import type {Plan} from '../../config/plan';
 import {Drawing} from '../drawing';
 import type {View} from '../view';
 import {holdingLines, holdingSentence, layersOfBlocks, type HoldingLine} from './meshWords';

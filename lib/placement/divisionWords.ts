@@ -1,0 +1,83 @@
+/**
+ * What a strategy divides, in words, and what it costs that is easily overlooked.
+ */
+import {ManyHandsError} from '../base/errors';
+import type {ZeroStage} from '../config/plan';
+import type {StrategyRequest} from '../config/readStrategy';
+import type {ResolvedPipeline} from './resolvePipeline';
+
+/** What a device holds at each stage of ZeRO. */
+const HOLDS = [
+  'holds a copy of the model',
+  "holds a copy of the model and its part of the optimizer's state",
+  "holds a copy of the model and its part of the gradients and the optimizer's state",
+  "holds its part of the model, the gradients and the optimizer's state",
+];
+const DIVIDES = [
+  '',
+  "the optimizer's state",
+  "the gradients and the optimizer's state",
+  "the model, the gradients and the optimizer's state",
+];
+
+function pipelineClause(
+  {mesh, schedule: asked = '1f1b'}: StrategyRequest,
+  pipeline: ResolvedPipeline,
+) {
+  const {schedule, microBatches, stagesPerRank, choseMicroBatches} = pipeline;
+  const stages = mesh.pipeline * stagesPerRank;
+  const passage =
+    typeof asked === 'object'
+      ? `the schedule '${schedule.name}' takes ${microBatches} micro-batches through`
+      : `${microBatches} micro-batches${choseMicroBatches ? ' (chosen)' : ''} go by the schedule '${schedule.name}' through`;
+  return `the model is cut into ${stages} stages, and ${passage} all of them`;
+}
+
+function tensorClause({mesh: {tensor, size}, sequenceParallel}: StrategyRequest): string {
+  const alone = tensor === size;
+  const positions = sequenceParallel
+    ? `, and between the divided layers its own positions of ${alone ? 'each' : 'every sample'}`
+    : '';
+  return `each of ${tensor} devices has a part of the large weights${alone ? ' and sees every sample' : ''}${positions}`;
+}
+
+function dataClause({mesh: {data, size}, zero}: StrategyRequest): string {
+  if (data === size)
+    return `each of ${data} devices ${HOLDS[zero]} and sees its share of every batch`;
+  const divided = zero > 0 ? `, and divides ${DIVIDES[zero]} with the others` : '';
+  return `each of ${data} replicas of this sees its share of every batch${divided}`;
+}
+
+/** A clause for each axis that has several ranks. */
+export function divisionInWords(
+  request: StrategyRequest,
+  pipeline: ResolvedPipeline | null,
+): string {
+  const {mesh} = request;
+  if (mesh.size === 1) return 'one device has nothing to divide';
+  return [
+    ...(pipeline ? [pipelineClause(request, pipeline)] : []),
+    ...(mesh.tensor > 1 ? [tensorClause(request)] : []),
+    ...(mesh.data > 1 ? [dataClause(request)] : []),
+  ].join('; ');
+}
+
+/**
+ * The extra traffic of ZeRO in a pipeline, as a sentence; null where there is none. Throws
+ * BAD_OPTION where the schedule makes gradients of weights too late for ZeRO.
+ */
+export function trafficWarning(
+  zero: ZeroStage,
+  {schedule, microBatches}: ResolvedPipeline,
+): string | null {
+  if (zero < 2) return null;
+  if (schedule.actions.flat().some(({do: kind}) => kind === 'backwardInput')) {
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `strategy.zero: ${zero} gives gradients away after each backward, and the schedule '${schedule.name}' makes those of the weights later: take zero 0 or 1, or '1f1b'.`,
+    );
+  }
+  if (microBatches === 1) return null;
+  const gathers = zero === 3 ? `, and weights are gathered ${2 * microBatches} times` : '';
+  return `Mind the extra traffic: with zero ${zero} gradients are reduced in each of ${microBatches} micro-batches, and not once a step${gathers}; zero 1 sends a ${microBatches === 2 ? 'half' : `${microBatches}th`} of them.`;
+}

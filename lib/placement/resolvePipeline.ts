@@ -1,0 +1,149 @@
+/**
+ * Resolves the pipeline axis of a strategy: its schedule as checked lists of actions, its split
+ * points, and the bytes of a channel between two neighbours.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {ManyHandsError, shown} from '../base/errors';
+import type {Plan} from '../config/plan';
+import type {StrategyRequest} from '../config/readStrategy';
+import type {Graph} from '../model/graph';
+import {chooseSplitPoints} from '../pipelineParallel/balance';
+import {checkSchedule} from '../pipelineParallel/checkSchedule';
+import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
+import {microBatchesOf, stagesPerRankOf, type Schedule} from '../pipelineParallel/schedule';
+import {
+  defaultStagesPerRank,
+  pipelineSchedule,
+  promisedLive,
+  type ScheduleName,
+} from '../pipelineParallel/schedules';
+import {splitPointName, splitPointsAt, type SplitPoint} from '../pipelineParallel/splitPoints';
+import type {DivisionContext} from './resolveDivision';
+
+const CACHE_LINE = 64;
+
+/** The pipeline's part of a plan. */
+export interface ResolvedPipeline {
+  schedule: Schedule;
+  stagesPerRank: number;
+  microBatches: number;
+  splitAt: string[];
+  /** Whether nobody said how many micro-batches there are. */
+  choseMicroBatches: boolean;
+}
+
+function refuse(message: string): never {
+  throw new ManyHandsError('BAD_OPTION', message);
+}
+
+/**
+ * Micro-batches enough to make the bubble small: four times the ranks (Huang et al. 2019, "GPipe",
+ * section 3), as far as the batch has samples.
+ */
+function fillingMicroBatches(schedule: ScheduleName, ranks: number, batchSize: number): number {
+  if (schedule === 'naive') return 1;
+  return Math.max(
+    schedule === 'interleaved-1f1b' ? ranks : 1,
+    Math.min(4 * ranks, batchSize - (batchSize % ranks) || 1),
+  );
+}
+
+function checkAgrees(name: string, inSchedule: number, asked: number | undefined): void {
+  if (asked !== undefined && asked !== inSchedule)
+    refuse(
+      `${name} is ${shown(asked)} and strategy.schedule has ${shown(inSchedule)}: give it once.`,
+    );
+}
+
+/** A schedule of the caller's own. */
+function ownSchedule(schedule: Schedule, request: StrategyRequest) {
+  const ranks = request.mesh.pipeline;
+  if (!Array.isArray(schedule.actions) || schedule.actions.length !== ranks)
+    refuse(
+      `strategy.schedule has a list of actions for ${shown(schedule.actions?.length)} ranks; the pipeline has ${ranks}.`,
+    );
+  const sizes = {
+    microBatches: microBatchesOf(schedule),
+    stagesPerRank: stagesPerRankOf(schedule),
+  };
+  checkAgrees('microBatches', sizes.microBatches, request.microBatches);
+  checkAgrees('stagesPerRank', sizes.stagesPerRank, request.stagesPerRank);
+  checkSchedule(schedule);
+  return {schedule, ...sizes, choseMicroBatches: false};
+}
+
+/** A schedule by name, over as many micro-batches as asked, or as fill the pipeline. */
+function namedSchedule(name: ScheduleName, request: StrategyRequest, batchSize: number) {
+  const {
+    mesh: {pipeline: ranks, data},
+    stagesPerRank = defaultStagesPerRank(name),
+  } = request;
+  const samples = Math.max(1, Math.floor(batchSize / data));
+  const microBatches = request.microBatches ?? fillingMicroBatches(name, ranks, samples);
+  const sizes = {ranks, microBatches, stagesPerRank};
+  const schedule = pipelineSchedule(name, sizes);
+  checkSchedule(schedule, promisedLive(name, sizes));
+  const choseMicroBatches = request.microBatches === undefined;
+  return {schedule, microBatches, stagesPerRank, choseMicroBatches};
+}
+
+/** Samples of the largest micro-batch of a rank. */
+const largestMicroBatch = (
+  batchSize: number,
+  {microBatches, mesh}: Pick<Plan, 'microBatches' | 'mesh'>,
+) => Math.ceil(Math.ceil(batchSize / microBatches) / mesh.data);
+
+/** Where the stages begin: as asked, or balanced. */
+function resolveSplitPoints(
+  request: StrategyRequest,
+  {model, graph}: DivisionContext,
+  stages: number,
+  samples: number,
+): SplitPoint[] {
+  const {splitAt, balance} = request;
+  if (splitAt === undefined)
+    return chooseSplitPoints(model, {stages, by: balance, samples}, graph).cuts;
+  if (splitAt.length !== stages - 1)
+    refuse(
+      `strategy.splitAt names ${splitAt.length} beginnings of stages; ${stages} stages want ${stages - 1}, since the first begins with the model.`,
+    );
+  return splitPointsAt(graph, splitAt);
+}
+
+/** Throws BAD_OPTION and BAD_SCHEDULE. */
+export function resolvePipeline(
+  request: StrategyRequest,
+  context: DivisionContext,
+): ResolvedPipeline {
+  const {graph, batchSize} = context;
+  const {mesh, schedule = '1f1b'} = request;
+  const timetable =
+    typeof schedule === 'object' && schedule !== null
+      ? ownSchedule(schedule, request)
+      : namedSchedule(schedule, request, batchSize);
+  const {microBatches, stagesPerRank} = timetable;
+  const points = resolveSplitPoints(
+    request,
+    context,
+    mesh.pipeline * stagesPerRank,
+    largestMicroBatch(batchSize, {microBatches, mesh}),
+  );
+  return {...timetable, splitAt: points.map((point) => splitPointName(graph, point))};
+}
+
+/** A plan's pipeline as its ranks need it; null where it has none. */
+export function pipelineOf(graph: Graph, {mesh, schedule, splitAt}: Plan): PipelinePlan | null {
+  if (mesh.pipeline === 1) return null;
+  return {schedule: schedule!, cuts: splitPointsAt(graph, splitAt!)};
+}
+
+/** Bytes for the messages that are under way between two neighbours, one way. */
+export function channelBytes(
+  {schedule, cuts}: PipelinePlan,
+  plan: Plan,
+  batchSize: number,
+): number {
+  const {room} = checkSchedule(schedule);
+  const largest = Math.max(...cuts.map(({shape}) => tf.util.sizeFromShape(shape)));
+  return room * (4 * largestMicroBatch(batchSize, plan) * largest + CACHE_LINE);
+}

@@ -1,0 +1,166 @@
+/**
+ * Resolves a run: everything that the caller gave is checked once, in a stated order (options,
+ * devices, model, data, division), and becomes one object that `runTraining` carries out.
+ */
+import type * as tf from '@tensorflow/tfjs';
+import type {Data, DataModule} from '../base/arrays';
+import {ManyHandsError} from '../base/errors';
+import type {DeviceUse} from '../base/events';
+import {sharedMemoryAvailable} from '../collectives/sharedMemory';
+import {checkOptions, type Caller, type CheckedOptions} from '../config/checkOptions';
+import type {Strategy, TrainOptions, TrainParallelOptions} from '../config/options';
+import {strategyName, type Plan, type PlanOrigin} from '../config/plan';
+import {readStrategy} from '../config/readStrategy';
+import {runDevices} from '../devices/runDevices';
+import {checkData, type CheckedData} from '../job/checkData';
+import {isModule, readArrays} from '../job/placeData';
+import {describeModel} from '../model/describe';
+import type {ModelDescription} from '../model/description';
+import {readGraph, type Graph} from '../model/graph';
+import {resolveDivision} from '../placement/resolveDivision';
+
+/**
+ * How the ranks talk: each is a process of its own and they share memory, or all share one process
+ * and take turns.
+ */
+export type Transport = 'processes' | 'inProcess';
+
+/** Data that was checked against the model, or a module that every rank opens for itself. */
+export type ResolvedData = CheckedData | DataModule;
+
+/** A run with nothing left to decide. */
+export interface ResolvedRun {
+  model: tf.LayersModel;
+  description: ModelDescription;
+  graph: Graph;
+  data: ResolvedData;
+  validation: ResolvedData | null;
+  options: CheckedOptions;
+  /** By rank. */
+  devices: DeviceUse[];
+  transport: Transport;
+  plan: Plan;
+  /** What a chart calls the strategy. */
+  label: string;
+}
+
+/** What 'auto' may look at. */
+export type ChoiceContext = Pick<
+  ResolvedRun,
+  'model' | 'description' | 'graph' | 'options' | 'devices'
+>;
+
+/** A strategy that was chosen, and how, as the beginning of the plan's reason. */
+export interface Choice {
+  strategy: Strategy;
+  origin: PlanOrigin;
+  because: string;
+  /** What the planner says of it. */
+  reason?: string;
+}
+
+/** What differs between the functions that train. */
+export interface RunDefaults {
+  caller: Caller;
+  /** @default processes; one process for several ranks where memory cannot be shared */
+  transport?: Transport;
+  /** Chooses for 'auto' among several ranks in processes. */
+  choose?(context: ChoiceContext): Promise<Choice>;
+}
+
+const NO_SHARED_MEMORY =
+  'Processes cannot share memory here (the package koffi does not load: see `npm run doctor`, outside the clone `npx many-hands doctor`)';
+const IN_PROCESS =
+  'so all ranks take turns in one process: the numbers are the same, nothing is faster, no trace is kept, and memory counts all ranks at once.';
+
+function chooseTransport(wanted: Transport | undefined, devices: DeviceUse[]): Transport {
+  if (devices.length === 1) return 'processes';
+  const transport = wanted ?? (sharedMemoryAvailable() ? 'processes' : 'inProcess');
+  const ids = [...new Set(devices.map(({id}) => id))];
+  if (transport === 'inProcess' && ids.length > 1)
+    throw new ManyHandsError(
+      'DEVICE',
+      `devices names ${ids.join(' and ')}, which takes a process each, and processes cannot share memory here: the package koffi does not load. Run \`npm run doctor\` (outside the clone \`npx many-hands doctor\`), or name one device.`,
+    );
+  return transport;
+}
+
+/** Reads and checks data that is given as arrays. Throws BAD_DATA. */
+function resolveData(model: tf.LayersModel, data: Data, what: string): ResolvedData {
+  if (isModule(data)) return data;
+  const {xs, ys} = readArrays(data, what);
+  return checkData(model, xs, ys, what);
+}
+
+async function chooseStrategy(
+  {choose}: RunDefaults,
+  transport: Transport,
+  context: ChoiceContext,
+): Promise<Choice> {
+  const {strategy} = context.options;
+  if (strategy !== 'auto') return {strategy, origin: 'asked', because: 'as asked'};
+  const fallback = (because: string): Choice => ({strategy, origin: 'fallback', because});
+  if (context.devices.length === 1) return fallback("'auto', with nothing to choose between");
+  if (transport === 'inProcess')
+    return fallback("'auto' cannot time ranks that share a process, so it took data parallelism");
+  if (!choose) return fallback("'auto' has no planner here, so it took data parallelism");
+  return choose(context);
+}
+
+const TRAIN_REASON = 'train uses one device, which holds the whole model and sees all the data.';
+
+/** What the reason adds to the division. */
+function reasonOf(plan: Plan, {caller, transport}: RunDefaults, used: Transport, choice: Choice) {
+  if (caller === 'train') return TRAIN_REASON;
+  const planner = choice.reason ? ` The plan says: ${choice.reason}` : '';
+  const why = transport === 'inProcess' ? 'The run was asked to use one process' : NO_SHARED_MEMORY;
+  return `${plan.reason}${planner}${used === 'inProcess' ? ` ${why}, ${IN_PROCESS}` : ''}`;
+}
+
+/**
+ * Checks everything that a run needs, in this order: options, devices, model, data, division.
+ * Throws BAD_OPTION, NOT_YET, DEVICE, BAD_MODEL, BAD_DATA and BAD_SCHEDULE.
+ */
+export async function resolveRun(
+  model: tf.LayersModel,
+  data: Data,
+  given: TrainOptions & TrainParallelOptions,
+  defaults: RunDefaults,
+): Promise<ResolvedRun> {
+  const options = checkOptions(given, defaults.caller);
+  const available = runDevices(options.devices, options.threads);
+  // A strategy that is wrong by itself is refused before the model is looked at.
+  const asked = (strategy: Strategy) =>
+    readStrategy(strategy, {
+      devices: available.length,
+      microBatches: options.microBatches,
+      recompute: options.recompute,
+    });
+  const named = options.strategy === 'auto' ? null : asked(options.strategy);
+  const transport = chooseTransport(
+    defaults.transport,
+    available.slice(0, named?.mesh.size ?? available.length),
+  );
+  const description = await describeModel(model, options.modules);
+  const graph = readGraph(model);
+  const resolvedData = resolveData(model, data, 'data');
+  const validation =
+    options.validationData && resolveData(model, options.validationData, 'validationData');
+  const context = {model, description, graph, options, devices: available};
+  const choice = await chooseStrategy(defaults, transport, context);
+  const request = named ?? asked(choice.strategy);
+  const {origin, because} = choice;
+  const {batchSize} = options;
+  const plan = resolveDivision(request, {model, graph, batchSize, origin, because});
+  return {
+    ...context,
+    data: resolvedData,
+    validation,
+    // In-process ranks share one thread, so their timings are meaningless.
+    options: transport === 'inProcess' ? {...options, trace: 'none'} : options,
+    devices: available.slice(0, plan.mesh.size),
+    transport,
+    plan: {...plan, reason: reasonOf(plan, defaults, transport, choice)},
+    label: strategyName(plan),
+  };
+}
