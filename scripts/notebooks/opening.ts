@@ -2,7 +2,7 @@
  * The caller's side, scripts only. How a notebook opens, before its first code cell: a title, what
  * you will be able to do (three points), what you need, minutes to read and to run, new words.
  */
-import {nameOf, sourceOf, type Notebook} from './notebookFile';
+import {nameOf, sourceOf, type Notebook} from '../notebookFile';
 import type {Problem} from './run';
 
 const budget = {minutes: 45, newWords: 6};

@@ -3,7 +3,7 @@
  * stores.
  */
 import type {OutputMessage} from './kernel';
-import type {Output, RichOutput, StreamOutput} from './notebookFile';
+import type {Output, RichOutput, StreamOutput} from '../notebookFile';
 
 /** The outputs of a run, by cell. */
 export class Outputs {

@@ -3,7 +3,7 @@
  * its name, within its budget.
  */
 import * as path from 'node:path';
-import {nameOf, sourceOf, type Cell, type Notebook} from './notebookFile';
+import {nameOf, sourceOf, type Cell, type Notebook} from '../notebookFile';
 import {openingProblems} from './opening';
 import type {Problem} from './run';
 

@@ -14,7 +14,7 @@ import {
   treeOf,
   type CellTree,
 } from './cellTree';
-import {nameOf, sourceOf, type Notebook} from './notebookFile';
+import {nameOf, sourceOf, type Notebook} from '../notebookFile';
 import type {Problem} from './run';
 
 interface Found {
