@@ -15,7 +15,8 @@ export interface Streams {
   stderr: NodeJS.WritableStream;
 }
 
-type Options = NonNullable<ParseArgsConfig['options']>;
+/** Options as `parseArgs` takes them. */
+export type Options = NonNullable<ParseArgsConfig['options']>;
 
 /** The values that `parseArgs` finds for these options. */
 export type Values<T extends Options> = ReturnType<typeof parseArgs<{options: T}>>['values'];

@@ -3,7 +3,6 @@
  * one-thread workers, beside plain `model.fit` with all threads, and with --peers PyTorch's
  * DistributedDataParallel and PyTorch in one process. Each round runs every system once, in turn.
  */
-import {parseArgs} from 'node:util';
 import {physicalCores} from '../../lib/base/cgroup';
 import {median} from '../../lib/base/median';
 import {mnist} from '../../lib/data/mnist';
@@ -11,12 +10,12 @@ import type {Samples} from '../../lib/data/samples';
 import {convnet, mlp} from '../../lib/models';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
+import {flagsOf} from './benches';
 import {goal, inTurn, printReport, quantile, report, type Row} from './report';
 import {fitPeer, torchPeers} from './peers/dataParallelPeers';
 import type {Peer, Run} from './peers/torchPeer';
 
 const SHARE = 256;
-const ROUNDS = 7;
 
 interface Case {
   name: 'mlp' | 'convnet';
@@ -40,14 +39,7 @@ const CASES: Case[] = [
   },
 ];
 
-const {values: flags} = parseArgs({
-  options: {
-    json: {type: 'boolean', default: false},
-    peers: {type: 'boolean', default: false},
-    rounds: {type: 'string', default: String(ROUNDS)},
-    model: {type: 'string', multiple: true},
-  },
-});
+const flags = flagsOf('data-parallel');
 const rounds = Number(flags.rounds);
 
 /**

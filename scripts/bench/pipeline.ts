@@ -4,7 +4,6 @@
  * with the whole batch; with --peers PyTorch's torch.distributed.pipelining over gloo. Each round
  * runs every system once, in turn.
  */
-import {parseArgs} from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import type {DataArrays} from '../../lib/base/arrays';
 import {median} from '../../lib/base/median';
@@ -18,17 +17,10 @@ import {train} from '../../lib/train';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
 import {torchPeer, type Peer} from './peers/torchPeer';
+import {flagsOf} from './benches';
 import {goal, inTurn, printReport, quantile, report, type Row} from './report';
 
-const {values: flags} = parseArgs({
-  options: {
-    json: {type: 'boolean', default: false},
-    peers: {type: 'boolean', default: false},
-    rounds: {type: 'string', default: '5'},
-    model: {type: 'string', multiple: true},
-    microBatches: {type: 'string', multiple: true, default: ['1', '2', '4', '8']},
-  },
-});
+const flags = flagsOf('pipeline');
 const STAGES = 2;
 const WIDTH = 1024;
 const SEQUENCE = 64;

@@ -3,7 +3,6 @@
  * one-thread device, transformers of growing width and a pair of wide Dense layers: the speed-up,
  * and the all-reduces of a step. Each round runs every system once, in turn.
  */
-import {parseArgs} from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import type {DataArrays} from '../../lib/base/arrays';
 import {median} from '../../lib/base/median';
@@ -14,11 +13,10 @@ import type {TrainResult} from '../../lib/run/result';
 import {train} from '../../lib/train';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
+import {flagsOf} from './benches';
 import {inTurn, printReport, quantile, report, type Row} from './report';
 
-const {values: flags} = parseArgs({
-  options: {json: {type: 'boolean', default: false}, rounds: {type: 'string', default: '5'}},
-});
+const flags = flagsOf('tensor');
 const RANKS = 2;
 const STEPS = 6;
 /** Of a run: its first ones load the engine. */

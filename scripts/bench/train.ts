@@ -5,24 +5,15 @@
 import {fork, type ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
 import {join} from 'node:path';
-import {parseArgs} from 'node:util';
 import {onRun} from '../../lib/base/events';
-import {physicalCores} from '../../lib/base/cgroup';
 import {median} from '../../lib/base/median';
 import {closeWorkers} from '../../lib/workers/pool';
 import {train} from '../../lib/train';
+import {flagsOf} from './benches';
 import {goal, printReport, quantile, report, type Row} from './report';
 import {EPOCHS, TRAIN_CASES, type TrainCase} from './trainCases';
 
-const PAIRS = 7;
-
-const {values: flags} = parseArgs({
-  options: {
-    json: {type: 'boolean', default: false},
-    pairs: {type: 'string', default: String(PAIRS)},
-    threads: {type: 'string', default: String(physicalCores())},
-  },
-});
+const flags = flagsOf('train');
 const pairs = Number(flags.pairs);
 const threads = Number(flags.threads);
 

@@ -4,7 +4,6 @@
  * and on one device what recompute and accumulation save and cost, beside the account. Each round
  * runs every strategy once, in turn.
  */
-import {parseArgs} from 'node:util';
 import {ModelAccount} from '../../lib/account';
 import {median} from '../../lib/base/median';
 import {textCorpus} from '../../lib/data/text';
@@ -14,18 +13,12 @@ import type {TrainOptions} from '../../lib/run/options';
 import {train} from '../../lib/train';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
+import {flagsOf} from './benches';
 import {goal, inTurn, printReport, quantile, report, type Row} from './report';
 
 const STRATEGIES = ['dataParallel', 'zero1', 'zero2', 'fsdp'] as const;
 
-const {values: flags} = parseArgs({
-  options: {
-    json: {type: 'boolean', default: false},
-    rounds: {type: 'string', default: '7'},
-    ranks: {type: 'string', multiple: true, default: ['2', '4']},
-    optimizer: {type: 'string', default: 'adam'},
-  },
-});
+const flags = flagsOf('zero');
 const SHARE = 16;
 const SEQUENCE = 64;
 const STEPS = 12;

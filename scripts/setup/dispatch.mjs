@@ -257,6 +257,10 @@ export async function main([verb, ...args]) {
   }
   stopWell();
   try {
+    if (verb === 'setup' && args.some((arg) => arg === '--help' || arg === '-h')) {
+      process.stdout.write(help(at));
+      return 0;
+    }
     if (verb === 'setup') return await setup(args, at);
     await prepare(
       {at, verb, wantsEngine: wantsEngine(), from: null},
