@@ -65,7 +65,7 @@ const options = {
 } as const;
 
 function settingsOf(values: Values<typeof options>, words: readonly string[]): Settings {
-  const scale = (process.env['COURSE_SCALE'] || 'ci') as Scale;
+  const scale = (process.env.COURSE_SCALE || 'ci') as Scale;
   if (!scales.includes(scale))
     throw wrongUse(`COURSE_SCALE is '${scale}'; it may be ci, cpu or gpu.`);
   const seconds = (

@@ -62,7 +62,7 @@ async function main(): Promise<number> {
   fs.rmSync(folder, {recursive: true, force: true});
   fs.mkdirSync(folder, {recursive: true});
   const workspace = makeWorkspace([notebook]);
-  const lab = await startLab({env: {COURSE_SCALE: process.env['COURSE_SCALE'] ?? 'ci'}});
+  const lab = await startLab({env: {COURSE_SCALE: process.env.COURSE_SCALE ?? 'ci'}});
   const browser = await openBrowser().catch(async (error: unknown) => {
     await lab.stop();
     workspace.remove();

@@ -21,7 +21,7 @@ const practiceNotebook = '14-practice';
  * Questions that this grader gives points for; code is checked in the notebook and counts nothing
  * here.
  */
-export function isGraded(question: Question): question is AnsweredQuestion {
+function isGraded(question: Question): question is AnsweredQuestion {
   return question.kind !== 'code';
 }
 

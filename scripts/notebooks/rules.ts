@@ -97,7 +97,7 @@ function cellProblems(cell: Cell): {rule: string; message: string}[] {
   const add = (rule: string, message: string): void => void problems.push({rule, message});
   const kept = Object.keys(cell.metadata ?? {}).filter((key) => leftovers.includes(key));
   if (kept.length) add('metadata', `JupyterLab left '${kept.join("', '")}' in its metadata`);
-  const tagged = ((cell.metadata?.['tags'] as string[] | undefined) ?? []).filter((tag) =>
+  const tagged = ((cell.metadata?.tags as string[] | undefined) ?? []).filter((tag) =>
     tags.includes(tag),
   );
   if (tagged.length)

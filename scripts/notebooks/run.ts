@@ -30,7 +30,7 @@ export interface RunOptions {
   signal?: AbortSignal;
 }
 
-export interface CellRun extends CellName {
+interface CellRun extends CellName {
   status: 'ok' | 'failed' | 'aborted' | 'timeout' | 'died' | 'empty' | 'notRun';
   seconds: number;
 }

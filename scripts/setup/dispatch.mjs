@@ -229,12 +229,9 @@ function help(at) {
   const others = Object.keys(needs(at)).filter(
     (name) => !['setup', 'doctor', 'plan'].includes(name),
   );
-  return (
-    [
-      ...rows.map(([typed, what]) => `${typed.padEnd(width)}  ${what}`),
-      ...(others.length ? [`and, after npm run or npx many-hands: ${others.join(', ')}`] : []),
-    ].join('\n') + '\n'
-  );
+  const lines = rows.map(([typed, what]) => `${typed.padEnd(width)}  ${what}\n`);
+  if (others.length > 0) lines.push(`and, after npm run or npx many-hands: ${others.join(', ')}\n`);
+  return lines.join('');
 }
 
 /**

@@ -1,12 +1,12 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import type * as Tf from '@tensorflow/tfjs';
 import {tf} from '#lib/devices/index.js';
-import {MemoryMeter, OperationRecord, startMeter} from '#lib/memory/meter.js';
+import {type MemoryMeter, type OperationRecord, startMeter} from '#lib/memory/meter.js';
 import {mayShare, newBytes} from '#lib/memory/outputShapes.js';
 import {convnet, drivingNet, mlp, transformer} from '#lib/models/index.js';
 import {beyondExercises} from './beyond';
-import {Exercise, layerExercises, operationExercises, trainingExercises} from './exercises';
-import {ProbeAttribute, ProbeInput, tensorflowProbe} from './tensorflowProbe';
+import {type Exercise, layerExercises, operationExercises, trainingExercises} from './exercises';
+import {type ProbeAttribute, type ProbeInput, tensorflowProbe} from './tensorflowProbe';
 
 interface Backend {
   tensorMap: {get(id: object): {dtype: number}};

@@ -74,7 +74,7 @@ describe('a notebook that runs well', () => {
       'a note\n',
       'c\n',
     ]);
-    expect((fourth!.outputs![0] as RichOutput)['data']).toEqual({
+    expect((fourth!.outputs![0] as RichOutput).data).toEqual({
       'application/vnd.plotly.v1+json': {data: [], layout: {}},
     });
     // tslab prints what comes late into the cell that was started last.
