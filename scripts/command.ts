@@ -24,6 +24,8 @@ export type Values<T extends Options> = ReturnType<typeof parseArgs<{options: T}
 export interface Command<T extends Options> {
   /** As it is typed: 'plan', 'bench zero'. */
   name: string;
+  /** How its --help is typed, where neither npm nor npx runs it. */
+  typedHelp?: string;
   help: string;
   /** All but --help. */
   options: T;
@@ -40,7 +42,7 @@ export function wrongUse(message: string): ManyHandsError {
 
 /** Runs a command with what was typed after its name; resolves to its exit code. */
 export async function runCommand<T extends Options>(
-  {name, help, options, takesWords = false, run}: Command<T>,
+  {name, typedHelp = asTyped(name, '--help'), help, options, takesWords = false, run}: Command<T>,
   argv: readonly string[],
   streams: Streams = process,
 ): Promise<number> {
@@ -60,7 +62,7 @@ export async function runCommand<T extends Options>(
     const ours = error instanceof ManyHandsError;
     const hint = unknown || (ours && error.code === 'BAD_OPTION');
     streams.stderr.write(
-      `${messageOf(error)}\n${hint ? `${asTyped(name, '--help')} says how to use it.\n` : ''}`,
+      `${messageOf(error)}\n${hint ? `${typedHelp} says how to use it.\n` : ''}`,
     );
     return unknown || ours ? 2 : 1;
   }

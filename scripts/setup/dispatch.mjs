@@ -222,7 +222,7 @@ function help(at) {
     ],
     [
       command('plan', '--spec FILE [--json]'),
-      "plans a transformer's training from numbers alone: no set-up, nothing is run",
+      "plans a transformer's training from numbers alone; nothing is run",
     ],
   ];
   const width = Math.max(...rows.map(([typed]) => typed.length));

@@ -1,7 +1,7 @@
 import {spawnSync} from 'node:child_process';
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
-import {join} from 'node:path';
+import {join, relative} from 'node:path';
 import {afterAll, describe, expect, it} from 'vitest';
 import {planSpec} from '#lib/planner/planSpec.js';
 import {brokenAt} from '#scripts/plan/readJson.js';
@@ -100,6 +100,19 @@ describe('npm run plan', () => {
     expect(stdout).toMatch(
       /\d+ tried, 0 of \d+ rows fit[^]*Verdict: none of \d+ tried fits, and this comes nearest/,
     );
+  });
+
+  it('is the same through npx, in any folder of the clone, with a path as it is typed there', () => {
+    const through = (path: string, cwd: string) => {
+      const {status, stdout} = spawnSync('npx', ['many-hands', 'plan', '--spec', path, '--json'], {
+        cwd,
+        encoding: 'utf8',
+      });
+      return {status, stdout};
+    };
+    const {stdout} = plan('--spec', good, '--json');
+    expect(through(relative('notebooks', good), 'notebooks')).toEqual({status: 0, stdout});
+    expect(through(relative('.', good), '.')).toEqual({status: 0, stdout});
   });
 
   it('--help says all of it', () => {
