@@ -3,11 +3,12 @@
  * clone or package have, a line each, with what mends it. Exit 1 where something fails, 2 for wrong
  * use.
  */
-import * as checks from './doctor/checks.mjs';
+import * as course from './doctor/courseChecks.mjs';
+import * as machine from './doctor/machineChecks.mjs';
 import {command} from './setup/command.mjs';
 import {paths} from './setup/paths.mjs';
 
-/** @typedef {import('./doctor/checks.mjs').Check} Check */
+/** @typedef {import('./doctor/check.mjs').Check} Check */
 
 /**
  * What only a clone has: its packages, its compiled sources, its Python with JupyterLab and the
@@ -16,18 +17,18 @@ import {paths} from './setup/paths.mjs';
  */
 async function examineCourse(at) {
   const [npm, python, kernel] = await Promise.all([
-    checks.npmCheck(),
-    checks.python(at),
-    checks.kernel(at),
+    course.npmCheck(),
+    course.python(at),
+    course.kernel(at),
   ]);
   const all = [
     npm,
-    checks.packagesCheck(at),
-    checks.compiledCheck(at),
+    course.packagesCheck(at),
+    course.compiledCheck(at),
     python.check,
-    checks.jupyterCheck(python.jupyterlab, python.nbclient),
+    course.jupyterCheck(python.jupyterlab, python.nbclient),
     kernel.check,
-    checks.rendererCheck(at),
+    course.rendererCheck(at),
   ];
   return {python: python.python, jupyterlab: python.jupyterlab, kernel: kernel.kernel, checks: all};
 }
@@ -35,25 +36,25 @@ async function examineCourse(at) {
 /** Everything the doctor looks at, as its JSON gives it. */
 async function examine() {
   const at = paths();
-  const looked = await checks.look(at);
-  const {check: engineCheck, engine} = checks.engine(at, looked);
+  const looked = await machine.look(at);
+  const {check: engineCheck, engine} = machine.engine(at, looked);
   const devices = looked.seen?.devices ?? [];
-  const course = at.isPackage ? null : await examineCourse(at);
+  const clone = at.isPackage ? null : await examineCourse(at);
   /** @type {Check[]} */
   const all = [
-    checks.node(),
-    ...(course?.checks ?? []),
+    machine.node(),
+    ...(clone?.checks ?? []),
     engineCheck,
-    await checks.cuda(at, engine),
-    ...checks.deviceChecks(devices),
-    ...(looked.seen ? [checks.coresCheck(looked.seen.cores)] : []),
-    checks.sharedMemoryCheck(),
+    await machine.cuda(at, engine),
+    ...machine.deviceChecks(devices),
+    ...(looked.seen ? [machine.coresCheck(looked.seen.cores)] : []),
+    machine.sharedMemoryCheck(),
   ];
   return {
     node: process.versions.node,
-    python: course?.python ?? null,
-    jupyterlab: course?.jupyterlab ?? null,
-    kernel: course?.kernel ?? null,
+    python: clone?.python ?? null,
+    jupyterlab: clone?.jupyterlab ?? null,
+    kernel: clone?.kernel ?? null,
     engine,
     devices,
     checks: all,
@@ -74,7 +75,12 @@ function print(all) {
 
 const args = process.argv.slice(2);
 const unknown = args.find((arg) => arg !== '--json');
-if (unknown !== undefined) {
+if (args.includes('--help') || args.includes('-h')) {
+  process.stdout.write(
+    `${command('doctor', '[--json]')}: what is there and what is missing, a line each, with the command that mends it.\n` +
+      'Exit code: 0 nothing fails; 1 something does; 2 wrong use.\n',
+  );
+} else if (unknown !== undefined) {
   process.stderr.write(
     `doctor does not know '${unknown}'. Use: ${command('doctor', '[--json]')}\n`,
   );

@@ -1,10 +1,16 @@
 /**
  * `npm run grade -- SUBMISSIONS --out report/`: grades what learners handed in.
  */
-import {parseArgs} from 'node:util';
-import {ManyHandsError, messageOf} from '../lib/base/errors';
 import {loadBank, type Bank} from '../lib/quiz/bank';
-import {print, typedPath, type Streams} from './commandLine';
+import {
+  exitWith,
+  print,
+  runCommand,
+  typedPath,
+  wrongUse,
+  type Streams,
+  type Values,
+} from './command';
 import {gradesCsv} from './grade/csv';
 import {gradeLearner, questionsIn} from './grade/gradeLearner';
 import {feedbackPage} from './grade/page';
@@ -58,64 +64,44 @@ function reportOf({results, ids}: Graded, bank: Bank): Report {
   ]);
 }
 
+const options = {
+  out: {type: 'string'},
+  bank: {type: 'string'},
+  json: {type: 'boolean'},
+} as const;
+
 /** Runs the command; resolves to its exit code. */
-export async function main(
-  argv: readonly string[],
-  {stdout, stderr}: Streams = process,
-): Promise<number> {
-  let graded: Graded;
-  try {
-    const {values, positionals} = parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        out: {type: 'string'},
-        bank: {type: 'string'},
-        json: {type: 'boolean'},
-        help: {type: 'boolean', short: 'h'},
-      },
-    });
-    if (values.help) {
-      await print(stdout, help);
-      return 0;
-    }
-    if (positionals.length !== 1) {
-      const wrong =
-        positionals.length === 0
-          ? 'name the submissions'
-          : `one folder of submissions at a time, not ${positionals.length}`;
-      throw new ManyHandsError('BAD_OPTION', `grade: ${wrong}.`);
-    }
-    const path = typedPath(positionals[0]!, 'grade');
-    const out = values.out === undefined ? null : typedPath(values.out, 'grade');
-    if (out !== null) checkOut(out, path);
-    const bank =
-      values.bank === undefined
-        ? loadBank()
-        : loadBank(typedPath(values.bank, 'grade'), values.bank.replace(/[\\/]+$/, ''));
-    graded = grade(path, bank);
-    if (out !== null) writeReport(out, reportOf(graded, bank));
-    await print(
-      stdout,
-      values.json
-        ? `${JSON.stringify(graded.results)}\n`
-        : gradesTable(graded.results.learners, graded.ids),
-    );
-    if (out !== null) stderr.write(`Report: ${out}\n`);
-  } catch (error) {
-    const wrongUse =
-      error instanceof ManyHandsError ||
-      String((error as {code?: unknown}).code).startsWith('ERR_PARSE_ARGS');
-    stderr.write(
-      `${messageOf(error)}\n${error instanceof ManyHandsError && error.code === 'BAD_BANK' ? '' : 'npm run grade -- --help says how to use it.\n'}`,
-    );
-    return wrongUse ? 2 : 1;
-  }
-  return graded.results.learners.some(({problems}) => problems.some(isFailure)) ? 1 : 0;
+export function main(argv: readonly string[], streams?: Streams): Promise<number> {
+  return runCommand({name: 'grade', help, options, takesWords: true, run}, argv, streams);
 }
 
-if (require.main === module) {
-  void main(process.argv.slice(2)).then((code) => {
-    process.exitCode = code;
-  });
+async function run(
+  {values, words}: {values: Values<typeof options>; words: string[]},
+  {stdout, stderr}: Streams,
+): Promise<number> {
+  if (words.length !== 1) {
+    const wrong =
+      words.length === 0
+        ? 'name the submissions'
+        : `one folder of submissions at a time, not ${words.length}`;
+    throw wrongUse(`grade: ${wrong}.`);
+  }
+  const path = typedPath(words[0]!);
+  const out = values.out === undefined ? null : typedPath(values.out);
+  if (out !== null) checkOut(out, path);
+  const bank =
+    values.bank === undefined
+      ? loadBank()
+      : loadBank(typedPath(values.bank), values.bank.replace(/[\\/]+$/, ''));
+  const graded = grade(path, bank);
+  const {learners} = graded.results;
+  if (out !== null) writeReport(out, reportOf(graded, bank));
+  await print(
+    stdout,
+    values.json ? `${JSON.stringify(graded.results)}\n` : gradesTable(learners, graded.ids),
+  );
+  if (out !== null) stderr.write(`Report: ${out}\n`);
+  return learners.some(({problems}) => problems.some(isFailure)) ? 1 : 0;
 }
+
+if (require.main === module) exitWith(main(process.argv.slice(2)));

@@ -1,18 +1,16 @@
 /**
- * `npm run plan -- --spec spec.json [--json]`: plans a transformer's training from a
- * spec, without a model or an engine.
+ * `npm run plan -- --spec spec.json [--json]`, `npx many-hands plan`: plans a transformer's
+ * training from a spec, without a model or an engine.
  */
-import {parseArgs} from 'node:util';
-import {ManyHandsError, messageOf} from '../lib/base/errors';
 import {planSpecCounted} from '../lib/specPlanner/planSpec';
 import type {TransformerSpec} from '../lib/specPlanner/spec';
-import {print, typedPath, type Streams} from './commandLine';
+import {asTyped, exitWith, print, runCommand, typedPath, wrongUse, type Streams} from './command';
 import {readJson} from './plan/readJson';
 import {planText} from './plan/text';
 
 const help = `Plans the training of a transformer on a machine: meshes, ZeRO, micro-batches, recompute; best first. Nothing is run.
 
-  npm run plan -- --spec SPEC.json [--json]
+  ${asTyped('plan', '--spec SPEC.json [--json]')}
 
 --spec FILE  the model, the machine and the batch:
   {"model": {"layers", "hidden", "heads", "vocab", "sequence", "ffn"?} or {"parameters"},
@@ -30,41 +28,24 @@ Exit code: 0 planned, also where nothing fits (the rows say so); 1 it failed; 2 
 `;
 
 /** Runs the command; resolves to its exit code. */
-export async function main(
-  argv: readonly string[],
-  {stdout, stderr}: Streams = process,
-): Promise<number> {
-  try {
-    const {values} = parseArgs({
-      args: [...argv],
-      options: {
-        spec: {type: 'string'},
-        json: {type: 'boolean'},
-        help: {type: 'boolean', short: 'h'},
+export function main(argv: readonly string[], streams?: Streams): Promise<number> {
+  const options = {spec: {type: 'string'}, json: {type: 'boolean'}} as const;
+  return runCommand(
+    {
+      name: 'plan',
+      help,
+      options,
+      run: async ({values: {spec, json}}, {stdout}) => {
+        if (!spec) throw wrongUse('plan: name the spec, --spec FILE.');
+        // What the file holds is checked by the planner.
+        const counted = planSpecCounted(readJson(typedPath(spec), spec) as TransformerSpec);
+        await print(stdout, json ? `${JSON.stringify(counted.plan)}\n` : planText(counted));
+        return 0;
       },
-    });
-    if (values.help) {
-      await print(stdout, help);
-      return 0;
-    }
-    if (!values.spec) throw new ManyHandsError('BAD_OPTION', 'plan: name the spec, --spec FILE.');
-    // What the file holds is checked by the planner.
-    const counted = planSpecCounted(
-      readJson(typedPath(values.spec, 'plan'), values.spec) as TransformerSpec,
-    );
-    await print(stdout, values.json ? `${JSON.stringify(counted.plan)}\n` : planText(counted));
-    return 0;
-  } catch (error) {
-    const wrongUse =
-      error instanceof ManyHandsError ||
-      String((error as {code?: unknown}).code).startsWith('ERR_PARSE_ARGS');
-    stderr.write(`${messageOf(error)}\nnpm run plan -- --help says how to use it.\n`);
-    return wrongUse ? 2 : 1;
-  }
+    },
+    argv,
+    streams,
+  );
 }
 
-if (require.main === module) {
-  void main(process.argv.slice(2)).then((code) => {
-    process.exitCode = code;
-  });
-}
+if (require.main === module) exitWith(main(process.argv.slice(2)));

@@ -2,13 +2,22 @@
  * `npm run quizzes`: writes stems and options from the banks into the notebooks;
  * `--check` only compares.
  */
-import {readdirSync, readFileSync, writeFileSync} from 'node:fs';
-import {basename, join, resolve} from 'node:path';
-import {parseArgs} from 'node:util';
-import {ManyHandsError, messageOf} from '../lib/base/errors';
-import {loadBank} from '../lib/quiz/bank';
-import {difference, misfits, staleCells, type CourseNotebook} from './quizzes/compare';
-import {readStored, withSources} from './quizzes/notebookText';
+import {readdirSync} from 'node:fs';
+import {basename, join} from 'node:path';
+import {messageOf} from '../lib/base/errors';
+import {writeWhole} from '../lib/base/wholeFile';
+import {loadBank, type Bank} from '../lib/quiz/bank';
+import {
+  exitWith,
+  print,
+  runCommand,
+  typedPath,
+  wrongUse,
+  type Streams,
+  type Values,
+} from './command';
+import {courseCells, courseNameOf, readNotebook, withSources} from './notebookFile';
+import {difference, misfits, staleCells, type Change, type CourseNotebook} from './quizzes/compare';
 import {courseRoot} from './root';
 
 const help = `Writes the questions of quizzes/*.md into the notebooks' Markdown cells.
@@ -21,74 +30,70 @@ const help = `Writes the questions of quizzes/*.md into the notebooks' Markdown 
 Exit code: 0 all agree; 1 a cell differs, or is missing; 2 wrong use, or an error in a bank or a notebook.
 `;
 
-/** Where the command writes. */
-export interface Writers {
-  stdout: {write(text: string): unknown};
-  stderr: {write(text: string): unknown};
+const options = {
+  check: {type: 'boolean'},
+  notebooks: {type: 'string'},
+  bank: {type: 'string'},
+} as const;
+
+/** Runs the command; resolves to its exit code. */
+export function main(argv: readonly string[], streams?: Streams): Promise<number> {
+  return runCommand({name: 'quizzes', help, options, run}, argv, streams);
 }
 
-/** Runs the command; returns its exit code. */
-export function main(argv: readonly string[], {stdout, stderr}: Writers = process): number {
-  try {
-    const {values} = parseArgs({
-      args: [...argv],
-      options: {
-        check: {type: 'boolean'},
-        notebooks: {type: 'string'},
-        bank: {type: 'string'},
-        help: {type: 'boolean', short: 'h'},
-      },
-    });
-    if (values.help) {
-      stdout.write(help);
-      return 0;
-    }
-    const folder =
-      values.notebooks === undefined ? join(courseRoot(), 'notebooks') : resolve(values.notebooks);
-    const bank =
-      values.bank === undefined
-        ? loadBank()
-        : loadBank(resolve(values.bank), basename(values.bank));
-    const notebooks = courseNotebooks(folder);
-    const stale = staleCells(bank, notebooks);
-    const failures = misfits(bank, notebooks);
-    if (values.check) failures.unshift(...stale.map(difference));
-    else {
-      for (const notebook of new Set(stale.map((change) => change.notebook))) {
-        writeFileSync(
-          join(folder, notebook.file),
-          withSources(
-            notebook.text,
-            stale.filter((change) => change.notebook === notebook),
-          ),
-        );
-      }
-      for (const {notebook, cell} of stale)
-        stdout.write(`wrote '${cell.question}' into ${notebook.file}, cell ${cell.number}\n`);
-    }
-    for (const failure of failures) stderr.write(`${failure}\n`);
-    if (failures.length > 0) return 1;
-    stdout.write(
-      `${bank.questions.length} questions in ${notebooks.length} notebooks agree with the banks.\n`,
-    );
-    return 0;
-  } catch (error) {
-    stderr.write(`${messageOf(error)}\n`);
-    return error instanceof ManyHandsError ||
-      String((error as {code?: unknown}).code).startsWith('ERR_PARSE_ARGS')
-      ? 2
-      : 1;
+async function run(
+  {values}: {values: Values<typeof options>},
+  {stdout, stderr}: Streams,
+): Promise<number> {
+  const bank: Bank =
+    values.bank === undefined
+      ? loadBank()
+      : loadBank(typedPath(values.bank), basename(values.bank));
+  const notebooks = courseNotebooks(values.notebooks);
+  const stale = staleCells(bank, notebooks);
+  const failures = misfits(bank, notebooks);
+  if (values.check) failures.unshift(...stale.map(difference));
+  else await print(stdout, written(stale));
+  for (const failure of failures) stderr.write(`${failure}\n`);
+  if (failures.length > 0) return 1;
+  await print(
+    stdout,
+    `${bank.questions.length} questions in ${notebooks.length} notebooks agree with the banks.\n`,
+  );
+  return 0;
+}
+
+/** Writes the new sources into the notebooks; returns a line for each. */
+function written(stale: readonly Change[]): string {
+  for (const notebook of new Set(stale.map((change) => change.notebook))) {
+    const changes = stale
+      .filter((change) => change.notebook === notebook)
+      .map(({cell: {number}, source}) => ({number, source}));
+    writeWhole(notebook.path, withSources(notebook.text, changes));
   }
+  return stale
+    .map(
+      ({notebook, cell}) => `wrote '${cell.question}' into ${notebook.file}, cell ${cell.number}\n`,
+    )
+    .join('');
 }
 
-function courseNotebooks(folder: string): CourseNotebook[] {
-  const files = readdirSync(folder)
+function courseNotebooks(typed: string | undefined): CourseNotebook[] {
+  const folder = typed === undefined ? join(courseRoot(), 'notebooks') : typedPath(typed);
+  let files: string[];
+  try {
+    files = readdirSync(folder);
+  } catch (error) {
+    throw wrongUse(`quizzes: the folder of notebooks cannot be read: ${messageOf(error)}.`);
+  }
+  return files
     .filter((file) => file.endsWith('.ipynb'))
-    .sort();
-  return files.map((file) => {
-    const text = readFileSync(join(folder, file), 'utf8');
-    return {file, text, stored: readStored(text, file)};
-  });
+    .sort()
+    .map((file) => {
+      const path = join(folder, file);
+      const {notebook, text} = readNotebook(path);
+      return {file, path, text, name: courseNameOf(notebook), cells: courseCells(notebook)};
+    });
 }
 
-if (require.main === module) process.exitCode = main(process.argv.slice(2));
+if (require.main === module) exitWith(main(process.argv.slice(2)));

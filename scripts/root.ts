@@ -1,23 +1,16 @@
-/** The caller's side, scripts only. Where the course lies on this machine, and its Python. */
+/** Where the course lies on this machine, and its Python. */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import {courseFolder} from '../lib/base/courseFolder';
 
-/**
- * The folder of the course: the nearest one above the compiled scripts whose package.json is ours.
- */
+/** The folder of the course, or of the installed package, that these compiled scripts belong to. */
 export function courseRoot(): string {
-  for (let folder = __dirname; ; folder = path.dirname(folder)) {
-    const file = path.join(folder, 'package.json');
-    if (
-      fs.existsSync(file) &&
-      (JSON.parse(fs.readFileSync(file, 'utf8')) as {name?: string}).name === 'many-hands'
-    )
-      return folder;
-    if (path.dirname(folder) === folder)
-      throw new Error(
-        `No package.json of many-hands stands above ${__dirname}: run this from a clone of the course.`,
-      );
-  }
+  const folder = courseFolder(__dirname);
+  if (folder === null)
+    throw new Error(
+      `No package.json of many-hands stands above ${__dirname}: run this from a clone of the course.`,
+    );
+  return folder;
 }
 
 /** The Python of the course's own environment, which set-up makes. */

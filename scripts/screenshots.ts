@@ -6,8 +6,8 @@
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import {parseArgs} from 'node:util';
 import type {Page} from 'playwright-core';
+import {exitWith, runCommand, typedPath, wrongUse, type Values} from './command';
 import {labCommand, openBrowser, openNotebook, setTheme, showWhole} from './lab/browser';
 import {startLab} from './lab/server';
 import {makeWorkspace} from './notebooks/workspace';
@@ -36,33 +36,41 @@ async function takeAll(page: Page, folder: string, theme: Theme): Promise<number
   return count;
 }
 
-async function main(): Promise<number> {
-  const {values, positionals} = parseArgs({
-    allowPositionals: true,
-    options: {
-      theme: {type: 'string'},
-      width: {type: 'string', default: '1280'},
-      stored: {type: 'boolean', default: false},
-    },
-  });
-  const [notebook] = positionals;
-  if (
-    positionals.length !== 1 ||
-    !notebook ||
-    (values.theme !== undefined && !['light', 'dark'].includes(values.theme))
-  ) {
-    process.stderr.write(
-      'usage: node build/scripts/screenshots.js NOTEBOOK [--theme light|dark] [--width 1280] [--stored: show the stored outputs, run nothing]\n',
-    );
-    return 2;
-  }
+const options = {
+  theme: {type: 'string'},
+  width: {type: 'string', default: '1280'},
+  stored: {type: 'boolean', default: false},
+} as const;
+
+const help = `Runs a notebook in the real JupyterLab and writes a picture of every output and of the whole page.
+
+  node build/scripts/screenshots.js NOTEBOOK [--theme light|dark] [--width 1280] [--stored]
+
+--theme   one theme alone; default: both
+--width   of the page, in pixels
+--stored  shows the stored outputs; runs nothing
+
+The pictures are in build/screenshots/NAME/. Exit code: 0 taken; 1 it failed; 2 wrong use.
+`;
+
+async function takePictures({
+  values,
+  words,
+}: {
+  values: Values<typeof options>;
+  words: string[];
+}): Promise<number> {
+  if (words.length !== 1) throw wrongUse('screenshots: name one notebook.');
+  if (values.theme !== undefined && !['light', 'dark'].includes(values.theme))
+    throw wrongUse(`screenshots: --theme is '${values.theme}'; it may be light or dark.`);
+  const notebook = typedPath(words[0]!);
   const themes: Theme[] = values.theme ? [values.theme as Theme] : ['light', 'dark'];
   const name = path.basename(notebook, '.ipynb');
   const folder = path.join(courseRoot(), 'build', 'screenshots', name);
   fs.rmSync(folder, {recursive: true, force: true});
   fs.mkdirSync(folder, {recursive: true});
   const workspace = makeWorkspace([notebook]);
-  const lab = await startLab({env: {COURSE_SCALE: process.env['COURSE_SCALE'] ?? 'ci'}});
+  const lab = await startLab({env: {COURSE_SCALE: process.env.COURSE_SCALE ?? 'ci'}});
   const browser = await openBrowser().catch(async (error: unknown) => {
     await lab.stop();
     workspace.remove();
@@ -100,10 +108,17 @@ async function main(): Promise<number> {
   }
 }
 
-main().then(
-  (code) => (process.exitCode = code),
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = 1;
-  },
-);
+if (require.main === module)
+  exitWith(
+    runCommand(
+      {
+        name: 'screenshots',
+        typedHelp: 'node build/scripts/screenshots.js --help',
+        help,
+        options,
+        takesWords: true,
+        run: takePictures,
+      },
+      process.argv.slice(2),
+    ),
+  );

@@ -9,6 +9,7 @@ import util from 'node:util';
 import {ManyHandsError, messageOf, oneOf, shown} from '../base/errors';
 import {registerFastGradients} from './fastGradients';
 import {registerFastKernels} from './fastKernels';
+import {loadQuietly} from './quietLoad';
 
 /** TensorFlow's own kernels, or tfjs's in plain JavaScript. */
 export type EngineName = 'tensorflow' | 'javascript';
@@ -120,7 +121,7 @@ function load(): {tf: Tf; info: EngineInfo} {
   mendNode();
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
   try {
-    const tf = withoutGpus(() => require('@tensorflow/tfjs-node-gpu')) as Tf;
+    const tf = loadQuietly(() => withoutGpus(() => require('@tensorflow/tfjs-node-gpu') as Tf));
     const backend = tf.backend() as unknown as TensorFlowBackend;
     registerFastKernels();
     registerFastGradients(true);

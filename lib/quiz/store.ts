@@ -6,6 +6,7 @@
  */
 import {mkdirSync, readFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
+import {courseFolder} from '../base/courseFolder';
 import {writeWhole} from '../base/wholeFile';
 import {idPattern} from './parse';
 
@@ -22,24 +23,8 @@ export interface Kept {
   prediction?: Quantity;
 }
 
-/**
- * The course's folder: the nearest one above `from` whose package.json is that of many-hands; null
- * outside a course.
- */
-export function courseRoot(from: string = process.cwd()): string | null {
-  for (let folder = from; ; folder = dirname(folder)) {
-    try {
-      const found: unknown = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-      if ((found as {name?: unknown} | null)?.name === 'many-hands') return folder;
-    } catch {
-      // No package.json here, or one that is not ours to read.
-    }
-    if (dirname(folder) === folder) return null;
-  }
-}
-
 function fileOf(id: string): string | null {
-  const root = idPattern.test(id) ? courseRoot() : null;
+  const root = idPattern.test(id) ? courseFolder() : null;
   return root === null ? null : join(root, 'answers', `${id}.json`);
 }
 

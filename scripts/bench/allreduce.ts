@@ -4,7 +4,6 @@
  * round runs every system once, in turn; results are verified in each.
  */
 import {median, quantile} from '../../lib/base/statistics';
-import {parseArgs} from 'node:util';
 import {physicalCores} from '../../lib/base/cgroup';
 import {runRanks} from '../../lib/collectives/runRanks';
 import type {Algorithm} from '../../lib/collectives/types';
@@ -13,6 +12,7 @@ import {closeWorkers} from '../../lib/workers/pool';
 import allreduceProgram, {type Timed} from './allreduceProgram';
 import {allreducePeers, type AllreducePeer} from './peers/allreducePeers';
 import {goal, printReport, report, type Row} from './report';
+import {flagsOf} from './benches';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -23,22 +23,9 @@ const LARGE = 32 * MIB;
 const MOST_IN_PROCESS = 4 * MIB;
 const PROGRAM = require.resolve('./allreduceProgram');
 
-const {values: flags} = parseArgs({
-  options: {
-    json: {type: 'boolean', default: false},
-    peers: {type: 'boolean', default: false},
-    ranks: {type: 'string', default: '2'},
-    rounds: {type: 'string', default: '7'},
-  },
-});
+const flags = flagsOf('allreduce');
 const ranks = Number(flags.ranks);
 const rounds = Number(flags.rounds);
-if (!Number.isInteger(ranks) || ranks < 2 || !Number.isInteger(rounds) || rounds < 1) {
-  process.stderr.write(
-    '--ranks wants a whole number from 2, --rounds one from 1. For example: npm run bench -- allreduce --ranks 2 --rounds 7\n',
-  );
-  process.exit(2);
-}
 
 interface Line {
   system: string;

@@ -4,7 +4,6 @@
  * DistributedDataParallel and PyTorch in one process. Each round runs every system once, in turn.
  */
 import {median, quantile} from '../../lib/base/statistics';
-import {parseArgs} from 'node:util';
 import {physicalCores} from '../../lib/base/cgroup';
 import {mnist} from '../../lib/data/mnist';
 import type {Samples} from '../../lib/data/samples';
@@ -12,11 +11,11 @@ import {convnet, mlp} from '../../lib/models';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
 import {goal, inTurn, printReport, report, type Row} from './report';
+import {flagsOf} from './benches';
 import {fitPeer, torchPeers} from './peers/dataParallelPeers';
 import type {Peer, Run} from './peers/torchPeer';
 
 const SHARE = 256;
-const ROUNDS = 7;
 
 interface Case {
   name: 'mlp' | 'convnet';
@@ -40,14 +39,7 @@ const CASES: Case[] = [
   },
 ];
 
-const {values: flags} = parseArgs({
-  options: {
-    json: {type: 'boolean', default: false},
-    peers: {type: 'boolean', default: false},
-    rounds: {type: 'string', default: String(ROUNDS)},
-    model: {type: 'string', multiple: true},
-  },
-});
+const flags = flagsOf('data-parallel');
 const rounds = Number(flags.rounds);
 
 /**

@@ -8,6 +8,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {messageOf} from '../../lib/base/errors';
 import {courseRoot} from '../root';
+import {flagsOf} from './benches';
 import {goal, printReport, report, type Report} from './report';
 
 const notebooks = 200;
@@ -70,16 +71,9 @@ function main(args: readonly string[]): Report {
   }
 }
 
-const args = process.argv.slice(2);
-const wrong = args.find((arg) => arg !== '--json');
-if (wrong !== undefined) {
-  process.stderr.write(`bench grade knows only --json, not ${wrong}.\n`);
-  process.exitCode = 2;
-} else {
-  try {
-    printReport(main(args), {json: args.includes('--json')});
-  } catch (error) {
-    process.stderr.write(`${messageOf(error)}\n`);
-    process.exitCode = 1;
-  }
+try {
+  printReport(main(process.argv.slice(2)), {json: flagsOf('grade').json});
+} catch (error) {
+  process.stderr.write(`${messageOf(error)}\n`);
+  process.exitCode = 1;
 }

@@ -5,7 +5,6 @@
  * runs every system once, in turn.
  */
 import {median, quantile} from '../../lib/base/statistics';
-import {parseArgs} from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import type {DataArrays} from '../../lib/base/arrays';
 import {Random} from '../../lib/base/random';
@@ -19,16 +18,9 @@ import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
 import {torchPeer, type Peer} from './peers/torchPeer';
 import {goal, inTurn, printReport, report, type Row} from './report';
+import {flagsOf} from './benches';
 
-const {values: flags} = parseArgs({
-  options: {
-    json: {type: 'boolean', default: false},
-    peers: {type: 'boolean', default: false},
-    rounds: {type: 'string', default: '5'},
-    model: {type: 'string', multiple: true},
-    microBatches: {type: 'string', multiple: true, default: ['1', '2', '4', '8']},
-  },
-});
+const flags = flagsOf('pipeline');
 const STAGES = 2;
 const WIDTH = 1024;
 const SEQUENCE = 64;

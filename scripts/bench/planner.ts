@@ -6,7 +6,6 @@
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {parseArgs} from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import {physicalCores} from '../../lib/base/cgroup';
 import {drivingFrames} from '../../lib/data/driving';
@@ -17,6 +16,7 @@ import {convnet, drivingNet, mlp, transformer} from '../../lib/models';
 import {plan} from '../../lib/planner/plan';
 import {validatePlan, type PlanValidation} from '../../lib/validatePlan';
 import {closeWorkers} from '../../lib/workers/pool';
+import {flagsOf} from './benches';
 import {goal, printReport, report, type Row} from './report';
 
 interface Case {
@@ -110,13 +110,7 @@ const CASES: Case[] = [
   ),
 ];
 
-const {values: flags} = parseArgs({
-  options: {
-    json: {type: 'boolean', default: false},
-    seconds: {type: 'string', default: '8'},
-    cases: {type: 'string'},
-  },
-});
+const flags = flagsOf('planner');
 const EVERY = 3;
 
 function rowsOf(

@@ -45,7 +45,8 @@ export function goal(
   relation: '>=' | '<=',
   target: number,
 ): Goal {
-  const met = value === null ? null : relation === '>=' ? value >= target : value <= target;
+  const reaches = (one: number) => (relation === '>=' ? one >= target : one <= target);
+  const met = value === null ? null : reaches(value);
   return {name, value, target: `${relation} ${target}`, met};
 }
 
@@ -132,6 +133,8 @@ export function table(rows: readonly Record<string, Cell | undefined>[]): string
     .join('\n');
 }
 
+const yesOrNo = (is: boolean) => (is ? 'yes' : 'no');
+
 /** Prints a report: one JSON object with `json`, otherwise tables that a person reads. */
 export function printReport(made: Report, options: {json: boolean}): void {
   if (options.json) {
@@ -146,7 +149,7 @@ export function printReport(made: Report, options: {json: boolean}): void {
     goal: one.name,
     value: one.value,
     target: one.target,
-    met: one.met === null ? 'not measured' : one.met ? 'yes' : 'no',
+    met: one.met === null ? 'not measured' : yesOrNo(one.met),
   }));
   process.stdout.write(
     [

@@ -9,6 +9,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import {endTree} from '../processes';
 import {courseRoot} from '../root';
+import {flagsOf} from './benches';
 import {goal, printReport, report, type Row} from './report';
 import type {KernelTimes} from './kernelTimes';
 
@@ -67,14 +68,8 @@ async function startToUrl(clone: string): Promise<number> {
   }
 }
 
-async function main(args: string[]): Promise<number> {
-  const unknown = args.find((arg) => arg !== '--json');
-  if (unknown !== undefined) {
-    process.stderr.write(
-      `bench start does not know '${unknown}'. Use: npm run bench -- start [--json]\n`,
-    );
-    return 2;
-  }
+async function main(): Promise<number> {
+  const {json} = flagsOf('start');
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'many-hands-start-'));
   const clone = path.join(folder, 'clone');
   try {
@@ -122,14 +117,14 @@ async function main(args: string[]): Promise<number> {
       goal('second start to URL, seconds', median(starts), '<=', 5),
       goal('import in a cell, seconds', importing, '<=', 1.5),
     ];
-    printReport(report('start', args, rows, goals), {json: args.includes('--json')});
+    printReport(report('start', process.argv.slice(2), rows, goals), {json});
     return 0;
   } finally {
     fs.rmSync(folder, {recursive: true, force: true});
   }
 }
 
-main(process.argv.slice(2)).then(
+main().then(
   (code) => (process.exitCode = code),
   (error) => {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

@@ -4,7 +4,6 @@
  * and the all-reduces of a step. Each round runs every system once, in turn.
  */
 import {median, quantile} from '../../lib/base/statistics';
-import {parseArgs} from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import type {DataArrays} from '../../lib/base/arrays';
 import {Random} from '../../lib/base/random';
@@ -15,10 +14,9 @@ import {train} from '../../lib/run/train';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
 import {inTurn, printReport, report, type Row} from './report';
+import {flagsOf} from './benches';
 
-const {values: flags} = parseArgs({
-  options: {json: {type: 'boolean', default: false}, rounds: {type: 'string', default: '5'}},
-});
+const flags = flagsOf('tensor');
 const RANKS = 2;
 const STEPS = 6;
 /** Of a run: its first ones load the engine. */

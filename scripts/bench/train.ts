@@ -6,23 +6,14 @@ import {median, quantile} from '../../lib/base/statistics';
 import {fork, type ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
 import {join} from 'node:path';
-import {parseArgs} from 'node:util';
 import {onRun} from '../../lib/base/events';
-import {physicalCores} from '../../lib/base/cgroup';
 import {closeWorkers} from '../../lib/workers/pool';
 import {train} from '../../lib/run/train';
 import {goal, printReport, report, type Row} from './report';
+import {flagsOf} from './benches';
 import {EPOCHS, TRAIN_CASES, type TrainCase} from './trainCases';
 
-const PAIRS = 7;
-
-const {values: flags} = parseArgs({
-  options: {
-    json: {type: 'boolean', default: false},
-    pairs: {type: 'string', default: String(PAIRS)},
-    threads: {type: 'string', default: String(physicalCores())},
-  },
-});
+const flags = flagsOf('train');
 const pairs = Number(flags.pairs);
 const threads = Number(flags.threads);
 

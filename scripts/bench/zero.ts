@@ -5,7 +5,6 @@
  * runs every strategy once, in turn.
  */
 import {median, quantile} from '../../lib/base/statistics';
-import {parseArgs} from 'node:util';
 import {MemoryEstimator} from '../../lib/memoryEstimate';
 import {textCorpus} from '../../lib/data/text';
 import {transformer} from '../../lib/models';
@@ -15,17 +14,11 @@ import {train} from '../../lib/run/train';
 import {trainParallel} from '../../lib/trainParallel';
 import {closeWorkers} from '../../lib/workers/pool';
 import {goal, inTurn, printReport, report, type Row} from './report';
+import {flagsOf} from './benches';
 
 const STRATEGIES = ['dataParallel', 'zero1', 'zero2', 'fsdp'] as const;
 
-const {values: flags} = parseArgs({
-  options: {
-    json: {type: 'boolean', default: false},
-    rounds: {type: 'string', default: '7'},
-    ranks: {type: 'string', multiple: true, default: ['2', '4']},
-    optimizer: {type: 'string', default: 'adam'},
-  },
-});
+const flags = flagsOf('zero');
 const SHARE = 16;
 const SEQUENCE = 64;
 const STEPS = 12;

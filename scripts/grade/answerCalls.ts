@@ -5,7 +5,7 @@
 import ts from 'typescript';
 
 /** One call of `answer` with an id that can be read. */
-export type AnswerCall = {id: string} & (
+type AnswerCall = {id: string} & (
   | {value: unknown; unit?: unknown; unreadable: null}
   | {unreadable: string}
 );

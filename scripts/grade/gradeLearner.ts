@@ -7,7 +7,7 @@ import {inReadingOrder, type Bank, type AnsweredQuestion, type Question} from '.
 import {nearest} from '../../lib/base/nearest';
 import {gradeQuestion, type Outcome, type ReadFile} from './gradeQuestion';
 import {identify, readCells} from './identify';
-import {readNotebook} from './notebookFile';
+import {courseNameOf, readHandedIn} from '../notebookFile';
 import type {LearnerResult, Problem} from './results';
 import type {Submission} from './submissions';
 
@@ -21,7 +21,7 @@ const practiceNotebook = '14-practice';
  * Questions that this grader gives points for; code is checked in the notebook and counts nothing
  * here.
  */
-export function isGraded(question: Question): question is AnsweredQuestion {
+function isGraded(question: Question): question is AnsweredQuestion {
   return question.kind !== 'code';
 }
 
@@ -33,7 +33,7 @@ export function gradeLearner(bank: Bank, submission: Submission): LearnerResult 
   const files: ReadFile[] = [];
   for (const {path, file} of submission.notebooks) {
     try {
-      const read = readNotebook(path);
+      const read = readHandedIn(path);
       if ('unreadable' in read) {
         problems.push({
           code: read.unreadable.code,
@@ -44,7 +44,7 @@ export function gradeLearner(bank: Bank, submission: Submission): LearnerResult 
         continue;
       }
       const cells = readCells(read.notebook);
-      const notebook = identify(bank, read.notebook.name, cells);
+      const notebook = identify(bank, courseNameOf(read.notebook), cells);
       if (notebook !== null) files.push({file, notebook, cells});
       else {
         const message =

@@ -5,10 +5,10 @@
 import {messageOf} from '../../lib/base/errors';
 import type {Bank} from '../../lib/quiz/bank';
 import {answerCalls, type CellCalls} from './answerCalls';
-import type {NotebookCell, NotebookFile} from './notebookFile';
+import {courseCells, type CourseCell, type Notebook} from '../notebookFile';
 
 /** A cell with the answers that stand in it. */
-export interface ReadCell extends NotebookCell, CellCalls {}
+export interface ReadCell extends CourseCell, CellCalls {}
 
 /**
  * Longer cells are not parsed: no answer is that long, and a tree of them takes memory and time.
@@ -16,8 +16,8 @@ export interface ReadCell extends NotebookCell, CellCalls {}
 const longestSource = 200_000;
 
 /** Reads the answers in every cell. */
-export function readCells(notebook: NotebookFile): ReadCell[] {
-  return notebook.cells.map((cell) => {
+export function readCells(notebook: Notebook): ReadCell[] {
+  return courseCells(notebook).map((cell) => {
     if (cell.type !== 'code') return {...cell, calls: [], withoutId: 0, syntaxError: null};
     const none = (why: string): ReadCell => ({...cell, calls: [], withoutId: 0, syntaxError: why});
     if (cell.source.length > longestSource)

@@ -31,7 +31,7 @@ export interface Problem {
   message: string;
 }
 
-export type ProblemCode =
+type ProblemCode =
   // Of files: what makes the exit code 1.
   | 'not-a-file'
   | 'too-large'

@@ -8,7 +8,7 @@ import {ManyHandsError, messageOf} from '../../lib/base/errors';
 import type {Problem} from './results';
 
 /** A notebook to grade: where it lies, and its path inside the submissions, with `/`. */
-export interface HandedIn {
+interface HandedIn {
   path: string;
   file: string;
 }

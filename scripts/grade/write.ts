@@ -48,11 +48,9 @@ export function checkOut(out: string, submissions: string): void {
 
 /** The path without links, also where its end does not exist yet. */
 function realOf(path: string): string {
-  return existsSync(path)
-    ? realpathSync(path)
-    : dirname(path) === path
-      ? path
-      : join(realOf(dirname(path)), basename(path));
+  if (existsSync(path)) return realpathSync(path);
+  if (dirname(path) === path) return path;
+  return join(realOf(dirname(path)), basename(path));
 }
 
 /**

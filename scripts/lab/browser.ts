@@ -17,14 +17,14 @@ const places = [
 
 /** The browser's program: CHROMIUM, else where systems put it; undefined where there is none. */
 export function findChromium(): string | undefined {
-  const named = process.env['CHROMIUM'];
+  const named = process.env.CHROMIUM;
   if (named) return fs.existsSync(named) ? named : undefined;
   return places.find((place) => fs.existsSync(place));
 }
 
 /** Why there is no browser, in the words that a skipped test shows. */
 export function noChromium(): string {
-  const named = process.env['CHROMIUM'];
+  const named = process.env.CHROMIUM;
   return named
     ? `CHROMIUM is ${named}, which is not there`
     : 'no Chromium is installed (Debian: apt-get install chromium; or name one in CHROMIUM)';
@@ -79,7 +79,7 @@ export async function openNotebook(page: Page, address: string): Promise<void> {
  * while there is no kernel yet, and to run a cell then opens a question; and it may go on saying
  * "unknown" of one that answers, where the kernel's first message came before the browser listened.
  */
-export async function kernelReady(page: Page, timeoutMs = 60_000): Promise<void> {
+async function kernelReady(page: Page, timeoutMs = 60_000): Promise<void> {
   const state = (): Promise<string> =>
     page.evaluate(() => {
       const kernel = (window as unknown as LabWindow).jupyterapp?.shell.currentWidget

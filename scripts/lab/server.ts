@@ -34,7 +34,7 @@ export interface LabOptions {
 }
 
 /** A port that was free a moment ago. */
-export function freePort(): Promise<number> {
+function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = net.createServer().unref();
     probe.once('error', reject);

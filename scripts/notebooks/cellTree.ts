@@ -63,12 +63,13 @@ function declaredBy(statement: ts.Statement): string[] {
   )
     return [];
   const {name, namedBindings} = statement.importClause;
-  const named = !namedBindings
-    ? []
-    : ts.isNamespaceImport(namedBindings)
-      ? [namedBindings.name.text]
-      : namedBindings.elements.map((element) => element.name.text);
+  const named = namedBindings ? boundBy(namedBindings) : [];
   return name ? [name.text, ...named] : named;
+}
+
+function boundBy(bindings: ts.NamedImportBindings): string[] {
+  if (ts.isNamespaceImport(bindings)) return [bindings.name.text];
+  return bindings.elements.map((element) => element.name.text);
 }
 
 function namesIn(name: ts.BindingName): string[] {

@@ -1,10 +1,8 @@
 /** The caller's side, scripts only. Which notebooks a command's words mean. */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import {typedPath, wrongUse} from '../command';
 import {courseRoot} from '../root';
-
-/** Wrong use of a command: its sentence is shown, and it ends with 2. */
-export class UsageError extends Error {}
 
 /** The course's notebooks in reading order, or those of another folder. */
 export function courseNotebooks(folder = path.join(courseRoot(), 'notebooks')): string[] {
@@ -22,8 +20,7 @@ export function courseNotebooks(folder = path.join(courseRoot(), 'notebooks')): 
 export function chooseNotebooks(names: readonly string[], folder?: string): string[] {
   const all = courseNotebooks(folder);
   if (names.length === 0) {
-    if (all.length === 0)
-      throw new UsageError("There is no notebook in the course's folder notebooks/.");
+    if (all.length === 0) throw wrongUse("There is no notebook in the course's folder notebooks/.");
     return all;
   }
   const chosen = names.map((name) => {
@@ -32,10 +29,10 @@ export function chooseNotebooks(names: readonly string[], folder?: string): stri
       all.find((file) => stem(file) === name || path.basename(file) === name) ??
       all.find((file) => stem(file).split('-')[0] === name);
     if (found) return found;
-    const file = path.resolve(name);
+    const file = typedPath(name);
     if (name.endsWith('.ipynb') && fs.existsSync(file)) return file;
     const there = all.map((each) => stem(each)).join(', ');
-    throw new UsageError(
+    throw wrongUse(
       `There is no notebook '${name}'. There are: ${there || 'none'}. A path to a file that ends in .ipynb is taken as well.`,
     );
   });

@@ -2,7 +2,7 @@
  * The caller's side, scripts only. How a notebook opens, before its first code cell: a title, what
  * you will be able to do (three points), what you need, minutes to read and to run, new words.
  */
-import {nameOf, sourceOf, type Notebook} from './notebookFile';
+import {nameOf, sourceOf, type Notebook} from '../notebookFile';
 import type {Problem} from './run';
 
 const budget = {minutes: 45, newWords: 6};
@@ -45,8 +45,9 @@ export function readOpening(text: string): Opening {
   const list = new RegExp(`\\bNew words?(?: \\(\\d+\\))?:?[^\\S\\n]*\\n+(${bullets})`, 'i').exec(
     flat,
   );
-  const words =
-    list ?? /\bNew words?(?: \(\d+\))?:?[^\S\n]*([^]+?)(?:\n[^\S\n]*\n|$(?![^]))/i.exec(flat);
+  const sentence = /\bNew words?(?: \(\d+\))?:?[^\S\n]*([^]+?)(?:\n[^\S\n]*\n|$(?![^]))/i.exec(
+    flat,
+  );
   return {
     title: /^#\s+(.+)$/m.exec(text)?.[1] ?? null,
     goals: goals ? itemsOf(goals[1]!) : null,
@@ -55,9 +56,7 @@ export function readOpening(text: string): Opening {
     minutesToRun: minutes(flat, 'run'),
     newWords: list
       ? itemsOf(list[1]!).map((item) => emphasized(item)[0] ?? item)
-      : words
-        ? wordsIn(words[1]!)
-        : null,
+      : sentence && wordsIn(sentence[1]!),
   };
 }
 
@@ -72,12 +71,14 @@ function minutes(text: string, what: 'read' | 'run'): number | null {
     new RegExp(`${amount}\\b${between}\\b${what}`, 'i').exec(text) ??
     new RegExp(`\\b${what}s? in\\b${between}\\b${amount}`, 'i').exec(text);
   if (!found) return null;
-  const value = Number.isNaN(Number(found[1]))
-    ? found[1]!.toLowerCase() === 'two'
-      ? 2
-      : 1
-    : Number(found[1]);
+  const value = amountOf(found[1]!);
   return /second/i.test(found[2]!) ? Math.ceil(value / 60) : value;
+}
+
+/** "12", "two", "a few": the number that is meant; words that say none in particular count as 1. */
+function amountOf(words: string): number {
+  if (!Number.isNaN(Number(words))) return Number(words);
+  return words.toLowerCase() === 'two' ? 2 : 1;
 }
 
 /** The words named: those set in italics or code where any are, else what stands between commas. */

@@ -3,7 +3,7 @@
  * stores.
  */
 import type {OutputMessage} from './kernel';
-import type {Output, RichOutput, StreamOutput} from './notebookFile';
+import type {Output, RichOutput, StreamOutput} from '../notebookFile';
 
 /** The outputs of a run, by cell. */
 export class Outputs {
@@ -33,10 +33,13 @@ export class Outputs {
   }
 
   add({cell, message, content}: OutputMessage): void {
-    if (message === 'update_display_data') return this.update(content);
+    if (message === 'update_display_data') {
+      this.update(content);
+      return;
+    }
     if (cell === null) return;
     if (message === 'clear_output') {
-      if (content['wait']) this.clearing.add(cell);
+      if (content.wait) this.clearing.add(cell);
       else this.of(cell).length = 0;
       return;
     }
@@ -44,13 +47,13 @@ export class Outputs {
     if (this.clearing.delete(cell)) outputs.length = 0;
     if (message === 'stream') {
       const last = outputs[outputs.length - 1] as StreamOutput | undefined;
-      if (last?.output_type === 'stream' && last.name === content['name'])
-        last.text += content['text'] as string;
+      if (last?.output_type === 'stream' && last.name === content.name)
+        last.text += content.text as string;
       else
         outputs.push({
           output_type: 'stream',
-          name: content['name'] as string,
-          text: content['text'] as string,
+          name: content.name as string,
+          text: content.text as string,
         });
       return;
     }
@@ -58,7 +61,7 @@ export class Outputs {
     const output: RichOutput = {
       output_type: message as RichOutput['output_type'],
       ...stored,
-      ...(message === 'error' ? {} : {metadata: content['metadata'] ?? {}}),
+      ...(message === 'error' ? {} : {metadata: content.metadata ?? {}}),
     };
     outputs.push(output);
     const id = transient?.display_id;
@@ -67,10 +70,10 @@ export class Outputs {
 
   /** A live output shows its last state, wherever it stands. */
   private update(content: Record<string, unknown>): void {
-    const id = (content['transient'] as {display_id?: string} | undefined)?.display_id;
+    const id = (content.transient as {display_id?: string} | undefined)?.display_id;
     for (const output of this.displays.get(id ?? '') ?? []) {
-      output['data'] = content['data'];
-      output['metadata'] = content['metadata'] ?? {};
+      output.data = content.data;
+      output.metadata = content.metadata ?? {};
     }
   }
 }

@@ -14,6 +14,10 @@ export interface Result {
   /** Of its run, the kernel's start included; null where it was only checked. */
   seconds: number | null;
   startSeconds: number | null;
+  /** What it should take at most; null where it has no budget, or was only checked. */
+  budgetSeconds: number | null;
+  /** Machines differ: a notebook over its budget is named, and has not failed. */
+  overBudget: boolean;
   cells: NotebookRun['cells'];
   problems: Problem[];
   warnings: Problem[];
@@ -25,6 +29,7 @@ export function resultOf(
   file: string,
   stored: readonly Problem[],
   run: NotebookRun | null,
+  budgetMs: number | null,
 ): Result {
   const problems = [...stored, ...(run?.problems ?? [])];
   const relative = (name: string): string => path.relative(process.cwd(), name);
@@ -34,6 +39,8 @@ export function resultOf(
     status: problems.length ? 'failed' : 'passed',
     seconds: run ? round(run.seconds) : null,
     startSeconds: run ? round(run.startSeconds) : null,
+    budgetSeconds: run && budgetMs !== null ? budgetMs / 1000 : null,
+    overBudget: run !== null && budgetMs !== null && run.seconds * 1000 > budgetMs,
     cells: (run?.cells ?? []).map((cell) => ({...cell, seconds: round(cell.seconds)})),
     problems,
     warnings: run?.warnings ?? [],
@@ -72,4 +79,30 @@ export function linesOf(result: Result): string[] {
       `  ${problem.rule}: ${result.notebook}, ${where(problem)}${problem.message.replace(/\n/g, '\n    ')}`,
     );
   return lines;
+}
+
+/** All notebooks of a run, a line each: how it ended, its time, its budget, and a word where it is over. */
+export function tableOf(results: readonly Result[]): string {
+  const rows = [
+    ['notebook', 'result', 'seconds', 'budget', 'warning'],
+    ...results.map(({notebook, status, seconds, budgetSeconds, overBudget}) => [
+      notebook,
+      status === 'passed' ? status : 'FAILED',
+      seconds === null ? '-' : seconds.toFixed(1),
+      budgetSeconds === null ? '-' : String(budgetSeconds),
+      overBudget ? 'over its budget' : '',
+    ]),
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const isNumber = [false, false, true, true, false];
+  return rows
+    .map((row) =>
+      row
+        .map((text, column) =>
+          isNumber[column] ? text.padStart(widths[column]!) : text.padEnd(widths[column]!),
+        )
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }

@@ -3,7 +3,7 @@
  * its name, within its budget.
  */
 import * as path from 'node:path';
-import {nameOf, sourceOf, type Cell, type Notebook} from './notebookFile';
+import {nameOf, sourceOf, type Cell, type Notebook} from '../notebookFile';
 import {openingProblems} from './opening';
 import type {Problem} from './run';
 
@@ -97,7 +97,7 @@ function cellProblems(cell: Cell): {rule: string; message: string}[] {
   const add = (rule: string, message: string): void => void problems.push({rule, message});
   const kept = Object.keys(cell.metadata ?? {}).filter((key) => leftovers.includes(key));
   if (kept.length) add('metadata', `JupyterLab left '${kept.join("', '")}' in its metadata`);
-  const tagged = ((cell.metadata?.['tags'] as string[] | undefined) ?? []).filter((tag) =>
+  const tagged = ((cell.metadata?.tags as string[] | undefined) ?? []).filter((tag) =>
     tags.includes(tag),
   );
   if (tagged.length)

@@ -2,7 +2,7 @@
  * The caller's side, scripts only. A notebook as it is to be stored: no outputs, no counts, nothing
  * that JupyterLab left behind.
  */
-import type {Cell, Notebook} from './notebookFile';
+import type {Cell, Notebook} from '../notebookFile';
 import {kernelName, leftovers} from './rules';
 
 /** A copy without what running it left; text, ids and our own metadata stay as they are. */

@@ -14,7 +14,7 @@ import {
   treeOf,
   type CellTree,
 } from './cellTree';
-import {nameOf, sourceOf, type Notebook} from './notebookFile';
+import {nameOf, sourceOf, type Notebook} from '../notebookFile';
 import type {Problem} from './run';
 
 interface Found {
@@ -149,14 +149,16 @@ function nodeTraps(
 }
 
 function importedFrom(node: ts.Node): string | null {
-  const argument = ts.isImportDeclaration(node)
-    ? node.moduleSpecifier
-    : ts.isCallExpression(node) &&
-        (node.expression.kind === ts.SyntaxKind.ImportKeyword ||
-          (ts.isIdentifier(node.expression) && node.expression.text === 'require'))
-      ? node.arguments[0]
-      : undefined;
+  let argument: ts.Expression | undefined;
+  if (ts.isImportDeclaration(node)) argument = node.moduleSpecifier;
+  else if (ts.isCallExpression(node) && isImporting(node.expression)) argument = node.arguments[0];
   return argument && ts.isStringLiteralLike(argument) ? argument.text : null;
+}
+
+/** `import` or `require` before its parenthesis. */
+function isImporting(called: ts.Expression): boolean {
+  if (called.kind === ts.SyntaxKind.ImportKeyword) return true;
+  return ts.isIdentifier(called) && called.text === 'require';
 }
 
 function topLevelTraps(tree: CellTree, add: Add): void {

@@ -5,26 +5,29 @@
 import type {Bank, Question} from '../../lib/quiz/bank';
 import {nearest} from '../../lib/base/nearest';
 import {answerCalls} from '../grade/answerCalls';
-import type {StoredCell, StoredNotebook} from './notebookText';
+import type {CourseCell} from '../notebookFile';
 import {questionCell} from './questionCell';
 
 /** A notebook of the course, by its file's name. */
 export interface CourseNotebook {
   file: string;
+  path: string;
   text: string;
-  stored: StoredNotebook;
+  /** `metadata.many_hands.notebook`. */
+  name: string | null;
+  cells: CourseCell[];
 }
 
 export interface Change {
   notebook: CourseNotebook;
-  cell: StoredCell;
+  cell: CourseCell;
   source: string;
 }
 
 /** The Markdown cells whose text is not that of the bank. */
 export function staleCells(bank: Bank, notebooks: readonly CourseNotebook[]): Change[] {
   return notebooks.flatMap((notebook) =>
-    notebook.stored.cells.flatMap((cell) => {
+    notebook.cells.flatMap((cell) => {
       const question =
         cell.question === null || cell.type !== 'markdown' ? undefined : bank.find(cell.question);
       const source = question && questionCell(question);
@@ -46,7 +49,7 @@ export function difference({notebook, cell, source}: Change): string {
 /** Everything else that a person must mend: cells missing, doubled, unknown or out of place. */
 export function misfits(bank: Bank, notebooks: readonly CourseNotebook[]): string[] {
   const absent = bank.notebooks.filter(
-    (name) => !notebooks.some(({stored}) => stored.name === name),
+    (name) => !notebooks.some((notebook) => notebook.name === name),
   );
   return [
     ...absent.map(
@@ -58,13 +61,13 @@ export function misfits(bank: Bank, notebooks: readonly CourseNotebook[]): strin
     ),
     ...notebooks.flatMap((notebook) => [
       ...unknownIds(bank, notebook),
-      ...bank.in(notebook.stored.name ?? '').flatMap((question) => placing(question, notebook)),
+      ...bank.in(notebook.name ?? '').flatMap((question) => placing(question, notebook)),
     ]),
   ];
 }
 
-function unknownIds(bank: Bank, {file, stored}: CourseNotebook): string[] {
-  return stored.cells.flatMap((cell) => {
+function unknownIds(bank: Bank, {file, name, cells}: CourseNotebook): string[] {
+  return cells.flatMap((cell) => {
     const ids = [cell.question, cell.answer].filter((id) => id !== null);
     return [...new Set(ids)].flatMap((id) => {
       const question = bank.find(id);
@@ -72,19 +75,19 @@ function unknownIds(bank: Bank, {file, stored}: CourseNotebook): string[] {
         return [
           `${file}, cell ${cell.number}: no bank has a question '${id}'; the nearest is '${nearest(id, bank.ids)}'`,
         ];
-      if (question.notebooks.includes(stored.name ?? '')) return [];
+      if (question.notebooks.includes(name ?? '')) return [];
       return [
-        `${file}, cell ${cell.number}: the bank puts '${id}' in ${question.notebooks.join(', ')}, not in ${stored.name ?? 'a notebook without a name'}`,
+        `${file}, cell ${cell.number}: the bank puts '${id}' in ${question.notebooks.join(', ')}, not in ${name ?? 'a notebook without a name'}`,
       ];
     });
   });
 }
 
-function placing(question: Question, {file, stored}: CourseNotebook): string[] {
+function placing(question: Question, {file, cells}: CourseNotebook): string[] {
   const {id} = question;
   const found: string[] = [];
-  const asked = stored.cells.filter((cell) => cell.question === id);
-  const answered = stored.cells.filter((cell) => cell.answer === id);
+  const asked = cells.filter((cell) => cell.question === id);
+  const answered = cells.filter((cell) => cell.answer === id);
   if (asked.length !== 1)
     found.push(
       `${file}: ${asked.length} cells have the metadata "many_hands": {"question": "${id}"}; one Markdown cell should`,
@@ -117,7 +120,7 @@ function placing(question: Question, {file, stored}: CourseNotebook): string[] {
  * A stored answer cell must wait for its learner: a blank call for a choice, a call of check for
  * code.
  */
-function answerCellProblem(question: Question, cell: StoredCell): string | null {
+function answerCellProblem(question: Question, cell: CourseCell): string | null {
   if (cell.type !== 'code') return null;
   const {id, kind} = question;
   if (kind === 'code')

@@ -45,7 +45,7 @@ function contents(at) {
  * started.
  * @param {string} folder
  */
-export function typedFolder(folder) {
+function typedFolder(folder) {
   return resolve(process.env.INIT_CWD ?? process.cwd(), folder);
 }
 

@@ -65,11 +65,24 @@ function run(args, env = process.env) {
 }
 
 /**
+ * Where the person typed the command: npm runs it in the clone's folder and keeps theirs in
+ * INIT_CWD; npx runs it where it was typed.
+ * @param {string} verb
+ */
+function typedIn(verb) {
+  const {npm_lifecycle_event: script, INIT_CWD: folder} = process.env;
+  return (script === verb && folder) || process.cwd();
+}
+
+/**
  * @param {string} verb
  * @param {string[]} args
  * @param {ReturnType<typeof paths>} at
  */
 async function runVerb(verb, args, at) {
+  const folder = typedIn(verb);
+  // npx starts us where it was typed: a clone's own commands run in the clone, as through npm.
+  if (!at.isPackage) process.chdir(at.root);
   if (verb === 'test' || verb === 'test:full') {
     const env = verb === 'test' ? process.env : {...process.env, MANY_HANDS_FULL: '1'};
     for (const folder of ['scripts', 'tests']) {
@@ -85,11 +98,35 @@ async function runVerb(verb, args, at) {
     }
     return run([join(at.modules, 'vitest', 'vitest.mjs'), 'run', ...args], env);
   }
+  if (verb === 'check') return runCheck(at);
   if (verb === 'docs') return run([join(at.modules, 'typedoc', 'bin', 'typedoc'), ...args]);
-  const program = PLAIN.includes(verb)
-    ? join(at.root, 'scripts', `${verb}.mjs`)
-    : join(at.build, 'scripts', `${verb}.js`);
-  return run([program, ...args]);
+  if (PLAIN.includes(verb)) return run([join(at.root, 'scripts', `${verb}.mjs`), ...args]);
+  const env = {...process.env, MANY_HANDS_TYPED_IN: folder};
+  return run([join(at.build, 'scripts', `${verb}.js`), ...args], env);
+}
+
+/**
+ * `npm run check`: the types of lib, scripts and tests, the linter and formatter, and what nothing
+ * uses. All of them run, so that one run shows all that is wrong; 1 where one of them failed.
+ * @param {ReturnType<typeof paths>} at
+ */
+async function runCheck(at) {
+  const checks = [
+    ['types of lib and scripts', 'typescript/bin/tsc', '-p', 'tsconfig.json', '--noEmit'],
+    ['types of set-up', 'typescript/bin/tsc', '-p', 'scripts/tsconfig.json'],
+    ['types of tests', 'typescript/bin/tsc', '-p', 'tests/tsconfig.json'],
+    ['lint and format', '@biomejs/biome/bin/biome', 'ci', '.'],
+    ['unused code', 'knip/bin/knip.js'],
+  ];
+  const failed = [];
+  for (const [name, program, ...args] of checks) {
+    say(`== ${name}`);
+    if ((await run([join(at.modules, program), ...args])) !== 0) failed.push(name);
+  }
+  say(
+    failed.length ? `npm run check failed: ${failed.join(', ')}.` : 'npm run check: all is well.',
+  );
+  return failed.length ? 1 : 0;
 }
 
 /**
@@ -183,15 +220,18 @@ function help(at) {
       command('doctor', '[--json]'),
       'what is there and what is missing, a line each, with the command that mends it',
     ],
+    [
+      command('plan', '--spec FILE [--json]'),
+      "plans a transformer's training from numbers alone; nothing is run",
+    ],
   ];
   const width = Math.max(...rows.map(([typed]) => typed.length));
-  const others = Object.keys(needs(at)).filter((name) => name !== 'setup' && name !== 'doctor');
-  return (
-    [
-      ...rows.map(([typed, what]) => `${typed.padEnd(width)}  ${what}`),
-      ...(others.length ? [`and, through npm: ${others.join(', ')}`] : []),
-    ].join('\n') + '\n'
+  const others = Object.keys(needs(at)).filter(
+    (name) => !['setup', 'doctor', 'plan'].includes(name),
   );
+  const lines = rows.map(([typed, what]) => `${typed.padEnd(width)}  ${what}\n`);
+  if (others.length > 0) lines.push(`and, after npm run or npx many-hands: ${others.join(', ')}\n`);
+  return lines.join('');
 }
 
 /**
@@ -214,6 +254,10 @@ export async function main([verb, ...args]) {
   }
   stopWell();
   try {
+    if (verb === 'setup' && args.some((arg) => arg === '--help' || arg === '-h')) {
+      process.stdout.write(help(at));
+      return 0;
+    }
     if (verb === 'setup') return await setup(args, at);
     await prepare(
       {at, verb, wantsEngine: wantsEngine(), from: null},

@@ -10,7 +10,7 @@ import {writeWhole} from './stamps.mjs';
 
 /** A notebook's metadata.kernelspec.name. */
 export const KERNEL = 'many-hands';
-export const KERNEL_DISPLAY = 'TypeScript (Many Hands)';
+const KERNEL_DISPLAY = 'TypeScript (Many Hands)';
 
 /** @param {Context['at']} at */
 const folderOf = (at) => join(at.kernels, KERNEL);

@@ -111,7 +111,7 @@ export function diskFull(folder, needed, free) {
 }
 
 /** @param {string} what */
-export function noNetwork(what) {
+function noNetwork(what) {
   return new SetupProblem(
     'no-network',
     `${what} could not be downloaded: the package registry does not answer. Behind a proxy, say so first (export HTTPS_PROXY=...); without a network, take a folder that a clone on another machine filled with: npm run setup -- --save-to FOLDER`,
@@ -120,7 +120,7 @@ export function noNetwork(what) {
 }
 
 /** @param {string} what */
-export function badCertificate(what) {
+function badCertificate(what) {
   return new SetupProblem(
     'certificate',
     `${what} could not be downloaded: this network puts its own certificate before the package registry's, and npm or pip does not know it.`,

@@ -58,14 +58,15 @@ const NEEDS = {
   grade: COMPILED,
   plan: COMPILED,
   docs: COMPILED,
+  check: COMPILED,
 };
 
 /**
- * The same for an installed package: npm has brought the packages, the library is in it compiled,
- * and it runs no notebooks.
+ * The same for an installed package: npm has brought the packages, the library and the planner of
+ * specs are in it compiled, and it runs no notebooks.
  * @type {Record<string, Step[]>}
  */
-const PACKAGE_NEEDS = {setup: [engine], doctor: []};
+const PACKAGE_NEEDS = {setup: [engine], doctor: [], plan: []};
 
 /**
  * The commands that there are, with the steps that each needs.

@@ -185,9 +185,8 @@ describe('the formulas', () => {
             recipe: 'mixed',
           });
           // The paper cuts off the large ones and rounds the small ones.
-          expect(Math.abs(total / 1e9 - expected)).toBeLessThanOrEqual(
-            expected >= 200 ? 1 : expected >= 10 ? 0.06 : 0.006,
-          );
+          const digit = expected >= 10 ? 0.06 : 0.006;
+          expect(Math.abs(total / 1e9 - expected)).toBeLessThanOrEqual(expected >= 200 ? 1 : digit);
         }),
       );
     }

@@ -287,7 +287,7 @@ describe('notebook 00 in JupyterLab', () => {
     };
     await expect.poll(saved, {timeout: 10_000}).toContain('vnd.plotly');
     const copy = JSON.parse(saved()) as {metadata: Record<string, unknown>};
-    copy.metadata['title'] = 'sent by mail'; // Trust is by content: this one, nobody has run here.
+    copy.metadata.title = 'sent by mail'; // Trust is by content: this one, nobody has run here.
     const sent = path.join(workspace.folder, 'sent.ipynb');
     fs.writeFileSync(sent, JSON.stringify(copy));
     await openNotebook(page, lab.page(sent));

@@ -5,8 +5,8 @@ import {MemoryMeter, OperationRecord, startMeter} from '#lib/memory/meter.js';
 import {mayShare, newBytes} from '#lib/memory/outputShapes.js';
 import {convnet, drivingNet, mlp, transformer} from '#lib/models/index.js';
 import {beyondExercises} from './beyond';
-import {Exercise, layerExercises, operationExercises, trainingExercises} from './exercises';
-import {ProbeAttribute, ProbeInput, tensorflowProbe} from './tensorflowProbe';
+import {type Exercise, layerExercises, operationExercises, trainingExercises} from './exercises';
+import {type ProbeAttribute, type ProbeInput, tensorflowProbe} from './tensorflowProbe';
 
 interface Backend {
   tensorMap: {get(id: object): {dtype: number}};

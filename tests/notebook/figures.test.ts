@@ -1,6 +1,6 @@
 import {median, powerLaw} from '#lib/base/statistics.js';
 import {describe, expect, it} from 'vitest';
-import {Figure, template} from '#lib/notebook/figure.js';
+import {type Figure, template} from '#lib/notebook/figure.js';
 import {figurePage} from '#lib/notebook/figureFile.js';
 import {barsFigure} from '#lib/notebook/figures/bars.js';
 import {growthFigure} from '#lib/notebook/figures/growth.js';

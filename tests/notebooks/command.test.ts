@@ -72,7 +72,9 @@ describe('names', () => {
   it('COURSE_SCALE is ci, cpu or gpu', async () => {
     const {code, stderr} = await command(['--check'], {COURSE_SCALE: 'huge'});
     expect(code).toBe(2);
-    expect(stderr).toBe("COURSE_SCALE is 'huge'; it may be ci, cpu or gpu.\n");
+    expect(stderr).toBe(
+      "COURSE_SCALE is 'huge'; it may be ci, cpu or gpu.\nnpm run notebooks -- --help says how to use it.\n",
+    );
   });
 });
 
@@ -118,6 +120,8 @@ describe('a run', () => {
         status: 'passed',
         seconds: null,
         startSeconds: null,
+        budgetSeconds: null,
+        overBudget: false,
         cells: [],
         problems: [],
         warnings: [],
@@ -134,6 +138,31 @@ describe('a run', () => {
         ],
       }),
     ]);
+  });
+
+  it('over its budget is a warning in a column of its own, not a failure', async () => {
+    const file = folders.write(['1'], '03-good');
+    const args = [file, '--notebook-seconds', '0.1', '--out', folders.fresh()];
+    const {code, stdout} = await command(args);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^notebook +result +seconds +budget {2}warning$/m);
+    expect(stdout).toMatch(/^03-good {3}passed +\d+\.\d +0\.1 {2}over its budget$/m);
+    expect(stdout).toMatch(/\n1 passed, 0 failed\n$/);
+    const json = await command([...args, '--json']);
+    expect(json.code).toBe(0);
+    const report = JSON.parse(json.stdout) as {notebooks: object[]};
+    expect(report.notebooks).toMatchObject([
+      {status: 'passed', budgetSeconds: 0.1, overBudget: true, problems: []},
+    ]);
+  });
+
+  it('takes paths as they were typed, wherever the command is started', async () => {
+    const folder = folders.fresh();
+    folders.write(['1'], '03-good', folder);
+    const {code, stdout} = await command(['--check', '03-good.ipynb'], {
+      MANY_HANDS_TYPED_IN: folder,
+    });
+    expect([code, stdout]).toEqual([0, 'passed  03-good\n1 passed, 0 failed\n']);
   });
 
   it('--strip stores a notebook as it should be', async () => {

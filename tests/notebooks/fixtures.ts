@@ -2,7 +2,7 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import type {Cell, Notebook} from '#scripts/notebooks/notebookFile.js';
+import type {Cell, Notebook} from '#scripts/notebookFile.js';
 
 export const opening = [
   '# 03 Two workers',

@@ -2,7 +2,7 @@
 import * as path from 'node:path';
 import {describe, expect, it} from 'vitest';
 import {courseNotebooks} from '#scripts/notebooks/choose.js';
-import {readNotebook, type Notebook} from '#scripts/notebooks/notebookFile.js';
+import {readNotebook, type Notebook} from '#scripts/notebookFile.js';
 import {readOpening} from '#scripts/notebooks/opening.js';
 import {storedProblems} from '#scripts/notebooks/rules.js';
 import {stripped} from '#scripts/notebooks/strip.js';
@@ -29,7 +29,7 @@ describe("the course's notebooks", () => {
   it.each(files.map((each) => [path.basename(each), each] as const))(
     '%s is stored as it should be, and walks into no trap',
     (_, each) => {
-      const notebook = readNotebook(each);
+      const {notebook} = readNotebook(each);
       expect([...storedProblems(notebook, each), ...findTraps(notebook)]).toEqual([]);
     },
   );

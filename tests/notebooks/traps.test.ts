@@ -242,7 +242,7 @@ describe('the check for traps', () => {
     writeFileSync(`${workspace.folder}/side.ts`, 'export const side = 1;\n');
     writeFileSync(`${workspace.folder}/data.json`, '{"j": 1}\n');
     kernel = await Kernel.start(workspace.folder, process.env);
-    kernel.onOutput = ({content}) => void (printed += String(content['text'] ?? ''));
+    kernel.onOutput = ({content}) => void (printed += String(content.text ?? ''));
   });
 
   afterAll(async () => {

@@ -150,7 +150,7 @@ describe('many-hands in an empty folder', () => {
       (path) =>
         !/^build\/lib\/.*\.(js|d\.ts)$|^scripts\/(setup\/|doctor\/|doctor\.mjs$|bootstrap\.mjs$)/.test(
           path,
-        ),
+        ) && !/^build\/scripts\/((plan|command|root)\.js$|plan\/[^/]+\.js$)/.test(path),
     );
     expect(other.sort()).toEqual(['LICENSE', 'README.md', 'package.json']);
     expect(files).toContain('build/lib/index.d.ts');
@@ -165,10 +165,44 @@ describe('many-hands in an empty folder', () => {
     expect(help.stdout).toMatch(/^npx many-hands setup .*\n(.*\n)*npx many-hands doctor/);
     expect(help.status).toBe(0);
     const play = run('npx', ['many-hands', 'play']);
-    expect(play.stderr).toContain("There is no command 'play'; there are: setup, doctor.");
+    expect(play.stderr).toContain("There is no command 'play'; there are: setup, doctor, plan.");
     expect(play.status).toBe(2);
     const stick = run('npx', ['many-hands', 'setup', '--save-to', '.']);
     expect(stick.stderr).toContain('npx many-hands setup [--from FOLDER] [--again]');
+  });
+
+  it('plans a transformer from a spec, before anything is set up', () => {
+    const spec = {
+      model: {layers: 4, hidden: 64, heads: 4, vocab: 100, sequence: 32},
+      machine: {
+        devices: 4,
+        devicesPerNode: 4,
+        memoryBytes: 1e9,
+        flopsPerSecond: 1e12,
+        nodeBandwidth: 1e10,
+        networkBandwidth: 1e9,
+      },
+      batchSize: 8,
+      precision: 'float32',
+    };
+    writeFileSync(join(app, 'spec.json'), JSON.stringify(spec));
+    const json = run('npx', ['many-hands', 'plan', '--spec', 'spec.json', '--json']);
+    expect([json.status, json.stderr]).toEqual([0, '']);
+    const {rows} = JSON.parse(json.stdout) as {rows: {mesh: object; fits: boolean}[]};
+    expect(rows[0]).toMatchObject({fits: true});
+    const table = run('npx', ['many-hands', 'plan', '--spec', 'spec.json']);
+    expect(table.stdout).toMatch(/data x tensor x pipeline[^]*Verdict: /);
+    const help = run('npx', ['many-hands', 'plan', '--help']);
+    expect(help.stdout).toContain('\n  npx many-hands plan --spec SPEC.json [--json]\n');
+    expect(help.status).toBe(0);
+    const wrong = run('npx', ['many-hands', 'plan', '--spec', 'none.json']);
+    expect(wrong.stderr).toBe(
+      'plan: --spec none.json cannot be read: there is no such file.\n' +
+        'npx many-hands plan --help says how to use it.\n',
+    );
+    expect(wrong.status).toBe(2);
+    expect(existsSync(join(app, 'node_modules/many-hands/build/setup'))).toBe(false);
+    rmSync(join(app, 'spec.json'));
   });
 
   it(

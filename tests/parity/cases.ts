@@ -12,7 +12,7 @@ import type {ParityCase} from './harness';
 const BATCH = 8;
 const STEPS = 20;
 /** The last batch is smaller than the others. */
-export const SAMPLES = BATCH * STEPS - 3;
+const SAMPLES = BATCH * STEPS - 3;
 
 function floats(seed: number, ...shape: number[]): ShapedArray {
   const random = new Random(seed);

@@ -66,7 +66,7 @@ export const OPTIMIZERS: Record<string, () => tf.Optimizer> = {
 export const weightTolerance = (optimizer: string) =>
   ['sgd', 'momentum', 'nesterov'].includes(optimizer) ? 1e-5 : 1e-4;
 
-export function tensorOf({values, shape, scale = 1}: ShapedArray): tf.Tensor {
+function tensorOf({values, shape, scale = 1}: ShapedArray): tf.Tensor {
   if (values instanceof Int32Array) return tf.tensor(values, shape, 'int32');
   // By the engine: a worker's products have the same bits.
   return tf.tidy(() => tf.mul(tf.tensor(Float32Array.from(values), shape), scale));

@@ -68,8 +68,8 @@ function spanOf(action: Action, stagesPerRank: number): string | null {
     return action.do === 'send'
       ? `communication send ${batch}'s ${action.what}`
       : `wait ${batch}'s ${action.what}`;
-  const part =
-    action.do === 'backwardInput' ? ', input' : action.do === 'backwardWeights' ? ', weights' : '';
+  const parts: Record<string, string> = {backwardInput: ', input', backwardWeights: ', weights'};
+  const part = parts[action.do] ?? '';
   return `${action.do === 'forward' ? 'forward' : 'backward'} ${batch}${stagesPerRank > 1 ? `, local stage ${action.localStage + 1}` : ''}${part}`;
 }
 

@@ -1,7 +1,7 @@
 import {spawnSync} from 'node:child_process';
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
-import {join} from 'node:path';
+import {join, relative} from 'node:path';
 import {afterAll, describe, expect, it} from 'vitest';
 import {planSpec} from '#lib/specPlanner/planSpec.js';
 import {brokenAt} from '#scripts/plan/readJson.js';
@@ -102,6 +102,19 @@ describe('npm run plan', () => {
     );
   });
 
+  it('is the same through npx, in any folder of the clone, with a path as it is typed there', () => {
+    const through = (path: string, cwd: string) => {
+      const {status, stdout} = spawnSync('npx', ['many-hands', 'plan', '--spec', path, '--json'], {
+        cwd,
+        encoding: 'utf8',
+      });
+      return {status, stdout};
+    };
+    const {stdout} = plan('--spec', good, '--json');
+    expect(through(relative('notebooks', good), 'notebooks')).toEqual({status: 0, stdout});
+    expect(through(relative('.', good), '.')).toEqual({status: 0, stdout});
+  });
+
   it('--help says all of it', () => {
     const {status, stdout} = plan('--help');
     expect(status).toBe(0);
@@ -160,7 +173,7 @@ describe('where JSON is broken', () => {
     ["{'a': 1}", 1],
     ['[1 2]', 3],
     ['[1,]', 3],
-    ['{"a": 01}', 6],
+    ['{"a": 01}', 7],
     ['{"a": 1}}', 8],
     ['{"a": "b\n"}', 6],
     ['{"a": +1}', 6],

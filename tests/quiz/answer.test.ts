@@ -6,7 +6,7 @@ import {outcome} from '#lib/quiz/answer.js';
 import {courseBank, type ChoiceQuestion} from '#lib/quiz/bank.js';
 import {judgeChoice} from '#lib/quiz/judge.js';
 import {nearest} from '#lib/base/nearest.js';
-import {courseRoot} from '#lib/quiz/store.js';
+import {courseFolder} from '#lib/base/courseFolder.js';
 import {enterCourse} from './course.js';
 
 let course: ReturnType<typeof enterCourse>;
@@ -162,10 +162,10 @@ describe('answer', () => {
   });
 
   it('writes nothing outside a course', () => {
-    expect(courseRoot()).toBe(course.root);
+    expect(courseFolder()).toBe(course.root);
     course.leave();
     course = enterCourse('something-else');
-    expect(courseRoot()).toBe(null);
+    expect(courseFolder()).toBe(null);
     expect(said('which-split', 'A')).toMatch(/Right/);
     expect(existsSync(join(course.root, 'answers'))).toBe(false);
   });

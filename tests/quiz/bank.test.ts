@@ -195,7 +195,7 @@ describe('a bank', () => {
     const broken = sound.replace(from, to);
     expect(broken).not.toBe(sound);
     const found = problems(broken).filter((problem) => reason.test(problem));
-    expect(found.map((problem) => Number.parseInt(problem))).toEqual([lineOf(broken, where)]);
+    expect(found.map((problem) => Number.parseInt(problem, 10))).toEqual([lineOf(broken, where)]);
     // A second one may follow from the first (an option that is no longer right lacks its mistake),
     // more may not.
     expect(problems(broken).length).toBeLessThanOrEqual(2);

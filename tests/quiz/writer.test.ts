@@ -1,10 +1,11 @@
 import {cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {Writable} from 'node:stream';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
 import {courseBank} from '#lib/quiz/bank.js';
+import {courseCells, courseNameOf, parseNotebook, withSources} from '#scripts/notebookFile.js';
 import {main} from '#scripts/quizzes.js';
-import {readStored, withSources} from '#scripts/quizzes/notebookText.js';
 import {questionCell} from '#scripts/quizzes/questionCell.js';
 
 const course = join(__dirname, '../..');
@@ -23,17 +24,24 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
-function run(...args: string[]): {code: number; out: string; err: string} {
-  let [out, err] = ['', ''];
-  const code = main(
-    ['--bank', join(folder, 'bank'), '--notebooks', join(folder, 'notebooks'), ...args],
-    {
-      stdout: {write: (words) => (out += words)},
-      stderr: {write: (words) => (err += words)},
-    },
-  );
-  return {code, out, err};
+/** A stream that keeps what is written to it. */
+function sink(): {stream: Writable; text: () => string} {
+  const chunks: Buffer[] = [];
+  const write = (chunk: Buffer, _: string, done: () => void): void => {
+    chunks.push(chunk);
+    done();
+  };
+  return {stream: new Writable({write}), text: () => Buffer.concat(chunks).toString()};
 }
+
+async function command(...args: string[]): Promise<{code: number; out: string; err: string}> {
+  const [out, err] = [sink(), sink()];
+  const code = await main(args, {stdout: out.stream, stderr: err.stream});
+  return {code, out: out.text(), err: err.text()};
+}
+
+const run = (...args: string[]) =>
+  command('--bank', join(folder, 'bank'), '--notebooks', join(folder, 'notebooks'), ...args);
 const edit = (file: string, from: string, to: string): void => {
   const path = join(folder, file);
   const before = readFileSync(path, 'utf8');
@@ -42,32 +50,32 @@ const edit = (file: string, from: string, to: string): void => {
 };
 
 describe('npm run quizzes', () => {
-  it('leaves a notebook that agrees alone, to the byte', () => {
-    expect(run()).toEqual({
+  it('leaves a notebook that agrees alone, to the byte', async () => {
+    expect(await run()).toEqual({
       code: 0,
       out: '5 questions in 1 notebooks agree with the banks.\n',
       err: '',
     });
     expect(readFileSync(join(folder, 'notebooks/14-practice.ipynb'), 'utf8')).toBe(text);
-    expect(run('--check').code).toBe(0);
+    expect((await run('--check')).code).toBe(0);
   });
 
-  it('--check names notebook, cell and difference; without it, the cell is written and nothing else', () => {
+  it('--check names notebook, cell and difference; without it, the cell is written and nothing else', async () => {
     edit('bank/practice.md', 'What does each of them do?', 'What does "each" of\nthem do? \u00e9');
-    const checked = run('--check');
+    const checked = await run('--check');
     expect(checked.code).toBe(1);
     expect(checked.err).toMatch(
       /^14-practice\.ipynb, cell 9 \('data-parallel-setup'\), line 3: the bank has "You train .* \\"each\\" of", the cell has "You train .* each of them do\?"\n$/,
     );
     expect(readFileSync(join(folder, 'notebooks/14-practice.ipynb'), 'utf8')).toBe(text);
-    expect(run()).toMatchObject({
+    expect(await run()).toMatchObject({
       code: 0,
       out: expect.stringMatching(/^wrote 'data-parallel-setup' into 14-practice\.ipynb, cell 9\n/),
     });
     const written = readFileSync(join(folder, 'notebooks/14-practice.ipynb'), 'utf8');
-    expect(run('--check').code).toBe(0);
+    expect((await run('--check')).code).toBe(0);
     edit('bank/practice.md', 'What does "each" of\nthem do? \u00e9', 'What does each of them do?');
-    expect(run().code).toBe(0);
+    expect((await run()).code).toBe(0);
     expect(readFileSync(join(folder, 'notebooks/14-practice.ipynb'), 'utf8')).toBe(text);
     // Only lines of that one cell differ.
     const [old, now] = [text.split('\n'), written.split('\n')];
@@ -107,19 +115,19 @@ describe('npm run quizzes', () => {
       '"notebook": "14"',
       /no notebook has .*"14-practice"/,
     ],
-  ])('says what a person must mend: %s', (_, from, to, sentence) => {
+  ])('says what a person must mend: %s', async (_, from, to, sentence) => {
     edit('notebooks/14-practice.ipynb', from, to);
     for (const args of [[], ['--check']]) {
-      const {code, err} = run(...args);
+      const {code, err} = await run(...args);
       expect(code).toBe(1);
       expect(err).toMatch(sentence);
     }
   });
 
-  it('ends with 2 for wrong use, a bank with errors, a notebook that is none', () => {
-    expect(run('--chek').code).toBe(2);
+  it('ends with 2 for wrong use, a bank with errors, a notebook that is none', async () => {
+    expect((await run('--chek')).code).toBe(2);
     edit('bank/practice.md', '- [x] B. All 90', '- [ ] B. All 90');
-    expect(run('--check')).toMatchObject({
+    expect(await run('--check')).toMatchObject({
       code: 2,
       err: expect.stringMatching(
         /^2 errors in the question banks:\nbank\/practice\.md:\d+: 'ninety-samples' has no right option/,
@@ -127,9 +135,9 @@ describe('npm run quizzes', () => {
     });
     edit('bank/practice.md', '- [ ] B. All 90', '- [x] B. All 90');
     writeFileSync(join(folder, 'notebooks/x.ipynb'), '{"cells": 3}');
-    expect(run('--check')).toMatchObject({
+    expect(await run('--check')).toMatchObject({
       code: 2,
-      err: 'x.ipynb is no notebook: it has no cells.\n',
+      err: `${join(folder, 'notebooks/x.ipynb')} cannot be read as a notebook: this is JSON, but no notebook: it has no cells.\n`,
     });
   });
 });
@@ -158,17 +166,24 @@ describe('a question cell', () => {
   });
 });
 
+/** The name and the sources of a notebook's text. */
+function read(odd: string): [string | null, string[]] {
+  const found = parseNotebook(odd);
+  if ('unreadable' in found) throw new Error(found.unreadable.message);
+  return [courseNameOf(found.notebook), courseCells(found.notebook).map(({source}) => source)];
+}
+
 describe('a stored notebook', () => {
   it('keeps every byte around a source that is replaced, however it is formatted', () => {
     const odd =
       '{"cells":[{"source":"a","cell_type":"markdown","metadata":{}},\n\t{"cell_type": "code", "metadata": {},\n\t "source": [ "x\\n", "y" ] , "outputs": []}],"metadata":{"n":1.0,"many_hands":{"notebook":"n"}},"nbformat":4}';
-    const {name, cells} = readStored(odd, 'odd');
-    expect([name, cells.map(({source}) => source)]).toEqual(['n', ['a', 'x\ny']]);
+    const [name, sources] = read(odd);
+    expect([name, sources]).toEqual(['n', ['a', 'x\ny']]);
     const changed = withSources(odd, [
-      {cell: cells[0]!, source: 'one\ntwo'},
-      {cell: cells[1]!, source: ''},
+      {number: 1, source: 'one\ntwo'},
+      {number: 2, source: ''},
     ]);
-    expect(readStored(changed, 'odd').cells.map(({source}) => source)).toEqual(['one\ntwo', '']);
+    expect(read(changed)[1]).toEqual(['one\ntwo', '']);
     expect(changed).toContain('"n":1.0');
     expect(
       changed.startsWith('{"cells":[{"source":[\n "one\\n",\n "two"\n],"cell_type":"markdown"'),
@@ -181,11 +196,8 @@ describe('a stored notebook', () => {
   });
 });
 
-it('the notebooks of the course agree with its banks', () => {
-  let said = '';
-  const write = (words: string): void => void (said += words);
-  expect([main(['--check'], {stdout: {write}, stderr: {write}}), said]).toEqual([
-    0,
-    expect.stringMatching(/^\d+ questions in \d+ notebooks agree with the banks\.\n$/),
-  ]);
+it('the notebooks of the course agree with its banks', async () => {
+  const {code, out, err} = await command('--check');
+  expect([code, err]).toEqual([0, '']);
+  expect(out).toMatch(/^\d+ questions in \d+ notebooks agree with the banks\.\n$/);
 });

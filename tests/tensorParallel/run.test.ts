@@ -255,7 +255,7 @@ describe('what breaks', () => {
       run(2, {strategy: {kind: 'dataParallel', sequenceParallel: true}}),
     ).rejects.toThrow(/sequenceParallel belongs to tensor parallelism/);
     await expect(run(2, {strategy: {mesh: {tensor: 2}, zero: 1}})).rejects.toThrow(
-      /strategy\.zero: 1 divides the data axis/,
+      /strategy\.zero: 1 divides work along the data axis/,
     );
   });
 

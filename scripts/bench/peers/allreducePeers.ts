@@ -9,7 +9,7 @@ import {courseRoot} from '../../root';
 import {peerEnvironment} from './environment';
 
 /** Seconds of each call on rank 0. */
-export interface PeerTimes {
+interface PeerTimes {
   bytes: number;
   seconds: number[];
 }
