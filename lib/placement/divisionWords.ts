@@ -4,7 +4,7 @@
 import {ManyHandsError} from '../base/errors';
 import type {ZeroStage} from '../config/plan';
 import type {StrategyRequest} from '../config/readStrategy';
-import type {ResolvedPipeline} from './resolvePipeline';
+import type {ResolvedPipeline} from './division';
 
 /** What a device holds at each stage of ZeRO. */
 const HOLDS = [

@@ -18,7 +18,8 @@ import {planUnits} from '../zero/units';
 import type {Strategy} from '../config/options';
 import type {Plan} from '../config/plan';
 import {readStrategy} from '../config/readStrategy';
-import {resolveDivision, type ModelContext} from './resolveDivision';
+import type {ModelContext} from './division';
+import {resolveDivision} from './resolveDivision';
 import {pipelineOf} from './resolvePipeline';
 
 /** What a rank has of what is divided in a layer: 'heads', 0 up to 2 of 4. */

@@ -2,31 +2,16 @@
  * Resolves a strategy against a model: the schedule, the split points and the layout become
  * definite, and the plan says in words what is divided.
  */
-import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
-import type {Plan, PlanOrigin} from '../config/plan';
+import type {Plan} from '../config/plan';
 import type {StrategyRequest} from '../config/readStrategy';
 import type {Graph} from '../model/graph';
 import {segmentsOf} from '../model/segments';
 import {resolveLayout, type Rules} from '../tensorParallel/layout';
 import {planSequence} from '../tensorParallel/sequence';
+import type {DivisionContext} from './division';
 import {divisionInWords, trafficWarning} from './divisionWords';
 import {resolvePipeline} from './resolvePipeline';
-
-/** A model and its graph, read once. */
-export interface ModelContext {
-  model: tf.LayersModel;
-  graph: Graph;
-}
-
-/** How a strategy was found, and the step that it is for. */
-export interface DivisionContext extends ModelContext {
-  /** Samples of a step. */
-  batchSize: number;
-  origin: PlanOrigin;
-  /** How the plan came about, as the beginning of its reason: 'as asked'. */
-  because: string;
-}
 
 function resolveTensor(graph: Graph, {mesh, layout, sequenceParallel}: StrategyRequest): Rules {
   const rules = resolveLayout(graph, layout, mesh.tensor);

@@ -18,19 +18,9 @@ import {
   type ScheduleName,
 } from '../pipelineParallel/schedules';
 import {splitPointName, splitPointsAt, type SplitPoint} from '../pipelineParallel/splitPoints';
-import type {DivisionContext} from './resolveDivision';
+import type {DivisionContext, ResolvedPipeline} from './division';
 
 const CACHE_LINE = 64;
-
-/** The pipeline's part of a plan. */
-export interface ResolvedPipeline {
-  schedule: Schedule;
-  stagesPerRank: number;
-  microBatches: number;
-  splitAt: string[];
-  /** Whether nobody said how many micro-batches there are. */
-  choseMicroBatches: boolean;
-}
 
 function refuse(message: string): never {
   throw new ManyHandsError('BAD_OPTION', message);
