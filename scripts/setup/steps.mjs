@@ -59,6 +59,7 @@ const NEEDS = {
   plan: COMPILED,
   docs: COMPILED,
   check: COMPILED,
+  mutate: ALL,
 };
 
 /**
