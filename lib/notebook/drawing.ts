@@ -2,9 +2,9 @@
  * Drawings of ideas in one hand: boxes, arrows, words, puzzle pieces, on the course's
  * card.
  */
-import {Drawn} from './drawn';
+import {Drawn} from './view';
 import {paper, rankStyle, type Pattern} from './palette';
-import {card, element, line, text, type Attributes} from './svg';
+import {card, element, line, text, type Attributes} from './markup';
 
 export interface Place {
   x: number;

@@ -5,7 +5,7 @@
  */
 import type {Config} from 'plotly.js';
 import type {MimeBundle} from './display';
-import {detailsHtml, escapeHtml} from './html';
+import {detailsHtml, escapeHtml} from './markup';
 import {fontFamily, paper, rankColors} from './palette';
 import {table, type Row, type TableOptions} from './table';
 import {View} from './view';

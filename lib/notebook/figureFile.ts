@@ -4,7 +4,7 @@
  */
 import {readFileSync, writeFileSync} from 'node:fs';
 import type {Figure} from './figure';
-import {detailsHtml, escapeHtml} from './html';
+import {detailsHtml, escapeHtml} from './markup';
 import {fontFamily, labBackgrounds, paper} from './palette';
 
 /**

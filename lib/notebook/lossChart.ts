@@ -2,11 +2,11 @@
  * The chart that moves while training runs, drawn as SVG: the loss of every step, and
  * of every epoch's end.
  */
-import {formatNumber} from './format';
+import {formatNumber} from '../base/format';
 import {paper, rankColors} from './palette';
-import type {Point} from './runState';
+import type {Point} from '../run/progress/runState';
 import {linear, thinned, tickLabels, ticks} from './scale';
-import {card, element, line, polyline, text} from './svg';
+import {card, element, line, polyline, text} from './markup';
 
 export const chartSize = {width: 640, height: 260} as const;
 const edges = {left: 62, right: 16, top: 40, bottom: 44} as const;

@@ -5,8 +5,7 @@ import type * as tf from '@tensorflow/tfjs';
 import type {PNG as PngLibrary} from 'pngjs';
 import type {ShapedArray} from '../base/arrays';
 import {ManyHandsError, shown} from '../base/errors';
-import {escapeHtml, imageHtml} from './html';
-import {card, element, text} from './svg';
+import {escapeHtml, imageHtml, card, element, text} from './markup';
 import {View} from './view';
 
 /** What stands around the pictures, and how many are shown. */

@@ -4,8 +4,8 @@
  */
 import {ManyHandsError, shown} from '../base/errors';
 import {formatBytes} from '../base/units';
-import {formatNumber, formatSeconds} from './format';
-import {escapeHtml} from './html';
+import {formatNumber, formatSeconds} from '../base/format';
+import {escapeHtml} from './markup';
 import {View} from './view';
 
 /** What stands in one place of a table. */

@@ -5,7 +5,8 @@
 import {messageOf, shown} from '../base/errors';
 import {nearest} from '../base/nearest';
 import {showHtml} from '../notebook/display';
-import {courseBank, type Bank, type Question} from './bank';
+import {courseBank, type Bank} from './bank';
+import type {Question} from './question';
 import {answerCard, card, type Card} from './card';
 import {judge} from './judge';
 import {keep} from './store';

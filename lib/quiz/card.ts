@@ -4,9 +4,9 @@
  * The HTML has no colour of its own: it takes the theme's text and border colour (JupyterLab drops
  * `var(...)` colours in an untrusted notebook), and a sign and a word say what a colour would.
  */
-import {detailsHtml, escapeHtml} from '../notebook/html';
+import {detailsHtml, escapeHtml} from '../notebook/markup';
 import {renderMarkdown} from '../notebook/markdown';
-import type {QuestionBase} from './bank';
+import type {QuestionBase} from './question';
 import type {Judgement} from './judge';
 
 /** One output in both its forms. */

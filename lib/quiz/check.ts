@@ -4,7 +4,8 @@
  */
 import {messageOf, shown} from '../base/errors';
 import {findQuestion, show} from './answer';
-import {courseBank, type Bank, type CodeQuestion} from './bank';
+import {courseBank, type Bank} from './bank';
+import type {CodeQuestion} from './question';
 import {card, solutionParts, type Card, type CardPart} from './card';
 import {referenceOf, runTests, type AnyFunction, type TestResult} from './tests';
 

@@ -4,7 +4,8 @@
  */
 import {ManyHandsError, shown} from '../base/errors';
 import {View} from '../notebook/view';
-import {courseBank, type AnsweredQuestion, type Bank} from './bank';
+import {courseBank, type Bank} from './bank';
+import type {AnsweredQuestion} from './question';
 import {card, type Card, type CardPart} from './card';
 import {judge} from './judge';
 import {recall} from './store';

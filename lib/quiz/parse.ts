@@ -2,7 +2,7 @@
  * A bank's text as questions, or as all that is wrong with it.
  */
 import {oneOf, shown} from '../base/errors';
-import type {BankProblem, Mode, Question, QuestionBase} from './bank';
+import type {BankProblem, Mode, Question, QuestionBase} from './question';
 import {kinds, type Report} from './kinds';
 import {cutQuestions, type RawQuestion, type Section} from './sections';
 

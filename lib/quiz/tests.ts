@@ -4,7 +4,7 @@
  */
 import {inspect} from 'node:util';
 import {messageOf} from '../base/errors';
-import type {CodeQuestion, VisibleTest} from './bank';
+import type {CodeQuestion, VisibleTest} from './question';
 
 /** Any function that a learner may hand in. */
 export type AnyFunction = (...args: never[]) => unknown;

@@ -30,6 +30,7 @@ import type {
 import type {CheckedOptions, TrainOptions} from '../config/options';
 import {resolvePipeline, resolveTensor, type Cutting} from '../placement/resolveDivision';
 import {isModule, placeArrays, readArrays, type PlacedData} from '../job/placeData';
+import {showRuns} from './progress/showRuns';
 import {writeRecord} from './record';
 import {makeResult, summaries, type TrainResult} from './result';
 import type {Plan} from '../config/strategy';
@@ -187,6 +188,7 @@ export async function runTraining(
   how: TrainingSetup,
 ): Promise<TrainResult> {
   const {checked, devices} = how;
+  showRuns();
   const description = await describeModel(model, checked.modules);
   // A wrong name is told before a worker starts.
   if (checked.recompute !== 'none') segmentsOf(readGraph(model), checked.recompute);

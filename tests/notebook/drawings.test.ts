@@ -7,11 +7,15 @@ import {algorithmDrawing} from '#lib/notebook/drawings/algorithm.js';
 import {shardDrawing} from '#lib/notebook/drawings/shards.js';
 import {collectiveDrawing} from '#lib/notebook/drawings/collective.js';
 import {Drawing} from '#lib/notebook/drawing.js';
-import {courseMapDrawing} from '#lib/notebook/drawings/courseMap.js';
+import {
+  courseMapDrawing,
+  oneMachineDrawing,
+  dataParallelDrawing,
+  modelParallelDrawing,
+  puzzleDrawing,
+} from '#lib/notebook/drawings/course.js';
 import {decisionCard, wrapped} from '#lib/notebook/drawings/decisionCard.js';
-import {saveDrawing} from '#lib/notebook/drawn.js';
-import {oneMachineDrawing} from '#lib/notebook/drawings/oneMachine.js';
-import {dataParallelDrawing, modelParallelDrawing} from '#lib/notebook/drawings/parallelism.js';
+import {saveDrawing} from '#lib/notebook/view.js';
 import '#lib/devices/register.js';
 import {mlp, transformer} from '#lib/models/index.js';
 import {meshDrawing} from '#lib/notebook/drawings/mesh.js';
@@ -21,7 +25,6 @@ import {simulateSchedule} from '#lib/pipelineParallel/simulateSchedule.js';
 import {schedule} from '#lib/pipelineParallel/schedule.js';
 import {pipelineSchedule} from '#lib/pipelineParallel/schedules.js';
 import {ranksDrawing} from '#lib/notebook/drawings/ranks.js';
-import {puzzleDrawing} from '#lib/notebook/drawings/puzzle.js';
 import {lossChartSvg} from '#lib/notebook/lossChart.js';
 import {linear, thinned, ticks} from '#lib/notebook/scale.js';
 import {table} from '#lib/notebook/table.js';

@@ -2,7 +2,8 @@ import {mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:f
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {courseBank, inReadingOrder, loadBank, type ChoiceQuestion} from '#lib/quiz/bank.js';
+import {courseBank, inReadingOrder, loadBank} from '#lib/quiz/bank.js';
+import type {ChoiceQuestion} from '#lib/quiz/question.js';
 import {parseBank} from '#lib/quiz/parse.js';
 
 const sound = `# A bank

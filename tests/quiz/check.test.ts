@@ -1,5 +1,6 @@
 import {describe, expect, it} from 'vitest';
-import {courseBank, type CodeQuestion} from '#lib/quiz/bank.js';
+import {courseBank} from '#lib/quiz/bank.js';
+import type {CodeQuestion} from '#lib/quiz/question.js';
 import {checked, whichRan} from '#lib/quiz/check.js';
 import {alike, referenceOf, runTests} from '#lib/quiz/tests.js';
 

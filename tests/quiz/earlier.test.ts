@@ -1,6 +1,7 @@
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
 import {outcome} from '#lib/quiz/answer.js';
-import {courseBank, type ChoiceQuestion, type NumericQuestion} from '#lib/quiz/bank.js';
+import {courseBank} from '#lib/quiz/bank.js';
+import type {ChoiceQuestion, NumericQuestion} from '#lib/quiz/question.js';
 import {earlierAnswers} from '#lib/quiz/earlier.js';
 import {enterCourse} from './course.js';
 

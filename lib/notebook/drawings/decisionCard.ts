@@ -6,9 +6,9 @@ import {formatBytes} from '../../base/units';
 import type {Machine} from '../../planner/machine';
 import type {LinkOperation} from '../../planner/commBenchmark';
 import {Drawing} from '../drawing';
-import type {Drawn} from '../drawn';
-import {formatNumber, formatSeconds} from '../format';
+import type {Drawn} from '../view';
 import {DECISION_STEPS, type DecisionQuestion} from './decisionSteps';
+import {formatNumber, formatSeconds} from '../../base/format';
 
 /** What the planner said of a model. */
 export interface DecisionVerdict {

@@ -10,9 +10,9 @@ import {
   type ScheduleTimeline,
 } from '../../pipelineParallel/simulateSchedule';
 import {LETTER, type Compute, type Schedule} from '../../pipelineParallel/schedule';
-import {Drawn} from '../drawn';
+import {Drawn} from '../view';
 import {kindStyle, paper} from '../palette';
-import {card, element, line, text} from '../svg';
+import {card, element, line, text} from '../markup';
 import type {View} from '../view';
 
 const LEFT = 76;

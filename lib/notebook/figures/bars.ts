@@ -7,7 +7,7 @@ import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
 import {formatBytes} from '../../base/units';
 import {Figure} from '../figure';
-import {formatNumber, formatSeconds} from '../format';
+import {formatNumber, formatSeconds} from '../../base/format';
 import {paper, rankStyle} from '../palette';
 
 /** One bar. */

@@ -4,7 +4,7 @@
 import type {Data} from 'plotly.js';
 import {ManyHandsError, shown} from '../../base/errors';
 import {Figure} from '../figure';
-import {formatNumber} from '../format';
+import {formatNumber} from '../../base/format';
 import {rankColors} from '../palette';
 import {thinned} from '../scale';
 

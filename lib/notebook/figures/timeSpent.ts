@@ -5,7 +5,7 @@ import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
 import type {Span, SpanKind} from '../../trace/spans';
 import {Figure} from '../figure';
-import {formatSeconds} from '../format';
+import {formatSeconds} from '../../base/format';
 import {kindStyles, paper} from '../palette';
 
 /**
