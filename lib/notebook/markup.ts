@@ -6,14 +6,14 @@
  */
 import {fontFamily, paper} from './palette';
 
-/** Text as it stands in HTML or XML, in an element or in a quoted attribute. */
+/** Escapes text for an element or a quoted attribute of HTML or XML. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
 
 /**
- * A picture as a data URL in an `<img>` with its alt text: shown in a trusted and in an untrusted
- * notebook alike.
+ * An `<img>` with the picture as a data URL and its alt text; trusted and untrusted notebooks show
+ * it.
  */
 export function imageHtml(image: {
   mime: string;
@@ -24,30 +24,34 @@ export function imageHtml(image: {
 }): string {
   const {mime, bytes, alt, width, height} = image;
   const data = Buffer.from(bytes as string).toString('base64');
-  // The size is reserved and the decoding awaited, so that a picture that is replaced does not
-  // flicker or move the page.
+  // A fixed size and synchronous decoding: a picture that is replaced must not flicker or move the
+  // page.
   return `<img src="data:${mime};base64,${data}" alt="${escapeHtml(alt)}" width="${width}" height="${height}" decoding="sync">`;
 }
 
-/** What the reader may open: figures behind a chart. */
+/** A section that the reader can open, such as the numbers of a chart. */
 export function detailsHtml(summary: string, body: string): string {
   return `<details><summary>${escapeHtml(summary)}</summary>${body}</details>`;
 }
 
+/** Attributes of an SVG element; undefined leaves one out. */
 export type Attributes = Readonly<Record<string, string | number | undefined>>;
 
-/** One element; numbers are cut to a tenth of a pixel. */
+/** One SVG element; numbers are rounded to a tenth of a pixel. */
 export function element(name: string, attributes: Attributes, content = ''): string {
-  const written = Object.entries(attributes)
+  const attributeText = Object.entries(attributes)
     .filter(([, value]) => value !== undefined)
     .map(
       ([key, value]) =>
         ` ${key}="${typeof value === 'number' ? Number(value.toFixed(1)) : escapeHtml(String(value))}"`,
     )
     .join('');
-  return content === '' ? `<${name}${written}/>` : `<${name}${written}>${content}</${name}>`;
+  return content === ''
+    ? `<${name}${attributeText}/>`
+    : `<${name}${attributeText}>${content}</${name}>`;
 }
 
+/** A text element at a point. */
 export function text(x: number, y: number, words: string, attributes: Attributes = {}): string {
   return element(
     'text',
@@ -56,6 +60,7 @@ export function text(x: number, y: number, words: string, attributes: Attributes
   );
 }
 
+/** A straight line between two points. */
 export function line(
   x1: number,
   y1: number,
@@ -66,7 +71,7 @@ export function line(
   return element('line', {x1, y1, x2, y2, stroke: paper.ink, 'stroke-width': 1.5, ...attributes});
 }
 
-/** A line through points, `[x, y]` each. */
+/** A line through points `[x, y]`. */
 export function polyline(
   points: readonly (readonly [number, number])[],
   attributes: Attributes = {},
@@ -85,8 +90,8 @@ export function polyline(
 }
 
 /**
- * A whole picture: `width` by `height` pixels on a light card with a thin edge, `title` for those
- * who hear it.
+ * An SVG document of `width` by `height` pixels: a light card with a thin edge, with `title` for
+ * screen readers.
  */
 export function card(width: number, height: number, title: string, content: string): string {
   return (

@@ -1,19 +1,19 @@
 /**
- * What a question of each kind is, as a bank's file says it.
+ * The types of questions, as a bank file describes them.
  */
 
-/** 'practice' shows the worked solution at once; 'assessed' only records. */
+/** 'practice' shows the worked solution at once; 'assessed' only records the answer. */
 export type Mode = 'practice' | 'assessed';
 
-/** What questions of every kind have; texts are Markdown. */
+/** The fields of questions of every kind; texts are Markdown. */
 export interface QuestionBase {
   id: string;
   title: string;
   mode: Mode;
-  /** The notebooks in which the question stands, by their `metadata.many_hands.notebook`. */
+  /** The notebooks that ask the question, by their `metadata.many_hands.notebook`. */
   notebooks: string[];
   stem: string;
-  /** The worked solution, a step each. */
+  /** The steps of the worked solution. */
   solution: string[];
   quickCheck: string;
   readAgain: string;
@@ -22,8 +22,8 @@ export interface QuestionBase {
 }
 
 /**
- * One option: exactly one of a question's options is right; every wrong one has the mistake behind
- * it.
+ * An option of a choice question. Exactly one option is right; every other option names the mistake
+ * that leads to it.
  */
 export interface Option {
   letter: string;
@@ -38,7 +38,7 @@ export interface ChoiceQuestion extends QuestionBase {
 }
 
 /**
- * A visible test of a code question: `call` and `expected` are expressions; `call` uses the
+ * A visible test of a code question: `call` and `expected` are expressions, and `call` uses the
  * function by its name.
  */
 export interface VisibleTest {
@@ -52,13 +52,12 @@ export interface CodeQuestion extends QuestionBase {
   functionName: string;
   tests: VisibleTest[];
   /**
-   * TypeScript that declares `functionName`: what the cells after it use until the learner's own
-   * passes.
+   * TypeScript that declares `functionName`; later cells use it until the learner's function passes.
    */
   reference: string;
 }
 
-/** A well-known wrong number, in the question's unit, and what leads to it. */
+/** A well-known wrong number, in the question's unit, and the mistake that leads to it. */
 export interface WrongTurn {
   value: number;
   mistake: string;
@@ -69,17 +68,17 @@ export interface NumericQuestion extends QuestionBase {
   value: number;
   /** '' for a plain number. */
   unit: string;
-  /** A share of the value where it is `relative`, else in the unit. */
+  /** A share of the value if `relative`, otherwise a difference in the unit. */
   tolerance: number;
   relative: boolean;
   wrongTurns: WrongTurn[];
 }
 
-/** Questions that `answer` answers, and the grader grades. */
+/** Questions for `answer`, which the grader grades. */
 export type AnsweredQuestion = ChoiceQuestion | NumericQuestion;
 export type Question = AnsweredQuestion | CodeQuestion;
 
-/** Something wrong in a bank file; `line` counts from 1. */
+/** A problem in a bank file; `line` counts from 1. */
 export interface BankProblem {
   file: string;
   line: number;

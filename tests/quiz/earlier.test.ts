@@ -75,6 +75,6 @@ describe('earlierAnswers', () => {
       /there is no question "no-such-question"/,
     );
     expect(() => earlierAnswers([{id: 'sgd-step'}])).toThrow(/answered with code/);
-    expect(() => earlierAnswers([])).toThrow(/wants a list of questions/);
+    expect(() => earlierAnswers([])).toThrow(/needs a list of questions/);
   });
 });

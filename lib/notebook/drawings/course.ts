@@ -1,5 +1,5 @@
 /**
- * The drawings of the introduction: the puzzle, the limits of one machine, the two ways to share the
+ * Drawings of the introduction: the puzzle, the limits of one machine, the two ways to share the
  * work, and the map of the course.
  */
 import {Drawing} from '../drawing';
@@ -10,8 +10,8 @@ const PUZZLE = {columns: 6, rows: 4, piece: 34} as const;
 const PUZZLE_WIDTH = PUZZLE.columns * PUZZLE.piece;
 
 /**
- * One pair of hands with 24 pieces, and the same 24 shared by `hands` pairs of hands (1 to 8,
- * default 4).
+ * Draws a puzzle of 24 pieces that one pair of hands lays, and the same puzzle shared by `hands`
+ * pairs of hands (1 to 8, default 4).
  */
 export function puzzleDrawing(hands = 4): View {
   const words =
@@ -50,8 +50,7 @@ function lay(
 ): void {
   for (let row = 0; row < PUZZLE.rows; row++) {
     for (let column = 0; column < PUZZLE.columns; column++) {
-      // A tab to the right and below meets the neighbour's hole; which way round changes like a
-      // chessboard.
+      // A tab meets its neighbour's hole: tabs and holes alternate like the fields of a chessboard.
       const out = (row + column) % 2 === 0 ? 1 : -1;
       const tabs = [
         row === 0 ? 0 : out,
@@ -73,12 +72,12 @@ function lay(
   }
 }
 
-/** Slow, error-prone by hand, out of memory: three small pictures side by side. */
+/** Draws the three ways in which one machine is not enough: too slow, error-prone, too small. */
 export function oneMachineDrawing(): View {
   const drawing = new Drawing(
     660,
     236,
-    'One machine falls short in three ways. Slow: a long queue of data waits for one worker. Error-prone by hand: one share of the data is used twice ' +
+    'One machine is not enough for three reasons. Slow: a long queue of data waits for one worker. Error-prone by hand: one share of the data is used twice ' +
       'and another never, and nobody notices. Not enough memory: the model is taller than the memory that should hold it.',
   );
   const middles = [118, 330, 542] as const;
@@ -99,12 +98,12 @@ export function oneMachineDrawing(): View {
   drawing.box({x: 482, y: 120, width: 120, height: 60}, '');
   drawing.box({x: 496, y: 62, width: 92, height: 112}, 'model,\ngradients,\noptimizer', {rank: 1});
   drawing.words(542, 204, 'more than the memory holds', {faint: true, size: 13});
-  return drawing.view('Why one machine is not enough: three ways, one picture each.');
+  return drawing.view('Three reasons why one machine is not enough.');
 }
 
 const layers = ['layer 1', 'layer 2', 'layer 3'];
 
-/** Data parallelism: each of three workers has the whole model and a third of the data. */
+/** Draws data parallelism: each of three workers has the whole model and a third of the data. */
 export function dataParallelDrawing(): View {
   const drawing = new Drawing(
     660,
@@ -131,12 +130,12 @@ export function dataParallelDrawing(): View {
   }
   drawing.words(386, 254, 'average the gradients', {size: 13});
   return drawing.view(
-    'Data parallelism: every worker has the whole model, each has its own part of the data.',
+    'Data parallelism: every worker has the whole model and its own part of the data.',
   );
 }
 
 /**
- * Model parallelism, split by layers: each of three workers has one layer, and all data passes
+ * Draws model parallelism by layers: each of three workers has one layer, and all data passes
  * through all of them.
  */
 export function modelParallelDrawing(): View {
@@ -160,78 +159,80 @@ export function modelParallelDrawing(): View {
     drawing.box({x, y: 78, width: 120, height: 100}, '', {rank});
     drawing.box({x: x + 14, y: 109, width: 92, height: 38}, layer);
   });
-  drawing.words(400, 204, 'each hands on what it computed; all samples visit every worker', {
+  drawing.words(400, 204, 'each passes on its results; all samples visit every worker', {
     faint: true,
     size: 13,
   });
   return drawing.view(
-    'Model parallelism: every worker has its own part of the model, all data passes through all of them.',
+    'Model parallelism: every worker has its own part of the model, and all data passes through all of them.',
   );
 }
 
+/** A notebook on the map. */
 export interface Stop {
-  /** `00`, `01` and so on. */
+  /** The number of the notebook: '00', '01' and so on. */
   id: string;
   title: string;
-  /**
-   * In this edition of the course; one that is still to come is drawn dashed and said to be.
-   * Default true.
-   */
+  /** Whether the notebook exists; one that does not is dashed and marked 'to come'. @default true */
   ready?: boolean;
 }
 
-/** Notebooks of one part of the course, one row of the map. */
+/** A part of the course: a row of the map. */
 export interface Part {
   name: string;
   stops: readonly Stop[];
 }
 
-const box = {width: 148, height: 62} as const;
-const step = {x: 172, y: 126} as const;
+const STOP = {width: 148, height: 62} as const;
+/** The distance between two stops. */
+const STEP = {x: 172, y: 126} as const;
 
 /**
- * The map: a row a part, an arrow from notebook to notebook, `here` marked. Titles break at their
- * spaces, at most three lines.
+ * Draws the map of the course: a row for each part, with arrows from notebook to notebook and the
+ * notebook `here` marked. Titles break at spaces; three lines fit a box.
  */
 export function courseMapDrawing(parts: readonly Part[], here?: string): View {
   const widest = Math.max(...parts.map(({stops}) => stops.length));
+  const stopWords = ({id, title, ready}: Stop) =>
+    `${id} ${title}${id === here ? ' (you are here)' : ''}${ready === false ? ' (to come)' : ''}`;
   const words = parts
-    .map(
-      ({name, stops}) =>
-        `${name}: ${stops.map(({id, title, ready}) => `${id} ${title}${id === here ? ' (you are here)' : ''}${ready === false ? ' (to come)' : ''}`).join(', ')}`,
-    )
+    .map(({name, stops}) => `${name}: ${stops.map(stopWords).join(', ')}`)
     .join('. ');
   const drawing = new Drawing(
-    48 + widest * step.x - 24,
-    24 + parts.length * step.y,
+    48 + widest * STEP.x - 24,
+    24 + parts.length * STEP.y,
     `Map of the course. ${words}.`,
   );
   parts.forEach(({name, stops}, row) => {
-    const y = 58 + row * step.y;
+    const y = 58 + row * STEP.y;
     drawing.words(24, y - 34, name, {bold: true, anchor: 'start'});
     stops.forEach(({id, title, ready}, column) => {
-      const x = 24 + column * step.x;
-      drawing.box({x, y, ...box}, broken(`${id} ${title}`), {
+      const x = 24 + column * STEP.x;
+      drawing.box({x, y, ...STOP}, inLines(`${id} ${title}`), {
         dashed: ready === false,
         rank: id === here ? 0 : undefined,
         bold: id === here,
       });
       if (column > 0)
         drawing.arrow(
-          [x - (step.x - box.width) + 2, y + box.height / 2],
-          [x - 3, y + box.height / 2],
+          [x - (STEP.x - STOP.width) + 2, y + STOP.height / 2],
+          [x - 3, y + STOP.height / 2],
         );
       if (id === here)
-        drawing.words(x + box.width - 2, y - 12, 'you are here', {anchor: 'end', size: 12});
+        drawing.words(x + STOP.width - 2, y - 12, 'you are here', {anchor: 'end', size: 12});
       else if (ready === false)
-        drawing.words(x + box.width - 2, y - 12, 'to come', {anchor: 'end', size: 12, faint: true});
+        drawing.words(x + STOP.width - 2, y - 12, 'to come', {
+          anchor: 'end',
+          size: 12,
+          faint: true,
+        });
     });
   });
-  return drawing.view('The notebooks in the order in which they are read.');
+  return drawing.view('The notebooks in reading order.');
 }
 
-/** A title in lines of at most 17 letters. */
-function broken(title: string): string {
+/** Breaks a title into lines of at most 17 letters. */
+function inLines(title: string): string {
   const lines: string[] = [];
   for (const word of title.split(' ')) {
     const last = lines[lines.length - 1];
