@@ -2,8 +2,8 @@
  * Draws boxes, arrows, words and puzzle pieces on the course's card.
  */
 import {Drawn} from './view';
-import {paper, rankStyle, type Pattern} from './palette';
-import {card, element, line, text, type Attributes} from './markup';
+import {paper, rankStyle, tint} from './palette';
+import {card, element, line, patternId, patternOf, text, type Attributes} from './markup';
 
 /** A rectangle on the card, in pixels from its top left corner. */
 export interface Rectangle {
@@ -189,45 +189,6 @@ function head([x, y]: readonly [number, number], angle: number): string {
     points: `${x},${y} ${corner(0.42)} ${corner(-0.42)}`,
     fill: paper.ink,
   });
-}
-
-/** A pale mix of a colour with white, on which ink keeps AA contrast. */
-export function tint(color: string): string {
-  const mixed = [1, 3, 5].map((start) =>
-    Math.round(255 - (255 - parseInt(color.slice(start, start + 2), 16)) * 0.22),
-  );
-  return `#${mixed.map((channel) => channel.toString(16).padStart(2, '0')).join('')}`;
-}
-
-const patternLines: Readonly<Record<Exclude<Pattern, ''>, string>> = {
-  '/': 'M0 10L10 0M-2 2L2 -2M8 12L12 8',
-  '\\': 'M0 0L10 10M-2 8L2 12M8 -2L12 2',
-  x: 'M0 0L10 10M0 10L10 0',
-  '-': 'M0 5H10',
-  '|': 'M5 0V10',
-  '+': 'M0 5H10M5 0V10',
-  '.': 'M4 5H6M5 4V6',
-};
-
-/** An SVG pattern's id, made of the code of its sign and of its colour. */
-function patternId(pattern: Exclude<Pattern, ''>, color: string): string {
-  return `p${pattern.charCodeAt(0)}-${color.slice(1)}`;
-}
-
-function patternOf(id: string): string {
-  const [sign, color] = id.slice(1).split('-');
-  const lines = patternLines[String.fromCharCode(Number(sign)) as Exclude<Pattern, ''>];
-  return element(
-    'pattern',
-    {id, width: 10, height: 10, patternUnits: 'userSpaceOnUse'},
-    element('path', {
-      d: lines,
-      stroke: `#${color}`,
-      'stroke-width': 1.5,
-      'stroke-opacity': '0.45',
-      fill: 'none',
-    }),
-  );
 }
 
 /**

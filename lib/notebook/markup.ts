@@ -4,7 +4,7 @@
  * The HTML holds no script and no `<svg>`, because JupyterLab drops both in an untrusted notebook,
  * and gives text no colour, so that it takes the theme's.
  */
-import {fontFamily, paper} from './palette';
+import {fontFamily, paper, type Pattern} from './palette';
 
 /** Escapes text for an element or a quoted attribute of HTML or XML. */
 export function escapeHtml(text: string): string {
@@ -107,5 +107,38 @@ export function card(width: number, height: number, title: string, content: stri
       stroke: paper.edge,
     }) +
     `${content}</svg>`
+  );
+}
+
+/** The strokes of each fill pattern, in a square of 10 by 10. */
+const patternLines: Readonly<Record<Exclude<Pattern, ''>, string>> = {
+  '/': 'M0 10L10 0M-2 2L2 -2M8 12L12 8',
+  '\\': 'M0 0L10 10M-2 8L2 12M8 -2L12 2',
+  x: 'M0 0L10 10M0 10L10 0',
+  '-': 'M0 5H10',
+  '|': 'M5 0V10',
+  '+': 'M0 5H10M5 0V10',
+  '.': 'M4 5H6M5 4V6',
+};
+
+/** An SVG pattern's id, made of the code of its sign and of its colour. */
+export function patternId(pattern: Exclude<Pattern, ''>, color: string): string {
+  return `p${pattern.charCodeAt(0)}-${color.slice(1)}`;
+}
+
+/** The `<pattern>` element of an id from `patternId`. */
+export function patternOf(id: string): string {
+  const [sign, color] = id.slice(1).split('-');
+  const lines = patternLines[String.fromCharCode(Number(sign)) as Exclude<Pattern, ''>];
+  return element(
+    'pattern',
+    {id, width: 10, height: 10, patternUnits: 'userSpaceOnUse'},
+    element('path', {
+      d: lines,
+      stroke: `#${color}`,
+      'stroke-width': 1.5,
+      'stroke-opacity': '0.45',
+      fill: 'none',
+    }),
   );
 }

@@ -119,6 +119,14 @@ export function kindStyle(kind: SpanKind): KindStyle {
   return kindStyles[kind];
 }
 
+/** A pale mix of a colour with white, on which ink keeps AA contrast. */
+export function tint(color: string): string {
+  const mixed = [1, 3, 5].map((start) =>
+    Math.round(255 - (255 - parseInt(color.slice(start, start + 2), 16)) * 0.22),
+  );
+  return `#${mixed.map((channel) => channel.toString(16).padStart(2, '0')).join('')}`;
+}
+
 /** The contrast ratio of two `#rrggbb` colours, 1 to 21 (WCAG 2.2, relative luminance). */
 export function contrast(first: string, second: string): number {
   const [low, high] = [luminance(first), luminance(second)].sort((a, b) => a - b);

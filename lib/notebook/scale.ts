@@ -1,6 +1,7 @@
 /**
  * Scales of axes: round ticks, their labels, and the position of a value.
  */
+import {formatBytes} from '../base/units';
 
 /**
  * About `wanted` ticks at round distances (1, 2 or 5 times a power of ten), from at or below `low`
@@ -51,6 +52,46 @@ export function logTicks(low: number, high: number): number[] {
     for (const factor of factors) candidates.push(Number((factor * 10 ** power).toPrecision(3)));
   const inside = candidates.filter((tick) => tick >= low * 0.8 && tick <= high * 1.25);
   return inside.length >= 2 ? inside : [low, high];
+}
+
+/** Ticks of an axis with their labels, as plotly.js takes them. */
+export interface LabelledTicks {
+  tickmode: 'array';
+  tickvals: number[];
+  ticktext: string[];
+}
+
+/** A number in short: 1.2K, 30M. */
+export const compact = (value: number) =>
+  value.toLocaleString('en-US', {notation: 'compact', maximumSignificantDigits: 3});
+
+/** Labelled ticks of a logarithmic axis; plotly.js would mix bare digits ('2', '5') with '10²'. */
+export function labelledTicks(values: number[], words: (value: number) => string): LabelledTicks {
+  const drawable = values.filter((value) => value > 0);
+  const tickvals =
+    drawable.length > 0 ? logTicks(Math.min(...drawable), Math.max(...drawable)) : [];
+  return {tickmode: 'array', tickvals, ticktext: tickvals.map(words)};
+}
+
+/** Bytes in KiB, MiB and so on. */
+export const binaryBytes = (bytes: number) => formatBytes(bytes, 'binary');
+
+/** Ticks of bytes at powers of two: 64 B, 1 KiB, 16 KiB and so on. */
+export function byteTicks(values: number[]): LabelledTicks {
+  const first = Math.floor(Math.log2(Math.min(...values)) / 2) * 2;
+  const last = Math.ceil(Math.log2(Math.max(...values)));
+  const stride = last - first > 12 ? 4 : 2;
+  const tickvals = Array.from(
+    {length: Math.floor((last - first) / stride) + 1},
+    (_, i) => 2 ** (first + i * stride),
+  );
+  return {
+    tickmode: 'array',
+    tickvals,
+    ticktext: tickvals
+      .map(binaryBytes)
+      .map((words) => words.replace('.00', '').replace(/(\d)\.0 /, '$1 ')),
+  };
 }
 
 /** The linear map of [from, to] onto [start, end]. */

@@ -5,12 +5,11 @@
 import {median, powerLaw} from '../../base/statistics';
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
-import {formatBytes} from '../../base/units';
 import {Figure} from '../figure';
 import {formatNumber} from '../../base/format';
 import {paper, rankColors} from '../palette';
 import {quantityWords} from '../quantity';
-import {logTicks} from '../scale';
+import {binaryBytes, byteTicks, compact, labelledTicks} from '../scale';
 
 /** A formula drawn over the points. */
 export interface GrowthModel {
@@ -53,6 +52,8 @@ export interface GrowthOptions {
   xUnit?: 'bytes';
 }
 
+/** The cells of a row that was not measured. */
+const NO_RUNS = {lowest: null, highest: null, runs: null};
 const symbols = ['circle', 'square', 'diamond', 'triangle-up', 'x', 'cross'] as const;
 
 /**
@@ -72,7 +73,8 @@ export function growthFigure({
   const words = (value: number): string => quantityWords(value, unit);
   const lines = series.map(lineOf);
   const xWords = xUnit === 'bytes' ? binaryBytes : formatNumber;
-  const ticksOfX = xUnit === 'bytes' ? byteTicks : (values: number[]) => ticksOf(values, short);
+  const ticksOfX =
+    xUnit === 'bytes' ? byteTicks : (values: number[]) => labelledTicks(values, compact);
   const type = log ? 'log' : 'linear';
   return new Figure({
     title,
@@ -93,7 +95,7 @@ export function growthFigure({
         type,
         title: {text: log ? y : `${y} (${unit})`},
         ...(log
-          ? ticksOf(
+          ? labelledTicks(
               lines.flatMap(({points, beyond}) => [
                 ...points.flatMap(({low, high}) => [low, high]),
                 ...beyond.map((point) => point.y),
@@ -119,9 +121,7 @@ export function growthFigure({
           [x]: point.x,
           kind: 'extrapolated',
           [y]: point.y,
-          lowest: null,
-          highest: null,
-          runs: null,
+          ...NO_RUNS,
         })),
         ...(model
           ? points.map((point) => ({
@@ -129,49 +129,13 @@ export function growthFigure({
               [x]: point.x,
               kind: 'formula',
               [y]: model.at(point.x),
-              lowest: null,
-              highest: null,
-              runs: null,
+              ...NO_RUNS,
             }))
           : []),
       ]),
       units: {[y]: unit, lowest: unit, highest: unit},
     },
   });
-}
-
-const short = (value: number) =>
-  value.toLocaleString('en-US', {notation: 'compact', maximumSignificantDigits: 3});
-
-/** Labelled ticks, because plotly.js mixes bare digits ('2', '5') with '10²' on a short log axis. */
-function ticksOf(
-  values: number[],
-  words: (value: number) => string,
-): {tickmode: 'array'; tickvals: number[]; ticktext: string[]} {
-  const drawable = values.filter((value) => value > 0);
-  const tickvals =
-    drawable.length > 0 ? logTicks(Math.min(...drawable), Math.max(...drawable)) : [];
-  return {tickmode: 'array', tickvals, ticktext: tickvals.map(words)};
-}
-
-const binaryBytes = (bytes: number) => formatBytes(bytes, 'binary');
-
-/** Ticks of bytes at powers of two: 64 B, 1 KiB, 16 KiB and so on. */
-function byteTicks(values: number[]): ReturnType<typeof ticksOf> {
-  const first = Math.floor(Math.log2(Math.min(...values)) / 2) * 2;
-  const last = Math.ceil(Math.log2(Math.max(...values)));
-  const stride = last - first > 12 ? 4 : 2;
-  const tickvals = Array.from(
-    {length: Math.floor((last - first) / stride) + 1},
-    (_, i) => 2 ** (first + i * stride),
-  );
-  return {
-    tickmode: 'array',
-    tickvals,
-    ticktext: tickvals
-      .map(binaryBytes)
-      .map((words) => words.replace('.00', '').replace(/(\d)\.0 /, '$1 ')),
-  };
 }
 
 /** A line with its statistics; `beyond` are the extrapolated points. */
