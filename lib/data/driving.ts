@@ -1,6 +1,6 @@
 /**
- * Driving frames: small drawn pictures of a road with the steering angle as label, one
- * video a car.
+ * Driving frames: small drawn pictures of a road, labelled with the steering angle, one video for
+ * each car.
  */
 import {pathToFileURL} from 'node:url';
 import type {DataModule} from '../base/arrays';
@@ -12,30 +12,30 @@ import {drawLook, paintFrame} from './paintFrame';
 import {BENDS, Drive, type Bend} from './road';
 import {sampleRange, type Samples} from './samples';
 
-/** How many cars drive, how long, and where. */
+/** The number of cars, the length of their videos, and their roads. */
 export interface DrivingOptions {
   cars: number;
-  /** Frames, that is samples, of each car's video. */
+  /** Frames (samples) in the video of each car. */
   framesPerCar: number;
   seed: number;
-  /** Pixels; 48 without it. */
+  /** Height of a frame in pixels. @default 48 */
   height?: number;
-  /** Pixels; 64 without it. */
+  /** Width of a frame in pixels. @default 64 */
   width?: number;
-  /** Which bends the cars meet: one for all, or a list with one a car. 'both' without it. */
+  /** The bends of the roads: one value for all cars, or a list with a value for each. @default 'both' */
   bend?: Bend | readonly Bend[];
 }
 
-/** The frames of all cars, the videos one after another. */
+/** The frames of all cars, one video after another. */
 export interface DrivingFrames extends Samples {
   cars: {car: number; bend: Bend; firstFrame: number; frames: number}[];
 }
 
 /**
- * Draws the videos: xs [cars * framesPerCar, height, width, 3] bytes with scale 1/255, ys [cars *
- * framesPerCar, 1], the steering: the front wheels' angle as a share of full lock (25 degrees), -1
- * (left) to 1 (right). A car's video depends on the seed, its number and its bends, not on how many
- * cars there are. Throws BAD_OPTION.
+ * Draws the videos: xs [cars * framesPerCar, height, width, 3], bytes with scale 1/255, and ys [cars
+ * * framesPerCar, 1], the angle of the front wheels as a share of full lock (25 degrees), from -1
+ * (left) to 1 (right). The video of a car depends on the seed, its number and its bends, not on the
+ * number of cars. Throws BAD_OPTION for an unknown or invalid option.
  */
 export function drivingFrames(options: DrivingOptions): DrivingFrames {
   const call = 'drivingFrames';
@@ -55,11 +55,11 @@ export function drivingFrames(options: DrivingOptions): DrivingFrames {
     const words = new Uint32Array(Math.ceil((height * width) / 4));
     const grain = new Uint8Array(words.buffer);
     for (let frame = 0; frame < frames; frame++) {
-      const at = car * frames + frame;
+      const sample = car * frames + frame;
       const road = drive.ahead(frame);
       philoxFill(words, grainKey, 0, frame, 0, 0);
-      paintFrame(xs.subarray(at * size, (at + 1) * size), height, width, road, look, grain);
-      ys[at] = road.steering;
+      paintFrame(xs.subarray(sample * size, (sample + 1) * size), height, width, road, look, grain);
+      ys[sample] = road.steering;
     }
   }
   return {
@@ -70,20 +70,20 @@ export function drivingFrames(options: DrivingOptions): DrivingFrames {
 }
 
 /**
- * The video of one car, xs [framesPerCar, height, width, 3] and ys [framesPerCar, 1]: views,
- * nothing is copied. Throws BAD_OPTION.
+ * The video of one car, xs [framesPerCar, height, width, 3] and ys [framesPerCar, 1], as views
+ * without a copy. Throws BAD_OPTION for a car that does not exist.
  */
 export function carVideo(data: DrivingFrames, car: number): Samples {
-  const found = data.cars[car];
-  if (!found)
+  const video = data.cars[car];
+  if (!video)
     throw new ManyHandsError(
       'BAD_OPTION',
-      `There are cars 0 to ${data.cars.length - 1}, and this asks for car ${shown(car)}.`,
+      `carVideo: the cars are 0 to ${data.cars.length - 1}, and there is no car ${shown(car)}.`,
     );
-  return sampleRange(data, found.firstFrame, found.firstFrame + found.frames);
+  return sampleRange(data, video.firstFrame, video.firstFrame + video.frames);
 }
 
-/** The description of such frames, for `train`'s `data`: every worker draws them for itself. */
+/** The frames as a data module for `train` and `trainParallel`: every worker draws its own. */
 export function drivingModule(options: DrivingOptions): DataModule {
   return {module: pathToFileURL(__filename).href, export: 'drivingFrames', args: options};
 }
@@ -93,14 +93,14 @@ function bendsOf(bend: Bend | readonly Bend[], cars: number): Bend[] {
   if (list.length !== cars) {
     throw new ManyHandsError(
       'BAD_OPTION',
-      `drivingFrames: bend lists ${list.length} cars and there are ${cars}: give one for each, or a single one for all.`,
+      `drivingFrames: bend lists ${list.length} cars, but there are ${cars}: give a value for each car, or one value for all.`,
     );
   }
-  for (const one of list) {
-    if (!BENDS.includes(one))
+  for (const carBend of list) {
+    if (!BENDS.includes(carBend))
       throw new ManyHandsError(
         'BAD_OPTION',
-        `drivingFrames: bend is ${oneOf(BENDS)}, and this is ${shown(one)}.`,
+        `drivingFrames: bend must be ${oneOf(BENDS)}; it is ${shown(carBend)}.`,
       );
   }
   return list;

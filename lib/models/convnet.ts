@@ -1,5 +1,5 @@
 /**
- * A small convolutional network for pictures, with batch normalization.
+ * A small convolutional network for images, with batch normalization.
  */
 import * as tf from '@tensorflow/tfjs';
 import {checkNames, dropoutRate, wholeNumber, wholeNumbers} from '../base/checks';
@@ -7,30 +7,31 @@ import {ManyHandsError} from '../base/errors';
 import {COMPILE_NAMES, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
 import {Dropout} from './layers';
 
-/** How many filters a block has, and over which pictures. */
+/** The size of the network and of its images. */
 export interface ConvnetOptions extends CompileOptions {
-  /** [height, width, channels] of one picture; [28, 28, 1] without it. */
+  /** [height, width, channels] of an image. @default [28, 28, 1] */
   inputShape?: number[];
-  /** The filters of each block; [16, 32] without it. */
+  /** The filters of each block. @default [16, 32] */
   filters?: number[];
-  /** Classes to tell apart; 10 without it. */
+  /** The number of classes. @default 10 */
   classes?: number;
-  /** Batch normalization after each convolution, which then has no bias; true without it. */
+  /** Whether batch normalization follows each convolution, which then has no bias. @default true */
   batchNorm?: boolean;
-  /** The share of features that is dropped before the output; 0 without it. */
+  /** The share of features that is dropped before the output. @default 0 */
   dropout?: number;
 }
 
 /**
- * [samples, height, width, channels] -> [samples, classes]. Blocks `block_i/conv` (3 x 3, stride 2,
- * which halves height and width, rounded up), `block_i/norm`, `block_i/relu`, then `flatten`,
- * `dropout` where asked for, and `output`, a softmax. Strides in place of pooling, whose gradient
- * is the slowest of TensorFlow's on a CPU (Springenberg et al. 2015, "Striving for simplicity").
- * Compiled with adam and 'sparseCategoricalCrossentropy'.
+ * Makes a classifier [samples, height, width, channels] -> [samples, classes], compiled with adam
+ * and 'sparseCategoricalCrossentropy'. Its blocks are `block_i/conv` (3 x 3 with stride 2, which
+ * halves height and width, rounded up), `block_i/norm` and `block_i/relu`; `flatten`, `dropout` if
+ * asked for, and `output`, a softmax, follow. Strides replace pooling (Springenberg et al. 2015,
+ * "Striving for simplicity"), whose gradient is TensorFlow's slowest on a CPU.
  *
- * Parameters: for each block 9 * channels * filters + 4 * filters (half of the latter are moving
- * averages, which are not trained; without batch norm + filters, the biases), and (height * width *
- * filters after the blocks + 1) * classes. The default has 20,634. Throws BAD_OPTION.
+ * Parameters: 9 * channels * filters + 4 * filters for each block, where half of the latter are
+ * moving averages, which are not trained (without batch normalization: + filters, the biases); and
+ * (height * width * filters after the blocks + 1) * classes. The default has 20,634. Throws
+ * BAD_OPTION for an unknown or invalid option.
  */
 export function convnet(options: ConvnetOptions = {}): tf.Sequential {
   checkNames('convnet', options, [
@@ -42,14 +43,14 @@ export function convnet(options: ConvnetOptions = {}): tf.Sequential {
     ...COMPILE_NAMES,
   ]);
   const {seed = DEFAULT_SEED, batchNorm = true} = options;
-  const inputShape = pictureShape('convnet', options.inputShape ?? [28, 28, 1]);
+  const inputShape = imageShape('convnet', options.inputShape ?? [28, 28, 1]);
   const filters = wholeNumbers('convnet', 'filters', options.filters ?? [16, 32], 1, 1);
   const classes = wholeNumber('convnet', 'classes', options.classes ?? 10, 2);
   const dropout = dropoutRate('convnet', options.dropout ?? 0);
   const model = tf.sequential({name: 'convnet'});
   filters.forEach((count, i) => {
     const name = `block_${i}/conv`;
-    // A bias before batch norm is taken away again with the mean: its true gradient is zero.
+    // Batch normalization subtracts a bias again with the mean, so its true gradient is zero.
     model.add(
       tf.layers.conv2d({
         name,
@@ -62,8 +63,8 @@ export function convnet(options: ConvnetOptions = {}): tf.Sequential {
         ...(i === 0 ? {inputShape} : {}),
       }),
     );
-    // tfjs's own momentum, 0.99, needs some hundred steps before predictions can use the moving
-    // averages.
+    // With tfjs's default momentum, 0.99, predictions can use the moving averages only after some
+    // hundred steps.
     if (batchNorm)
       model.add(tf.layers.batchNormalization({name: `block_${i}/norm`, momentum: 0.9}));
     model.add(tf.layers.activation({name: `block_${i}/relu`, activation: 'relu'}));
@@ -85,13 +86,13 @@ export function convnet(options: ConvnetOptions = {}): tf.Sequential {
   });
 }
 
-/** Throws BAD_OPTION unless `shape` is [height, width, channels]; returns it. */
-export function pictureShape(call: string, shape: number[]): number[] {
+/** Returns `shape`; throws BAD_OPTION unless it is [height, width, channels]. */
+export function imageShape(call: string, shape: number[]): number[] {
   wholeNumbers(call, 'inputShape', shape, 1, 3);
   if (shape.length !== 3) {
     throw new ManyHandsError(
       'BAD_OPTION',
-      `${call}: inputShape is [height, width, channels] of one picture, and [${shape}] has ${shape.length} dims.`,
+      `${call}: inputShape must be [height, width, channels] of an image; [${shape}] has ${shape.length} dims.`,
     );
   }
   return shape;

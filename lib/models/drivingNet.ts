@@ -1,32 +1,34 @@
 /**
- * A small network that steers: a road picture in, a steering angle out.
+ * A small network that steers: it maps an image of a road to a steering angle.
  */
 import * as tf from '@tensorflow/tfjs';
 import {checkNames, dropoutRate, wholeNumber, wholeNumbers} from '../base/checks';
 import {COMPILE_NAMES, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
-import {pictureShape} from './convnet';
+import {imageShape} from './convnet';
 import {Dropout} from './layers';
 
-/** How wide the network is, and over which pictures. */
+/** The size of the network and of its frames. */
 export interface DrivingNetOptions extends CompileOptions {
-  /** [height, width, channels] of one frame; [48, 64, 3] without it. */
+  /** [height, width, channels] of a frame. @default [48, 64, 3] */
   inputShape?: number[];
-  /** The filters of each convolution; [12, 24, 32] without it. */
+  /** The filters of each convolution. @default [12, 24, 32] */
   filters?: number[];
-  /** The width of the hidden layer; 64 without it. */
+  /** The width of the hidden layer. @default 64 */
   units?: number;
-  /** The share of hidden activations that is dropped in training; 0 without it. */
+  /** The share of hidden activations that is dropped in training. @default 0 */
   dropout?: number;
 }
 
 /**
- * [samples, height, width, channels] -> [samples, 1]. Convolutions `conv_i` (5 x 5, stride 2, which
- * halves height and width, rounded up), `flatten`, `hidden`, `dropout` where asked for, and
- * `steering`, one number. After Bojarski et al. 2016, "End to end learning for self-driving cars",
- * made small. Compiled with adam and 'meanSquaredError', of the steering as a share of full lock.
+ * Makes a network [samples, height, width, channels] -> [samples, 1], compiled with adam and
+ * 'meanSquaredError' of the steering as a share of full lock. Its layers are the convolutions
+ * `conv_i` (5 x 5 with stride 2, which halves height and width, rounded up), `flatten`, `hidden`,
+ * `dropout` if asked for, and `steering`, a single number: a small version of Bojarski et al. 2016,
+ * "End to end learning for self-driving cars".
  *
  * Parameters: (25 * channels + 1) * filters for each convolution, (height * width * filters after
- * them + 1) * units, units + 1. The default has 125,801. Throws BAD_OPTION.
+ * the convolutions + 1) * units, and units + 1. The default has 125,801. Throws BAD_OPTION for an
+ * unknown or invalid option.
  */
 export function drivingNet(options: DrivingNetOptions = {}): tf.Sequential {
   checkNames('drivingNet', options, [
@@ -37,7 +39,7 @@ export function drivingNet(options: DrivingNetOptions = {}): tf.Sequential {
     ...COMPILE_NAMES,
   ]);
   const {seed = DEFAULT_SEED} = options;
-  const inputShape = pictureShape('drivingNet', options.inputShape ?? [48, 64, 3]);
+  const inputShape = imageShape('drivingNet', options.inputShape ?? [48, 64, 3]);
   const filters = wholeNumbers('drivingNet', 'filters', options.filters ?? [12, 24, 32], 1, 1);
   const units = wholeNumber('drivingNet', 'units', options.units ?? 64, 1);
   const dropout = dropoutRate('drivingNet', options.dropout ?? 0);

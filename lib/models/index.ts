@@ -1,7 +1,7 @@
 /**
- * Models to learn with, compiled and unaware of any parallelism, and the layer classes
- * that tfjs does not have. A worker imports this module before it rebuilds a model, which registers
- * those classes.
+ * Compiled models to learn with, which know nothing of parallelism, and layer classes that tfjs
+ * does not have. A worker imports this module before it rebuilds a model, because the import
+ * registers those classes.
  */
 export {convnet} from './convnet';
 export type {ConvnetOptions} from './convnet';

@@ -6,24 +6,24 @@ import {checkNames, dropoutRate, wholeNumber, wholeNumbers} from '../base/checks
 import {COMPILE_NAMES, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
 import {Dropout} from './layers';
 
-/** How wide and how deep the layers are. */
+/** The number and width of the layers. */
 export interface MlpOptions extends CompileOptions {
-  /** One sample's shape; [784] without it. A shape with several dims is flattened first. */
+  /** The shape of a sample; a shape with several dims is flattened first. @default [784] */
   inputShape?: number[];
-  /** The width of each hidden layer; [1024, 1024] without it. */
+  /** The width of each hidden layer. @default [1024, 1024] */
   units?: number[];
-  /** Classes to tell apart; 10 without it. */
+  /** The number of classes. @default 10 */
   classes?: number;
-  /** The share of hidden activations that is dropped in training; 0 without it. */
+  /** The share of hidden activations that is dropped in training. @default 0 */
   dropout?: number;
 }
 
 /**
- * [samples, ...inputShape] -> [samples, classes]. Dense layers with ReLU, then a softmax over the
- * classes: layers `flatten` (where needed), `hidden_0`, `hidden_1`, ..., `output`, and `dropout_i`
- * after `hidden_i` with dropout. Compiled with sgd (0.1) and 'sparseCategoricalCrossentropy'.
- * Parameters: the sum of (inputs + 1) * outputs over the Dense layers; 784-1024-1024-10 has
- * 1,863,690. Throws BAD_OPTION.
+ * Makes a classifier [samples, ...inputShape] -> [samples, classes], compiled with sgd (0.1) and
+ * 'sparseCategoricalCrossentropy'. Its layers are `flatten` if needed, Dense layers with ReLU
+ * `hidden_0`, `hidden_1` and so on, each followed by `dropout_i` if asked for, and `output`, a
+ * softmax. Parameters: the sum of (inputs + 1) * outputs over the Dense layers; 784-1024-1024-10 has
+ * 1,863,690. Throws BAD_OPTION for an unknown or invalid option.
  */
 export function mlp(options: MlpOptions = {}): tf.Sequential {
   checkNames('mlp', options, ['inputShape', 'units', 'classes', 'dropout', ...COMPILE_NAMES]);

@@ -1,6 +1,6 @@
 /**
- * A small GPT-style language model out of layers, in blocks that the strategies split,
- * recompute and lay out by name.
+ * A small GPT-style language model made of layers, in named blocks that the strategies split, shard
+ * and recompute.
  */
 import * as tf from '@tensorflow/tfjs';
 import {checkNames, dropoutRate, wholeNumber} from '../base/checks';
@@ -9,48 +9,46 @@ import {seedFor} from '../base/random';
 import {COMPILE_NAMES, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
 import {CausalSelfAttention, Dropout, LayerNorm, PositionEmbedding, TokenEmbedding} from './layers';
 
-/** How many blocks, how wide, over which tokens. */
+/** The number and width of the blocks, and the tokens. */
 export interface TransformerOptions extends CompileOptions {
-  /** How many blocks; 2 without it. */
+  /** The number of blocks. @default 2 */
   layers?: number;
-  /** The length of the vector at every place of the sequence; 64 without it. */
+  /** The length of the vector at each position of the sequence. @default 64 */
   hidden?: number;
-  /** Attention heads, a divisor of `hidden`; 4 without it. */
+  /** Attention heads, a divisor of `hidden`. @default 4 */
   heads?: number;
-  /** The inner width of a block's feed-forward part; 4 * hidden without it. */
+  /** The inner width of the feed-forward part of a block. Default: 4 * hidden. */
   ffn?: number;
-  /** How many tokens there are; 96, those of the text corpus, without it. */
+  /** The number of different tokens. @default 96, those of the text corpus */
   vocab?: number;
-  /** Tokens a sample; 64 without it. */
+  /** Tokens per sample. @default 64 */
   sequence?: number;
   /**
-   * The share of activations that is dropped in training, after the embedding and in each branch; 0
-   * without it.
+   * The share of activations that is dropped in training, after the embedding and in each branch.
+   * @default 0
    */
   dropout?: number;
-  /**
-   * Read the logits with the embedding's own table, in place of a head of its own; false without
-   * it.
-   */
+  /** Whether the logits use the table of the embedding instead of a separate head. @default false */
   tied?: boolean;
 }
 
 type Symbolic = tf.SymbolicTensor;
 
 /**
- * Tokens [samples, sequence] -> the probability of every next token, [samples, sequence, vocab].
- *
- * Layers: `tokens` (the input), `embedding`, `positions`, (`dropout`), then in block_i:
- * `block_i/norm_1`, `block_i/attention`, (`block_i/dropout_1`), `block_i/add_1`, `block_i/norm_2`,
- * `block_i/up` (ReLU), `block_i/down`, (`block_i/dropout_2`), `block_i/add_2`; then `norm` and
- * `head`, or with `tied` `embedding` again and `probabilities`. Normalization stands before each
- * branch (Xiong et al. 2020) and every skip connection stays inside its block. ReLU in place of
- * GELU, which tfjs makes of many operations. Compiled with adam and
+ * Makes a language model that maps tokens [samples, sequence] to the probabilities of the next token
+ * at each position, [samples, sequence, vocab]. Compiled with adam and
  * 'sparseCategoricalCrossentropy'; targets are [samples, sequence, 1].
+ *
+ * Layers, with those for dropout in parentheses: `tokens` (the input), `embedding`, `positions`,
+ * (`dropout`); in each block `block_i/norm_1`, `block_i/attention`, (`block_i/dropout_1`),
+ * `block_i/add_1`, `block_i/norm_2`, `block_i/up` (ReLU), `block_i/down`, (`block_i/dropout_2`) and
+ * `block_i/add_2`; then `norm` and `head`, or with `tied` `embedding` again and `probabilities`.
+ * Each branch begins with normalization (Xiong et al. 2020), and every skip connection stays inside
+ * its block. ReLU replaces GELU, which takes many operations in tfjs.
  *
  * Parameters, with h hidden, f ffn: vocab h + sequence h + layers (4 h^2 + 2 h f + f + 5 h) + 2 h +
  * (tied ? 0 : h vocab). With f = 4 h a block has 12 h^2 + 9 h; the default has 115,968. Throws
- * BAD_OPTION.
+ * BAD_OPTION for an unknown or invalid option.
  */
 export function transformer(options: TransformerOptions = {}): tf.LayersModel {
   const call = 'transformer';
@@ -76,7 +74,7 @@ export function transformer(options: TransformerOptions = {}): tf.LayersModel {
   if (hidden % heads !== 0) {
     throw new ManyHandsError(
       'BAD_OPTION',
-      `transformer: hidden (${hidden}) is divided among ${heads} heads, which leaves ${hidden % heads} over: make hidden a multiple of heads, for example ${heads * Math.ceil(hidden / heads)}.`,
+      `transformer: hidden (${hidden}) must be a multiple of heads (${heads}), for example ${heads * Math.ceil(hidden / heads)}.`,
     );
   }
   const drop = (name: string, x: Symbolic) =>

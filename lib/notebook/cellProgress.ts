@@ -1,30 +1,19 @@
 /**
- * A run as its cell shows it: devices, progress, speed, time left, and the chart that
- * moves.
+ * The display of a run in its cell: devices, progress, speed, time left, and a live chart of the
+ * loss.
  */
-import type {RankSummary, RunOutput} from '../base/events';
+import type {RankSummary} from '../base/events';
 import {newLiveDisplay, type LiveDisplay, type MimeBundle} from './display';
-import {detailsHtml, escapeHtml, imageHtml} from './html';
+import {detailsHtml, escapeHtml, imageHtml} from './markup';
 import {chartSize, lossChartSvg, lossWords, type LossChart} from './lossChart';
-import type {RunState} from './runState';
+import type {RunState, Watcher} from '../run/progress/runState';
+import {printOutput} from '../run/progress/showRuns';
 import {table} from './table';
-import {throttle, type Throttled} from './throttle';
-
-/** Who watches one run. */
-export interface Watcher {
-  /** The run's state has changed. */
-  changed(): void;
-  /** A worker printed a line. */
-  printed(output: RunOutput): void;
-  /** The run is over; its final state stays. */
-  ended(): void;
-}
+import {throttle, type Throttled} from '../run/progress/throttle';
 
 const framesPerSecond = 6;
 
-/**
- * Watches a run in the cell that started it. `warning`: what stands under the devices, or nothing.
- */
+/** Shows a run in the cell that started it; `warning`, if there is one, stands under the devices. */
 export function watchInCell(
   state: RunState,
   warning: string | undefined,
@@ -37,13 +26,12 @@ export function watchInCell(
   frames.request();
   return {
     changed: () => frames.request(),
-    printed: ({rank, stream, text}) =>
-      process[stream].write(`[rank ${rank}] ${text.replace(/\n$/, '')}\n`),
+    printed: printOutput,
     ended: () => frames.finish(),
   };
 }
 
-/** One picture of the run as it stands now. */
+/** The output of the cell for the present state of the run. */
 export function runBundle(state: RunState, warning: string | undefined): MimeBundle {
   const {start} = state;
   const chart: LossChart = {
@@ -80,13 +68,13 @@ export function runBundle(state: RunState, warning: string | undefined): MimeBun
   return {'text/html': html.join('\n'), 'text/plain': text.filter(Boolean).join('\n')};
 }
 
-/** What each rank did: the summary of a run on several devices. */
+/** The summary of a run on several devices: a row per rank. */
 export function ranksTable(ranks: readonly RankSummary[]): {html: string; text: string} {
   const view = table(
     ranks.map((rank) => ({...rank})),
     {
       caption:
-        'Each rank: samples a second, mean time of a step, bytes sent and tensors alive at most over the run',
+        'Each rank: samples per second, mean time per step, bytes sent, and peak memory of its tensors',
       columns: {
         rank: 'rank',
         device: 'device',
@@ -108,7 +96,7 @@ export function ranksTable(ranks: readonly RankSummary[]): {html: string; text: 
       },
     },
   );
-  return {html: String(view.outputs[0]!['text/html']), text: view.text};
+  return {html: String(view.outputs[0]['text/html']), text: view.text};
 }
 
 function epochsTable(state: RunState): {html: string; text: string} {
@@ -116,5 +104,5 @@ function epochsTable(state: RunState): {html: string; text: string} {
     state.epochs.map(({epoch, logs}) => ({epoch: epoch + 1, ...logs})),
     {caption: 'Metrics at the end of each epoch'},
   );
-  return {html: String(view.outputs[0]!['text/html']), text: view.text};
+  return {html: String(view.outputs[0]['text/html']), text: view.text};
 }

@@ -1,15 +1,15 @@
 /**
- * Where a cell's output goes: the tslab kernel that runs this process, if one does,
- * else the terminal.
+ * Displays output in the running cell when a tslab kernel runs this process, otherwise in the
+ * terminal.
  */
 import {randomBytes} from 'node:crypto';
 
-/** One output in all its forms, by MIME type; a front end shows the richest form that it knows. */
+/** One output in several forms, by MIME type: a front end shows the richest form that it knows. */
 export type MimeBundle = Record<string, unknown>;
 
-/** An output that may be replaced where it stands. */
+/** An output that can be replaced in place. */
 export interface LiveDisplay {
-  /** Shows the bundle, in the place of the one before. */
+  /** Shows the bundle and replaces the previous one. */
   show(bundle: MimeBundle): void;
 }
 
@@ -21,10 +21,10 @@ interface DisplayData {
 type WriteDisplayData = (data: DisplayData, update: boolean) => void;
 
 /**
- * The kernel's own writer of display data, or null outside a kernel. tslab may be installed more
- * than once, so what counts is the copy that this process has loaded *and* that has begun a cell;
- * plain Node never loads it. The writer is bound to the cell that runs now: kept, it still writes
- * into that cell after the next one has begun.
+ * The kernel's function that writes display data, or null outside a kernel. tslab may be installed
+ * more than once, so only the copy counts that this process has loaded *and* that has begun a cell;
+ * plain Node never loads it. The function is bound to the cell that runs now: a caller that keeps
+ * it still writes into that cell after the next cell has begun.
  */
 function cellWriter(): WriteDisplayData | null {
   for (const [path, loaded] of Object.entries(require.cache)) {
@@ -36,13 +36,13 @@ function cellWriter(): WriteDisplayData | null {
   return null;
 }
 
-/** True where this process is a notebook's kernel. */
+/** Whether this process is a notebook's kernel. */
 export function inKernel(): boolean {
   return cellWriter() !== null;
 }
 
-/** JSON has no bytes: Jupyter's messages carry binary forms in base64. */
-function encoded(bundle: MimeBundle): MimeBundle {
+/** JSON has no bytes, so Jupyter's messages carry binary forms in base64. */
+function encodeBinary(bundle: MimeBundle): MimeBundle {
   const data: MimeBundle = {};
   for (const [mime, value] of Object.entries(bundle)) {
     data[mime] = value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
@@ -50,13 +50,14 @@ function encoded(bundle: MimeBundle): MimeBundle {
   return data;
 }
 
-/** Shows one output in the running cell; outside a kernel prints its `text/plain` form. */
+/** Shows one output in the running cell; outside a kernel, prints its `text/plain` form. */
 export function showBundle(bundle: MimeBundle): void {
   newLiveDisplay().show(bundle);
 }
 
 /**
- * Begins an output that can be replaced; outside a kernel each `show` prints the `text/plain` form.
+ * Creates an output that can be replaced; outside a kernel, each `show` prints the `text/plain`
+ * form.
  */
 export function newLiveDisplay(): LiveDisplay {
   const write = cellWriter();
@@ -72,15 +73,15 @@ export function newLiveDisplay(): LiveDisplay {
   let update = false;
   return {
     show(bundle) {
-      write({data: encoded(bundle), metadata: {}, transient: {display_id}}, update);
+      write({data: encodeBinary(bundle), metadata: {}, transient: {display_id}}, update);
       update = true;
     },
   };
 }
 
 /**
- * Shows HTML in the running cell, with `text` as its form for readers without HTML; outside a
- * kernel prints `text`.
+ * Shows HTML in the running cell, and `text` where HTML cannot be shown; outside a kernel, prints
+ * `text`.
  */
 export function showHtml({html, text}: {html: string; text: string}): void {
   showBundle({'text/html': html, 'text/plain': text});

@@ -1,23 +1,23 @@
 /**
- * Drawings of ideas in one hand: boxes, arrows, words, puzzle pieces, on the course's
- * card.
+ * Draws boxes, arrows, words and puzzle pieces on the course's card.
  */
-import {Drawn} from './drawn';
-import {paper, rankStyle, type Pattern} from './palette';
-import {card, element, line, text, type Attributes} from './svg';
+import {Drawn} from './view';
+import {paper, rankStyle, tint} from './palette';
+import {card, element, line, patternId, patternOf, text, type Attributes} from './markup';
 
-export interface Place {
+/** A rectangle on the card, in pixels from its top left corner. */
+export interface Rectangle {
   x: number;
   y: number;
   width: number;
   height: number;
 }
 
-/** A drawing being made: each method puts something on the card and returns the drawing. */
+/** A drawing in progress: each method adds something to the card and returns the drawing. */
 export class Drawing {
   private readonly parts: string[] = [];
 
-  /** `alt`: what is drawn, told to someone who does not see it. */
+  /** `alt` describes the drawing to readers who cannot see it. */
   constructor(
     readonly width: number,
     readonly height: number,
@@ -25,15 +25,15 @@ export class Drawing {
   ) {}
 
   /**
-   * A box with words in its middle; with `rank`, in that rank's colour and pattern. Lines of words
-   * are parted by \n.
+   * Adds a box with words in its middle, in the colour and pattern of `rank` if it is given. \n
+   * separates lines.
    */
   box(
-    place: Place,
+    rectangle: Rectangle,
     words = '',
     {rank, dashed = false, bold = false}: {rank?: number; dashed?: boolean; bold?: boolean} = {},
   ): this {
-    const {x, y, width, height} = place;
+    const {x, y, width, height} = rectangle;
     const look = rank === undefined ? undefined : rankStyle(rank);
     const shape: Attributes = {x, y, width, height, rx: 6};
     this.parts.push(element('rect', {...shape, fill: look ? tint(look.color) : '#ffffff'}));
@@ -58,8 +58,8 @@ export class Drawing {
   }
 
   /**
-   * Words around a point: `anchor` says which part of a line stands there. `halo` keeps them
-   * readable on a pattern.
+   * Adds words at a point. `anchor` says which part of a line stands there, and `halo` keeps the
+   * words readable on a pattern.
    */
   words(
     x: number,
@@ -81,9 +81,9 @@ export class Drawing {
   ): this {
     const lines = words === '' ? [] : words.split('\n');
     const height = size * 1.3;
-    lines.forEach((one, at) => {
+    lines.forEach((words, i) => {
       this.parts.push(
-        text(x, y + size * 0.35 + (at - (lines.length - 1) / 2) * height, one, {
+        text(x, y + size * 0.35 + (i - (lines.length - 1) / 2) * height, words, {
           'font-size': size,
           'text-anchor': anchor,
           'font-weight': bold ? 'bold' : undefined,
@@ -102,7 +102,7 @@ export class Drawing {
     return this;
   }
 
-  /** An arrow from one point to another; `both` gives it two heads. */
+  /** Adds an arrow from one point to another; `both` gives it two heads. */
   arrow(
     from: readonly [number, number],
     to: readonly [number, number],
@@ -120,7 +120,7 @@ export class Drawing {
     return this;
   }
 
-  /** A person's hand at work, as a circle with its number, in a rank's colour. */
+  /** Adds a pair of hands: a circle with the rank's number, in the rank's colour. */
   hand(x: number, y: number, rank: number, radius = 15): this {
     const {color} = rankStyle(rank);
     this.parts.push(
@@ -137,10 +137,11 @@ export class Drawing {
   }
 
   /**
-   * A jigsaw piece; `tabs` says for top, right, bottom and left: 1 a tab, -1 a hole, 0 straight.
+   * Adds a jigsaw piece; `tabs` are its top, right, bottom and left sides: 1 is a tab, -1 a hole, 0
+   * a straight side.
    */
   piece(
-    {x, y, width, height}: Place,
+    {x, y, width, height}: Rectangle,
     tabs: readonly [number, number, number, number],
     rank?: number,
   ): this {
@@ -190,47 +191,9 @@ function head([x, y]: readonly [number, number], angle: number): string {
   });
 }
 
-/** A colour mixed with four parts of white: ink on it keeps AA contrast. */
-export function tint(color: string): string {
-  const mixed = [1, 3, 5].map((at) =>
-    Math.round(255 - (255 - parseInt(color.slice(at, at + 2), 16)) * 0.22),
-  );
-  return `#${mixed.map((channel) => channel.toString(16).padStart(2, '0')).join('')}`;
-}
-
-const patternLines: Readonly<Record<Exclude<Pattern, ''>, string>> = {
-  '/': 'M0 10L10 0M-2 2L2 -2M8 12L12 8',
-  '\\': 'M0 0L10 10M-2 8L2 12M8 -2L12 2',
-  x: 'M0 0L10 10M0 10L10 0',
-  '-': 'M0 5H10',
-  '|': 'M5 0V10',
-  '+': 'M0 5H10M5 0V10',
-  '.': 'M4 5H6M5 4V6',
-};
-
-/** An SVG pattern's id: letters and digits for its sign and its colour. */
-function patternId(pattern: Exclude<Pattern, ''>, color: string): string {
-  return `p${pattern.charCodeAt(0)}-${color.slice(1)}`;
-}
-
-function patternOf(id: string): string {
-  const [sign, color] = id.slice(1).split('-');
-  const lines = patternLines[String.fromCharCode(Number(sign)) as Exclude<Pattern, ''>];
-  return element(
-    'pattern',
-    {id, width: 10, height: 10, patternUnits: 'userSpaceOnUse'},
-    element('path', {
-      d: lines,
-      stroke: `#${color}`,
-      'stroke-width': 1.5,
-      'stroke-opacity': '0.45',
-      fill: 'none',
-    }),
-  );
-}
-
 /**
- * Around the piece clockwise from its top left corner; a tab is an arc in the middle of its side.
+ * The outline of a piece, clockwise from its top left corner; a tab is an arc in the middle of a
+ * side.
  */
 function piecePath(
   x: number,
@@ -248,7 +211,7 @@ function piecePath(
   ] as const;
   const radius = Math.min(width, height) * 0.14;
   const sides = tabs.map((tab, side) => {
-    const [from, to] = [corners[side]!, corners[side + 1]!];
+    const [from, to] = [corners[side], corners[side + 1]];
     if (tab === 0) return `L${to[0]} ${to[1]}`;
     const length = Math.hypot(to[0] - from[0], to[1] - from[1]);
     const along = (share: number): string =>

@@ -1,25 +1,24 @@
 /**
- * A figure of the course: plotly.js's data and layout on the course's card, what it
- * shows in words, its numbers as a table. Each ready-made figure (figures/) only says its data;
- * look, words and table are made here.
+ * `Figure`: plotly.js data and layout in the course's look, with a description in words and a table
+ * of the numbers. The ready-made figures (figures/) supply the data; this module adds the rest.
  */
 import type {Config} from 'plotly.js';
 import type {MimeBundle} from './display';
-import {detailsHtml, escapeHtml} from './html';
+import {detailsHtml, escapeHtml} from './markup';
 import {fontFamily, paper, rankColors} from './palette';
 import {table, type Row, type TableOptions} from './table';
 import {View} from './view';
 
-/** plotly.js's data and layout, and what a figure says to those who do not see it. */
+/** Data and layout of a figure for plotly.js, and its description. */
 export interface FigureOptions {
   title: string;
-  /** One or two sentences: what the figure shows, for those who do not see it. */
+  /** One or two sentences that describe the figure to readers who cannot see it. */
   alt: string;
   /** plotly.js traces. */
   data: readonly object[];
-  /** plotly.js layout: what differs from the course's own. */
+  /** plotly.js layout, where it differs from the course's template. */
   layout?: object;
-  /** The figure's numbers; stands under the figure, to be opened. */
+  /** The figure's numbers, a table under the figure that the reader can open. */
   table: {rows: readonly Row[]} & Partial<TableOptions>;
 }
 
@@ -33,9 +32,7 @@ const axis = {
   title: {standoff: 12},
 };
 
-/**
- * The course's look, as a plotly.js template: whatever a figure's own layout says goes before it.
- */
+/** The course's look as a plotly.js template; the layout of a figure overrides it. */
 export const template = {
   layout: {
     paper_bgcolor: paper.card,
@@ -70,15 +67,15 @@ export const template = {
 const config: Partial<Config> = {displaylogo: false, responsive: true, displayModeBar: false};
 
 /**
- * A plotly.js figure with its words and its numbers; `show` shows it, `saveFigure` writes it to a
- * file.
+ * A plotly.js figure with its description and its numbers; `show` shows it, and `saveFigure` writes
+ * it to a file.
  */
 export class Figure extends View {
   readonly title: string;
   readonly alt: string;
   /**
-   * What plotly.js draws. Said without its types, which a program that uses this library need not
-   * have.
+   * What plotly.js draws. It does not use plotly.js's types, which programs with this library need
+   * not install.
    */
   readonly plotly: {data: readonly object[]; layout: object; config: object};
   /** The figure's numbers as an HTML table. */
@@ -90,7 +87,7 @@ export class Figure extends View {
       ...options.table,
       caption: options.table.caption ?? title,
     });
-    const tableHtml = String(numbers.outputs[0]!['text/html']);
+    const tableHtml = String(numbers.outputs[0]['text/html']);
     const plotly = {
       data,
       layout: {height: 380, ...layout, template, title: {text: title}},
@@ -112,7 +109,7 @@ export class Figure extends View {
   }
 }
 
-/** A figure from plotly.js data and layout. */
+/** Makes a figure from plotly.js data and layout. */
 export function figure(options: FigureOptions): Figure {
   return new Figure(options);
 }

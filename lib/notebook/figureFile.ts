@@ -1,22 +1,21 @@
 /**
- * A figure as an HTML file that stands alone: plotly.js is inside it, nothing is
- * fetched.
+ * Saves a figure as a self-contained HTML file: plotly.js is inside it, and nothing is downloaded.
  */
 import {readFileSync, writeFileSync} from 'node:fs';
 import type {Figure} from './figure';
-import {detailsHtml, escapeHtml} from './html';
+import {detailsHtml, escapeHtml} from './markup';
 import {fontFamily, labBackgrounds, paper} from './palette';
 
 /**
- * Writes the figure to `path` (about 10 MB, nearly all of it plotly.js) and returns the path.
- * Throws what the file system throws.
+ * Writes the figure to `path` as an HTML file of about 10 MB, nearly all of it plotly.js, and
+ * returns the path. Throws any error of the file system.
  */
 export function saveFigure(figure: Figure, path: string): string {
   writeFileSync(path, figurePage(figure));
   return path;
 }
 
-/** The page: the figure, its words and its numbers, after the reader's light or dark theme. */
+/** The HTML page of a figure, in the reader's light or dark theme. */
 export function figurePage(figure: Figure): string {
   const library = readFileSync(require.resolve('plotly.js-dist'), 'utf8');
   return `<!doctype html>
@@ -55,8 +54,8 @@ Plotly.newPlot('figure', figure.data, figure.layout, figure.config);
 }
 
 /**
- * `</script` would end the script in which it stands; the escape means the same inside a JavaScript
- * string.
+ * Escapes `</script`, which would end the script that contains it; inside a JavaScript string the
+ * escape has the same meaning.
  */
 function scriptSafe(code: string): string {
   return code.replace(/<\/(script)/gi, '<\\/$1').replace(/<!--/g, '<\\!--');

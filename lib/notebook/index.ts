@@ -1,7 +1,7 @@
 /** What a cell shows. */
 export {showHtml, showBundle, newLiveDisplay, inKernel} from './display';
 export type {LiveDisplay, MimeBundle} from './display';
-export {show, View} from './view';
+export {show, View, Drawn, saveDrawing} from './view';
 export {table} from './table';
 export type {Cell, Row, TableOptions} from './table';
 export {figure, Figure} from './figure';
@@ -20,9 +20,13 @@ export {median, powerLaw} from '../base/statistics';
 export {pictures} from './pictures';
 export type {PictureOptions} from './pictures';
 export {Drawing} from './drawing';
-export {Drawn, saveDrawing} from './drawn';
-export {puzzleDrawing} from './drawings/puzzle';
-export {dataParallelDrawing, modelParallelDrawing} from './drawings/parallelism';
+export {
+  puzzleDrawing,
+  dataParallelDrawing,
+  modelParallelDrawing,
+  oneMachineDrawing,
+  courseMapDrawing,
+} from './drawings/course';
 export {collectiveDrawing} from './drawings/collective';
 export type {CollectiveName} from './drawings/collective';
 export {shardDrawing} from './drawings/shards';
@@ -35,12 +39,10 @@ export type {MatrixSplit} from './drawings/matrix';
 export {scheduleDrawing} from './drawings/schedule';
 export type {ScheduleDrawingOptions} from './drawings/schedule';
 export {algorithmDrawing} from './drawings/algorithm';
-export {oneMachineDrawing} from './drawings/oneMachine';
-export {courseMapDrawing} from './drawings/courseMap';
 export {decisionCard} from './drawings/decisionCard';
 export type {DecisionCardOptions, DecisionVerdict} from './drawings/decisionCard';
 export type {DecisionQuestion} from './drawings/decisionSteps';
 export {renderMarkdown} from './markdown';
 export {rankStyle, kindStyle} from './palette';
-export {formatNumber, formatSeconds} from './format';
+export {formatNumber, formatSeconds} from '../base/format';
 export {listenToRuns} from './listen';

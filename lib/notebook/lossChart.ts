@@ -1,12 +1,12 @@
 /**
- * The chart that moves while training runs, drawn as SVG: the loss of every step, and
- * of every epoch's end.
+ * The live chart of a training run, as SVG: the loss of every step, and the validation loss of every
+ * epoch.
  */
-import {formatNumber} from './format';
+import {formatNumber} from '../base/format';
 import {paper, rankColors} from './palette';
-import type {Point} from './runState';
+import type {Point} from '../run/progress/runState';
 import {linear, thinned, tickLabels, ticks} from './scale';
-import {card, element, line, polyline, text} from './svg';
+import {card, element, line, polyline, text} from './markup';
 
 export const chartSize = {width: 640, height: 260} as const;
 const edges = {left: 62, right: 16, top: 40, bottom: 44} as const;
@@ -15,14 +15,15 @@ const looks = {
   validation: {color: rankColors[1], dash: '6 4'},
 } as const;
 
+/** The data of the chart. */
 export interface LossChart {
   /** The loss of every step. */
   losses: readonly Point[];
   /** The validation loss at the end of every epoch; empty without validation. */
   validation: readonly Point[];
-  /** Steps in the whole run: the x axis shows from the first how far it goes. */
+  /** Steps in the whole run: the end of the x axis. */
   totalSteps: number;
-  /** The steps that end an epoch. */
+  /** The last step of each epoch. */
   epochEnds: readonly number[];
 }
 
@@ -40,10 +41,10 @@ export function lossChartSvg(chart: LossChart): string {
   );
   const x = linear([0, Math.max(1, totalSteps)], [edges.left, chartSize.width - edges.right]);
   const y = linear(
-    [yTicks[0]!, yTicks[yTicks.length - 1]!],
+    [yTicks[0], yTicks[yTicks.length - 1]],
     [chartSize.height - edges.bottom, edges.top],
   );
-  const at = (point: Point): [number, number] => [x(point.at), y(point.value)];
+  const position = (point: Point): [number, number] => [x(point.at), y(point.value)];
   return card(
     chartSize.width,
     chartSize.height,
@@ -55,7 +56,7 @@ export function lossChartSvg(chart: LossChart): string {
             stroke: paper.grid,
             'stroke-width': 1,
           }) +
-          text(edges.left - 8, y(tick) + 4, tickLabels(yTicks)[i]!, {
+          text(edges.left - 8, y(tick) + 4, tickLabels(yTicks)[i], {
             'text-anchor': 'end',
             'font-size': 12,
           }),
@@ -73,7 +74,7 @@ export function lossChartSvg(chart: LossChart): string {
           'stroke-width': 1,
         }),
       ),
-      line(edges.left, y(yTicks[0]!), chartSize.width - edges.right, y(yTicks[0]!), {
+      line(edges.left, y(yTicks[0]), chartSize.width - edges.right, y(yTicks[0]), {
         stroke: paper.faint,
         'stroke-width': 1,
       }),
@@ -82,14 +83,14 @@ export function lossChartSvg(chart: LossChart): string {
         'font-size': 12,
       }),
       legend(validation.length > 0),
-      shown.length > 1 ? polyline(shown.map(at), {stroke: looks.loss.color}) : '',
+      shown.length > 1 ? polyline(shown.map(position), {stroke: looks.loss.color}) : '',
       ...shown
         .slice(-1)
         .map((point) =>
           element('circle', {cx: x(point.at), cy: y(point.value), r: 4, fill: looks.loss.color}),
         ),
       validation.length > 1
-        ? polyline(validation.map(at), {
+        ? polyline(validation.map(position), {
             stroke: looks.validation.color,
             'stroke-dasharray': looks.validation.dash,
           })
@@ -99,17 +100,17 @@ export function lossChartSvg(chart: LossChart): string {
   );
 }
 
-/** What the chart shows, in words: its alt text. */
+/** Describes the chart in words: its alt text. */
 export function lossWords({losses, validation, totalSteps}: LossChart): string {
   const first = losses[0];
   const last = losses[losses.length - 1];
   if (!first || !last)
     return `Chart of the loss by step: no step of ${formatNumber(totalSteps)} is done yet.`;
-  const held = validation[validation.length - 1];
+  const lastValidation = validation[validation.length - 1];
   return (
     `Chart of the loss by step: ${formatNumber(first.value)} at step ${formatNumber(first.at)}, ` +
     `${formatNumber(last.value)} at step ${formatNumber(last.at)} of ${formatNumber(totalSteps)}` +
-    `${held ? `; validation loss ${formatNumber(held.value)}` : ''}.`
+    `${lastValidation ? `; validation loss ${formatNumber(lastValidation.value)}` : ''}.`
   );
 }
 

@@ -1,13 +1,13 @@
 /**
- * Markdown as HTML for quiz cards.
+ * Renders Markdown as HTML for quiz cards.
  */
 import type MarkdownIt from 'markdown-it';
 
 let renderer: MarkdownIt.MarkdownIt | undefined;
 
 /**
- * Markdown as safe HTML: raw HTML in it stands there as text, and a link to a script is no link
- * (markdown-it's own checks).
+ * Renders Markdown as safe HTML: raw HTML becomes text, and a link to a script is not made a link
+ * (markdown-it checks both).
  */
 export function renderMarkdown(text: string): string {
   renderer ??= newRenderer();
@@ -15,7 +15,7 @@ export function renderMarkdown(text: string): string {
 }
 
 function newRenderer(): MarkdownIt.MarkdownIt {
-  // Loaded when the first card is shown, so that importing many-hands stays quick.
+  // Loaded for the first card, so that importing many-hands stays quick.
   const create = require('markdown-it') as typeof import('markdown-it');
   return new create({html: false, linkify: false, typographer: false});
 }

@@ -1,16 +1,15 @@
 /**
- * The one picture language: what rank n and each kind of span look like, in every
- * figure of the course.
+ * The look of each rank and of each kind of span, the same in every figure of the course.
  *
- * Every picture is drawn with dark ink on a light card of its own: a picture cannot know
- * JupyterLab's theme (no script runs in an untrusted notebook, and `prefers-color-scheme` follows
- * the system, not the Lab), and no single ink has AA contrast for text on both #fff and #111. The
- * rank colours are middle tones, 3:1 or more on the card and on both themes. Nothing is said by
- * colour alone: with a colour always comes a pattern, a dash and a marker, and a name in letters.
+ * Every picture has dark ink on its own light card, because a picture cannot know JupyterLab's
+ * theme: no script runs in an untrusted notebook, and `prefers-color-scheme` follows the system, not
+ * the Lab. No single ink has AA contrast for text on both #fff and #111. The rank colours are middle
+ * tones with a contrast of 3:1 or more on the card and on both themes. Colour never carries meaning
+ * alone: a pattern, a dash, a marker and a label always come with it.
  */
 import type {SpanKind} from '../trace/spans';
 
-/** The card, what is written on it, and the lines that carry no meaning of their own. */
+/** Colours of the card, of the text on it, and of lines without a meaning. */
 export const paper = {
   card: '#fdfcf8',
   edge: '#c9c4b6',
@@ -22,17 +21,17 @@ export const paper = {
 export const fontFamily =
   'system-ui, -apple-system, "Segoe UI", "Liberation Sans", Arial, sans-serif';
 
-/** JupyterLab's own backgrounds behind a cell's output, light and dark. */
+/** JupyterLab's backgrounds behind a cell's output in its light and dark themes. */
 export const labBackgrounds = {light: '#ffffff', dark: '#111111', darkRow: '#212121'} as const;
 
-/** plotly.js's names of fill patterns, none first. */
+/** plotly.js's names of fill patterns; '' is a plain fill. */
 export type Pattern = '' | '/' | '\\' | 'x' | '-' | '|' | '+' | '.';
 /** plotly.js's names of line styles. */
 export type Dash = 'solid' | 'dash' | 'dot' | 'dashdot' | 'longdash' | 'longdashdot';
 
 /**
- * How one rank looks: as an area (color, pattern), as a line (color, dash), as a point (color,
- * symbol), and in words.
+ * The look of a rank as an area (color, pattern), a line (color, dash) and a point (color, symbol),
+ * and its label.
  */
 export interface RankStyle {
   label: string;
@@ -66,23 +65,23 @@ const symbols = [
 ] as const;
 
 /**
- * The look of rank `n` (0 and up). After eight ranks the colours begin again with other patterns:
- * 64 pairs before one comes back.
+ * The look of rank `n`, from 0. After eight ranks the colours begin again with other patterns, so
+ * that the first 64 ranks differ.
  */
 export function rankStyle(n: number): RankStyle {
-  const turn = n + Math.floor(n / rankColors.length);
+  const patternIndex = n + Math.floor(n / rankColors.length);
   return {
     label: `rank ${n}`,
-    color: rankColors[n % rankColors.length]!,
-    pattern: patterns[turn % patterns.length]!,
-    dash: dashes[turn % dashes.length]!,
-    symbol: symbols[turn % symbols.length]!,
+    color: rankColors[n % rankColors.length],
+    pattern: patterns[patternIndex % patterns.length],
+    dash: dashes[patternIndex % dashes.length],
+    symbol: symbols[patternIndex % symbols.length],
   };
 }
 
 /**
- * How one kind of span looks: a pale fill with a dark edge (a rank's fill is a middle tone), a
- * pattern, a letter and its words.
+ * The look of a kind of span: a pale fill with a dark edge, where a rank has a middle tone, a
+ * pattern, a letter and a label.
  */
 export interface KindStyle {
   label: string;
@@ -92,7 +91,7 @@ export interface KindStyle {
   pattern: Pattern;
 }
 
-/** In the order in which figures list them. */
+/** The looks of all kinds of span, in the order in which figures list them. */
 export const kindStyles: Readonly<Record<SpanKind, KindStyle>> = {
   input: {label: 'input', letter: 'I', fill: '#e9e2c8', edge: '#756622', pattern: '.'},
   forward: {label: 'forward', letter: 'F', fill: '#c4dcf0', edge: '#23618f', pattern: ''},
@@ -120,15 +119,23 @@ export function kindStyle(kind: SpanKind): KindStyle {
   return kindStyles[kind];
 }
 
-/** WCAG's contrast ratio of two `#rrggbb` colours, 1 to 21 (WCAG 2.2, relative luminance). */
-export function contrast(one: string, other: string): number {
-  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
-  return (high! + 0.05) / (low! + 0.05);
+/** A pale mix of a colour with white, on which ink keeps AA contrast. */
+export function tint(color: string): string {
+  const mixed = [1, 3, 5].map((start) =>
+    Math.round(255 - (255 - parseInt(color.slice(start, start + 2), 16)) * 0.22),
+  );
+  return `#${mixed.map((channel) => channel.toString(16).padStart(2, '0')).join('')}`;
+}
+
+/** The contrast ratio of two `#rrggbb` colours, 1 to 21 (WCAG 2.2, relative luminance). */
+export function contrast(first: string, second: string): number {
+  const [low, high] = [luminance(first), luminance(second)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
 }
 
 function luminance(color: string): number {
-  const channel = (at: number): number => {
-    const value = parseInt(color.slice(at, at + 2), 16) / 255;
+  const channel = (start: number): number => {
+    const value = parseInt(color.slice(start, start + 2), 16) / 255;
     return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
   };
   return 0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5);

@@ -1,10 +1,11 @@
 /**
- * Axes: round ticks, and the place of a value between two ends.
+ * Scales of axes: round ticks, their labels, and the position of a value.
  */
+import {formatBytes} from '../base/units';
 
 /**
- * Round numbers (1, 2 or 5 times a power of ten) from at or below `low` to at or above `high`,
- * about `wanted` of them.
+ * About `wanted` ticks at round distances (1, 2 or 5 times a power of ten), from at or below `low`
+ * to at or above `high`.
  */
 export function ticks(low: number, high: number, wanted = 5): number[] {
   const span = high > low ? high - low : Math.abs(high) || 1;
@@ -13,15 +14,15 @@ export function ticks(low: number, high: number, wanted = 5): number[] {
   const step = power * ([1, 2, 5].find((factor) => factor * power >= rough * 0.999) ?? 10);
   const first = Math.floor(low / step + 1e-9);
   const last = Math.max(first + 1, Math.ceil((high > low ? high : low + span) / step - 1e-9));
-  // Counted in whole steps: adding the step up would end in 0.30000000000000004.
+  // Multiples of the step: repeated addition would give 0.30000000000000004.
   return Array.from({length: last - first + 1}, (_, index) =>
     Number(((first + index) * step).toPrecision(12)),
   );
 }
 
 /**
- * The ticks in words, all with as many decimals as their step needs: 0, 0.5, 1, 1.5 are '0.0',
- * '0.5', '1.0', '1.5'.
+ * Labels of ticks, all with the same number of decimals: '0.0', '0.5', '1.0', '1.5' for 0, 0.5, 1,
+ * 1.5.
  */
 export function tickLabels(values: readonly number[]): string[] {
   const decimals = Math.max(
@@ -37,8 +38,8 @@ export function tickLabels(values: readonly number[]): string[] {
 }
 
 /**
- * Round ticks of a logarithmic axis from `low` to `high`, both above 0: 1, 2, 5 in each decade of a
- * short axis, powers of ten of a long one.
+ * Round ticks of a logarithmic axis from `low` to `high`, both above 0: 1, 2 and 5 in each decade of
+ * a short axis, powers of ten on a long one.
  */
 export function logTicks(low: number, high: number): number[] {
   const first = Math.floor(Math.log10(low));
@@ -46,14 +47,54 @@ export function logTicks(low: number, high: number): number[] {
   const decades = Math.log10(high / low);
   const factors = decades <= 2 ? [1, 2, 5] : [1];
   const stride = Math.max(1, Math.ceil(decades / 8));
-  const all: number[] = [];
+  const candidates: number[] = [];
   for (let power = first; power <= last; power += stride)
-    for (const factor of factors) all.push(Number((factor * 10 ** power).toPrecision(3)));
-  const inside = all.filter((tick) => tick >= low * 0.8 && tick <= high * 1.25);
+    for (const factor of factors) candidates.push(Number((factor * 10 ** power).toPrecision(3)));
+  const inside = candidates.filter((tick) => tick >= low * 0.8 && tick <= high * 1.25);
   return inside.length >= 2 ? inside : [low, high];
 }
 
-/** A straight map of [from, to] onto [start, end]. */
+/** Ticks of an axis with their labels, as plotly.js takes them. */
+export interface LabelledTicks {
+  tickmode: 'array';
+  tickvals: number[];
+  ticktext: string[];
+}
+
+/** A number in short: 1.2K, 30M. */
+export const compact = (value: number) =>
+  value.toLocaleString('en-US', {notation: 'compact', maximumSignificantDigits: 3});
+
+/** Labelled ticks of a logarithmic axis; plotly.js would mix bare digits ('2', '5') with '10²'. */
+export function labelledTicks(values: number[], words: (value: number) => string): LabelledTicks {
+  const drawable = values.filter((value) => value > 0);
+  const tickvals =
+    drawable.length > 0 ? logTicks(Math.min(...drawable), Math.max(...drawable)) : [];
+  return {tickmode: 'array', tickvals, ticktext: tickvals.map(words)};
+}
+
+/** Bytes in KiB, MiB and so on. */
+export const binaryBytes = (bytes: number) => formatBytes(bytes, 'binary');
+
+/** Ticks of bytes at powers of two: 64 B, 1 KiB, 16 KiB and so on. */
+export function byteTicks(values: number[]): LabelledTicks {
+  const first = Math.floor(Math.log2(Math.min(...values)) / 2) * 2;
+  const last = Math.ceil(Math.log2(Math.max(...values)));
+  const stride = last - first > 12 ? 4 : 2;
+  const tickvals = Array.from(
+    {length: Math.floor((last - first) / stride) + 1},
+    (_, i) => 2 ** (first + i * stride),
+  );
+  return {
+    tickmode: 'array',
+    tickvals,
+    ticktext: tickvals
+      .map(binaryBytes)
+      .map((words) => words.replace('.00', '').replace(/(\d)\.0 /, '$1 ')),
+  };
+}
+
+/** The linear map of [from, to] onto [start, end]. */
 export function linear(
   [from, to]: readonly [number, number],
   [start, end]: readonly [number, number],
@@ -62,8 +103,7 @@ export function linear(
 }
 
 /**
- * At most `most` of the points: the mean of each stretch of neighbours, and the very last point as
- * it is.
+ * Reduces points to about `most`: the mean of each group of neighbours, and the last point as it is.
  */
 export function thinned<T extends {at: number; value: number}>(
   points: readonly T[],
@@ -73,13 +113,13 @@ export function thinned<T extends {at: number; value: number}>(
   const size = Math.ceil(points.length / most);
   const result: {at: number; value: number}[] = [];
   for (let first = 0; first < points.length; first += size) {
-    const stretch = points.slice(first, first + size);
+    const group = points.slice(first, first + size);
     result.push({
-      at: stretch.reduce((sum, point) => sum + point.at, 0) / stretch.length,
-      value: stretch.reduce((sum, point) => sum + point.value, 0) / stretch.length,
+      at: group.reduce((sum, point) => sum + point.at, 0) / group.length,
+      value: group.reduce((sum, point) => sum + point.value, 0) / group.length,
     });
   }
-  const last = points[points.length - 1]!;
+  const last = points[points.length - 1];
   result.push({at: last.at, value: last.value});
   return result;
 }

@@ -1,29 +1,28 @@
 /**
- * Rows as a table that a screen reader can walk, and the same table in letters for a
- * terminal.
+ * Tables for a cell, with headers that a screen reader can follow, and as plain text for a terminal.
  */
 import {ManyHandsError, shown} from '../base/errors';
 import {formatBytes} from '../base/units';
-import {formatNumber, formatSeconds} from './format';
-import {escapeHtml} from './html';
+import {formatNumber, formatSeconds} from '../base/format';
+import {escapeHtml} from './markup';
 import {View} from './view';
 
-/** What stands in one place of a table. */
+/** The value of one cell of a table. */
 export type Cell = string | number | boolean | null | undefined;
-/** A row, its cells by the names of the columns. */
+/** A row: its cells by the names of the columns. */
 export type Row = Readonly<Record<string, Cell>>;
 
-/** What stands around a table: caption, heads, units. */
+/** Caption, columns and units of a table. */
 export interface TableOptions {
-  /** What the table shows, in a few words; stands above it. */
+  /** What the table shows, in a few words; it stands above the table. */
   caption: string;
   /**
-   * Which columns, in which order; an object also gives them other heads: `{samplesPerSecond:
-   * 'speed'}`. Default: the rows' own keys.
+   * The columns in their order; an object also renames their headers: `{samplesPerSecond: 'speed'}`.
+   * Default: the keys of the rows.
    */
   columns?: readonly string[] | Readonly<Record<string, string>>;
   /**
-   * The unit of a column: it stands in the head. With 'bytes' or 'seconds' each value takes the
+   * Units by column, shown in the header. With 'bytes' or 'seconds', each value is written in the
    * unit that fits it (1.20 MB, 3.20 s).
    */
   units?: Readonly<Record<string, string>>;
@@ -37,8 +36,8 @@ interface Column {
 }
 
 /**
- * Rows as a `View`: numbers to the right, units in the heads. Throws BAD_OPTION for a column that
- * no row has.
+ * Makes a table of rows, with numbers right-aligned. Throws BAD_OPTION for a column or a unit that
+ * no row has a key for.
  */
 export function table(rows: readonly Row[], options: TableOptions): View {
   const columns = columnsOf(rows, options);
@@ -55,13 +54,13 @@ function columnsOf(rows: readonly Row[], {columns, units = {}}: TableOptions): C
   const heads: [string, string][] = Array.isArray(columns)
     ? columns.map((key: string) => [key, key])
     : Object.entries(columns ?? Object.fromEntries(known.map((key) => [key, key])));
-  const wrong = [...heads.map(([key]) => key), ...Object.keys(units)].find(
+  const unknown = [...heads.map(([key]) => key), ...Object.keys(units)].find(
     (key) => rows.length > 0 && !known.includes(key),
   );
-  if (wrong !== undefined) {
+  if (unknown !== undefined) {
     throw new ManyHandsError(
       'BAD_OPTION',
-      `table: no row has a column ${shown(wrong)}; the rows have ${known.join(', ')}.`,
+      `table: no row has a column ${shown(unknown)}; the rows have ${known.join(', ')}.`,
     );
   }
   return heads.map(([key, head]) => {
@@ -95,10 +94,10 @@ function htmlTable(columns: Column[], rows: number, caption: string): string {
     .map((column) => `<th scope="col" ${side(column)}>${escapeHtml(column.head)}</th>`)
     .join('');
   const body = Array.from({length: rows}, (_, row) => {
-    const cells = columns.map((column, at) => {
-      const words = escapeHtml(column.words[row]!);
-      // The first column names its row, where it is made of words.
-      return at === 0 && !column.numeric
+    const cells = columns.map((column, index) => {
+      const words = escapeHtml(column.words[row]);
+      // A first column of words names its rows.
+      return index === 0 && !column.numeric
         ? `<th scope="row" ${side(column)}>${words}</th>`
         : `<td ${side(column)}>${words}</td>`;
     });
@@ -116,15 +115,13 @@ function textTable(columns: Column[], rows: number, caption: string): string {
   );
   const line = (words: string[]): string =>
     words
-      .map((word, at) =>
-        columns[at]!.numeric ? word.padStart(widths[at]!) : word.padEnd(widths[at]!),
-      )
+      .map((word, i) => (columns[i].numeric ? word.padStart(widths[i]) : word.padEnd(widths[i])))
       .join('  ')
       .trimEnd();
   return [
     caption,
     line(columns.map(({head}) => head)),
     widths.map((width) => '-'.repeat(width)).join('  '),
-    ...Array.from({length: rows}, (_, row) => line(columns.map(({words}) => words[row]!))),
+    ...Array.from({length: rows}, (_, row) => line(columns.map(({words}) => words[row]))),
   ].join('\n');
 }

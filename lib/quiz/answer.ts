@@ -1,41 +1,42 @@
 /**
- * `answer('which-split', 'A')`, `answer('adam-bytes', 12, 'GB')`: the cell that a
- * learner completes.
+ * `answer('which-split', 'A')` and `answer('adam-bytes', 12, 'GB')`, the cells that a learner
+ * completes.
  */
 import {messageOf, shown} from '../base/errors';
 import {nearest} from '../base/nearest';
 import {showHtml} from '../notebook/display';
-import {courseBank, type Bank, type Question} from './bank';
+import {courseBank, type Bank} from './bank';
+import type {Question} from './question';
 import {answerCard, card, type Card} from './card';
 import {judge} from './judge';
 import {keep} from './store';
 
 /**
- * Judges the letter given to a choice question, or the number (in `unit`) given to a numeric one,
- * and shows the outcome: right or wrong with the worked steps (practice), or "recorded: B"
- * (assessed). The last answer is kept in `answers/<id>.json`, for the learner. Never throws:
- * whatever is wrong is said in a sentence.
+ * Judges the letter for a choice question, or the number in `unit` for a numeric question, and shows
+ * the outcome: right or wrong with the worked steps in practice, "recorded: B" when assessed. Keeps
+ * the last answer in `answers/<id>.json` for the learner. Never throws: shows any error as a
+ * sentence.
  */
 export function answer(id: string, value?: unknown, unit?: unknown): void {
   show(() => outcome(courseBank(), id, value, unit));
 }
 
-/** The card for an answer; also records the answer. */
+/** Records an answer and returns its card. */
 export function outcome(bank: Bank, id: unknown, value: unknown, unit?: unknown): Card {
-  const found = findQuestion(bank, id, 'answer');
-  if (!('kind' in found)) return found;
-  if (found.kind === 'code') {
+  const question = findQuestion(bank, id, 'answer');
+  if (!('kind' in question)) return question;
+  if (question.kind === 'code') {
     return card(
       '!',
-      `"${found.id}" is answered with code: write check('${found.id}', ${found.functionName}) with the function that you wrote.`,
+      `"${question.id}" is answered with code: write check('${question.id}', ${question.functionName}) with the function that you wrote.`,
     );
   }
-  const judged = judge(found, value, unit);
-  if (judged.answer !== null) keep(found.id, {answer: judged.answer});
-  return answerCard(found, judged);
+  const judged = judge(question, value, unit);
+  if (judged.answer !== null) keep(question.id, {answer: judged.answer});
+  return answerCard(question, judged);
 }
 
-/** The question of that id, or a card that says what is wrong with the id. */
+/** The question with that id, or a card that says what is wrong with the id. */
 export function findQuestion(bank: Bank, id: unknown, caller: string): Question | Card {
   if (typeof id !== 'string')
     return card(
@@ -51,17 +52,17 @@ export function findQuestion(bank: Bank, id: unknown, caller: string): Question 
   );
 }
 
-/** Shows the card that `make` returns; a failure to make or show one is a sentence as well. */
+/** Shows the card that `make` returns; if that fails, shows the error, or prints the card's text. */
 export function show(make: () => Card): void {
-  let made: Card;
+  let shownCard: Card;
   try {
-    made = make();
+    shownCard = make();
   } catch (error) {
-    made = card('!', messageOf(error));
+    shownCard = card('!', messageOf(error));
   }
   try {
-    showHtml(made);
+    showHtml(shownCard);
   } catch {
-    console.log(made.text);
+    console.log(shownCard.text);
   }
 }

@@ -1,95 +1,11 @@
 /**
- * What a question is, and the course's bank of questions: every `quizzes/*.md` read,
- * checked and put in order.
+ * The course's bank of questions: reads, checks and sorts every `quizzes/*.md`.
  */
 import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {ManyHandsError, messageOf} from '../base/errors';
 import {parseBank, type ParsedBank} from './parse';
-
-/** 'practice' shows the worked solution at once; 'assessed' only records. */
-export type Mode = 'practice' | 'assessed';
-
-/** What questions of every kind have; texts are Markdown. */
-export interface QuestionBase {
-  id: string;
-  title: string;
-  mode: Mode;
-  /** The notebooks in which the question stands, by their `metadata.many_hands.notebook`. */
-  notebooks: string[];
-  stem: string;
-  /** The worked solution, a step each. */
-  solution: string[];
-  quickCheck: string;
-  readAgain: string;
-  file: string;
-  line: number;
-}
-
-/**
- * One option: exactly one of a question's options is right; every wrong one has the mistake behind
- * it.
- */
-export interface Option {
-  letter: string;
-  text: string;
-  right: boolean;
-  mistake: string | null;
-}
-
-export interface ChoiceQuestion extends QuestionBase {
-  kind: 'choice';
-  options: Option[];
-}
-
-/**
- * A visible test of a code question: `call` and `expected` are expressions; `call` uses the
- * function by its name.
- */
-export interface VisibleTest {
-  name: string;
-  call: string;
-  expected: string;
-}
-
-export interface CodeQuestion extends QuestionBase {
-  kind: 'code';
-  functionName: string;
-  tests: VisibleTest[];
-  /**
-   * TypeScript that declares `functionName`: what the cells after it use until the learner's own
-   * passes.
-   */
-  reference: string;
-}
-
-/** A well-known wrong number, in the question's unit, and what leads to it. */
-export interface WrongTurn {
-  value: number;
-  mistake: string;
-}
-
-export interface NumericQuestion extends QuestionBase {
-  kind: 'numeric';
-  value: number;
-  /** '' for a plain number. */
-  unit: string;
-  /** A share of the value where it is `relative`, else in the unit. */
-  tolerance: number;
-  relative: boolean;
-  wrongTurns: WrongTurn[];
-}
-
-/** Questions that `answer` answers, and the grader grades. */
-export type AnsweredQuestion = ChoiceQuestion | NumericQuestion;
-export type Question = AnsweredQuestion | CodeQuestion;
-
-/** Something wrong in a bank file; `line` counts from 1. */
-export interface BankProblem {
-  file: string;
-  line: number;
-  message: string;
-}
+import type {BankProblem, Question} from './question';
 
 /** The questions of a course, in the order of their files. */
 export class Bank {
@@ -106,31 +22,29 @@ export class Bank {
     return [...this.byId.keys()];
   }
 
-  /**
-   * The notebooks that hold questions, in reading order: by the number that their name begins with.
-   */
+  /** The notebooks that hold questions, in reading order. */
   get notebooks(): string[] {
     const names = new Set(this.questions.flatMap((question) => question.notebooks));
     return [...names].sort(inReadingOrder);
   }
 
-  /** The questions that stand in a notebook. */
+  /** The questions of a notebook. */
   in(notebook: string): Question[] {
     return this.questions.filter((question) => question.notebooks.includes(notebook));
   }
 }
 
-/** '2-x' before '14-y', and names without a number last. */
-export function inReadingOrder(one: string, other: string): number {
-  return one.localeCompare(other, 'en', {numeric: true});
+/** Compares names by the number at their beginning: '2-x' comes before '14-y', 'z' comes last. */
+export function inReadingOrder(first: string, second: string): number {
+  return first.localeCompare(second, 'en', {numeric: true});
 }
 
-/** The folder of banks that this package carries. */
+/** The folder with the banks of this package. */
 export const banksFolder = join(__dirname, '..', '..', '..', 'quizzes');
 
 /**
- * Reads every bank of a folder. Throws BAD_BANK with all that is wrong at once, a line each:
- * `file:line: reason`. `name` is how the folder is called in those lines.
+ * Reads every bank of a folder. Throws BAD_BANK with all problems, a line each: `file:line: reason`.
+ * `name` stands for the folder in those lines.
  */
 export function loadBank(folder: string = banksFolder, name = 'quizzes'): Bank {
   const files = existsSync(folder)
@@ -173,7 +87,7 @@ function duplicates(ids: ParsedBank['ids']): BankProblem[] {
           {
             file,
             line,
-            message: `the id '${id}' is already that of the question at ${before.file}:${before.line}; give this one another`,
+            message: `the id '${id}' is already used by the question at ${before.file}:${before.line}; choose another`,
           },
         ]
       : [];
@@ -181,9 +95,10 @@ function duplicates(ids: ParsedBank['ids']): BankProblem[] {
 }
 
 function badBank(problems: BankProblem[]): ManyHandsError {
-  const sorted = [...problems].sort((a, b) =>
-    a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1,
-  );
+  const sorted = [...problems].sort((a, b) => {
+    if (a.file === b.file) return a.line - b.line;
+    return a.file < b.file ? -1 : 1;
+  });
   const lines = sorted.map(({file, line, message}) => `${file}:${line}: ${message}`);
   const count = lines.length === 1 ? 'One error' : `${lines.length} errors`;
   return new ManyHandsError('BAD_BANK', `${count} in the question banks:\n${lines.join('\n')}`);
@@ -191,7 +106,7 @@ function badBank(problems: BankProblem[]): ManyHandsError {
 
 let course: Bank | undefined;
 
-/** The bank of this package, read once. Throws BAD_BANK. */
+/** The bank of this package; it is read once. Throws BAD_BANK. */
 export function courseBank(): Bank {
   course ??= loadBank();
   return course;

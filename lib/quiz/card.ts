@@ -1,21 +1,21 @@
 /**
- * What a quiz cell shows, as HTML and in words: pure functions, no display.
+ * The cards that quiz cells show, as HTML and as text: pure functions, no display.
  *
- * The HTML has no colour of its own: it takes the theme's text and border colour (JupyterLab drops
- * `var(...)` colours in an untrusted notebook), and a sign and a word say what a colour would.
+ * The HTML sets no colour and takes the theme's text and border colours, because JupyterLab drops
+ * `var(...)` colours in an untrusted notebook. A sign and a word replace the colour.
  */
-import {detailsHtml, escapeHtml} from '../notebook/html';
+import {detailsHtml, escapeHtml} from '../notebook/markup';
 import {renderMarkdown} from '../notebook/markdown';
-import type {QuestionBase} from './bank';
+import type {QuestionBase} from './question';
 import type {Judgement} from './judge';
 
-/** One output in both its forms. */
+/** An output as HTML and as text. */
 export interface Card {
   html: string;
   text: string;
 }
 
-/** A part of a card: `body` is Markdown; `folded` is what the learner opens. */
+/** A part of a card: `body` is Markdown, and the learner opens a `folded` part. */
 export interface CardPart {
   label: string;
   body: string;
@@ -23,7 +23,7 @@ export interface CardPart {
 }
 
 type Sign = '✓' | '✗' | '○' | '!';
-/** One border a sign, so that cards differ at a glance without a colour. */
+/** A border for each sign, so that cards differ at a glance without colour. */
 const borders: Record<Sign, string> = {
   '✓': '6px solid',
   '✗': '6px double',
@@ -31,7 +31,7 @@ const borders: Record<Sign, string> = {
   '!': '6px dashed',
 };
 
-/** A card: a sign, a headline, and the parts under it. */
+/** Makes a card of a sign, a headline, and parts under them. */
 export function card(sign: Sign, headline: string, parts: readonly CardPart[] = []): Card {
   const body = parts.map(({label, body: markdown, folded}) => {
     const inner = renderMarkdown(markdown);
@@ -56,10 +56,10 @@ function indented(text: string): string {
     .join('\n');
 }
 
-/** The worked solution, the quick check, as the parts of a practice card. */
+/** The worked solution and the quick check, as parts of a practice card. */
 export function solutionParts(question: QuestionBase, folded: boolean): CardPart[] {
   const steps = question.solution
-    .map((step, at) => `${at + 1}. ${step.replace(/\n/g, '\n   ')}`)
+    .map((step, index) => `${index + 1}. ${step.replace(/\n/g, '\n   ')}`)
     .join('\n');
   return [
     {label: 'The solution, in steps', body: steps, folded},
@@ -75,8 +75,7 @@ export function answerCard(question: QuestionBase, judged: Judgement): Card {
   if (question.mode === 'assessed') return card('○', `recorded: ${answer}`);
   if (status === 'right') return card('✓', `Right: ${answer}.`, solutionParts(question, false));
   return card('✗', `Not right: ${answer}.`, [
-    // The text of the option was on the page already; what the learner lacks is the mistake behind
-    // it.
+    // The learner has the text of the option on the page and needs only the mistake behind it.
     ...(mistake === null ? [] : [{label: 'The mistake behind it', body: mistake}]),
     {label: 'Read again', body: question.readAgain},
     ...solutionParts(question, true),

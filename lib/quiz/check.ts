@@ -1,10 +1,11 @@
 /**
- * `check('sgd-step', sgdStep)`: runs a code question's visible tests on the learner's
+ * `check('sgd-step', sgdStep)`, which runs the visible tests of a code question on the learner's
  * function.
  */
 import {messageOf, shown} from '../base/errors';
 import {findQuestion, show} from './answer';
-import {courseBank, type Bank, type CodeQuestion} from './bank';
+import {courseBank, type Bank} from './bank';
+import type {CodeQuestion} from './question';
 import {card, solutionParts, type Card, type CardPart} from './card';
 import {referenceOf, runTests, type AnyFunction, type TestResult} from './tests';
 
@@ -12,10 +13,9 @@ type Which = 'yours' | "the library's";
 const ran = new Map<string, {which: Which; name: string}>();
 
 /**
- * Shows each visible test of question `id` as passed or not, and resolves to the function that
- * later cells shall use: the learner's own once it passes all of them, the library's until then
- * (`whichRan` says which). Never throws, for a wrong id or value either: then it resolves to what
- * it was given.
+ * Shows which visible tests of question `id` pass, and resolves to the function for later cells: the
+ * learner's function if it passes all tests, otherwise the library's; `whichRan` says which. Never
+ * rejects: for an unknown id it resolves to `value`.
  */
 export async function check<F extends AnyFunction>(id: string, value?: F): Promise<F> {
   let outcome: {card: Card; use: unknown};
@@ -29,12 +29,12 @@ export async function check<F extends AnyFunction>(id: string, value?: F): Promi
 }
 
 /**
- * "sgdStep: yours" or "sgdStep: the library's": which of the two the cells after the check of
- * question `id` use.
+ * Says which function the cells after the check of question `id` use: "sgdStep: yours" or "sgdStep:
+ * the library's".
  */
 export function whichRan(id: string): string {
-  const found = ran.get(id);
-  return found ? `${found.name}: ${found.which}` : `${id}: not checked yet`;
+  const chosen = ran.get(id);
+  return chosen ? `${chosen.name}: ${chosen.which}` : `${id}: not checked yet`;
 }
 
 /** The card of a check, and the function to use after it. */
@@ -49,16 +49,21 @@ export async function checked(
     return {
       card: card(
         '!',
-        `"${question.id}" is answered with a letter: write answer('${question.id}', '…').`,
+        question.kind === 'choice'
+          ? `"${question.id}" is answered with a letter: write answer('${question.id}', '…').`
+          : `"${question.id}" is answered with a number: write answer('${question.id}', …, '${question.unit}').`,
       ),
       use: value,
     };
-  const given = value === undefined || value === null ? undefined : value;
-  if (given !== undefined && typeof given !== 'function') {
-    const message = `check('${question.id}'): ${shown(value)} is no function; give the function itself, ${question.functionName}, not what it returns.`;
+  const isBlank = value === undefined || value === null;
+  if (!isBlank && typeof value !== 'function') {
+    const message = `check('${question.id}'): ${shown(value)} is not a function; pass the function itself, ${question.functionName}, not its result.`;
     return {card: card('!', `${message} ${usesLibrary(question)}`), use: useLibrary(question)};
   }
-  const {results, blank} = await runTests(question, (given ?? (() => undefined)) as AnyFunction);
+  const {results, blank} = await runTests(
+    question,
+    (isBlank ? () => undefined : value) as AnyFunction,
+  );
   if (results.every(({passed}) => passed)) {
     ran.set(question.id, {which: 'yours', name: question.functionName});
     const parts = question.mode === 'practice' ? solutionParts(question, true) : [];
@@ -68,7 +73,7 @@ export async function checked(
         `All ${results.length} visible tests pass: the cells below use your ${question.functionName}.`,
         [testList(results), ...parts],
       ),
-      use: given,
+      use: value,
     };
   }
   return {card: failedCard(question, results, blank), use: useLibrary(question)};
@@ -106,7 +111,7 @@ function testList(results: TestResult[]): CardPart {
   return {label: 'Visible tests', body: lines.join('\n')};
 }
 
-/** A code span that no back-tick inside it can end. */
+/** A Markdown code span with a fence longer than any run of backticks in `text`. */
 function code(text: string): string {
   const longest = Math.max(0, ...(text.match(/`+/g) ?? []).map((run) => run.length));
   const fence = '`'.repeat(longest + 1);

@@ -1,23 +1,25 @@
 /**
- * `earlierAnswers([{id: 'which-split', evidence: '...'}])`: questions that were asked
- * before, with what the learner answered then.
+ * `earlierAnswers([{id: 'which-split', evidence: '...'}])`, which shows earlier questions with the
+ * learner's answers.
  */
 import {ManyHandsError, shown} from '../base/errors';
 import {View} from '../notebook/view';
-import {courseBank, type AnsweredQuestion, type Bank} from './bank';
+import {courseBank, type Bank} from './bank';
+import type {AnsweredQuestion} from './question';
 import {card, type Card, type CardPart} from './card';
 import {judge} from './judge';
 import {recall} from './store';
 
-/** A question that was asked before. */
+/** A question of an earlier notebook. */
 export interface EarlierQuestion {
   id: string;
-  /** What was measured since then that speaks to it, in Markdown. */
+  /** Measurements made since then that bear on the question, in Markdown. */
   evidence?: string;
 }
 
 /**
- * Never what is right where the learner has not found it: neither its letter nor the worked steps.
+ * The card of an earlier question. It never reveals a right answer that the learner has not found:
+ * neither the letter nor the worked steps.
  */
 function earlierCard(question: AnsweredQuestion, evidence: string | undefined): Card {
   const options =
@@ -32,30 +34,27 @@ function earlierCard(question: AnsweredQuestion, evidence: string | undefined): 
   const {title} = question;
   const {answer} = recall(question.id);
   if (answer === undefined) return card('○', `${title}: not answered yet.`, parts);
-  // A number is kept in three figures, which is too coarse to judge it by.
+  // A number is kept with three significant figures, too few to judge it.
   if (question.mode === 'assessed' || question.kind === 'numeric')
     return card('○', `${title}: you answered ${answer}.`, parts);
   const {status, mistake} = judge(question, answer);
   if (status === 'right')
     return card('✓', `${title}: you answered ${answer}, which is right.`, parts);
-  const behind: CardPart[] =
+  const mistakePart: CardPart[] =
     mistake === null ? [] : [{label: 'The mistake behind it', body: mistake}];
   return card('✗', `${title}: you answered ${answer}, which is not right.`, [
     asked,
-    ...behind,
+    ...mistakePart,
     ...parts.slice(1),
   ]);
 }
 
-/**
- * The questions of a bank with what was answered; the course's own bank is that of
- * `earlierAnswers`.
- */
+/** The questions of a bank with the learner's answers; `earlierAnswers` uses the course's bank. */
 export function earlierView(bank: Bank, questions: readonly EarlierQuestion[]): View {
   if (!Array.isArray(questions) || questions.length === 0)
     throw new ManyHandsError(
       'BAD_OPTION',
-      `earlierAnswers wants a list of questions, [{id: 'which-split'}]; it got ${shown(questions)}.`,
+      `earlierAnswers needs a list of questions, such as [{id: 'which-split'}]; it got ${shown(questions)}.`,
     );
   const cards = (questions as readonly EarlierQuestion[]).map(({id, evidence}) => {
     const question = bank.find(id);
@@ -64,7 +63,7 @@ export function earlierView(bank: Bank, questions: readonly EarlierQuestion[]): 
     if (question.kind === 'code')
       throw new ManyHandsError(
         'BAD_OPTION',
-        `earlierAnswers: '${id}' is answered with code, and what was written is not kept.`,
+        `earlierAnswers: '${id}' is answered with code, and code is not kept.`,
       );
     return earlierCard(question, evidence);
   });
@@ -72,10 +71,9 @@ export function earlierView(bank: Bank, questions: readonly EarlierQuestion[]): 
 }
 
 /**
- * Questions that were asked before, each with the answer that was kept for it (in `answers/`) and,
- * of a letter, whether it was right, or "not answered yet", and with `evidence` where it is given.
- * No answer is asked for, and none is given away. Throws BAD_OPTION for an id that the course has
- * not, or a question that is answered with code; BAD_BANK.
+ * Shows earlier questions with the answers kept in `answers/` or "not answered yet", whether a
+ * letter was right, and `evidence`. Reveals no right answer. Throws BAD_OPTION for an unknown id or
+ * a code question, and BAD_BANK for a broken bank.
  */
 export function earlierAnswers(questions: readonly EarlierQuestion[]): View {
   return earlierView(courseBank(), questions);

@@ -1,16 +1,22 @@
 /**
- * The kinds of question: what each asks of a bank beside what all have. A new kind is
- * one more entry here.
+ * The kinds of question: the sections and settings that each kind adds, and their readers. A new
+ * kind needs one more entry in `kinds`.
  */
 import {shown} from '../base/errors';
-import type {ChoiceQuestion, CodeQuestion, Option, Question, QuestionBase} from './bank';
-import {readNumeric} from './readNumeric';
+import type {
+  ChoiceQuestion,
+  CodeQuestion,
+  NumericQuestion,
+  Option,
+  Question,
+  QuestionBase,
+} from './question';
 import type {Item, Section} from './sections';
 
-/** Says what is wrong in which line of the bank. */
+/** Reports a problem in a line of the bank. */
 export type Report = (line: number, message: string) => void;
 
-/** What a kind reads its own part of a question from. */
+/** The source from which a kind reads its part of a question. */
 export interface Source {
   base: QuestionBase;
   sections: ReadonlyMap<string, Section>;
@@ -18,12 +24,14 @@ export interface Source {
   report: Report;
 }
 
+/** A kind of question; `sections` and `settings` are added to those of all kinds. */
 interface Kind {
   sections: readonly string[];
   settings: readonly string[];
   read(source: Source): Question;
 }
 
+/** The kinds by name; without a prototype, so that 'constructor' is not a kind. */
 export const kinds: Readonly<Record<string, Kind | undefined>> = Object.assign(
   Object.create(null) as Record<string, Kind>,
   {
@@ -45,7 +53,7 @@ function readChoice({base, sections, report}: Source): ChoiceQuestion {
       `'${base.id}' has no options: add a section \`### Options\` with a list of \`- [ ] A. text\`, the right one with \`[x]\``,
     );
   const items = section?.items ?? [];
-  const options = items.map((item, at) => readOption(item, at, base.id, report));
+  const options = items.map((item, index) => readOption(item, index, base.id, report));
   if (section && items.length < 2)
     report(
       section.line,
@@ -54,7 +62,7 @@ function readChoice({base, sections, report}: Source): ChoiceQuestion {
   if (items.length > 26)
     report(section!.line, `'${base.id}' has ${items.length} options; there are letters for 26`);
   const right = options.filter((option) => option.right).map((option) => option.letter);
-  // Where an option could not be read, its [x] may be the one that is missed here.
+  // An option that could not be read may be the one with the [x].
   if (items.length > 0 && right.length === 0 && items.every(({text}) => optionPattern.test(text)))
     report(section!.line, `'${base.id}' has no right option; mark it with [x]`);
   if (right.length > 1)
@@ -67,45 +75,91 @@ function readChoice({base, sections, report}: Source): ChoiceQuestion {
 
 const optionPattern = /^\[([ xX])\]\s+([A-Z])\.\s*(.*)$/s;
 
-function readOption(item: Item, at: number, id: string, report: Report): Option {
-  const expected = String.fromCharCode(65 + at);
-  const found = optionPattern.exec(item.text);
-  if (!found)
+function readOption(item: Item, index: number, id: string, report: Report): Option {
+  const expected = String.fromCharCode(65 + index);
+  const match = optionPattern.exec(item.text);
+  if (!match)
     report(
       item.line,
-      `${shown(item.text)} is no option of '${id}': write \`- [ ] ${expected}. text\`, or \`- [x] ${expected}. text\` where it is right`,
+      `${shown(item.text)} is not an option of '${id}': write \`- [ ] ${expected}. text\`, or \`- [x] ${expected}. text\` for the right one`,
     );
-  const [, mark = ' ', letter = expected, text = ''] = found ?? [];
+  const [, mark = ' ', letter = expected, text = ''] = match ?? [];
   if (letter !== expected)
     report(
       item.line,
-      `option ${letter} of '${id}' stands where ${expected} should; letters run from A without a gap`,
+      `option ${letter} of '${id}' is where ${expected} should be; letters run from A without a gap`,
     );
-  if (found && text === '') report(item.line, `option ${letter} of '${id}' has no text`);
+  if (match && text === '') report(item.line, `option ${letter} of '${id}' has no text`);
   const right = mark !== ' ';
-  const mistakes = item.items.map((one) => ({
-    line: one.line,
-    text: /^Mistake:\s*(.*)$/s.exec(one.text)?.[1] ?? null,
+  const mistakes = item.items.map((child) => ({
+    line: child.line,
+    text: /^Mistake:\s*(.*)$/s.exec(child.text)?.[1] ?? null,
   }));
   for (const {line, text: mistake} of mistakes)
     if (!mistake)
-      report(
-        line,
-        `under option ${letter} of '${id}' stands something other than \`- Mistake: text\``,
-      );
+      report(line, `option ${letter} of '${id}' may have only \`- Mistake: text\` under it`);
   const written = mistakes.filter(({text: mistake}) => mistake);
   if (right && written.length > 0)
-    report(
-      written[0]!.line,
-      `option ${letter} of '${id}' is right, so it has no mistake behind it`,
-    );
-  if (found && !right && written.length !== 1) {
+    report(written[0].line, `option ${letter} of '${id}' is right, so it cannot have a mistake`);
+  if (match && !right && written.length !== 1) {
     report(
       item.line,
-      `wrong option ${letter} of '${id}' has ${written.length === 0 ? 'no mistake' : `${written.length} mistakes`} behind it; write one \`- Mistake: text\` under it`,
+      `wrong option ${letter} of '${id}' has ${written.length === 0 ? 'no mistake' : `${written.length} mistakes`}; write one \`- Mistake: text\` under it`,
     );
   }
   return {letter, text, right, mistake: right ? null : (written[0]?.text ?? null)};
+}
+
+/** A number that may have commas between groups of digits. */
+const numberPattern = /^[-+]?(\d[\d,]*\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
+const numberOf = (text: string): number | null =>
+  numberPattern.test(text) ? Number(text.replace(/,/g, '')) : null;
+
+function readNumeric({base, sections, setting, report}: Source): NumericQuestion {
+  const value = numberOf(setting('value') ?? '');
+  if (value === null)
+    report(base.line, `'${base.id}' has no value: write \`- value: 12\`, a number in its unit`);
+  const unit = setting('unit');
+  if (unit === undefined)
+    report(
+      base.line,
+      `'${base.id}' has no unit: write \`- unit: GB\`, or \`- unit: none\` for a plain number`,
+    );
+  const written = setting('tolerance') ?? '';
+  const relative = written.endsWith('%');
+  const tolerance = numberOf(relative ? written.slice(0, -1).trim() : written);
+  if (tolerance === null || tolerance < 0)
+    report(
+      base.line,
+      `'${base.id}' has no tolerance: write \`- tolerance: 2 %\` of the value, or \`- tolerance: 0.5\` in its unit`,
+    );
+  const section = sections.get('Wrong turns');
+  if (!section || section.items.length === 0)
+    report(
+      section?.line ?? base.line,
+      `'${base.id}' has no wrong turns: add a section \`### Wrong turns\` with a list of \`- 4: what was done to get it\``,
+    );
+  const wrongTurns = (section?.items ?? []).flatMap(({text, line}) => {
+    const [, number = '', mistake = ''] = /^([^:\s]+):\s*(.+)$/s.exec(text) ?? [];
+    const turn = numberOf(number);
+    if (turn === null || mistake === '')
+      report(
+        line,
+        `${shown(text)} is not a wrong turn of '${base.id}': write \`- 4: what was done to get it\``,
+      );
+    else if (turn === value)
+      report(line, `the wrong turn ${number} of '${base.id}' is the right value`);
+    return turn === null ? [] : [{value: turn, mistake}];
+  });
+  return {
+    ...base,
+    kind: 'numeric',
+    value: value ?? NaN,
+    unit: unit === 'none' ? '' : (unit ?? ''),
+    tolerance: (tolerance ?? 0) / (relative ? 100 : 1),
+    relative,
+    wrongTurns,
+  };
 }
 
 function readCode({base, sections, setting, report}: Source): CodeQuestion {

@@ -1,39 +1,39 @@
 /**
- * A bank's text as questions, or as all that is wrong with it.
+ * Parses the text of a bank into questions and problems.
  */
 import {oneOf, shown} from '../base/errors';
-import type {BankProblem, Mode, Question, QuestionBase} from './bank';
+import type {BankProblem, Mode, Question, QuestionBase} from './question';
 import {kinds, type Report} from './kinds';
-import {cutQuestions, type RawQuestion, type Section} from './sections';
+import {splitQuestions, type RawQuestion, type Section} from './sections';
 
+/** The form of an id, and so of the file that keeps an answer. */
 export const idPattern = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const modes = ['practice', 'assessed'] as const;
 const commonSettings = ['kind', 'mode', 'title', 'notebooks'];
 const commonSections = ['Solution', 'Quick check', 'Read again'];
 
-/** `ids` are those of all questions, also of the ones with an error. */
+/** The result of parsing a bank. */
 export interface ParsedBank {
+  /** The questions without a problem. */
   questions: Question[];
+  /** The ids of all questions, with and without problems. */
   ids: {id: string; file: string; line: number}[];
   problems: BankProblem[];
 }
 
-/**
- * The questions of one bank that have no error, and the errors of the others; `file` is how
- * problems name the bank.
- */
+/** Parses a bank; `file` names the bank in its problems. */
 export function parseBank(text: string, file: string): ParsedBank {
   const problems: BankProblem[] = [];
-  const raw = cutQuestions(text);
+  const raw = splitQuestions(text);
   if (raw.length === 0)
     problems.push({
       file,
       line: 1,
-      message: 'holds no question; a question begins with a heading `## its-id`',
+      message: 'has no question; a question begins with a heading `## its-id`',
     });
-  const questions = raw.flatMap((one) => {
+  const questions = raw.flatMap((rawQuestion) => {
     const before = problems.length;
-    const question = readQuestion(one, file, (line, message) =>
+    const question = readQuestion(rawQuestion, file, (line, message) =>
       problems.push({file, line, message}),
     );
     return question && problems.length === before ? [question] : [];
@@ -45,7 +45,7 @@ function readQuestion(raw: RawQuestion, file: string, report: Report): Question 
   if (!idPattern.test(raw.id)) {
     report(
       raw.line,
-      `${shown(raw.id)} is no id: write small letters, digits and single hyphens, beginning with a letter, as in which-split`,
+      `${shown(raw.id)} is not an id: write lower-case letters, digits and single hyphens, beginning with a letter, as in which-split`,
     );
   }
   const settings = readSettings(raw, report);
@@ -122,15 +122,14 @@ interface Setting {
 function readSettings(raw: RawQuestion, report: Report): Map<string, Setting> {
   const settings = new Map<string, Setting>();
   for (const {text, line} of raw.settings) {
-    const found = /^([a-z]+):\s*(.*)$/s.exec(text);
-    if (!found)
+    const match = /^([a-z]+):\s*(.*)$/s.exec(text);
+    if (!match)
       report(
         line,
-        `${shown(text)} is no setting of '${raw.id}': write \`- name: value\`, and leave the list before the stem to settings`,
+        `${shown(text)} is not a setting of '${raw.id}': write \`- name: value\`; the list before the stem is for settings only`,
       );
-    else if (settings.has(found[1]!))
-      report(line, `'${raw.id}' sets '${found[1]}' twice; keep one`);
-    else settings.set(found[1]!, {value: found[2]!.trim(), line});
+    else if (settings.has(match[1])) report(line, `'${raw.id}' sets '${match[1]}' twice; keep one`);
+    else settings.set(match[1], {value: match[2].trim(), line});
   }
   return settings;
 }
@@ -178,10 +177,10 @@ function readNotebooks(raw: RawQuestion, setting: Setting | undefined, report: R
   if (names.length === 0) {
     report(
       setting?.line ?? raw.line,
-      `'${raw.id}' stands in no notebook; write \`- notebooks: 14-practice\` (several: with commas)`,
+      `'${raw.id}' is in no notebook; write \`- notebooks: 14-practice\` (separate several by commas)`,
     );
   }
-  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) report(setting!.line, `'${raw.id}' names the notebook '${twice}' twice`);
   return names;
 }

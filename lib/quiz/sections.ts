@@ -1,35 +1,35 @@
 /**
- * Cuts a bank's Markdown into questions and their sections, with line numbers, by
- * markdown-it's own tokens.
+ * Splits the Markdown of a bank into questions and their sections, with line numbers, by the tokens
+ * of markdown-it.
  *
- * `## id` begins a question; the list right under it is its settings; what follows, up to the first
- * `###`, is its stem.
+ * `## id` begins a question. The list right under it holds the settings, and the text up to the
+ * first `###` is the stem.
  */
 import type MarkdownIt from 'markdown-it';
 
 type Token = MarkdownIt.Token;
 
-/** A list item: its own text, and the items of a list inside it. Lines count from 1. */
+/** A list item: its text, and the items of a list inside it. Lines count from 1. */
 export interface Item {
   text: string;
   line: number;
   items: Item[];
 }
 
-/** A fence of code, with the language behind its back-ticks. */
+/** A fenced code block, with the language after its backticks. */
 export interface Fence {
   language: string;
   code: string;
   line: number;
 }
 
-/** A table's row: its cells' Markdown. */
+/** A row of a table: the Markdown of its cells. */
 export interface TableRow {
   cells: string[];
   line: number;
 }
 
-/** What stands under one `###`, as text and as the parts that a kind may ask for. */
+/** The content of a `###` section, as text and as lists, code blocks and table rows. */
 export interface Section {
   title: string;
   line: number;
@@ -39,7 +39,7 @@ export interface Section {
   rows: TableRow[];
 }
 
-/** One `##` with all that stands under it. */
+/** A `##` heading with everything under it. */
 export interface RawQuestion {
   id: string;
   line: number;
@@ -51,32 +51,30 @@ export interface RawQuestion {
 let parser: MarkdownIt.MarkdownIt | undefined;
 
 function tokensOf(text: string): Token[] {
-  // Loaded at the first question, so that importing many-hands stays quick.
+  // Loaded for the first question, so that importing many-hands stays quick.
   parser ??= new (require('markdown-it') as typeof import('markdown-it'))();
   return parser.parse(text, {});
 }
 
 /**
- * The questions of a bank's text, in order; what stands before the first `##` is an introduction
- * for people.
+ * The questions of a bank in order. The text before the first `##` is an introduction for people.
  */
-export function cutQuestions(text: string): RawQuestion[] {
+export function splitQuestions(text: string): RawQuestion[] {
   const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/);
   const tokens = tokensOf(lines.join('\n'));
-  const heads = tokens.flatMap((token, at) =>
-    token.type === 'heading_open' && token.level === 0 && /^h[23]$/.test(token.tag) ? [at] : [],
+  const headings = tokens.flatMap((token, index) =>
+    token.type === 'heading_open' && token.level === 0 && /^h[23]$/.test(token.tag) ? [index] : [],
   );
   const questions: RawQuestion[] = [];
-  heads.forEach((at, n) => {
-    const end = heads[n + 1] ?? tokens.length;
-    const [from, to] = [
-      tokens[at]!.map![1],
-      end < tokens.length ? tokens[end]!.map![0] : lines.length,
-    ];
-    const title = tokens[at + 1]!.content.trim();
-    const line = tokens[at]!.map![0] + 1;
-    const body = tokens.slice(at + 3, end);
-    if (tokens[at]!.tag === 'h2') {
+  headings.forEach((start, n) => {
+    const end = headings[n + 1] ?? tokens.length;
+    const heading = tokens[start];
+    const [headingLine, from] = heading.map!;
+    const to = end < tokens.length ? tokens[end].map![0] : lines.length;
+    const title = tokens[start + 1].content.trim();
+    const line = headingLine + 1;
+    const body = tokens.slice(start + 3, end);
+    if (heading.tag === 'h2') {
       const settings = body[0]?.type === 'bullet_list_open' ? body[0] : undefined;
       const stem = lines
         .slice(settings ? settings.map![1] : from, to)
@@ -109,33 +107,33 @@ export function cutQuestions(text: string): RawQuestion[] {
   return questions;
 }
 
-/** The items of every outermost list among the tokens, a list each. */
+/** The items of every outermost list among the tokens, list by list. */
 function itemsOf(tokens: Token[], lines: string[]): Item[][] {
   const lists: Item[][] = [];
-  for (let at = 0; at < tokens.length; at++) {
-    if (!/^(bullet|ordered)_list_open$/.test(tokens[at]!.type)) continue;
-    const end = closeOf(tokens, at);
-    lists.push(listItems(tokens.slice(at + 1, end), lines));
-    at = end;
+  for (let start = 0; start < tokens.length; start++) {
+    if (!/^(bullet|ordered)_list_open$/.test(tokens[start].type)) continue;
+    const end = closeOf(tokens, start);
+    lists.push(listItems(tokens.slice(start + 1, end), lines));
+    start = end;
   }
   return lists;
 }
 
 function listItems(tokens: Token[], lines: string[]): Item[] {
   const items: Item[] = [];
-  for (let at = 0; at < tokens.length; at++) {
-    const end = closeOf(tokens, at);
-    const [from, to] = tokens[at]!.map!;
-    const inside = tokens.slice(at + 1, end);
+  for (let start = 0; start < tokens.length; start++) {
+    const end = closeOf(tokens, start);
+    const [from, to] = tokens[start].map!;
+    const inside = tokens.slice(start + 1, end);
     const nested = inside.find((token) => token.type === 'bullet_list_open');
     const text = lines.slice(from, nested ? nested.map![0] : to).join('\n');
     items.push({text: withoutMarker(text), line: from + 1, items: itemsOf(inside, lines).flat()});
-    at = end;
+    start = end;
   }
   return items;
 }
 
-/** An item's text without its bullet or number, its later lines moved left by as much. */
+/** The text of an item without its bullet or number; its later lines move left by the same width. */
 function withoutMarker(text: string): string {
   const marker = /^\s*(?:[-*+]|\d+[.)])\s+/.exec(text)?.[0] ?? '';
   const [first = '', ...rest] = text.slice(marker.length).split('\n');
@@ -149,22 +147,24 @@ function withoutMarker(text: string): string {
     .trim();
 }
 
+/** The index of the token that closes the one at `open`. */
 function closeOf(tokens: Token[], open: number): number {
-  for (let at = open + 1; at < tokens.length; at++) {
-    if (tokens[at]!.nesting === -1 && tokens[at]!.level === tokens[open]!.level) return at;
+  for (let index = open + 1; index < tokens.length; index++) {
+    if (tokens[index].nesting === -1 && tokens[index].level === tokens[open].level) return index;
   }
   return tokens.length;
 }
 
-/** The rows under a table's head. */
+/** The rows of the tables' bodies. */
 function rowsOf(tokens: Token[]): TableRow[] {
   const rows: TableRow[] = [];
   let inBody = false;
-  for (const [at, token] of tokens.entries()) {
+  for (const [index, token] of tokens.entries()) {
     if (token.type === 'tbody_open' || token.type === 'tbody_close')
       inBody = token.type === 'tbody_open';
     if (inBody && token.type === 'tr_open') rows.push({cells: [], line: (token.map?.[0] ?? 0) + 1});
-    if (inBody && token.type === 'td_open') rows.at(-1)!.cells.push(tokens[at + 1]!.content.trim());
+    if (inBody && token.type === 'td_open')
+      rows.at(-1)!.cells.push(tokens[index + 1].content.trim());
   }
   return rows;
 }

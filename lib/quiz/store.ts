@@ -1,8 +1,8 @@
 /**
- * Remembers answers and first predictions under `answers/` of the course, for the
- * learner alone: no grader reads it.
+ * Keeps answers and first predictions in the course's `answers/` folder, for the learner only: no
+ * grader reads them.
  *
- * A folder that cannot be written is no error: then the kernel's own memory is all there is.
+ * If the folder cannot be written, only the kernel's memory keeps them; that is not an error.
  */
 import {mkdirSync, readFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
@@ -16,7 +16,7 @@ export interface Quantity {
   unit: string;
 }
 
-/** What one file holds. */
+/** The content of a file in `answers/`. */
 export interface Kept {
   id: string;
   answer?: string;
@@ -28,7 +28,7 @@ function fileOf(id: string): string | null {
   return root === null ? null : join(root, 'answers', `${id}.json`);
 }
 
-/** What was kept for an id; only the id where nothing was. */
+/** What was kept for an id; only the id if nothing was kept. */
 export function recall(id: string): Kept {
   const file = fileOf(id);
   try {
@@ -47,7 +47,7 @@ export function recall(id: string): Kept {
   }
 }
 
-/** Adds to what is kept for an id. Returns whether it could be written. */
+/** Adds to what is kept for an id; returns whether it could be written. */
 export function keep(id: string, more: Partial<Omit<Kept, 'id'>>): boolean {
   const file = fileOf(id);
   if (file === null) return false;

@@ -1,15 +1,14 @@
 /**
- * Runs a code question's visible tests on a function, and makes the question's
- * reference a function.
+ * Runs the visible tests of a code question on a function, and compiles the question's reference.
  */
 import {inspect} from 'node:util';
 import {messageOf} from '../base/errors';
-import type {CodeQuestion, VisibleTest} from './bank';
+import type {CodeQuestion, VisibleTest} from './question';
 
-/** Any function that a learner may hand in. */
+/** Any function that a learner may pass. */
 export type AnyFunction = (...args: never[]) => unknown;
 
-/** How one visible test went; `got` is what came out, or the error in words. */
+/** The result of a visible test; `got` is the value in words, or the error. */
 export interface TestResult {
   test: VisibleTest;
   passed: boolean;
@@ -18,20 +17,24 @@ export interface TestResult {
 }
 
 /**
- * All results, and whether the function returned anything at all: the untouched cell's does not.
+ * All results, and whether the function is blank: it never returned a value, as in an untouched
+ * cell.
  */
 export interface TestRun {
   results: TestResult[];
   blank: boolean;
 }
 
-/** A test that waits for a promise gives up after this long. */
+/** The time limit of a test that returns a promise. */
 const deadlineSeconds = 10;
-/** Numbers are equal within this share of the larger of 1 and the expected one. */
+/** Numbers are equal within this share of the expected number, or of 1 if that is larger. */
 const tolerance = 1e-6;
 
-/** Runs the tests one after the other; a test that throws fails, the others still run. */
-export async function runTests(question: CodeQuestion, given: AnyFunction): Promise<TestRun> {
+/** Runs the tests in order; a test that throws fails, and the others still run. */
+export async function runTests(
+  question: CodeQuestion,
+  learnerFunction: AnyFunction,
+): Promise<TestRun> {
   const results: TestResult[] = [];
   let blank = true;
   const watched = (...args: never[]): unknown => {
@@ -40,10 +43,10 @@ export async function runTests(question: CodeQuestion, given: AnyFunction): Prom
       return value;
     };
     try {
-      const value = given(...args);
+      const value = learnerFunction(...args);
       if (!(value instanceof Promise)) return settle(value);
       const settled = value.then(settle);
-      // A test that does not wait for its promise must not end the kernel when that fails later.
+      // A promise that the test does not await must not end the kernel when it rejects.
       settled.catch(() => (blank = false));
       return settled;
     } catch (error) {
@@ -52,7 +55,7 @@ export async function runTests(question: CodeQuestion, given: AnyFunction): Prom
     }
   };
   for (const test of question.tests) {
-    const expected: unknown = evaluate(question, test.expected, given);
+    const expected: unknown = evaluate(question, test.expected, learnerFunction);
     try {
       const got: unknown = await withDeadline(evaluate(question, test.call, watched));
       results.push({
@@ -74,12 +77,12 @@ export async function runTests(question: CodeQuestion, given: AnyFunction): Prom
   return {results, blank};
 }
 
-/** The bank's own expressions, with the given function under its name in the bank. */
-function evaluate(question: CodeQuestion, expression: string, given: AnyFunction): unknown {
-  return new Function(question.functionName, `'use strict'; return (${expression});`)(given);
+/** Evaluates an expression of the bank, in which `testee` has the question's function name. */
+function evaluate(question: CodeQuestion, expression: string, testee: AnyFunction): unknown {
+  return new Function(question.functionName, `'use strict'; return (${expression});`)(testee);
 }
 
-/** The function that the bank's reference declares. */
+/** Compiles the function that the question's reference declares. */
 export function referenceOf(question: CodeQuestion): AnyFunction {
   const ts = require('typescript') as typeof import('typescript');
   const {outputText} = ts.transpileModule(question.reference, {
@@ -107,8 +110,8 @@ async function withDeadline(value: unknown): Promise<unknown> {
 }
 
 /**
- * Equal by value: numbers within the tolerance, arrays and typed arrays by their elements, objects
- * by their own keys.
+ * Whether two values are equal: numbers within the tolerance, arrays and typed arrays by their
+ * elements, objects by their own keys.
  */
 export function alike(got: unknown, expected: unknown): boolean {
   if (typeof got === 'number' && typeof expected === 'number') {
@@ -120,7 +123,7 @@ export function alike(got: unknown, expected: unknown): boolean {
   if (isList(got) && isList(expected)) {
     return (
       got.length === expected.length &&
-      Array.from(expected).every((value, at) => alike(got[at], value))
+      Array.from(expected).every((value, index) => alike(got[index], value))
     );
   }
   if (isList(got) !== isList(expected)) return false;
@@ -130,11 +133,14 @@ export function alike(got: unknown, expected: unknown): boolean {
     got !== null &&
     expected !== null
   ) {
-    const [one, other] = [got as Record<string, unknown>, expected as Record<string, unknown>];
-    const keys = Object.keys(other);
+    const gotFields = got as Record<string, unknown>;
+    const expectedFields = expected as Record<string, unknown>;
+    const keys = Object.keys(expectedFields);
     return (
-      Object.keys(one).length === keys.length &&
-      keys.every((key) => Object.hasOwn(one, key) && alike(one[key], other[key]))
+      Object.keys(gotFields).length === keys.length &&
+      keys.every(
+        (key) => Object.hasOwn(gotFields, key) && alike(gotFields[key], expectedFields[key]),
+      )
     );
   }
   return Object.is(got, expected);

@@ -1,7 +1,7 @@
 /**
- * Units that a prediction may stand in, and how those of one dimension turn into each
- * other.
+ * Units of predictions and answers, and their conversion within a dimension.
  */
+/** By dimension, the size of each unit in the dimension's base unit. */
 const dimensions: Record<string, Record<string, number>> = {
   time: {
     ns: 1e-9,
@@ -36,8 +36,8 @@ const dimensions: Record<string, Record<string, number>> = {
 };
 
 /**
- * `value` of unit `from` in unit `to`; null where the two are no units of one dimension (other
- * units only turn into themselves).
+ * Converts a value; null if the units have different dimensions. A unit outside the table can only
+ * be converted to itself.
  */
 export function convert(value: number, from: string, to: string): number | null {
   if (from === to) return value;
@@ -51,21 +51,17 @@ export function convert(value: number, from: string, to: string): number | null 
   return null;
 }
 
-/** What a unit measures, in a word; null for one that stands in no table. */
+/** The dimension of a unit, in a word; null for a unit outside the table. */
 export function dimensionOf(unit: string): string | null {
-  return Object.keys(dimensions).find((name) => Object.hasOwn(dimensions[name]!, unit)) ?? null;
+  return Object.keys(dimensions).find((name) => Object.hasOwn(dimensions[name], unit)) ?? null;
 }
 
-/** A number at three significant digits, as people write it: 0.0123, 4.5, 1,230. */
+/** A number with three significant figures: 0.0123, 4.5, 1,230. */
 export function figure(value: number): string {
   return Number(value.toPrecision(3)).toLocaleString('en', {maximumSignificantDigits: 3});
 }
 
-/** A number with its unit. */
+/** A number with its unit: '12 ms'. */
 export function withUnit({value, unit}: {value: number; unit: string}): string {
-  return unit === ''
-    ? figure(value)
-    : unit === '%'
-      ? `${figure(value)} %`
-      : `${figure(value)} ${unit}`;
+  return `${figure(value)} ${unit}`.trim();
 }

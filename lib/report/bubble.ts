@@ -1,6 +1,5 @@
 /**
- * The bubble of a pipeline that ran: what its schedule foretells, what was measured,
- * and what a virtual clock shows.
+ * The bubble of a pipeline run: predicted by its schedule, measured, and on a virtual clock.
  */
 import {median} from '../base/statistics';
 import {physicalCores} from '../base/cgroup';
@@ -18,31 +17,31 @@ import {pipelineSchedule} from '../pipelineParallel/schedules';
 import type {Span} from '../trace/spans';
 import type {TrainResult} from '../run/result';
 
-/** Shares of the ranks' time together, from 0 to 1. */
+/** Idle shares of the total time of all ranks, from 0 to 1. */
 export interface Bubble {
   /**
-   * What the schedule has where all stages are alike: of its forwards, backwards and weights' parts
-   * as long as they were in the mean.
+   * The bubble of the schedule with equal stages: every forward, backward and weight-gradient action
+   * takes its mean measured time.
    */
   expected: number;
-  /** Of the recorded steps, in the median, sending taken away; null where nothing was traced. */
+  /** The median over the recorded steps, without the time for sending; null without a trace. */
   measured: number | null;
   /**
-   * The schedule replayed with the processor time of each of its actions, as if every rank had a
-   * core; null where nothing was traced.
+   * The bubble of the schedule replayed with the measured processor time of each action, as if every
+   * rank had a core; null without a trace.
    */
   virtual: number | null;
-  /** Whether there were more workers than cores, so that `virtual` is the figure to look at. */
+  /** Whether there were more threads than cores, so that `virtual` is more meaningful. */
   timeSliced: boolean;
 }
 
-/** The schedule that a pipeline ran by. Throws BAD_OPTION where the result is of no pipeline. */
+/** The schedule of a pipeline run. Throws BAD_OPTION for a result without a pipeline. */
 function scheduleOf({plan}: Pick<TrainResult, 'plan'>): Schedule {
   const {schedule, mesh, microBatches, stagesPerRank} = plan;
   if (schedule === undefined)
     throw new ManyHandsError(
       'BAD_OPTION',
-      "this result is of no pipeline: give one of trainParallel with strategy: {kind: 'pipelineParallel'}.",
+      "this result does not come from a pipeline: use trainParallel with strategy: {kind: 'pipelineParallel'}.",
     );
   return typeof schedule === 'string'
     ? pipelineSchedule(schedule, {ranks: mesh.pipeline, microBatches, stagesPerRank})
@@ -50,8 +49,8 @@ function scheduleOf({plan}: Pick<TrainResult, 'plan'>): Schedule {
 }
 
 /**
- * The spans of the first replica's pipeline, a rank a stage: those of rank 0 and of the ranks that
- * differ from it on that axis alone.
+ * The spans of the first pipeline of the mesh, with one rank per stage: rank 0 and the ranks that
+ * differ from it only on the pipeline axis.
  */
 export function pipelineSpans({
   plan: {mesh},
@@ -63,7 +62,7 @@ export function pipelineSpans({
   );
 }
 
-/** Whether ranks stood in line for a core. */
+/** Whether ranks had to wait for a core. */
 function isTimeSliced({devices}: Pick<TrainResult, 'devices'>): boolean {
   return (
     devices.filter(({id}) => id === 'cpu').reduce((sum, {threads}) => sum + threads, 0) >
@@ -72,16 +71,16 @@ function isTimeSliced({devices}: Pick<TrainResult, 'devices'>): boolean {
 }
 
 /**
- * By stage, the processor seconds of each compute in the recorded steps, which the virtual clock
- * takes; null where nothing was traced.
+ * By stage, the processor seconds of each compute action in the recorded steps, for the virtual
+ * clock; null without a trace.
  */
 export function virtualCosts(result: Pick<TrainResult, 'plan' | 'trace'>): number[][] | null {
   return measuredCosts(pipelineSpans(result), scheduleOf(result));
 }
 
 /**
- * The schedule on the virtual clock, as spans for a timeline: one step in which every rank has a
- * core. Throws BAD_OPTION where nothing was traced.
+ * Replays one step on the virtual clock, on which every rank has a core, and returns its spans for a
+ * timeline, in seconds. Throws BAD_OPTION for a result without a pipeline or without a trace.
  */
 export function virtualTrace(result: Pick<TrainResult, 'plan' | 'trace'>): {spans: Span[]} {
   const costs = virtualCosts(result);
@@ -104,8 +103,8 @@ export function virtualTrace(result: Pick<TrainResult, 'plan' | 'trace'>): {span
 }
 
 /**
- * The bubble of a run with `pipelineParallel`; of a mesh, of its first replica's pipeline. Throws
- * BAD_OPTION for a result of any other strategy.
+ * The bubble of a pipeline run; for a mesh, of its first pipeline. Throws BAD_OPTION for a result
+ * without a pipeline.
  */
 export function bubble(result: Pick<TrainResult, 'plan' | 'trace' | 'devices'>): Bubble {
   const schedule = scheduleOf(result);

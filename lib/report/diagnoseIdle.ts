@@ -1,6 +1,6 @@
 /**
- * Who of a pipeline's ranks was idle, how much of that its schedule foretells, and the
- * likely cause of the rest.
+ * `diagnoseIdle`, which says how long the ranks of a pipeline were idle, how much of that the
+ * schedule predicts, and the likely cause of the rest.
  */
 import {median, sum} from '../base/statistics';
 import {ManyHandsError, shown} from '../base/errors';
@@ -9,7 +9,7 @@ import type {Span} from '../trace/spans';
 import {bubble, pipelineSpans, virtualCosts} from './bubble';
 import type {TrainResult} from '../run/result';
 
-/** Why ranks of a pipeline stand idle. */
+/** Why the ranks of a pipeline are idle. */
 export type IdleCause =
   | 'bubble'
   | 'unbalanced stages'
@@ -18,26 +18,27 @@ export type IdleCause =
   | 'wrong order'
   | 'no core';
 
-/** What `idle` found. */
+/** The result of `diagnoseIdle`. */
 export interface IdleDiagnosis {
-  /** The bubble that the schedule foretells, as a share of all ranks' time, from 0 to 1. */
+  /** The bubble that the schedule predicts, as a share of all ranks' time, from 0 to 1. */
   expected: number;
   /**
-   * The bubble that was measured, or that the virtual clock shows where there were more workers
-   * than cores, from 0 to 1.
+   * The measured bubble, from 0 to 1; with more workers than cores, the bubble on the virtual
+   * clock.
    */
   measured: number;
-  /** Seconds of the median step that each rank worked, sent and waited. */
+  /** Median seconds per step that each rank worked, sent and waited. */
   ranks: Array<{rank: number; busySeconds: number; sendSeconds: number; waitSeconds: number}>;
   cause: IdleCause;
-  /** The cause in a sentence, with its evidence. */
+  /** The cause and its evidence, in a sentence. */
   reason: string;
 }
 
-/** Ranks differ as machines differ; beyond this the others wait for one. */
+/** A rank that works this many times as long as the others makes them wait; less is noise. */
 const UNBALANCED = 1.5;
-/** Points of the whole time that a measured bubble may stand above the foretold one. */
+/** How far a measured bubble may exceed the predicted one, as a share of the time. */
 const NEAR = 0.08;
+/** Sending that takes a larger share of the ranks' time is slow. */
 const SLOW_LINK = 0.1;
 
 const percent = (share: number) => `${Math.round(100 * share)} %`;
@@ -46,9 +47,9 @@ interface Evidence {
   expected: number;
   measured: number;
   steps: PipelineStep[];
-  /** By rank, seconds after the first of all that it said anything. */
+  /** By rank, seconds from the first span of all ranks to its own first span. */
   late: number[];
-  /** Seconds of work by rank. */
+  /** By rank, seconds of work. */
   busy: number[];
   timeSliced: boolean;
 }
@@ -72,30 +73,30 @@ function judge({expected, measured, steps, late, busy, timeSliced}: Evidence): {
   if (late[last] > 0.1 * sum(steps.map(({seconds}) => seconds)))
     return {
       cause: 'a part connected late',
-      reason: `rank ${last} said nothing for the first ${(1000 * late[last]).toFixed(0)} ms, and the others waited for it: look at how it starts.`,
+      reason: `rank ${last} did nothing for the first ${(1000 * late[last]).toFixed(0)} ms, and the others waited for it: look at how it starts.`,
     };
   if (times > UNBALANCED)
     return {
       cause: 'unbalanced stages',
-      reason: `rank ${slowest} works ${times.toFixed(1)} times as long as the others, which wait for it in every micro-batch: cut the model elsewhere (splitAt, or balance: 'measured').`,
+      reason: `rank ${slowest} works ${times.toFixed(1)} times as long as the others, which wait for it in every micro-batch: split the model elsewhere (splitAt, or balance: 'measured').`,
     };
   if (measured > expected + NEAR)
     return {
       cause: 'wrong order',
-      reason: `the ranks are alike and their messages are quick, but they stood idle ${percent(measured)} of the time, where ${percent(expected)} is the bubble of so many micro-batches: look at the order in which a rank takes them.`,
+      reason: `the ranks are equally fast and their messages are quick, but they were idle ${percent(measured)} of the time, and the bubble of so many micro-batches is only ${percent(expected)}: look at the order in which a rank takes them.`,
     };
   if (timeSliced)
     return {
       cause: 'no core',
-      reason: `there were more workers than cores, which took turns. On the virtual clock, where each has a core, they stand idle ${percent(measured)} of the time, near the ${percent(expected)} that the schedule foretells.`,
+      reason: `more workers than cores took turns. On the virtual clock, where each worker has a core, they are idle ${percent(measured)} of the time, close to the ${percent(expected)} that the schedule predicts.`,
     };
   return {
     cause: 'bubble',
-    reason: `the ranks stood idle ${percent(measured)} of the time, and the schedule foretells ${percent(expected)}: nothing is broken. More micro-batches make this bubble smaller.`,
+    reason: `the ranks were idle ${percent(measured)} of the time, and the schedule predicts ${percent(expected)}: nothing is broken. More micro-batches make this bubble smaller.`,
   };
 }
 
-function ofSteps(steps: PipelineStep[], ranks: number): IdleDiagnosis['ranks'] {
+function rankMedians(steps: PipelineStep[], ranks: number): IdleDiagnosis['ranks'] {
   return Array.from({length: ranks}, (_, rank) => ({
     rank,
     busySeconds: median(steps.map(({busy}) => busy[rank])),
@@ -104,34 +105,34 @@ function ofSteps(steps: PipelineStep[], ranks: number): IdleDiagnosis['ranks'] {
   }));
 }
 
-function ofResult(result: TrainResult): IdleDiagnosis {
+function diagnoseResult(result: TrainResult): IdleDiagnosis {
   const {expected, measured, virtual, timeSliced} = bubble(result);
   if (measured === null)
     throw new ManyHandsError(
       'BAD_OPTION',
-      'idle: the run kept no trace of its actions: train with trace: true.',
+      'diagnoseIdle: the run kept no trace of its actions: train with trace: true.',
     );
   const ranks = result.plan.mesh.pipeline;
-  const all = pipelineSteps(pipelineSpans(result), ranks);
+  const recorded = pipelineSteps(pipelineSpans(result), ranks);
   // The first step loads the engine.
-  const steps = all.length > 1 ? all.slice(1) : all;
+  const steps = recorded.length > 1 ? recorded.slice(1) : recorded;
   const busy = virtualCosts(result)!.map(sum);
-  const shown = timeSliced ? virtual! : measured;
+  const idleShare = timeSliced ? virtual! : measured;
   return {
     expected,
-    measured: shown,
-    ranks: ofSteps(steps, ranks),
-    ...judge({expected, measured: shown, steps, late: busy.map(() => 0), busy, timeSliced}),
+    measured: idleShare,
+    ranks: rankMedians(steps, ranks),
+    ...judge({expected, measured: idleShare, steps, late: busy.map(() => 0), busy, timeSliced}),
   };
 }
 
-function ofSpans(spans: readonly Span[]): IdleDiagnosis {
+function diagnoseSpans(spans: readonly Span[]): IdleDiagnosis {
   const ranks = 1 + Math.max(...spans.map(({rank}) => rank));
   const steps = pipelineSteps(spans, ranks);
   if (steps.length === 0 || ranks < 2)
     throw new ManyHandsError(
       'BAD_DATA',
-      'idle: the spans hold no forward or backward of two ranks or more.',
+      'diagnoseIdle: the spans have no forward or backward of two or more ranks.',
     );
   const forwards = Math.max(
     ...Array.from(
@@ -154,22 +155,25 @@ function ofSpans(spans: readonly Span[]): IdleDiagnosis {
   return {
     expected,
     measured,
-    ranks: ofSteps(steps, ranks),
+    ranks: rankMedians(steps, ranks),
     ...judge({expected, measured, steps, late, busy, timeSliced: false}),
   };
 }
 
 /**
- * Who was idle in a pipeline, beside what its schedule foretells, and the likely cause: of a result
- * of `trainParallel`, or of the spans of a pipeline written with `spmd` (its bubble is then
- * (p-1)/(m+p-1), m being the forwards of a step). Throws BAD_OPTION and BAD_DATA.
+ * Says how long the ranks of a pipeline were idle, how much of that the schedule predicts, and the
+ * likely cause of the rest. Takes a result of `trainParallel`, or the spans of a pipeline written
+ * with `spmd`, whose predicted bubble is (p - 1) / (m + p - 1) for p ranks and m forwards per step
+ * (Huang et al. 2019, "GPipe"). Shares are from 0 to 1, times in seconds per step. Throws BAD_OPTION
+ * for a result without a pipeline or without a trace, and BAD_DATA for spans without the forwards or
+ * backwards of two ranks.
  */
-export function diagnoseIdle(of: TrainResult | readonly Span[]): IdleDiagnosis {
-  if (Array.isArray(of)) return ofSpans(of as readonly Span[]);
-  if (of === null || typeof of !== 'object' || !('plan' in of))
+export function diagnoseIdle(source: TrainResult | readonly Span[]): IdleDiagnosis {
+  if (Array.isArray(source)) return diagnoseSpans(source as readonly Span[]);
+  if (source === null || typeof source !== 'object' || !('plan' in source))
     throw new ManyHandsError(
       'BAD_OPTION',
-      `idle wants a result of trainParallel, or a list of spans; it is ${shown(of)}.`,
+      `diagnoseIdle needs a result of trainParallel or a list of spans; it got ${shown(source)}.`,
     );
-  return ofResult(of as TrainResult);
+  return diagnoseResult(source as TrainResult);
 }

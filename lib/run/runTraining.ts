@@ -22,6 +22,7 @@ import {WorkerGroup, type GroupHandlers} from '../workers/group';
 import {createRegion, type SharedRegion} from '../workers/sharedRegion';
 import {stopOnInterrupt, type Interrupt} from './interrupt';
 import {ProcessGroups} from './processGroups';
+import {showRuns} from './progress/showRuns';
 import {writeRecord} from './record';
 import type {ResolvedData, ResolvedRun} from './resolveRun';
 import {makeResult, summaries, type TrainResult} from './result';
@@ -143,6 +144,7 @@ function stragglerWarning({rank, times}: Straggler): string {
  */
 export async function runTraining(resolved: ResolvedRun): Promise<TrainResult> {
   const {model, options, devices, transport} = resolved;
+  showRuns();
   const busy = model as unknown as {isTraining: boolean};
   if (busy.isTraining)
     throw new ManyHandsError(

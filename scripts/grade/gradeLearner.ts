@@ -3,7 +3,8 @@
  * counts.
  */
 import {messageOf} from '../../lib/base/errors';
-import {inReadingOrder, type Bank, type AnsweredQuestion, type Question} from '../../lib/quiz/bank';
+import {inReadingOrder, type Bank} from '../../lib/quiz/bank';
+import type {AnsweredQuestion, Question} from '../../lib/quiz/question';
 import {nearest} from '../../lib/base/nearest';
 import {gradeQuestion, type Outcome, type ReadFile} from './gradeQuestion';
 import {identify, readCells} from './identify';

@@ -2,7 +2,7 @@
  * One question in one notebook of one learner: what was answered, and what is odd
  * about it.
  */
-import type {AnsweredQuestion} from '../../lib/quiz/bank';
+import type {AnsweredQuestion} from '../../lib/quiz/question';
 import {judge, type Judgement} from '../../lib/quiz/judge';
 import type {ReadCell} from './identify';
 import type {Problem, QuestionResult, Status} from './results';

@@ -2,9 +2,10 @@
  * A learner's feedback page: one HTML file that needs nothing else, in the reader's
  * own light or dark theme.
  */
-import {escapeHtml} from '../../lib/notebook/html';
+import {escapeHtml} from '../../lib/notebook/markup';
 import {renderMarkdown} from '../../lib/notebook/markdown';
-import type {Bank, AnsweredQuestion} from '../../lib/quiz/bank';
+import type {Bank} from '../../lib/quiz/bank';
+import type {AnsweredQuestion} from '../../lib/quiz/question';
 import {judge} from '../../lib/quiz/judge';
 import {problemLine, type LearnerResult, type QuestionResult, type Status} from './results';
 

@@ -1,7 +1,7 @@
 /**
  * The shape of a grading's outcome, as `results.json` holds it and `--json` prints it.
  */
-import type {Question} from '../../lib/quiz/bank';
+import type {Question} from '../../lib/quiz/question';
 
 export type Status =
   | 'right'

@@ -2,7 +2,8 @@
  * Holds the stored notebooks to the banks: which cells say something else, are
  * missing, or are too many.
  */
-import type {Bank, Question} from '../../lib/quiz/bank';
+import type {Bank} from '../../lib/quiz/bank';
+import type {Question} from '../../lib/quiz/question';
 import {nearest} from '../../lib/base/nearest';
 import {answerCalls} from '../grade/answerCalls';
 import type {CourseCell} from '../notebookFile';

@@ -2,7 +2,7 @@
  * The Markdown cell of a question: its stem and its options, and nothing that gives
  * the answer away.
  */
-import type {Question} from '../../lib/quiz/bank';
+import type {Question} from '../../lib/quiz/question';
 
 /** The cell's source, without a line break at its end. */
 export function questionCell(question: Question): string {

@@ -19,7 +19,8 @@ import {
 import {startLab, type Lab} from '#scripts/lab/server.js';
 import {makeWorkspace, type Workspace} from '#scripts/notebooks/workspace.js';
 import {courseRoot} from '#scripts/root.js';
-import {loadBank, type ChoiceQuestion} from '#lib/quiz/bank.js';
+import {loadBank} from '#lib/quiz/bank.js';
+import type {ChoiceQuestion} from '#lib/quiz/question.js';
 
 const withoutBrowser = findChromium() ? null : noChromium();
 const pictures = path.join(courseRoot(), 'build', 'screenshots', 'e2e');

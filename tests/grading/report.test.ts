@@ -175,7 +175,7 @@ describe('npm run grade', () => {
       ['submissions', '--out', '.'],
       /holds (bank|submissions), which is no part of a report/,
     ],
-    ['a bank with errors', ['submissions', '--bank', 'bank'], /bank\/b\.md:1: holds no question/],
+    ['a bank with errors', ['submissions', '--bank', 'bank'], /bank\/b\.md:1: has no question/],
   ])('ends with 2 and a sentence for %s', async (_, args, sentence) => {
     mkdirSync(join(submissions.root, 'bank'));
     writeFileSync(join(submissions.root, 'bank/b.md'), 'Nothing.');

@@ -7,11 +7,15 @@ import {algorithmDrawing} from '#lib/notebook/drawings/algorithm.js';
 import {shardDrawing} from '#lib/notebook/drawings/shards.js';
 import {collectiveDrawing} from '#lib/notebook/drawings/collective.js';
 import {Drawing} from '#lib/notebook/drawing.js';
-import {courseMapDrawing} from '#lib/notebook/drawings/courseMap.js';
+import {
+  courseMapDrawing,
+  oneMachineDrawing,
+  dataParallelDrawing,
+  modelParallelDrawing,
+  puzzleDrawing,
+} from '#lib/notebook/drawings/course.js';
 import {decisionCard, wrapped} from '#lib/notebook/drawings/decisionCard.js';
-import {saveDrawing} from '#lib/notebook/drawn.js';
-import {oneMachineDrawing} from '#lib/notebook/drawings/oneMachine.js';
-import {dataParallelDrawing, modelParallelDrawing} from '#lib/notebook/drawings/parallelism.js';
+import {saveDrawing} from '#lib/notebook/view.js';
 import '#lib/devices/register.js';
 import {mlp, transformer} from '#lib/models/index.js';
 import {meshDrawing} from '#lib/notebook/drawings/mesh.js';
@@ -21,7 +25,6 @@ import {simulateSchedule} from '#lib/pipelineParallel/simulateSchedule.js';
 import {schedule} from '#lib/pipelineParallel/schedule.js';
 import {pipelineSchedule} from '#lib/pipelineParallel/schedules.js';
 import {ranksDrawing} from '#lib/notebook/drawings/ranks.js';
-import {puzzleDrawing} from '#lib/notebook/drawings/puzzle.js';
 import {lossChartSvg} from '#lib/notebook/lossChart.js';
 import {linear, thinned, ticks} from '#lib/notebook/scale.js';
 import {table} from '#lib/notebook/table.js';
@@ -112,10 +115,10 @@ describe('the ranks of a mesh', () => {
 
   it('names the groups of a rank, and the machines in which they lie', () => {
     expect(ranksDrawing(sizes, {rank: 5, devicesPerNode: 4}).text).toContain(
-      'tensor 4, 5, 6, 7 (in its own machine); data 1, 5 (in 2 machines); pipeline 5, 13 (in 2 machines)',
+      'tensor 4, 5, 6, 7 (within its machine); data 1, 5 (across 2 machines); pipeline 5, 13 (across 2 machines)',
     );
     expect(ranksDrawing(sizes, {rank: 5, devicesPerNode: 4, innermost: 'data'}).text).toContain(
-      'tensor 1, 3, 5, 7 (in 2 machines); data 4, 5 (in its own machine); pipeline 5, 13',
+      'tensor 1, 3, 5, 7 (across 2 machines); data 4, 5 (within its machine); pipeline 5, 13',
     );
   });
 
@@ -273,17 +276,17 @@ describe('meshDrawing', () => {
 
   it('refuses more than can be read', () =>
     expect(() => meshDrawing(model, {mesh: {data: 5, tensor: 4}})).toThrow(
-      /the mesh has 20 ranks, and 16 at most can be read/,
+      /the mesh has 20 ranks, and a drawing is readable for at most 16/,
     ));
 });
 
 describe('algorithmDrawing', () => {
   it('says how much is whole after each step, from the messages that run', () => {
     expect(algorithmDrawing('allReduce', 'ring', 4).text).toContain(
-      '6 steps with 4, 4, 4, 4, 4, 4 messages. Parts that are the whole sum, of 16: at the start 0, after step 1 0, after step 2 0, after step 3 4, after step 4 8, after step 5 12, after step 6 16.',
+      '6 steps with 4, 4, 4, 4, 4, 4 messages. Parts that hold the whole sum, out of 16: 0 at the start, 0 after step 1, 0 after step 2, 4 after step 3, 8 after step 4, 12 after step 5, 16 after step 6.',
     );
     expect(algorithmDrawing('broadcast', 'tree', 5).text).toContain(
-      '3 steps with 1, 2, 1 messages. Parts that are there, of 25: at the start 5, after step 1 10, after step 2 20, after step 3 25.',
+      '3 steps with 1, 2, 1 messages. Parts that have arrived, out of 25: 5 at the start, 10 after step 1, 20 after step 2, 25 after step 3.',
     );
     expect(() => algorithmDrawing('broadcast', 'ring')).toThrow(
       /broadcast has no algorithm 'ring'/,
@@ -332,12 +335,12 @@ describe('a schedule that plays itself', () => {
 
   it('says its bubble and what is alive', () =>
     expect(alt).toBe(
-      'gpipe: the ranks stand idle 25.0 % of their time; alive at once are at most 3, 3 micro-batches on ranks 0 to 1.',
+      'gpipe: the ranks are idle 25.0 % of the time; ranks 0 to 1 hold at most 3, 3 micro-batches at once.',
     ));
 
   it('is refused where it would wait for ever', () =>
     expect(() => scheduleDrawing(schedule('mine', ['F1 B1 F2 B2', 'F2 B2 F1 B1']))).toThrow(
-      /'mine' comes to a deadlock/,
+      /'mine' has a deadlock/,
     ));
 });
 
@@ -387,10 +390,10 @@ describe('the decision card', () => {
       verdicts,
     });
     expect(text).toContain(
-      'one worker computes: 50 GFLOP/s; a device may hold: 4.00 GB; all-reduce, α + bytes β: 12 µs + 0.250 ns a byte',
+      'one worker computes: 50 GFLOP/s; memory of a device: 4.00 GB; all-reduce, α + bytes β: 12 µs + 0.250 ns per byte',
     );
     expect(text).toContain('mine: 17 MB ≤ 4.00 GB.');
-    expect(text).toContain('wide: tensorParallel, 20 ms foretold; a step takes 20 ms.');
+    expect(text).toContain('wide: tensorParallel, predicted 20 ms; a step takes 20 ms.');
   });
 
   it('is as high as what stands on it, and breaks lines where they would leave their column', () => {

@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest';
-import {count, formatNumber, formatSeconds} from '#lib/notebook/format.js';
+import {count, formatNumber, formatSeconds} from '#lib/base/format.js';
 
 describe('formatNumber', () => {
   it.each([

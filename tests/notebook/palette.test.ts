@@ -1,5 +1,4 @@
 import {describe, expect, it} from 'vitest';
-import {tint} from '#lib/notebook/drawing.js';
 import {
   contrast,
   kindStyle,
@@ -8,6 +7,7 @@ import {
   paper,
   rankColors,
   rankStyle,
+  tint,
 } from '#lib/notebook/palette.js';
 import type {SpanKind} from '#lib/trace/spans.js';
 

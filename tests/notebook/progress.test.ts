@@ -1,9 +1,9 @@
 import {describe, expect, it} from 'vitest';
 import type {RunEvent, RunStart} from '#lib/base/events.js';
 import {runBundle} from '#lib/notebook/cellProgress.js';
-import {devicesWords, RunState} from '#lib/notebook/runState.js';
-import {progressLine, watchInTerminal} from '#lib/notebook/terminalProgress.js';
-import {throttle} from '#lib/notebook/throttle.js';
+import {devicesWords, RunState} from '#lib/run/progress/runState.js';
+import {progressLine, watchInTerminal} from '#lib/run/progress/terminalProgress.js';
+import {throttle} from '#lib/run/progress/throttle.js';
 
 const start: RunStart = {
   type: 'start',

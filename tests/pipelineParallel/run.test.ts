@@ -446,7 +446,7 @@ describe('idle names', () => {
       data(32),
       {batchSize: 32, devices: cpus(2), verbose: 0, strategy: 'dataParallel'},
     );
-    expect(() => diagnoseIdle(other)).toThrow(/this result is of no pipeline/);
+    expect(() => diagnoseIdle(other)).toThrow(/this result does not come from a pipeline/);
     expect(() => diagnoseIdle([])).toThrow(/no forward or backward/);
   });
 });

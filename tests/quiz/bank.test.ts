@@ -2,7 +2,8 @@ import {mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:f
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {courseBank, inReadingOrder, loadBank, type ChoiceQuestion} from '#lib/quiz/bank.js';
+import {courseBank, inReadingOrder, loadBank} from '#lib/quiz/bank.js';
+import type {ChoiceQuestion} from '#lib/quiz/question.js';
 import {parseBank} from '#lib/quiz/parse.js';
 
 const sound = `# A bank
@@ -127,13 +128,13 @@ describe('a bank', () => {
         '  on two lines',
         '  on two lines\n  - Mistake: None.',
         '  - Mistake: None.',
-        /is right, so it has no mistake/,
+        /is right, so it cannot have a mistake/,
       ],
-      ['a letter gap', '[ ] C.', '[ ] D.', '- [ ] D.', /option D .* where C should/],
-      ['a doubled letter', '[ ] C.', '[ ] B.', '- [ ] B.', /option B .* where C should/],
+      ['a letter gap', '[ ] C.', '[ ] D.', '- [ ] D.', /option D .* where C should be/],
+      ['a doubled letter', '[ ] C.', '[ ] B.', '- [ ] B.', /option B .* where C should be/],
       ['no options', /### Options[^#]*/, '', '## first-one', /has no options/],
       ['one option', /- \[x\] B[^#]*/, '\n', '### Options', /has 1 option;/],
-      ['an option that is none', '- [x] B. That', '- [x] That', '- [x] That', /is no option/],
+      ['an option that is none', '- [x] B. That', '- [x] That', '- [x] That', /is not an option/],
       [
         'an unknown kind',
         'kind: choice',
@@ -152,7 +153,7 @@ describe('a bank', () => {
       ['an unknown mode', 'mode: practice', 'mode: exam', '- mode: exam', /unknown mode "exam"/],
       ['no mode', '- mode: practice\n', '', '## first-one', /has no mode/],
       ['no title', '- title: The first\n', '', '## first-one', /no title/],
-      ['no notebook', '- notebooks: 14-practice\n', '', '## first-one', /stands in no notebook/],
+      ['no notebook', '- notebooks: 14-practice\n', '', '## first-one', /is in no notebook/],
       [
         'a setting twice',
         '- mode: practice',
@@ -189,7 +190,7 @@ describe('a bank', () => {
         /'Read again' of 'first-one' is empty/,
       ],
       ['no stem', 'What is it,\nand why?\n', '', '## first-one', /no stem/],
-      ['an id with a space', '## first-one', '## First one', '## First one', /is no id/],
+      ['an id with a space', '## first-one', '## First one', '## First one', /is not an id/],
     ];
   it.each(cases)('is refused for %s, with its line', (_, from, to, where, reason) => {
     const broken = sound.replace(from, to);
@@ -204,7 +205,7 @@ describe('a bank', () => {
 
   it('that holds nothing is refused', () => {
     expect(problems('Just words.\n')).toEqual([
-      '1: holds no question; a question begins with a heading `## its-id`',
+      '1: has no question; a question begins with a heading `## its-id`',
     ]);
   });
 
@@ -265,7 +266,7 @@ describe('banks in a folder', () => {
       'quizzes/c.md:7',
     ]);
     expect(lines[1]).toContain(
-      "the id 'first-one' is already that of the question at quizzes/a.md:5",
+      "the id 'first-one' is already used by the question at quizzes/a.md:5",
     );
   });
 

@@ -1,5 +1,6 @@
 import {describe, expect, it} from 'vitest';
-import {courseBank, type CodeQuestion} from '#lib/quiz/bank.js';
+import {courseBank} from '#lib/quiz/bank.js';
+import type {CodeQuestion} from '#lib/quiz/question.js';
 import {checked, whichRan} from '#lib/quiz/check.js';
 import {alike, referenceOf, runTests} from '#lib/quiz/tests.js';
 
@@ -92,7 +93,7 @@ describe('check', () => {
     const says = async (id: unknown, value: unknown): Promise<string> =>
       (await checked(courseBank(), id, value)).card.text;
     expect(await says('sgd-step', [0.8])).toMatch(
-      /\[0\.8\] \(array\) is no function; give the function itself, sgdStep, not what it returns\./,
+      /\[0\.8\] \(array\) is not a function; pass the function itself, sgdStep, not its result\./,
     );
     expect(await says('sgd-stp', right)).toMatch(/did you mean 'sgd-step'/);
     expect(await says('which-split', right)).toMatch(

@@ -1,6 +1,7 @@
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
 import {outcome} from '#lib/quiz/answer.js';
-import {courseBank, type ChoiceQuestion, type NumericQuestion} from '#lib/quiz/bank.js';
+import {courseBank} from '#lib/quiz/bank.js';
+import type {ChoiceQuestion, NumericQuestion} from '#lib/quiz/question.js';
 import {earlierAnswers} from '#lib/quiz/earlier.js';
 import {enterCourse} from './course.js';
 
@@ -74,6 +75,6 @@ describe('earlierAnswers', () => {
       /there is no question "no-such-question"/,
     );
     expect(() => earlierAnswers([{id: 'sgd-step'}])).toThrow(/answered with code/);
-    expect(() => earlierAnswers([])).toThrow(/wants a list of questions/);
+    expect(() => earlierAnswers([])).toThrow(/needs a list of questions/);
   });
 });

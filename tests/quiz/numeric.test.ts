@@ -2,7 +2,8 @@ import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
 import {outcome} from '#lib/quiz/answer.js';
-import {courseBank, type NumericQuestion} from '#lib/quiz/bank.js';
+import {courseBank} from '#lib/quiz/bank.js';
+import type {NumericQuestion} from '#lib/quiz/question.js';
 import {judge} from '#lib/quiz/judge.js';
 import {parseBank} from '#lib/quiz/parse.js';
 import {questionCell} from '#scripts/quizzes/questionCell.js';
@@ -71,8 +72,8 @@ describe('a numeric question', () => {
     ['- value: four\n- unit: GB\n- tolerance: 1 %', undefined, /has no value/],
     ['- value: 4\n- tolerance: 1 %', undefined, /has no unit/],
     ['- value: 4\n- unit: GB', undefined, /has no tolerance/],
-    ['- value: 4\n- unit: GB\n- tolerance: 1 %', '- nothing', /is no wrong turn/],
-    ['- value: 4\n- unit: GB\n- tolerance: 1 %', '- 4: It is right.', /is its value/],
+    ['- value: 4\n- unit: GB\n- tolerance: 1 %', '- nothing', /is not a wrong turn/],
+    ['- value: 4\n- unit: GB\n- tolerance: 1 %', '- 4: It is right.', /is the right value/],
     ['- value: 4\n- unit: GB\n- tolerance: 1 %', 'words', /has no wrong turns/],
   ])('%j is no question', (settings, turns, message) => {
     expect(
@@ -138,7 +139,7 @@ describe('a numeric question', () => {
       '○ not answered yet: write a number in place of null, in GB.',
     );
     expect(outcome(courseBank(), 'adam-state', 'A').text).toMatch(
-      /^! "A".* is no number: write a number without quotes, and its unit as it stands: 'GB'\. Nothing was recorded\.$/,
+      /^! "A".* is not a number: write a number without quotes, and its unit as it stands: 'GB'\. Nothing was recorded\.$/,
     );
   });
 

@@ -23,10 +23,10 @@ const sets = (id: string, measured: unknown, unit?: unknown): string =>
 describe('predict', () => {
   it('keeps the first number, in the kernel and in answers/', () => {
     expect(says('first', 12, 'ms')).toBe(
-      '○ You predict 12 ms. It will stand beside the measured value.',
+      '○ You predict 12 ms. It will be compared with the measured value.',
     );
     expect(says('first', 15, 'ms')).toBe(
-      '○ You predicted 12 ms. The first one counts; to predict anew, delete answers/first.json and restart the kernel.',
+      '○ You predicted 12 ms. The first prediction counts; to start again, delete answers/first.json and restart the kernel.',
     );
     expect(says('first', 12, 'ms')).toBe('○ You predicted 12 ms.');
     expect(predicted('first')).toEqual({value: 12, unit: 'ms'});
@@ -38,7 +38,9 @@ describe('predict', () => {
 
   it('keeps what a kernel before this one kept', () => {
     keep('from-before', {prediction: {value: 3, unit: 's'}});
-    expect(says('from-before', 5, 's')).toMatch(/^○ You predicted 3 s\. The first one counts/);
+    expect(says('from-before', 5, 's')).toMatch(
+      /^○ You predicted 3 s\. The first prediction counts/,
+    );
     expect(predicted('from-before')).toEqual({value: 3, unit: 's'});
   });
 
@@ -56,12 +58,14 @@ describe('predict', () => {
 
   it('says what is wrong in a sentence', () => {
     expect(says('wrong', '12', 'ms')).toBe(
-      '! predict(\'wrong\'): "12" (string) is no number; write one without quotes, in ms.',
+      '! predict(\'wrong\'): "12" (string) is not a finite number; write a number without quotes, in ms.',
     );
-    expect(says('wrong', Infinity)).toMatch(/is no number; write one without quotes\.$/);
-    expect(says('wrong', 1, 5)).toMatch(/the unit 5 \(number\) is no text/);
-    expect(says('Not an id', 1)).toMatch(/is no id/);
-    expect(says('../escape', 1)).toMatch(/is no id/);
+    expect(says('wrong', Infinity)).toMatch(
+      /is not a finite number; write a number without quotes\.$/,
+    );
+    expect(says('wrong', 1, 5)).toMatch(/the unit 5 \(number\) is not a string/);
+    expect(says('Not an id', 1)).toMatch(/is not an id/);
+    expect(says('../escape', 1)).toMatch(/is not an id/);
     expect(predicted('wrong')).toBe(null);
   });
 
@@ -98,10 +102,10 @@ describe('reconcile', () => {
       '○ You predicted 12 ms (0.012 s); measured: 0.03 s. That is 2.5 times your prediction.',
     );
     expect(sets('units', 3, 'MB')).toBe(
-      "! You predicted 12 ms; measured: 3 MB. These two cannot be compared: 'ms' is a unit of time, 'MB' one of memory.",
+      "! You predicted 12 ms; measured: 3 MB. These two cannot be compared: 'ms' is a unit of time, 'MB' a unit of memory.",
     );
     expect(sets('units', 3, 'samples/s')).toBe(
-      "! You predicted 12 ms; measured: 3 samples/s. These two cannot be compared: 'ms' and 'samples/s' do not turn into each other.",
+      "! You predicted 12 ms; measured: 3 samples/s. These two cannot be compared: 'ms' and 'samples/s' cannot be converted into each other.",
     );
     says('speed', 100, 'samples/s');
     expect(sets('speed', 200, 'samples/s')).toContain('That is 2 times your prediction.');
@@ -109,10 +113,10 @@ describe('reconcile', () => {
 
   it('has a sentence where there is nothing to compare', () => {
     expect(sets('never', 1234.5, 'ms')).toBe(
-      "○ Measured: 1,230 ms. There is no prediction 'never' to set beside it.",
+      "○ Measured: 1,230 ms. There is no prediction 'never' to compare it with.",
     );
-    expect(sets('never', NaN)).toMatch(/is no number, so there is nothing to compare/);
-    expect(compared(0, 5)).toMatch(/differ by 5; .* ratio says nothing/);
+    expect(sets('never', NaN)).toMatch(/is not a finite number, so there is nothing to compare/);
+    expect(compared(0, 5)).toMatch(/differ by 5; a ratio says nothing/);
     expect(compared(-1, 2)).toMatch(/differ by 3;/);
     expect(compared(0, 0)).toBe('Exactly what you predicted.');
   });

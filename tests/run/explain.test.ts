@@ -40,7 +40,7 @@ describe('explain', () => {
     expect(sentences[0]).toBe('2 devices × 1 thread (cpu).');
     // 784 x 32 + 32 + 32 x 10 + 10 weights of 4 bytes: half of the sums, half of the new weights.
     expect(sentences[2]).toMatch(
-      /^Each sent 102 kB a step for .*reduce-scatter of its gradients.*, as the formula says\.$/,
+      /^Each sent 102 kB per step for .*reduce-scatter of its gradients.*, as the formula says\.$/,
     );
     expect(sentences[3]).toMatch(
       /^Of a step \d+ % was compute, \d+ % was time without a core and \d+ % was waiting for others/,
@@ -56,7 +56,7 @@ describe('explain', () => {
     });
     // Half of the same bytes, three times.
     expect(summarize(result)).toMatch(
-      /Each sent 153 kB a step for .*all-gather of the weights for the forward and .*for the backward/,
+      /Each sent 153 kB per step for .*all-gather of the weights for the forward pass and .*for the backward pass/,
     );
   });
 
@@ -69,7 +69,7 @@ describe('explain', () => {
     const sentences = summarize(result).split('\n');
     // 32 samples x 32 floats, one way each.
     expect(sentences[2]).toBe(
-      'Each sent 4.10 kB a step for the activations to the next stage and the gradients to the stage before, as the formula says.',
+      'Each sent 4.10 kB per step for the activations to the next stage and the gradients to the stage before, as the formula says.',
     );
     expect(sentences[4]).toMatch(/^Try: a schedule other than 'naive'/);
   });

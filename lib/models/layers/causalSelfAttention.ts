@@ -1,30 +1,31 @@
 /**
- * Causal self-attention with several heads, which tfjs does not export.
+ * Causal self-attention with several heads, which tfjs lacks.
  */
 import * as tf from '@tensorflow/tfjs';
 import {wholeNumber} from '../../base/checks';
 import {seedFor} from '../../base/random';
 import {lastDim, onlyTensor, type LayerArgs} from './layer';
 
-/** How many heads, how wide, and the seed of their kernels. */
+/** The number and size of the heads, and the seed of their kernels. */
 export interface CausalSelfAttentionArgs extends LayerArgs {
   heads: number;
-  /** The length of a head's queries, keys and values. */
+  /** The length of the queries, keys and values of a head. */
   headSize: number;
   seed: number;
 }
 
 /**
- * x [samples, sequence, hidden] -> [samples, sequence, hidden]: each place looks at itself and the
- * places before it.
+ * x [samples, sequence, hidden] -> [samples, sequence, hidden]: each position attends to itself and
+ * to earlier positions. For each head,
  *
- *   q, k, v = x query, x key, x value, cut into heads;   softmax(q k^T / sqrt(headSize), not ahead)
- * v, joined;   times output.
+ *   q, k, v = x query, x key, x value;   y = softmax(mask(q k^T / sqrt(headSize))) v,
  *
- * Kernels: query, key, value [hidden, heads * headSize] and output [heads * headSize, hidden]; head
- * h owns columns (of output: rows) h * headSize on. There are no biases: a key's bias shifts all
- * scores of a query alike, so its true gradient is zero. Source: Vaswani et al. 2017, "Attention is
- * all you need", 3.2.
+ * and the output kernel multiplies the concatenated y of all heads.
+ *
+ * Kernels: query, key and value [hidden, heads * headSize], output [heads * headSize, hidden]. Head h
+ * has headSize columns from h * headSize on, or rows of the output kernel. There are no biases: a
+ * bias of the keys shifts all scores of a query equally, so its true gradient is zero. Source:
+ * Vaswani et al. 2017, "Attention is all you need", section 3.2.
  */
 export class CausalSelfAttention extends tf.layers.Layer {
   static readonly className = 'ManyHands>CausalSelfAttention';
@@ -70,12 +71,14 @@ export class CausalSelfAttention extends tf.layers.Layer {
       const [samples, sequence, hidden] = x.shape;
       const inner = this.heads * this.headSize;
       const rows = tf.reshape(x, [samples * sequence, hidden]);
-      const cut = (t: tf.Tensor) =>
+      const splitHeads = (t: tf.Tensor) =>
         tf.transpose(tf.reshape(t, [samples, sequence, this.heads, this.headSize]), [0, 2, 1, 3]);
-      // The scale goes to the queries, which are smaller than the scores.
-      const q = cut(tf.mul(tf.matMul(rows, this.query.read()), 1 / Math.sqrt(this.headSize)));
-      const k = cut(tf.matMul(rows, this.key.read()));
-      const v = cut(tf.matMul(rows, this.value.read()));
+      // Scaling the queries is cheaper than scaling the scores, which are larger.
+      const q = splitHeads(
+        tf.mul(tf.matMul(rows, this.query.read()), 1 / Math.sqrt(this.headSize)),
+      );
+      const k = splitHeads(tf.matMul(rows, this.key.read()));
+      const v = splitHeads(tf.matMul(rows, this.value.read()));
       const attention = causalSoftmax(tf.matMul(q, k, false, true));
       const joined = tf.reshape(tf.transpose(tf.matMul(attention, v), [0, 2, 1, 3]), [
         samples * sequence,
@@ -91,8 +94,8 @@ export class CausalSelfAttention extends tf.layers.Layer {
 }
 tf.serialization.registerClass(CausalSelfAttention);
 
-/** Added to the score of a place ahead: its exponential is exactly 0. */
-const AHEAD = -1e9;
+/** Added to the scores of later positions: their exponentials are exactly 0. */
+const MASKED = -1e9;
 const masks = new Map<number, Float32Array>();
 
 function causalMask(sequence: number): Float32Array {
@@ -100,23 +103,23 @@ function causalMask(sequence: number): Float32Array {
   if (!mask) {
     mask = new Float32Array(sequence * sequence);
     for (let row = 0; row < sequence; row++)
-      mask.fill(AHEAD, row * sequence + row + 1, (row + 1) * sequence);
+      mask.fill(MASKED, row * sequence + row + 1, (row + 1) * sequence);
     masks.set(sequence, mask);
   }
   return mask;
 }
 
 /**
- * The softmax of scores [.., query, key] over the keys up to the query; only its output is kept for
- * the gradient.
+ * The softmax of scores [.., query, key] over the keys up to the query; the gradient needs only its
+ * output.
  */
 function causalSoftmax(scores: tf.Tensor): tf.Tensor {
   const withGradient = tf.customGrad((...inputs) => {
-    const [given] = inputs as tf.Tensor[];
+    const [rawScores] = inputs as tf.Tensor[];
     const save = inputs[1] as unknown as tf.GradSaveFunc;
-    const sequence = given.shape[given.rank - 1];
+    const sequence = rawScores.shape[rawScores.rank - 1];
     const shares = tf.softmax(
-      tf.add(given, tf.tensor2d(causalMask(sequence), [sequence, sequence])),
+      tf.add(rawScores, tf.tensor2d(causalMask(sequence), [sequence, sequence])),
     );
     save([shares]);
     return {

@@ -1,5 +1,5 @@
 /**
- * Dropout whose mask is the same however a batch is divided among workers and
+ * Dropout with a mask that does not depend on how a batch is divided among workers and
  * micro-batches.
  */
 import * as tf from '@tensorflow/tfjs';
@@ -8,19 +8,19 @@ import {dropoutWithContext} from '../../base/dropout';
 import {stepContext} from '../../base/stepContext';
 import {onlyTensor, type LayerArgs} from './layer';
 
-/** How much is dropped. */
+/** The rate of dropout. */
 export interface DropoutArgs extends LayerArgs {
   /**
-   * The share of elements that is set to 0 in training, in [0, 1); the rest is multiplied by 1 / (1
-   * - rate).
+   * The share of elements that is set to 0 in training, in [0, 1); the others are multiplied by 1 /
+   * (1 - rate).
    */
   rate: number;
 }
 
 /**
- * x -> x * mask in training, x otherwise; any shape [samples, ...]. In a step of ours the mask is a
- * function of (seed, layer, step, sample, element); in tfjs's own `fit` it is drawn anew at each
- * call.
+ * x -> x * mask in training, x otherwise, for any shape [samples, ...]. In a training step of this
+ * library the mask is a function of seed, layer, step, sample and element; in tfjs's `fit` each call
+ * draws a new mask.
  */
 export class Dropout extends tf.layers.Layer {
   static readonly className = 'ManyHands>Dropout';

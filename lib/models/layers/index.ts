@@ -1,6 +1,6 @@
 /**
- * Our layer classes; importing this module registers them, so that a worker can
- * rebuild a model that uses them.
+ * The library's layer classes; importing this module registers them, so that a worker can rebuild a
+ * model that uses them.
  */
 export {CausalSelfAttention} from './causalSelfAttention';
 export type {CausalSelfAttentionArgs} from './causalSelfAttention';

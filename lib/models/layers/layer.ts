@@ -1,18 +1,19 @@
 /**
- * What our layer classes share.
+ * Helpers of the library's layer classes.
  */
 import type * as tf from '@tensorflow/tfjs';
 
-/** tfjs's own arguments of every layer: name, inputShape, trainable, weights ... */
+/** The arguments of every layer in tfjs: name, inputShape, trainable, weights and so on. */
 export type LayerArgs = NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]>;
 
-/** A layer's one input: tfjs hands it over alone or as a list of one. */
+/** The only input of a layer: tfjs passes it as a tensor or as a list with one tensor. */
 export function onlyTensor(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
   return Array.isArray(inputs) ? inputs[0] : inputs;
 }
 
 /**
- * A shape's last dim, which a layer's weights depend on; it must be known when the layer is built.
+ * The last dim of a shape, which the weights of a layer depend on. Throws a TypeError if it is
+ * unknown.
  */
 export function lastDim(shape: tf.Shape | tf.Shape[]): number {
   const last = (shape as tf.Shape)[shape.length - 1];

@@ -1,13 +1,13 @@
 /**
- * Layer normalization with its gradient written out: tfjs's own composes it of Tile,
- * whose gradient adds up a slice for every row of the batch.
+ * Layer normalization with an explicit gradient. The one of tfjs uses Tile, whose gradient sums a
+ * slice for every row of the batch.
  */
 import * as tf from '@tensorflow/tfjs';
 import {lastDim, onlyTensor, type LayerArgs} from './layer';
 
-/** How a feature's scale is kept from zero. */
+/** Options of layer normalization. */
 export interface LayerNormArgs extends LayerArgs {
-  /** Added to the variance; 1e-5 without it. */
+  /** Added to the variance. @default 1e-5 */
   epsilon?: number;
 }
 
@@ -64,8 +64,8 @@ function layerNorm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: num
         const [normal, inverse, scale] = saved;
         const rows = dy.shape.slice(0, -1).map((_, axis) => axis);
         const dNormal = tf.mul(dy, scale);
-        // Mean and variance depend on every feature: what they pass back is the mean of dNormal,
-        // and its part along `normal`.
+        // Mean and variance depend on every feature. Their gradients subtract the mean of dNormal and
+        // its component along `normal`.
         const along = tf.mean(tf.mul(dNormal, normal), -1, true);
         const dx = tf.mul(
           tf.sub(tf.sub(dNormal, tf.mean(dNormal, -1, true)), tf.mul(normal, along)),

@@ -1,5 +1,5 @@
 /**
- * A learned vector for every place of a sequence, added to what stands there.
+ * A learned vector for each position of a sequence, added to the input at that position.
  */
 import * as tf from '@tensorflow/tfjs';
 import {wholeNumber} from '../../base/checks';
@@ -7,15 +7,15 @@ import {ManyHandsError} from '../../base/errors';
 import {seedFor} from '../../base/random';
 import {lastDim, onlyTensor, type LayerArgs} from './layer';
 
-/** How long a sequence may be, and the seed of its vectors. */
+/** The longest sequence, and the seed of the vectors. */
 export interface PositionEmbeddingArgs extends LayerArgs {
-  /** The longest sequence. */
+  /** The length of the longest sequence. */
   sequence: number;
   seed: number;
 }
 
 /**
- * x [samples, s, hidden] -> x + positions[0 .. s - 1], s at most `sequence`. Source: Radford et al.
+ * x [samples, s, hidden] -> x + positions[0 .. s - 1], for s up to `sequence`. Source: Radford et al.
  * 2018 (GPT).
  */
 export class PositionEmbedding extends tf.layers.Layer {
@@ -56,7 +56,7 @@ export class PositionEmbedding extends tf.layers.Layer {
       if (length > this.sequence) {
         throw new ManyHandsError(
           'BAD_DATA',
-          `Layer '${this.name}' has learned positions 0 to ${this.sequence - 1} and got a sequence of ${length}: cut the sequence, or make the model with sequence: ${length}.`,
+          `Layer '${this.name}' has positions 0 to ${this.sequence - 1}, but the sequence has length ${length}: shorten it, or make the model with sequence: ${length}.`,
         );
       }
       const table = this.positions.read();

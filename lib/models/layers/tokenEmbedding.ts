@@ -1,15 +1,14 @@
 /**
- * The table of a vector a token, and the same table read backward as a language
- * model's head.
+ * A table with a vector for each token, which can also serve as the head of a language model.
  */
 import * as tf from '@tensorflow/tfjs';
 import {wholeNumber} from '../../base/checks';
 import {seedFor} from '../../base/random';
 import {onlyTensor, type LayerArgs} from './layer';
 
-/** How many tokens, how long their vectors, and the seed of these. */
+/** The number of tokens, the length of their vectors, and the seed. */
 export interface TokenEmbeddingArgs extends LayerArgs {
-  /** How many tokens there are. */
+  /** The number of different tokens. */
   vocabulary: number;
   /** The length of a token's vector. */
   hidden: number;
@@ -17,10 +16,10 @@ export interface TokenEmbeddingArgs extends LayerArgs {
 }
 
 /**
- * Tokens [samples, sequence] -> their vectors [samples, sequence, hidden]. Applied a second time,
- * to vectors [samples, sequence, hidden], it gives a logit a token, [samples, sequence,
- * vocabulary]: input and output embeddings are then tied (Press and Wolf 2017). A token that is not
- * in 0 to vocabulary - 1 is TensorFlow's error.
+ * Tokens [samples, sequence] -> their vectors [samples, sequence, hidden]. Applied again to vectors
+ * [samples, sequence, hidden], it returns a logit for each token, [samples, sequence, vocabulary]:
+ * input and output embeddings are then tied (Press and Wolf 2017). TensorFlow throws for a token
+ * outside 0 to vocabulary - 1.
  */
 export class TokenEmbedding extends tf.layers.Layer {
   static readonly className = 'ManyHands>TokenEmbedding';

@@ -1,5 +1,5 @@
 /**
- * Each collective as what four ranks hold before it and after it.
+ * Draws what four ranks hold before and after each collective.
  */
 import {ManyHandsError, oneOf, shown} from '../../base/errors';
 import {Drawing} from '../drawing';
@@ -12,14 +12,14 @@ const LETTERS = ['a', 'b', 'c', 'd'];
 type Cells = (rank: number, part: number) => GridCell;
 
 const empty: GridCell = {words: '', rank: null};
-/** Rank `from`'s own number of a part. */
-const own = (from: number, part: number): GridCell => ({
+/** The number that rank `from` has for a part. */
+const numberOf = (from: number, part: number): GridCell => ({
   words: `${LETTERS[from]}${part}`,
   rank: from,
 });
 const sum = (part: number): GridCell => ({words: `Σ${part}`, rank: null, bold: true});
 
-/** The collectives that have a picture. */
+/** The collectives that have a drawing. */
 export type CollectiveName =
   | 'broadcast'
   | 'reduce'
@@ -39,59 +39,62 @@ const COLLECTIVES: Record<CollectiveName, Collective> = {
   broadcast: {
     title: 'broadcast',
     says: "rank 0's array reaches every rank",
-    before: (rank, part) => (rank === 0 ? own(0, part) : empty),
-    after: (_, part) => own(0, part),
+    before: (rank, part) => (rank === 0 ? numberOf(0, part) : empty),
+    after: (_, part) => numberOf(0, part),
   },
   reduce: {
     title: 'reduce',
-    says: 'the sums stand on rank 0; the others keep what they have',
-    before: own,
-    after: (rank, part) => (rank === 0 ? sum(part) : own(rank, part)),
+    says: 'rank 0 gets the sums; the others keep what they have',
+    before: numberOf,
+    after: (rank, part) => (rank === 0 ? sum(part) : numberOf(rank, part)),
   },
   allReduce: {
     title: 'all-reduce',
-    says: 'the sums stand on every rank',
-    before: own,
+    says: 'every rank gets the sums',
+    before: numberOf,
     after: (_, part) => sum(part),
   },
   reduceScatter: {
     title: 'reduce-scatter',
-    says: 'each rank has the sum of its own part alone',
-    before: own,
+    says: 'each rank gets only the sum of its own part',
+    before: numberOf,
     after: (rank, part) => (rank === part ? sum(part) : empty),
   },
   allGather: {
     title: 'all-gather',
     says: "each rank's part reaches every rank",
-    before: (rank, part) => (rank === part ? own(rank, part) : empty),
-    after: (_, part) => own(part, part),
+    before: (rank, part) => (rank === part ? numberOf(rank, part) : empty),
+    after: (_, part) => numberOf(part, part),
   },
   allToAll: {
     title: 'all-to-all',
     says: "part s of every rank's array goes to rank s",
-    before: own,
-    after: (rank, part) => own(part, rank),
+    before: numberOf,
+    after: (rank, part) => numberOf(part, rank),
   },
 };
 
-const heard = ({words}: GridCell) => words || 'nothing';
+const wordsOf = ({words}: GridCell) => words || 'nothing';
 
-/** Before and after, side by side. Throws BAD_OPTION for a name that is none. */
+/**
+ * Draws what four ranks hold before and after a collective, side by side. Throws BAD_OPTION for an
+ * unknown name.
+ */
 export function collectiveDrawing(name: CollectiveName): View {
-  const found: Collective | undefined = COLLECTIVES[name];
-  if (!found)
+  const collective: Collective | undefined = COLLECTIVES[name];
+  if (!collective)
     throw new ManyHandsError(
       'BAD_OPTION',
-      `collectiveDrawing: there is no collective ${shown(name)}; there are ${oneOf(Object.keys(COLLECTIVES))}.`,
+      `collectiveDrawing: there is no collective ${shown(name)}; the names are ${oneOf(Object.keys(COLLECTIVES))}.`,
     );
-  const {title, says, before, after} = found;
+  const {title, says, before, after} = collective;
   const grid = (cells: Cells) =>
     Array.from({length: RANKS}, (_, rank) =>
       Array.from({length: RANKS}, (__, part) => cells(rank, part)),
     );
   const rows = (cells: Cells) =>
     grid(cells)
-      .map((row, rank) => `rank ${rank}: ${row.map(heard).join(' ')}`)
+      .map((row, rank) => `rank ${rank}: ${row.map(wordsOf).join(' ')}`)
       .join('; ');
   const drawing = new Drawing(
     560,

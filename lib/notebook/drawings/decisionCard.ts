@@ -1,36 +1,36 @@
 /**
- * The decision card: a page with the machine's numbers, the walk with the learner's
- * own in each inequality, and the planner's verdicts. Blank where nothing is known yet.
+ * Draws the decision card: the machine's numbers, the decision steps with the learner's numbers in
+ * each inequality, and the planner's verdicts. Unknown fields stay blank.
  */
 import {formatBytes} from '../../base/units';
 import type {Machine} from '../../planner/machine';
 import type {LinkOperation} from '../../planner/commBenchmark';
 import {Drawing} from '../drawing';
-import type {Drawn} from '../drawn';
-import {formatNumber, formatSeconds} from '../format';
+import type {Drawn} from '../view';
 import {DECISION_STEPS, type DecisionQuestion} from './decisionSteps';
+import {count, formatNumber, formatSeconds} from '../../base/format';
 
-/** What the planner said of a model. */
+/** The planner's verdict on a model. */
 export interface DecisionVerdict {
   model: string;
-  /** The name of its first row. */
+  /** The name of the first row of the plan. */
   best: string;
-  /** Seconds of a step, foretold. */
+  /** Predicted seconds per step. */
   predictedSeconds: number;
-  /** Seconds of a step, measured; none where it was not run. */
+  /** Measured seconds per step; left out if the row was not run. */
   measuredSeconds?: number;
   reason: string;
 }
 
-/** What is written on the card. */
+/** The values on the card. */
 export interface DecisionCardOptions {
-  /** What `calibrate` found. */
+  /** The result of `calibrate`. */
   machine?: Machine;
-  /** Floating-point operations a second of one worker. */
+  /** Floating-point operations per second of one worker. */
   flopsPerSecond?: number;
-  /** Bytes that a device may hold. */
+  /** The memory limit of a device in bytes. */
   memoryBytes?: number;
-  /** The inequalities with numbers in them, by their questions. */
+  /** The inequalities with the learner's numbers, by question. */
   filled?: Partial<Record<DecisionQuestion, string>>;
   verdicts?: readonly DecisionVerdict[];
 }
@@ -39,7 +39,7 @@ const WIDTH = 840;
 const LEFT = 24;
 const SIZE = 13;
 const LINE = 17;
-/** A letter's width in the mean, as a share of its size, in the widest of the fonts. */
+/** The mean width of a letter in the widest font, as a share of the font size. */
 const LETTER = 0.56;
 const COLUMNS = {
   rule: {x: 36, width: 236},
@@ -48,13 +48,12 @@ const COLUMNS = {
 } as const;
 const BLANK = '…';
 
-/** Words in lines that are no wider than `width` pixels; a word that is wider is cut. */
+/** Breaks words into lines of at most `width` pixels; shortens a word that is wider. */
 export function wrapped(words: string, width: number, size: number = SIZE): string[] {
   const most = Math.floor(width / (LETTER * size));
   const lines: string[] = [];
-  for (const word of words
-    .split(/\s+/)
-    .map((one) => (one.length > most ? `${one.slice(0, most - 1)}…` : one))) {
+  for (const fullWord of words.split(/\s+/)) {
+    const word = fullWord.length > most ? `${fullWord.slice(0, most - 1)}…` : fullWord;
     const last = lines[lines.length - 1];
     if (last !== undefined && last.length + 1 + word.length <= most)
       lines[lines.length - 1] = `${last} ${word}`;
@@ -63,7 +62,7 @@ export function wrapped(words: string, width: number, size: number = SIZE): stri
   return lines;
 }
 
-/** Lines from `y` down; returns where the next would be. */
+/** Writes lines from `y` down; returns the y of the next line. */
 function write(
   drawing: Drawing,
   x: number,
@@ -71,31 +70,32 @@ function write(
   lines: readonly string[],
   look: {bold?: boolean; faint?: boolean} = {},
 ): number {
-  lines.forEach((one, at) =>
-    drawing.words(x, y + (at + 0.5) * LINE, one, {anchor: 'start', size: SIZE, ...look}),
+  lines.forEach((line, i) =>
+    drawing.words(x, y + (i + 0.5) * LINE, line, {anchor: 'start', size: SIZE, ...look}),
   );
   return y + lines.length * LINE;
 }
 
 function linkWords(machine: Machine | undefined, operation: LinkOperation): string {
-  const link = machine?.links.find((one) => one.operation === operation);
-  return link ? `${formatSeconds(link.alpha)} + ${formatNumber(1e9 * link.beta)} ns a byte` : BLANK;
+  const link = machine?.links.find((candidate) => candidate.operation === operation);
+  return link
+    ? `${formatSeconds(link.alpha)} + ${formatNumber(1e9 * link.beta)} ns per byte`
+    : BLANK;
 }
 
-/** The machine's fields, each its name and its value. */
+function deviceWords({device, cores}: Machine): string {
+  return cores > 0 ? `${device}, ${count(cores, 'core')}` : device;
+}
+
+/** The names and values of the machine's fields. */
 function fieldsOf({machine, flopsPerSecond, memoryBytes}: DecisionCardOptions): [string, string][] {
   return [
-    [
-      'device',
-      machine
-        ? `${machine.device}${machine.cores > 0 ? `, ${machine.cores} ${machine.cores === 1 ? 'core' : 'cores'}` : ''}`
-        : BLANK,
-    ],
+    ['device', machine ? deviceWords(machine) : BLANK],
     [
       'one worker computes',
       flopsPerSecond === undefined ? BLANK : `${formatNumber(flopsPerSecond / 1e9)} GFLOP/s`,
     ],
-    ['a device may hold', memoryBytes === undefined ? BLANK : formatBytes(memoryBytes)],
+    ['memory of a device', memoryBytes === undefined ? BLANK : formatBytes(memoryBytes)],
     ['all-reduce, α + bytes β', linkWords(machine, 'allReduce')],
     ['all-reduce in a layer', linkWords(machine, 'sumTensor')],
     ['message between stages', linkWords(machine, 'send')],
@@ -104,6 +104,7 @@ function fieldsOf({machine, flopsPerSecond, memoryBytes}: DecisionCardOptions): 
 
 const FIELD = {width: 264, height: 56} as const;
 
+/** A part of the card, drawn from `y` down. */
 interface Part {
   height: number;
   draw(drawing: Drawing, y: number): void;
@@ -113,8 +114,9 @@ function machinePart(options: DecisionCardOptions): Part {
   return {
     height: 2 * FIELD.height + 10,
     draw: (drawing, y) =>
-      fieldsOf(options).forEach(([name, value], at) => {
-        const [x, top] = [LEFT + (at % 3) * FIELD.width, y + Math.floor(at / 3) * FIELD.height];
+      fieldsOf(options).forEach(([name, value], i) => {
+        const x = LEFT + (i % 3) * FIELD.width;
+        const top = y + Math.floor(i / 3) * FIELD.height;
         drawing.box({x, y: top, width: FIELD.width - 8, height: FIELD.height - 8}, '', {
           dashed: value === BLANK,
         });
@@ -128,14 +130,12 @@ function machinePart(options: DecisionCardOptions): Part {
   };
 }
 
-function walkParts({filled = {}}: DecisionCardOptions): Part[] {
+function stepParts({filled = {}}: DecisionCardOptions): Part[] {
   return DECISION_STEPS.map(({question, ask, rule, then}) => {
-    const [rules, own, way] = [
-      wrapped(rule, COLUMNS.rule.width),
-      wrapped(filled[question] ?? BLANK, COLUMNS.filled.width),
-      wrapped(then, COLUMNS.then.width),
-    ];
-    const height = Math.max(1 + rules.length, own.length, way.length) * LINE + 18;
+    const ruleLines = wrapped(rule, COLUMNS.rule.width);
+    const filledLines = wrapped(filled[question] ?? BLANK, COLUMNS.filled.width);
+    const thenLines = wrapped(then, COLUMNS.then.width);
+    const height = Math.max(1 + ruleLines.length, filledLines.length, thenLines.length) * LINE + 18;
     return {
       height: height + 8,
       draw: (drawing, y) => {
@@ -146,10 +146,10 @@ function walkParts({filled = {}}: DecisionCardOptions): Part[] {
           drawing,
           COLUMNS.rule.x,
           write(drawing, COLUMNS.rule.x, y + 8, [ask], {bold: true}),
-          rules,
+          ruleLines,
         );
-        write(drawing, COLUMNS.filled.x, y + 8, own);
-        write(drawing, COLUMNS.then.x, y + 8, way, {faint: true});
+        write(drawing, COLUMNS.filled.x, y + 8, filledLines);
+        write(drawing, COLUMNS.then.x, y + 8, thenLines, {faint: true});
       },
     };
   });
@@ -161,65 +161,66 @@ function verdictParts({verdicts = []}: DecisionCardOptions): Part[] {
       {height: LINE + 8, draw: (drawing, y) => void write(drawing, COLUMNS.rule.x, y, [BLANK])},
     ];
   return verdicts.map(({model, best, predictedSeconds, measuredSeconds, reason}) => {
-    const times = `foretold ${formatSeconds(predictedSeconds)}${measuredSeconds === undefined ? '' : `, measured ${formatSeconds(measuredSeconds)}`}`;
-    const [name, way, why] = [
-      wrapped(model, COLUMNS.rule.width),
-      [...wrapped(best, COLUMNS.filled.width), ...wrapped(times, COLUMNS.filled.width)],
-      wrapped(reason, COLUMNS.then.width),
+    const times = `predicted ${formatSeconds(predictedSeconds)}${measuredSeconds === undefined ? '' : `, measured ${formatSeconds(measuredSeconds)}`}`;
+    const modelLines = wrapped(model, COLUMNS.rule.width);
+    const bestLines = [
+      ...wrapped(best, COLUMNS.filled.width),
+      ...wrapped(times, COLUMNS.filled.width),
     ];
-    const height = Math.max(name.length, way.length, why.length) * LINE + 10;
+    const reasonLines = wrapped(reason, COLUMNS.then.width);
+    const height = Math.max(modelLines.length, bestLines.length, reasonLines.length) * LINE + 10;
     return {
       height,
       draw: (drawing, y) => {
-        write(drawing, COLUMNS.rule.x, y, name, {bold: true});
-        write(drawing, COLUMNS.filled.x, y, way);
-        write(drawing, COLUMNS.then.x, y, why, {faint: true});
+        write(drawing, COLUMNS.rule.x, y, modelLines, {bold: true});
+        write(drawing, COLUMNS.filled.x, y, bestLines);
+        write(drawing, COLUMNS.then.x, y, reasonLines, {faint: true});
       },
     };
   });
 }
 
-const head = (words: readonly [string, string, string]): Part => ({
+const headerPart = (words: readonly [string, string, string]): Part => ({
   height: LINE + 12,
   draw: (drawing, y) =>
-    Object.values(COLUMNS).forEach(({x}, at) =>
-      drawing.words(x, y + 14, words[at], {anchor: 'start', size: 12, faint: true}),
+    Object.values(COLUMNS).forEach(({x}, i) =>
+      drawing.words(x, y + 14, words[i], {anchor: 'start', size: 12, faint: true}),
     ),
 });
 
-/** What stands on the card, told to someone who does not see it. */
-function told(options: DecisionCardOptions): string {
+/** Describes the card to readers who cannot see it. */
+function altText(options: DecisionCardOptions): string {
   const {filled = {}, verdicts = []} = options;
-  const said = (words: string) => (words === BLANK ? 'blank' : words);
+  const orBlank = (words: string) => (words === BLANK ? 'blank' : words);
   return [
     `Decision card. ${fieldsOf(options)
-      .map(([name, value]) => `${name}: ${said(value)}`)
+      .map(([name, value]) => `${name}: ${orBlank(value)}`)
       .join('; ')}.`,
     ...DECISION_STEPS.map(
       ({question, ask, rule, then}) =>
         `${ask} ${rule}; mine: ${filled[question] ?? 'blank'}. ${then}`,
     ),
-    `The planner's verdicts: ${verdicts.map(({model, best, predictedSeconds, reason}) => `${model}: ${best}, ${formatSeconds(predictedSeconds)} foretold; ${reason}`).join(' ') || 'blank'}`,
+    `The planner's verdicts: ${verdicts.map(({model, best, predictedSeconds, reason}) => `${model}: ${best}, predicted ${formatSeconds(predictedSeconds)}; ${reason}`).join(' ') || 'blank'}`,
   ].join(' ');
 }
 
 /**
- * The decision card: without options the walk with room for your numbers, with them the filled
- * page; `saveDrawing` keeps it as an SVG file.
+ * Draws the decision card: blank without options, filled in with them. `saveDrawing` writes it to an
+ * SVG file.
  */
 export function decisionCard(options: DecisionCardOptions = {}): Drawn {
   const parts = [
     machinePart(options),
-    head(['the question, and its inequality', 'with my numbers', 'and then']),
-    ...walkParts(options),
-    head(['the planner, by model', 'its first row', 'why']),
+    headerPart(['the question, and its inequality', 'with my numbers', 'and then']),
+    ...stepParts(options),
+    headerPart(['the planner, by model', 'its first row', 'why']),
     ...verdictParts(options),
   ];
   const top = 56;
   const drawing = new Drawing(
     WIDTH,
     top + parts.reduce((sum, {height}) => sum + height, 0) + 12,
-    told(options),
+    altText(options),
   );
   drawing.words(LEFT, 30, 'When to use which', {anchor: 'start', bold: true, size: 20});
   let y = top;
@@ -228,6 +229,6 @@ export function decisionCard(options: DecisionCardOptions = {}): Drawn {
     y += part.height;
   }
   return drawing.view(
-    options.machine ? 'My decision card.' : 'The decision card, still to be filled.',
+    options.machine ? 'My decision card.' : 'The decision card, not filled in yet.',
   );
 }

@@ -1,28 +1,28 @@
 /**
- * The decision walk in words: what is asked in which order, the inequality behind it,
- * and where each answer leads.
+ * The steps of the decision card: the questions in their order, the inequality of each, and where
+ * the answers lead.
  */
 
-/** The questions of the walk; data, tensor and pipeline are one question, asked of three ways. */
+/** The questions; 'data', 'tensor' and 'pipeline' ask the same of three strategies. */
 export type DecisionQuestion = 'fits' | 'fast' | 'data' | 'tensor' | 'pipeline' | 'scarce';
 
-/** One row of the walk. */
+/** A question with its inequality and its answers. */
 export interface DecisionStep {
   question: DecisionQuestion;
   ask: string;
   /** The inequality. */
   rule: string;
-  /** Where its answers lead. */
+  /** Where the answers lead. */
   then: string;
 }
 
-/** In the order of the walk. N: devices; t: seconds of a step on one; m: micro-batches. */
+/** N: devices; t: seconds per step on one device; m: micro-batches. */
 export const DECISION_STEPS: readonly DecisionStep[] = [
   {
     question: 'fits',
     ask: '1  Does it fit?',
     rule: 'bytes of a step ≤ memory of a device',
-    then: 'No: divide what is held (zero1, zero2, fsdp), or the layers, or the matrices.',
+    then: 'No: shard the training state (zero1, zero2, fsdp), or split the layers or the matrices.',
   },
   {
     question: 'fast',
@@ -33,25 +33,25 @@ export const DECISION_STEPS: readonly DecisionStep[] = [
   {
     question: 'data',
     ask: '3a  Do copies pay?',
-    rule: 'saved, at best t (1-1/N) > spent on adding up gradients',
-    then: 'Yes: data parallelism. It wants many samples a step.',
+    rule: 'saved, at best t (1-1/N) > spent on summing gradients',
+    then: 'Yes: data parallelism. It needs many samples per step.',
   },
   {
     question: 'tensor',
-    ask: '3b  Do splits of matrices pay?',
+    ask: '3b  Does splitting matrices pay?',
     rule: 'saved, at best t (1-1/N) > spent on all-reduces in the layers',
-    then: 'Yes: tensor parallelism. It wants wide layers, few samples and fast links.',
+    then: 'Yes: tensor parallelism. It needs wide layers, few samples and fast links.',
   },
   {
     question: 'pipeline',
-    ask: '3c  Do cuts between layers pay?',
+    ask: '3c  Does splitting between layers pay?',
     rule: 'saved, at best t (1-1/N)(1-1/m) > spent on 2 m messages',
-    then: 'Yes: a pipeline. It wants equal stages and many micro-batches.',
+    then: 'Yes: a pipeline. It needs equal stages and many micro-batches.',
   },
   {
     question: 'scarce',
     ask: '4  What is scarce?',
-    rule: 'memory, links, or hours of devices',
-    then: 'Of the ways that are left, take the one that spends least of it.',
+    rule: 'memory, links, or device hours',
+    then: 'Choose the remaining strategy that uses the least of it.',
   },
 ];

@@ -1,9 +1,9 @@
 /**
- * What ranks hold, as a grid in a drawing: a row a rank, a column a part of the array.
+ * Draws what ranks hold as a grid: a row for each rank, a column for each part of the array.
  */
 import type {Drawing} from '../drawing';
 
-/** One part on one rank: its words, and the rank whose colour it has, or null for paper. */
+/** A part on a rank: its words, and the rank whose colour it has (null: no colour). */
 export interface GridCell {
   words: string;
   rank: number | null;
@@ -13,8 +13,7 @@ export interface GridCell {
 export const CELL = {width: 36, height: 28} as const;
 
 /**
- * Draws the rows with their upper left corner at (x, y); `labels` puts each rank's number before
- * its row.
+ * Draws the rows with their upper left corner at (x, y); `labels` puts the rank before each row.
  */
 export function drawGrid(
   drawing: Drawing,
@@ -32,14 +31,14 @@ export function drawGrid(
         faint: true,
       });
     cells.forEach(({words, rank, bold}, column) => {
-      const place = {
+      const cell = {
         x: x + column * CELL.width,
         y: top,
         width: CELL.width - 3,
         height: CELL.height - 3,
       };
-      drawing.box(place, '', rank === null ? {dashed: words === ''} : {rank});
-      drawing.words(place.x + place.width / 2, place.y + place.height / 2, words, {
+      drawing.box(cell, '', rank === null ? {dashed: words === ''} : {rank});
+      drawing.words(cell.x + cell.width / 2, cell.y + cell.height / 2, words, {
         size: 12,
         bold,
         halo: rank !== null,

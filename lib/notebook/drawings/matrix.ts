@@ -1,12 +1,11 @@
 /**
- * A product Y = X A on two ranks: A divided by columns, by rows, or one after the
- * other.
+ * Draws a product Y = X A on two ranks: A split by columns, by rows, or one layer after the other.
  */
 import {ManyHandsError, oneOf, shown} from '../../base/errors';
 import {Drawing} from '../drawing';
 import type {View} from '../view';
 
-/** How the weights are divided in the picture. */
+/** How the weights are split: by columns, by rows, or by columns and then by rows in two layers. */
 export type MatrixSplit = 'columns' | 'rows' | 'pair';
 const SPLITS: readonly MatrixSplit[] = ['columns', 'rows', 'pair'];
 
@@ -17,7 +16,7 @@ function columns(): Drawing {
   const drawing = new Drawing(
     560,
     170,
-    'Y is X times A, A divided by columns: both ranks have all of X; rank 0 has the left columns of A and computes the left columns of Y, rank 1 the right ones.',
+    'Y is X times A, with A split by columns: both ranks have all of X; rank 0 has the left columns of A and computes the left columns of Y, rank 1 the right ones.',
   );
   drawing.words(20, 22, 'by columns', {anchor: 'start', bold: true, size: 15});
   drawing.box({x: 30, y: TOP, width: 90, height: HEIGHT}, 'X');
@@ -37,7 +36,7 @@ function rows(): Drawing {
   const drawing = new Drawing(
     640,
     170,
-    'Y is X times A, A divided by rows: rank 0 has the left columns of X and the upper rows of A, rank 1 the right columns and the lower rows; each has a summand of all of Y.',
+    'Y is X times A, with A split by rows: rank 0 has the left columns of X and the upper rows of A, rank 1 the right columns and the lower rows; each computes a summand of the whole Y.',
   );
   drawing.words(20, 22, 'by rows', {anchor: 'start', bold: true, size: 15});
   drawing
@@ -58,7 +57,7 @@ function pair(): Drawing {
   const drawing = new Drawing(
     760,
     214,
-    'Two layers one after the other on two ranks: f hands X to both; each multiplies by its columns of A, applies ReLU to its own part, multiplies by its rows of B; g adds the two summands up. Between f and g nothing is sent.',
+    'Two layers one after the other on two ranks: f gives X to both ranks. Each multiplies by its columns of A, applies ReLU to its own part and multiplies by its rows of B; g adds the two summands. Nothing is sent between f and g.',
   );
   drawing.words(20, 22, 'columns, then rows', {anchor: 'start', bold: true, size: 15});
   drawing
@@ -82,24 +81,24 @@ function pair(): Drawing {
     .box({x: 602, y: 92, width: 40, height: 40}, 'g', {bold: true})
     .arrow([644, 112], [668, 112])
     .box({x: 672, y: 84, width: 56, height: 56}, 'Z');
-  return drawing.words(372, 204, 'each rank works on its own part: nothing is sent', {
+  return drawing.words(372, 204, 'each rank works on its own part; nothing is sent', {
     faint: true,
     size: 13,
   });
 }
 
 const CAPTIONS: Record<MatrixSplit, string> = {
-  columns: 'By columns: each rank needs all of X, and has a part of Y.',
-  rows: 'By rows: each rank needs a part of X, and has a summand of Y.',
-  pair: 'Columns, then rows: what the first leaves in parts, the second takes in parts. One all-reduce, in g, completes the pair.',
+  columns: 'By columns: each rank needs all of X and computes a part of Y.',
+  rows: 'By rows: each rank needs a part of X and computes a summand of Y.',
+  pair: 'Columns, then rows: the second layer takes the parts of the first as they are. One all-reduce, in g, completes the pair.',
 };
 
-/** The picture of a divided product, or of two. Throws BAD_OPTION for any other word. */
+/** Draws a matrix product that is split between two ranks. Throws BAD_OPTION for an unknown split. */
 export function matrixDrawing(split: MatrixSplit): View {
   if (!SPLITS.includes(split))
     throw new ManyHandsError(
       'BAD_OPTION',
-      `matrixDrawing: it draws ${oneOf(SPLITS as string[])}; this is ${shown(split)}.`,
+      `matrixDrawing: split must be ${oneOf(SPLITS as string[])}; it is ${shown(split)}.`,
     );
   return {columns, rows, pair}[split]().view(CAPTIONS[split]);
 }

@@ -1,6 +1,6 @@
 /**
- * Which device holds which piece of which weight: a box a rank, stages from left to
- * right, replicas from top to bottom, tensor parts beside each other.
+ * Draws which rank holds which part of which weight: a box for each rank, stages from left to right,
+ * replicas from top to bottom, tensor ranks next to each other.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../../base/errors';
@@ -16,18 +16,23 @@ import type {Strategy} from '../../config/options';
 import type {Plan} from '../../config/plan';
 import {Drawing} from '../drawing';
 import type {View} from '../view';
-import {holdingLines, holdingSentence, layersOfBlocks, type HoldingLine} from './meshWords';
+import {
+  placementLines,
+  placementSentence,
+  layersOfBlocks,
+  type PlacementLine,
+} from './placementWords';
 
-/** How a mesh is drawn. */
+/** Options of a mesh drawing. */
 export interface MeshDrawingOptions extends PlacementsOptions {
-  /** @default the mesh's sizes and the stage of ZeRO */
+  /** The heading. Default: the sizes of the mesh and the stage of ZeRO. */
   title?: string;
 }
 
 const MOST_RANKS = 16;
 const LINE = 16;
 const SIZE = 11.5;
-/** A letter's width in the mean, at that size, in the widest of the fonts. */
+/** The mean width of a letter at that size in the widest font. */
 const LETTER = 6.6;
 const PAD = 8;
 const INDENT = 10;
@@ -36,8 +41,8 @@ const GAP = 8;
 const TOP = 46;
 const NARROWEST = 150;
 const WIDEST = 300;
-/** Boxes side by side, at most; more tensor parts stand one below the other. */
-const ABREAST = 4;
+/** The most boxes side by side; more tensor ranks stand one below the other. */
+const MOST_ABREAST = 4;
 
 const KINDS = [
   ['parameters', 3],
@@ -45,25 +50,25 @@ const KINDS = [
   ['optimizer', 1],
 ] as const;
 
-/** What a rank keeps of parameters, gradients and the optimizer's state, a line each. */
-function byteLines(holding: RankPlacement, {mesh, zero}: Placements): string[] {
+/** A line with the bytes of parameters, gradients and optimizer's state each. */
+function byteLines(placement: RankPlacement, {mesh, zero}: Placements): string[] {
   return KINDS.map(
     ([kind, from]) =>
-      `${kind} ${formatBytes(holding[kind])}${zero >= from ? `, part ${holding.at.data + 1} of ${mesh.data}` : ''}`,
+      `${kind} ${formatBytes(placement[kind])}${zero >= from ? `, part ${placement.at.data + 1} of ${mesh.data}` : ''}`,
   );
 }
 
 interface Box {
-  lines: HoldingLine[];
+  lines: PlacementLine[];
   bytes: string[];
 }
 
-const widthOf = ({words, inBlock}: HoldingLine) =>
+const widthOf = ({words, inBlock}: PlacementLine) =>
   words.length * LETTER + 2 * PAD + (inBlock ? INDENT : 0);
 
-/** Words that end with … where there is no room for all. */
-function fitted(words: string, room: number): string {
-  const most = Math.floor(room / LETTER);
+/** Words shortened with … to `width` pixels. */
+function fitted(words: string, width: number): string {
+  const most = Math.floor(width / LETTER);
   return words.length <= most ? words : `${words.slice(0, most - 1)}…`;
 }
 
@@ -100,7 +105,8 @@ function drawBox(
   );
 }
 
-const DIVIDES = [
+/** What each stage of ZeRO shards. */
+const SHARDED = [
   '',
   "the optimizer's state",
   "gradients and the optimizer's state",
@@ -112,52 +118,56 @@ const sizesOf = (mesh: Mesh) =>
     .map((axis) => `${axis} ${mesh[axis]}`)
     .join(' x ') || 'one rank';
 
-/** What is drawn, in words: ranks that hold the same pieces together. */
-function told(
+/** Describes the drawing; ranks that hold the same parts share a sentence. */
+function describe(
   {mesh, zero, ranks}: Placements,
   layers: ReadonlyMap<string, number>,
 ): {caption: string; alt: string} {
   const sizes = sizesOf(mesh);
-  const divides =
+  const gathering = zero === 3 ? ', which gather one block at a time' : '';
+  const zeroSentence =
     zero > 0
-      ? ` ZeRO stage ${zero} divides ${DIVIDES[zero]} among the ${mesh.data} replicas${zero === 3 ? ', which gather a block at a time' : ''}.`
+      ? ` ZeRO stage ${zero} shards ${SHARDED[zero]} among the ${mesh.data} replicas${gathering}.`
       : '';
-  const alike = new Map<string, RankPlacement[]>();
-  for (const one of ranks) {
-    const words = holdingSentence(one.weights, layers);
-    alike.set(words, [...(alike.get(words) ?? []), one]);
+  const groups = new Map<string, RankPlacement[]>();
+  for (const placement of ranks) {
+    const words = placementSentence(placement.weights, layers);
+    groups.set(words, [...(groups.get(words) ?? []), placement]);
   }
-  const each = [...alike].map(([words, [first, ...others]]) => {
-    const bytes = KINDS.map(([kind]) => `${kind} ${formatBytes(first[kind])}`).join(', ');
-    return `Rank${others.length > 0 ? 's' : ''} ${[first, ...others].map(({rank}) => rank).join(', ')}: ${words} (${bytes}).`;
+  const sentences = [...groups].map(([words, members]) => {
+    const bytes = KINDS.map(([kind]) => `${kind} ${formatBytes(members[0][kind])}`).join(', ');
+    return `Rank${members.length > 1 ? 's' : ''} ${members.map(({rank}) => rank).join(', ')}: ${words} (${bytes}).`;
   });
   return {
-    caption: `Who holds what: ${sizes}.${divides}`,
-    alt: `Of a mesh, ${sizes}, a box a rank with the pieces of weights that it holds.${divides} ${each.join(' ')}`,
+    caption: `Which rank holds what: ${sizes}.${zeroSentence}`,
+    alt: `A mesh of ${sizes}: a box for each rank, with the parts of weights that it holds.${zeroSentence} ${sentences.join(' ')}`,
   };
 }
 
 /**
- * Draws which rank holds which piece of which weight, and the bytes that it keeps:
- * `meshDrawing(model, {mesh: {data: 2, tensor: 2}, zero: 1})`, or of a run `meshDrawing(model,
- * result.plan)`. Throws as `holdings` does, whose data it shows, and BAD_OPTION for more than 16
- * ranks.
+ * Draws which rank holds which part of which weight, and its bytes, for a strategy or for the plan
+ * of a run: `meshDrawing(model, {mesh: {data: 2, tensor: 2}, zero: 1})`, `meshDrawing(model,
+ * result.plan)`. Shows the data of `placements` and throws what it throws; throws BAD_OPTION for
+ * more than 16 ranks.
  */
 export function meshDrawing(
   model: tf.LayersModel,
   strategy: Strategy | Plan,
   {title, ...options}: MeshDrawingOptions = {},
 ): View {
-  const held = placements(model, strategy, options);
-  const {mesh, ranks} = held;
+  const placed = placements(model, strategy, options);
+  const {mesh, ranks} = placed;
   if (mesh.size > MOST_RANKS)
     throw new ManyHandsError(
       'BAD_OPTION',
-      `meshDrawing: the mesh has ${mesh.size} ranks, and ${MOST_RANKS} at most can be read in one drawing: take a smaller mesh, or look at holdings(model, strategy), which has them all as data.`,
+      `meshDrawing: the mesh has ${mesh.size} ranks, and a drawing is readable for at most ${MOST_RANKS}: use a smaller mesh, or read the data of placements(model, strategy).`,
     );
   const layers = layersOfBlocks(model);
   const boxes = ranks.map(
-    (one): Box => ({lines: holdingLines(one.weights, layers), bytes: byteLines(one, held)}),
+    (placement): Box => ({
+      lines: placementLines(placement.weights, layers),
+      bytes: byteLines(placement, placed),
+    }),
   );
   const longest = Math.max(
     ...boxes.flatMap(({lines, bytes}) =>
@@ -169,14 +179,14 @@ export function meshDrawing(
     HEAD +
     2 * PAD +
     LINE * Math.max(...boxes.map(({lines, bytes}) => lines.length + bytes.length + 0.5));
-  const across = mesh.pipeline * mesh.tensor <= ABREAST ? mesh.tensor : 1;
+  const across = mesh.pipeline * mesh.tensor <= MOST_ABREAST ? mesh.tensor : 1;
   const down = mesh.tensor / across;
   const left = mesh.data > 1 ? 68 : 16;
   const top = TOP + (mesh.pipeline > 1 ? 24 : 0);
-  // Tensor parts of one replica's stage stand in one frame.
+  // A frame holds the tensor ranks of one stage of one replica.
   const cell = {width: across * (width + GAP) + GAP, height: down * (height + GAP) + GAP};
-  const {caption, alt} = told(held, layers);
-  const heading = title ?? `${sizesOf(mesh)}${held.zero > 0 ? `, zero ${held.zero}` : ''}`;
+  const {caption, alt} = describe(placed, layers);
+  const heading = title ?? `${sizesOf(mesh)}${placed.zero > 0 ? `, zero ${placed.zero}` : ''}`;
   const full = Math.max(left + mesh.pipeline * (cell.width + GAP) + GAP, 40 + heading.length * 8.2);
   const drawing = new Drawing(
     Math.ceil(full),

@@ -1,28 +1,29 @@
 /**
- * The ranks of a mesh in their machines, and with whom one of them talks along each
- * axis.
+ * Draws the ranks of a mesh in their machines, and the groups of one rank along each axis.
  */
 import {ManyHandsError, shown} from '../../base/errors';
 import {Mesh, type Axis, type MeshSizes} from '../../mesh/mesh';
 import {Drawing} from '../drawing';
 import type {View} from '../view';
 
-/** Whose groups are shown, and where the ranks stand. */
+/** The rank whose groups are shown, and the placement of ranks on machines. */
 export interface RanksDrawingOptions {
   /** The rank whose groups are shown. */
   rank: number;
-  /** Devices of a machine; its ranks are consecutive. */
+  /** Devices per machine; a machine has consecutive ranks. */
   devicesPerNode: number;
-  /** The axis that counts fastest; 'tensor' is the library's own order. @default 'tensor' */
+  /** The axis whose neighbours have consecutive ranks; the library uses 'tensor'. @default 'tensor' */
   innermost?: 'tensor' | 'data';
 }
 
 const AXES: readonly Axis[] = ['tensor', 'data', 'pipeline'];
+/** The axes when data and tensor change places. */
+const SWAPPED: Record<Axis, Axis> = {data: 'tensor', tensor: 'data', pipeline: 'pipeline'};
 const BOX = {width: 76, height: 52, step: 84} as const;
 
 /**
- * The ranks of a mesh, a frame a machine, and the groups of one of them. Throws BAD_OPTION for a
- * rank that it has not, or machines that are not filled.
+ * Draws the ranks of a mesh, framed by machine, and the groups of one rank. Throws BAD_OPTION for a
+ * rank that the mesh does not have, or when the ranks do not fill whole machines.
  */
 export function ranksDrawing(
   sizes: MeshSizes,
@@ -44,17 +45,16 @@ export function ranksDrawing(
       `ranksDrawing: devicesPerNode is ${shown(devicesPerNode)}, which does not divide the mesh's ${mesh.size} ranks into whole machines.`,
     );
   }
-  const kept = (axis: Axis): Axis =>
-    swapped && axis !== 'pipeline' ? (axis === 'data' ? 'tensor' : 'data') : axis;
+  const axisInMesh = (axis: Axis): Axis => (swapped ? SWAPPED[axis] : axis);
   const groups = AXES.filter((axis) => sizes[axis] > 1).map((axis) => ({
     axis,
-    ranks: mesh.groupOf(kept(axis), rank),
+    ranks: mesh.groupOf(axisInMesh(axis), rank),
   }));
-  const machineOf = (one: number) => Math.floor(one / devicesPerNode);
+  const machineOf = (member: number) => Math.floor(member / devicesPerNode);
   const says = groups
     .map(
       ({axis, ranks}) =>
-        `${axis} ${ranks.join(', ')} (${ranks.every((one) => machineOf(one) === machineOf(rank)) ? 'in its own machine' : `in ${new Set(ranks.map(machineOf)).size} machines`})`,
+        `${axis} ${ranks.join(', ')} (${ranks.every((member) => machineOf(member) === machineOf(rank)) ? 'within its machine' : `across ${new Set(ranks.map(machineOf)).size} machines`})`,
     )
     .join('; ');
 
@@ -65,31 +65,32 @@ export function ranksDrawing(
   const drawing = new Drawing(
     24 + across * (frame.width + 20),
     52 + Math.ceil(machines / across) * (frame.height + 14),
-    `${mesh.size} ranks in ${machines} machines, ${title}. Rank ${rank} talks in these groups: ${says}.`,
+    `${mesh.size} ranks in ${machines} machines, ${title}. Rank ${rank} communicates in these groups: ${says}.`,
   );
   drawing.words(24, 26, title, {anchor: 'start', bold: true, size: 15});
   for (let machine = 0; machine < machines; machine++) {
-    const [x, y] = [
-      20 + (machine % across) * (frame.width + 20),
-      46 + Math.floor(machine / across) * (frame.height + 14),
-    ];
+    const x = 20 + (machine % across) * (frame.width + 20);
+    const y = 46 + Math.floor(machine / across) * (frame.height + 14);
     drawing.box({x, y, ...frame});
     drawing.words(x + 12, y + 17, `machine ${machine}`, {anchor: 'start', size: 12, faint: true});
-    for (let at = 0; at < devicesPerNode; at++) {
-      const one = machine * devicesPerNode + at;
-      const shares = groups
-        .filter(({ranks}) => one !== rank && ranks.includes(one))
-        .map(({axis}) => axis);
-      const place = {x: x + 12 + at * BOX.step, y: y + 32, width: BOX.width, height: BOX.height};
-      const words =
-        one === rank ? `rank ${one}` : shares.length > 0 ? `${one}\n${shares.join()}` : String(one);
-      drawing.box(place, '', one === rank || shares.length > 0 ? {rank: one} : {dashed: true});
-      drawing.words(place.x + place.width / 2, place.y + place.height / 2, words, {
-        bold: one === rank,
-        faint: one !== rank && shares.length === 0,
-        halo: true,
-      });
+    for (let device = 0; device < devicesPerNode; device++) {
+      const member = machine * devicesPerNode + device;
+      const chosen = member === rank;
+      const shared = chosen ? [] : groups.filter(({ranks}) => ranks.includes(member));
+      const words = [String(member), ...shared.map(({axis}) => axis)].join('\n');
+      const box = {x: x + 12 + device * BOX.step, y: y + 32, width: BOX.width, height: BOX.height};
+      drawing.box(box, '', chosen || shared.length > 0 ? {rank: member} : {dashed: true});
+      drawing.words(
+        box.x + box.width / 2,
+        box.y + box.height / 2,
+        chosen ? `rank ${rank}` : words,
+        {
+          bold: chosen,
+          faint: !chosen && shared.length === 0,
+          halo: true,
+        },
+      );
     }
   }
-  return drawing.view(`Rank ${rank} talks in these groups: ${says}.`);
+  return drawing.view(`Rank ${rank} communicates in these groups: ${says}.`);
 }

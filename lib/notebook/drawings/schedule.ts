@@ -1,6 +1,6 @@
 /**
- * A pipeline schedule played on a virtual clock: a row a rank, a box for each piece of
- * work with the number of its micro-batch. It can play itself: boxes appear as their time comes.
+ * Draws a pipeline schedule on a virtual clock: a row for each rank, and a box for each action with
+ * the number of its micro-batch. An animated drawing shows the boxes one after another.
  */
 import {ManyHandsError} from '../../base/errors';
 import {
@@ -10,9 +10,9 @@ import {
   type ScheduleTimeline,
 } from '../../pipelineParallel/simulateSchedule';
 import {LETTER, type Compute, type Schedule} from '../../pipelineParallel/schedule';
-import {Drawn} from '../drawn';
+import {Drawn} from '../view';
 import {kindStyle, paper} from '../palette';
-import {card, element, line, text} from '../svg';
+import {card, element, line, text} from '../markup';
 import type {View} from '../view';
 
 const LEFT = 76;
@@ -21,12 +21,12 @@ const MOST_WIDTH = 820;
 const UNIT = 26;
 const SECONDS = 5;
 
-/** How a schedule is drawn. */
+/** Options of a schedule drawing. */
 export interface ScheduleDrawingOptions {
   title?: string;
-  /** What each piece of work takes; without it a forward 1, a backward 2, its two parts 1 each. */
+  /** The duration of each action. Default: forward 1, backward 2, each part of a split backward 1. */
   costOf?: CostOf;
-  /** Whether the boxes appear one after another when the drawing is first seen. @default true */
+  /** Whether the boxes appear one after another when the drawing is shown. @default true */
   animated?: boolean;
 }
 
@@ -37,21 +37,27 @@ const LOOKS: Record<Compute['do'], {fill: string; edge: string; words: string}> 
   backwardWeights: {...kindStyle('update'), words: 'backward, for its weights'},
 };
 
-/** A box appears when its time comes; who wants no motion sees all of them at once. */
+/** Each box appears at its time; readers who prefer reduced motion see all boxes at once. */
 const STYLE = (animated: boolean) =>
   animated
     ? `<style>.b{opacity:0;animation:b .15s linear forwards}@keyframes b{to{opacity:1}}@media (prefers-reduced-motion:reduce){.b{opacity:1;animation:none}}</style>`
     : '';
 
+/** The font size of a label in a box of `width` pixels. */
+function labelSize(width: number): number {
+  if (width > 24) return 13;
+  return width > 16 ? 10 : 8.5;
+}
+
 function draw(
-  playing: ScheduleTimeline,
+  timeline: ScheduleTimeline,
   ranks: number,
   title: string,
   alt: string,
   animated: boolean,
 ): {svg: string; width: number; height: number} {
-  const {played, total} = playing;
-  // Costs may be in seconds: the shortest piece of work is the unit.
+  const {played, total} = timeline;
+  // Costs may be in seconds: the shortest action is the unit of the drawing.
   const unit = played.reduce(
     (least, {start, end}) => (end > start ? Math.min(least, end - start) : least),
     Infinity,
@@ -91,7 +97,7 @@ function draw(
     const y = 48 + rank * ROW;
     const size = (end - start) * scale;
     const label = `${LETTER[action.do]}${action.microBatch + 1}`;
-    // A local stage above the first has a bar along its top, one for each.
+    // Bars along the top of a box count the local stages before its own.
     const bars = Array.from({length: action.localStage}, (_, i) =>
       line(x + 2, y + 5 + 3 * i, x + size - 2, y + 5 + 3 * i, {stroke: edge, 'stroke-width': 1.5}),
     );
@@ -109,7 +115,7 @@ function draw(
       (size > 12
         ? text(x + size / 2, y + 25, label, {
             'text-anchor': 'middle',
-            'font-size': size > 24 ? 13 : size > 16 ? 10 : 8.5,
+            'font-size': labelSize(size),
             fill: paper.ink,
           })
         : '');
@@ -152,21 +158,21 @@ function draw(
 }
 
 /**
- * The schedule as a view that plays itself; its caption says the bubble and the most micro-batches
- * alive on each rank. Throws BAD_SCHEDULE where it comes to a deadlock.
+ * Draws a schedule; the caption states its bubble and the largest number of live micro-batches on
+ * each rank. Throws BAD_SCHEDULE for a schedule with a deadlock.
  */
 export function scheduleDrawing(
   schedule: Schedule,
   {title = schedule.name, costOf = UNIT_COST, animated = true}: ScheduleDrawingOptions = {},
 ): View {
-  const playing = simulateSchedule(schedule, costOf);
-  if (playing.stuck.some((place) => place !== null))
+  const timeline = simulateSchedule(schedule, costOf);
+  if (timeline.stuck.some((blocked) => blocked !== null))
     throw new ManyHandsError(
       'BAD_SCHEDULE',
-      `scheduleDrawing: '${schedule.name}' comes to a deadlock: checkSchedule says where.`,
+      `scheduleDrawing: '${schedule.name}' has a deadlock: checkSchedule says where.`,
     );
   const ranks = schedule.actions.length;
-  const caption = `${title}: the ranks stand idle ${(100 * playing.bubble).toFixed(1)} % of their time; alive at once are at most ${playing.live.join(', ')} micro-batches on ranks 0 to ${ranks - 1}.`;
-  const {svg, width, height} = draw(playing, ranks, title, caption, animated);
+  const caption = `${title}: the ranks are idle ${(100 * timeline.bubble).toFixed(1)} % of the time; ranks 0 to ${ranks - 1} hold at most ${timeline.live.join(', ')} micro-batches at once.`;
+  const {svg, width, height} = draw(timeline, ranks, title, caption, animated);
   return new Drawn(svg, {alt: caption, width, height, caption});
 }

@@ -1,66 +1,64 @@
 /**
- * Bars side by side: one quantity of a few things, each the median of its runs with
- * the range drawn on it.
+ * Bar charts: one quantity of several things, each the median of its runs with their range.
  */
 import {median} from '../../base/statistics';
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
-import {formatBytes} from '../../base/units';
 import {Figure} from '../figure';
-import {formatNumber, formatSeconds} from '../format';
+import {quantityWords} from '../quantity';
 import {paper, rankStyle} from '../palette';
 
-/** One bar. */
+/** A bar of a bar chart. */
 export interface Bar {
   name: string;
   /** One value, or the values of repeated runs. */
   values: number | readonly number[];
-  /** The rank that this bar belongs to: it takes that rank's colour and pattern. */
+  /** The rank whose colour and pattern the bar takes. Default: the bar's own position. */
   rank?: number;
 }
 
-/** The bars, and what their height means. */
+/** The bars and their quantity. */
 export interface BarsOptions {
   title: string;
+  /** The name of the quantity. */
   y: string;
-  /** 'seconds' and 'bytes' are written in the unit that fits; any other stands as it is. */
+  /** 'seconds' and 'bytes' are written in the unit that fits, any other unit as it is. */
   unit: string;
   bars: readonly Bar[];
   /**
-   * A logarithmic axis, for bars that differ by powers of ten; a bar of 0 then has no height.
-   * @default false
+   * Whether the axis is logarithmic, for bars that differ by powers of ten; a bar of 0 then has no
+   * height. @default false
    */
   log?: boolean;
 }
 
-/** A bar for each of `bars`. Throws BAD_DATA without values. */
+/**
+ * Draws a bar chart of `bars`: each bar's height is the median of its values in `unit`, with an error
+ * bar from the lowest to the highest for repeated runs. Returns the figure with a table of its
+ * numbers. Throws BAD_DATA without bars, or for a bar without values.
+ */
 export function barsFigure({title, y, unit, bars, log = false}: BarsOptions): Figure {
-  const words = (value: number): string =>
-    unit === 'seconds'
-      ? formatSeconds(value)
-      : unit === 'bytes'
-        ? formatBytes(value)
-        : `${formatNumber(value)} ${unit}`;
-  const rows = bars.map(({name, values, rank}, at) => {
-    const all = typeof values === 'number' ? [values] : values;
-    if (all.length === 0)
+  const words = (value: number): string => quantityWords(value, unit);
+  const rows = bars.map(({name, values, rank}, index) => {
+    const runs = typeof values === 'number' ? [values] : values;
+    if (runs.length === 0)
       throw new ManyHandsError(
         'BAD_DATA',
         `barsFigure: '${name}' has no values; a bar needs at least one.`,
       );
     return {
       name,
-      middle: median(all),
-      low: Math.min(...all),
-      high: Math.max(...all),
-      runs: all.length,
-      look: rankStyle(rank ?? at),
+      middle: median(runs),
+      low: Math.min(...runs),
+      high: Math.max(...runs),
+      runs: runs.length,
+      look: rankStyle(rank ?? index),
     };
   });
   if (rows.length === 0) throw new ManyHandsError('BAD_DATA', 'barsFigure: no bars were given.');
   const ranged = rows.some(({runs}) => runs > 1);
   const highest = Math.max(...rows.map(({high}) => high));
-  // A logarithmic bar begins a decade below the smallest.
+  // A logarithmic axis begins a decade or more below the smallest value.
   const floor =
     Math.floor(
       Math.log10(Math.min(highest, ...rows.map(({low}) => low).filter((low) => low > 0))),
@@ -96,11 +94,11 @@ export function barsFigure({title, y, unit, bars, log = false}: BarsOptions): Fi
     alt: `Bar chart${log ? ' on a logarithmic axis' : ''} of ${y}: ${rows.map((row) => `${row.name} ${words(row.middle)}${row.runs > 1 ? ` (${words(row.low)} to ${words(row.high)} in ${row.runs} runs)` : ''}`).join(', ')}.`,
     data: [data],
     layout: {
-      // 'every step: left' stands on two lines: many long names would be turned aside.
+      // 'every step: left' takes two lines, because plotly.js rotates long names.
       xaxis: {
         type: 'category',
         tickmode: 'array',
-        tickvals: rows.map((_, at) => at),
+        tickvals: rows.map((_, index) => index),
         ticktext: rows.map(({name}) => name.replace(': ', ':<br>')),
       },
       yaxis: {
@@ -114,9 +112,9 @@ export function barsFigure({title, y, unit, bars, log = false}: BarsOptions): Fi
             }
           : {rangemode: 'tozero', range: [0, highest * 1.15]}),
       },
-      // Above the range, not on it: a label on the bar would cross the range's line.
-      annotations: rows.map((row, at) => ({
-        x: at,
+      // Above the error bar, which would cross a label at the end of the bar.
+      annotations: rows.map((row, index) => ({
+        x: index,
         y: log ? Math.max(floor, Math.log10(row.high)) : row.high,
         text: words(row.middle),
         showarrow: false,

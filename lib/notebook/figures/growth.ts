@@ -1,17 +1,17 @@
 /**
- * How a measured quantity grows: each point the median of several runs with their
- * range, and, drawn otherwise and said to be one, an extrapolation.
+ * Line charts of a measured quantity that grows: each point is the median of several runs with their
+ * range; an extrapolation is dashed and labelled.
  */
 import {median, powerLaw} from '../../base/statistics';
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
-import {formatBytes} from '../../base/units';
 import {Figure} from '../figure';
-import {formatNumber, formatSeconds} from '../format';
+import {formatNumber} from '../../base/format';
 import {paper, rankColors} from '../palette';
-import {logTicks} from '../scale';
+import {quantityWords} from '../quantity';
+import {binaryBytes, byteTicks, compact, labelledTicks} from '../scale';
 
-/** A formula beside the points. */
+/** A formula drawn over the points. */
 export interface GrowthModel {
   name: string;
   /** The formula's value at x. */
@@ -19,42 +19,46 @@ export interface GrowthModel {
 }
 
 /**
- * A line of the figure: at each `x` the values of repeated runs (five or more make a median worth
- * its name).
+ * A line of the figure, with the values of repeated runs at each x; use five or more runs for a
+ * meaningful median.
  */
 export interface GrowthSeries {
   name: string;
   points: readonly {x: number; values: readonly number[]}[];
   /**
-   * Where to go on by a power law, as x; `exponent` fixes its slope (1: in proportion), else it is
-   * fitted.
+   * The x to extrapolate to by a power law; its exponent is fitted unless `exponent` fixes it (1:
+   * proportional).
    */
   extrapolate?: {to: readonly number[]; exponent?: number};
-  /** What a formula says, drawn as a dotted line over the measured points. */
+  /** A formula, drawn as a dotted line at the x of the measured points. */
   model?: GrowthModel;
 }
 
-/** What grows with what, in which unit. */
+/** The lines of a growth figure, and its axes. */
 export interface GrowthOptions {
   title: string;
   x: string;
   y: string;
-  /** 'seconds' and 'bytes' are written in the unit that fits; any other stands as it is. */
+  /** 'seconds' and 'bytes' are written in the unit that fits, any other unit as it is. */
   unit: string;
   series: readonly GrowthSeries[];
-  /** Logarithmic axes; default both. Extrapolation is a straight line only there. */
+  /**
+   * Whether both axes are logarithmic, on which a power law is a straight line. @default true
+   */
   log?: boolean;
-  /** The points come from a formula and not from a clock: the figure says so. */
+  /** Whether the points are computed by a formula; the figure then says 'computed'. */
   computed?: boolean;
-  /** 'bytes' writes the ticks of x in the unit that fits. */
+  /** 'bytes' writes the ticks of x as KiB, MiB and so on. */
   xUnit?: 'bytes';
 }
 
+/** The cells of a row that was not measured. */
+const NO_RUNS = {lowest: null, highest: null, runs: null};
 const symbols = ['circle', 'square', 'diamond', 'triangle-up', 'x', 'cross'] as const;
 
 /**
- * Lines with measured points, ranges and extrapolations. Throws BAD_DATA for a point without
- * values.
+ * Draws lines with measured points, ranges and extrapolations. Returns the figure with a table of
+ * its numbers. Throws BAD_DATA for a line without points or a point without values.
  */
 export function growthFigure({
   title,
@@ -66,26 +70,24 @@ export function growthFigure({
   xUnit,
   computed = false,
 }: GrowthOptions): Figure {
-  const words = (value: number): string =>
-    unit === 'seconds'
-      ? formatSeconds(value)
-      : unit === 'bytes'
-        ? formatBytes(value)
-        : `${formatNumber(value)} ${unit}`;
-  const all = series.map(measured);
+  const words = (value: number): string => quantityWords(value, unit);
+  const lines = series.map(lineOf);
+  const xWords = xUnit === 'bytes' ? binaryBytes : formatNumber;
+  const ticksOfX =
+    xUnit === 'bytes' ? byteTicks : (values: number[]) => labelledTicks(values, compact);
   const type = log ? 'log' : 'linear';
   return new Figure({
     title,
-    alt: `Line chart${log ? ' on logarithmic axes' : ''}, ${y} against ${x}. ${all.map((one) => sentence(one, x, words, xUnit === 'bytes' ? binaryBytes : formatNumber, computed)).join(' ')}`,
-    data: all.flatMap((one, at) => drawn(one, at, words, computed)),
+    alt: `Line chart${log ? ' on logarithmic axes' : ''}, ${y} against ${x}. ${lines.map((line) => sentence(line, x, words, xWords, computed)).join(' ')}`,
+    data: lines.flatMap((line, index) => traces(line, index, words, computed)),
     layout: {
       height: 420,
       xaxis: {
         type,
         title: {text: x},
         ...(log
-          ? (xUnit === 'bytes' ? byteTicks : (values: number[]) => ticksOf(values, short))(
-              all.flatMap(({points, beyond}) => [...points, ...beyond].map((point) => point.x)),
+          ? ticksOfX(
+              lines.flatMap(({points, beyond}) => [...points, ...beyond].map((point) => point.x)),
             )
           : {}),
       },
@@ -93,8 +95,8 @@ export function growthFigure({
         type,
         title: {text: log ? y : `${y} (${unit})`},
         ...(log
-          ? ticksOf(
-              all.flatMap(({points, beyond}) => [
+          ? labelledTicks(
+              lines.flatMap(({points, beyond}) => [
                 ...points.flatMap(({low, high}) => [low, high]),
                 ...beyond.map((point) => point.y),
               ]),
@@ -104,7 +106,7 @@ export function growthFigure({
       },
     },
     table: {
-      rows: all.flatMap(({name, points, beyond, model}) => [
+      rows: lines.flatMap(({name, points, beyond, model}) => [
         ...points.map((point) => ({
           line: name,
           [x]: point.x,
@@ -119,9 +121,7 @@ export function growthFigure({
           [x]: point.x,
           kind: 'extrapolated',
           [y]: point.y,
-          lowest: null,
-          highest: null,
-          runs: null,
+          ...NO_RUNS,
         })),
         ...(model
           ? points.map((point) => ({
@@ -129,9 +129,7 @@ export function growthFigure({
               [x]: point.x,
               kind: 'formula',
               [y]: model.at(point.x),
-              lowest: null,
-              highest: null,
-              runs: null,
+              ...NO_RUNS,
             }))
           : []),
       ]),
@@ -140,41 +138,8 @@ export function growthFigure({
   });
 }
 
-const short = (value: number) =>
-  value.toLocaleString('en-US', {notation: 'compact', maximumSignificantDigits: 3});
-
-/** plotly's own labels of a short logarithmic axis are bare digits ('2', '5') beside '10²'. */
-function ticksOf(
-  values: number[],
-  words: (value: number) => string,
-): {tickmode: 'array'; tickvals: number[]; ticktext: string[]} {
-  const drawable = values.filter((value) => value > 0);
-  const tickvals =
-    drawable.length > 0 ? logTicks(Math.min(...drawable), Math.max(...drawable)) : [];
-  return {tickmode: 'array', tickvals, ticktext: tickvals.map(words)};
-}
-
-const binaryBytes = (bytes: number) => formatBytes(bytes, 'binary');
-
-/** Bytes by powers of two: 64 B, 1 KiB, 16 KiB ... */
-function byteTicks(values: number[]): ReturnType<typeof ticksOf> {
-  const first = Math.floor(Math.log2(Math.min(...values)) / 2) * 2;
-  const last = Math.ceil(Math.log2(Math.max(...values)));
-  const stride = last - first > 12 ? 4 : 2;
-  const tickvals = Array.from(
-    {length: Math.floor((last - first) / stride) + 1},
-    (_, i) => 2 ** (first + i * stride),
-  );
-  return {
-    tickmode: 'array',
-    tickvals,
-    ticktext: tickvals
-      .map(binaryBytes)
-      .map((words) => words.replace('.00', '').replace(/(\d)\.0 /, '$1 ')),
-  };
-}
-
-interface Measured {
+/** A line with its statistics; `beyond` are the extrapolated points. */
+interface Line {
   name: string;
   points: {x: number; middle: number; low: number; high: number; runs: number}[];
   beyond: {x: number; y: number}[];
@@ -182,7 +147,7 @@ interface Measured {
   model: GrowthSeries['model'];
 }
 
-function measured({name, points, extrapolate, model}: GrowthSeries): Measured {
+function lineOf({name, points, extrapolate, model}: GrowthSeries): Line {
   const empty = points.find(({values}) => values.length === 0);
   if (empty || points.length === 0) {
     throw new ManyHandsError(
@@ -190,52 +155,52 @@ function measured({name, points, extrapolate, model}: GrowthSeries): Measured {
       `growthFigure: '${name}' has ${empty ? `no values at x = ${empty.x}` : 'no points'}; a point needs at least one.`,
     );
   }
-  const summed = points.map(({x, values}) => ({
+  const medians = points.map(({x, values}) => ({
     x,
     middle: median(values),
     low: Math.min(...values),
     high: Math.max(...values),
     runs: values.length,
   }));
-  if (!extrapolate) return {name, points: summed, beyond: [], exponent: undefined, model};
+  if (!extrapolate) return {name, points: medians, beyond: [], exponent: undefined, model};
   const law = powerLaw(
-    summed.map((point) => ({x: point.x, y: point.middle})),
+    medians.map((point) => ({x: point.x, y: point.middle})),
     extrapolate.exponent,
   );
   return {
     name,
-    points: summed,
-    beyond: extrapolate.to.map((at) => ({x: at, y: law.at(at)})),
+    points: medians,
+    beyond: extrapolate.to.map((x) => ({x, y: law.at(x)})),
     exponent: law.exponent,
     model,
   };
 }
 
 function sentence(
-  {name, points, beyond, exponent, model}: Measured,
+  {name, points, beyond, exponent, model}: Line,
   x: string,
   words: (value: number) => string,
-  at: (value: number) => string,
+  xWords: (value: number) => string,
   computed: boolean,
 ): string {
-  const [first, last, far] = [points[0]!, points[points.length - 1]!, beyond[beyond.length - 1]];
+  const [first, last, far] = [points[0], points[points.length - 1], beyond[beyond.length - 1]];
   const runs = Math.min(...points.map((point) => point.runs));
   return (
-    `${name}: ${computed ? 'computed' : 'measured'} ${points.length > 1 ? `from ${words(first.middle)} at ${at(first.x)} to ` : ''}${words(last.middle)} at ${at(last.x)}` +
+    `${name}: ${computed ? 'computed' : 'measured'} ${points.length > 1 ? `from ${words(first.middle)} at ${xWords(first.x)} to ` : ''}${words(last.middle)} at ${xWords(last.x)}` +
     `${runs > 1 ? `, medians of ${runs} or more runs with their range` : ''}` +
-    `${far ? `; extrapolated, not measured, with ${x} to the power ${exponent!.toFixed(2)}: ${words(far.y)} at ${at(far.x)}` : ''}` +
+    `${far ? `; extrapolated, not measured, with ${x} to the power ${exponent!.toFixed(2)}: ${words(far.y)} at ${xWords(far.x)}` : ''}` +
     `${model ? `; ${model.name}: ${words(model.at(first.x))} to ${words(model.at(last.x))}` : ''}.`
   );
 }
 
-function drawn(
-  {name, points, beyond, model}: Measured,
-  at: number,
+function traces(
+  {name, points, beyond, model}: Line,
+  index: number,
   words: (value: number) => string,
   computed: boolean,
 ): Partial<Data>[] {
-  const color = rankColors[at % rankColors.length]!;
-  const symbol = symbols[at % symbols.length]!;
+  const color = rankColors[index % rankColors.length];
+  const symbol = symbols[index % symbols.length];
   const solid: Partial<Data> = {
     type: 'scatter',
     mode: 'lines+markers',
@@ -274,7 +239,7 @@ function drawn(
       ]
     : [];
   if (beyond.length === 0) return [solid, ...formula];
-  const last = points[points.length - 1]!;
+  const last = points[points.length - 1];
   const dashed: Partial<Data> = {
     type: 'scatter',
     mode: 'text+lines+markers',

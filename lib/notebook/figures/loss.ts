@@ -1,15 +1,16 @@
 /**
- * The loss of one run, or of several side by side.
+ * Loss curves of one run, or of several in one figure.
  */
 import type {Data} from 'plotly.js';
 import {ManyHandsError, shown} from '../../base/errors';
 import {Figure} from '../figure';
-import {formatNumber} from '../format';
+import {count, formatNumber} from '../../base/format';
 import {rankColors} from '../palette';
 import {thinned} from '../scale';
 
 /**
- * What of a result is needed: tfjs's history and, where there is a record, the loss of every step.
+ * The fields of a result that the figure reads: tfjs's history and, if there is a record, the loss
+ * of every step.
  */
 export interface RunLike {
   history: {history: Record<string, readonly unknown[]>} | Record<string, readonly unknown[]>;
@@ -25,15 +26,16 @@ interface Curves {
 
 const symbols = ['circle', 'diamond', 'triangle-up', 'x'] as const;
 
-/** What one entry of `history` stands for: so many steps instead of an epoch. */
+/** The unit of the x axis. */
 export interface LossOptions {
+  /** The steps that an entry of `history` stands for. Default: an entry is an epoch. */
   stepsAPoint?: number;
 }
 
 /**
- * The loss curves of a result, or of several by name: `lossFigure({'batch 64': a, 'batch 512':
- * b})`. x counts epochs, or steps with `stepsAPoint`; one run is drawn with the loss of each step
- * as well. Throws BAD_DATA where there is no loss in it.
+ * Draws the loss curves of a result, or of several by name: `lossFigure({'batch 64': a, 'batch 512':
+ * b})`. x counts epochs, or steps with `stepsAPoint`; a single run also shows the loss of each step.
+ * Returns the figure with a table of its numbers. Throws BAD_DATA for a run without a loss.
  */
 export function lossFigure(
   runs: RunLike | Readonly<Record<string, RunLike>>,
@@ -44,25 +46,26 @@ export function lossFigure(
     ? ['steps done', `of ${stepsAPoint} steps`, stepsAPoint]
     : ['epochs done', 'of an epoch', 1];
   const named = isRun(runs) ? {'': runs} : runs;
-  const all = Object.entries(named).map(([name, run]) => curves(name, run));
-  const traces = all.flatMap((run, at) => drawn(run, at, {alone: all.length === 1, each, scale}));
-  const sentences = all.map(({name, loss, validation}) => {
-    const held =
+  const runsByName = Object.entries(named).map(([name, run]) => curves(name, run));
+  const alone = runsByName.length === 1;
+  const sentences = runsByName.map(({name, loss, validation}) => {
+    const atEnd =
       validation.length > 0
-        ? `; validation loss ${formatNumber(validation[validation.length - 1]!)} at the end`
+        ? `; validation loss ${formatNumber(validation[validation.length - 1])} at the end`
         : '';
-    return `${name ? `${name}: the` : 'The'} mean loss ${each} goes from ${formatNumber(loss[0]!)} to ${formatNumber(loss[loss.length - 1]!)} over ${scale * loss.length} ${stepsAPoint ? 'steps' : `epoch${loss.length === 1 ? '' : 's'}`}${held}.`;
+    const length = stepsAPoint ? `${scale * loss.length} steps` : count(loss.length, 'epoch');
+    return `${name ? `${name}: the` : 'The'} mean loss ${each} goes from ${formatNumber(loss[0])} to ${formatNumber(loss[loss.length - 1])} over ${length}${atEnd}.`;
   });
   return new Figure({
     title,
     alt: `Line chart. ${sentences.join(' ')}`,
-    data: traces,
+    data: runsByName.flatMap((run, index) => traces(run, index, {alone, each, scale})),
     layout: {
       xaxis: {title: {text: counted}, rangemode: 'tozero'},
       yaxis: {title: {text: 'loss'}, rangemode: 'tozero'},
     },
     table: {
-      rows: all.flatMap(({name, loss, validation}) =>
+      rows: runsByName.flatMap(({name, loss, validation}) =>
         loss.map((value, epoch) => ({
           ...(name ? {run: name} : {}),
           [stepsAPoint ? 'step' : 'epoch']: scale * (epoch + 1),
@@ -89,7 +92,7 @@ function curves(name: string, run: RunLike): Curves {
   if (!logs?.loss?.length) {
     throw new ManyHandsError(
       'BAD_DATA',
-      `lossFigure: ${name ? `the run '${name}'` : 'the run'} has no history.loss; give what train() resolved to. It has ${shown(run)}.`,
+      `lossFigure: ${name ? `the run '${name}'` : 'the run'} has no history.loss; give the result of train(). It is ${shown(run)}.`,
     );
   }
   return {
@@ -100,22 +103,22 @@ function curves(name: string, run: RunLike): Curves {
   };
 }
 
-function drawn(
+function traces(
   {name, loss, validation, steps}: Curves,
-  at: number,
+  index: number,
   {alone, each, scale}: {alone: boolean; each: string; scale: number},
 ): Partial<Data>[] {
-  const color = rankColors[at % rankColors.length]!;
-  const symbol = symbols[at % symbols.length]!;
+  const color = rankColors[index % rankColors.length];
+  const symbol = symbols[index % symbols.length];
   const epochs = loss.map((_, epoch) => scale * (epoch + 1));
   const label = (what: string): string => (name ? `${name}: ${what}` : what);
-  const traces: Partial<Data>[] = [];
+  const result: Partial<Data>[] = [];
   if (alone && steps.length > loss.length) {
     const points = thinned(
       steps.map((value, step) => ({at: ((step + 1) / steps.length) * loss.length, value})),
       500,
     );
-    traces.push({
+    result.push({
       type: 'scatter',
       mode: 'lines',
       name: 'loss of each step',
@@ -124,7 +127,7 @@ function drawn(
       line: {color, width: 1.25},
     });
   }
-  traces.push({
+  result.push({
     type: 'scatter',
     mode: 'lines+markers',
     name: label(`mean loss ${each === 'of an epoch' ? 'of each epoch' : each}`),
@@ -134,16 +137,16 @@ function drawn(
     marker: {color, symbol, size: 9},
   });
   if (validation.length > 0) {
-    const held = alone ? rankColors[1] : color;
-    traces.push({
+    const validationColor = alone ? rankColors[1] : color;
+    result.push({
       type: 'scatter',
       mode: 'lines+markers',
       name: label('validation loss'),
       x: epochs,
       y: validation,
-      line: {color: held, width: 2.5, dash: 'dash'},
-      marker: {color: held, symbol: 'square-open', size: 9},
+      line: {color: validationColor, width: 2.5, dash: 'dash'},
+      marker: {color: validationColor, symbol: 'square-open', size: 9},
     });
   }
-  return traces;
+  return result;
 }

@@ -1,5 +1,5 @@
 /**
- * Bytes by what they are for, stacked: an account, or what ranks held at their peak.
+ * Stacked bars of memory by category: an estimate, or what ranks held at their peak.
  */
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
@@ -8,23 +8,23 @@ import type {ByCategory, Category} from '../../memory';
 import {Figure} from '../figure';
 import {paper, rankStyle} from '../palette';
 
-/** One stack. */
+/** A stacked bar. */
 export interface MemoryBar {
-  /** What stands under it; 'fsdp: rank 0' takes two lines. */
+  /** The label under the bar; 'fsdp: rank 0' takes two lines. */
   name: string;
-  /** Bytes a category, as an account or `result.memory` has them. */
+  /** Bytes by category, from an estimate or from `result.memory`. */
   byCategory: Partial<ByCategory> | null;
 }
 
-/** The stacks, and a limit to hold them against. */
+/** The bars, and a limit to compare them with. */
 export interface MemoryOptions {
   title: string;
   bars: readonly MemoryBar[];
-  /** Bytes: a line across, with its size. */
+  /** A limit in bytes, drawn as a labelled line. */
   limit?: number;
 }
 
-/** From the bottom: what stays from step to step, then what comes and goes. */
+/** From the bottom: categories that stay from step to step, then those that come and go. */
 const ORDER: readonly Category[] = [
   'parameters',
   'gradients',
@@ -44,14 +44,23 @@ const WORDS: Record<Category, string> = {
   temporary: 'temporary',
 };
 
-/** Stacked bars of memory. Throws BAD_DATA without bars, or for one without figures. */
+/** The unit of an axis up to `bytes`. */
+function scaleOf(bytes: number): {unit: string; by: number} {
+  if (bytes >= 1e9) return {unit: 'GB', by: 1e9};
+  return bytes >= 1e6 ? {unit: 'MB', by: 1e6} : {unit: 'kB', by: 1e3};
+}
+
+/**
+ * Draws stacked bars of memory by category. Returns the figure with a table of its numbers, in
+ * bytes. Throws BAD_DATA without bars, or for a bar without bytes.
+ */
 export function memoryFigure({title, bars, limit}: MemoryOptions): Figure {
   if (bars.length === 0) throw new ManyHandsError('BAD_DATA', 'memoryFigure: no bars were given.');
   const rows = bars.map(({name, byCategory}) => {
     if (!byCategory)
       throw new ManyHandsError(
         'BAD_DATA',
-        `memoryFigure: '${name}' has no bytes by category; a run that made no tensor has none.`,
+        `memoryFigure: '${name}' has no bytes by category; a run that creates no tensor has none.`,
       );
     const parts = ORDER.map((category) => byCategory[category] ?? 0);
     return {name, parts, total: parts.reduce((sum, bytes) => sum + bytes, 0)};
@@ -60,12 +69,7 @@ export function memoryFigure({title, bars, limit}: MemoryOptions): Figure {
     rows.some(({parts}) => parts[i] > 0),
   );
   const highest = Math.max(limit ?? 0, ...rows.map(({total}) => total));
-  const scale =
-    highest >= 1e9
-      ? {unit: 'GB', by: 1e9}
-      : highest >= 1e6
-        ? {unit: 'MB', by: 1e6}
-        : {unit: 'kB', by: 1e3};
+  const scale = scaleOf(highest);
   const data = shown.map(({category, i}): Partial<Data> => {
     const {color, pattern} = rankStyle(i);
     return {
@@ -120,7 +124,7 @@ export function memoryFigure({title, bars, limit}: MemoryOptions): Figure {
     alt: `Stacked bars of bytes. ${rows
       .map(
         ({name, parts, total}) =>
-          `${name}: ${formatBytes(total)}, of it ${shown
+          `${name}: ${formatBytes(total)}, consisting of ${shown
             .filter(({i}) => parts[i] > 0)
             .map(({category, i}) => `${WORDS[category]} ${formatBytes(parts[i])}`)
             .join(', ')}`,
@@ -135,17 +139,17 @@ export function memoryFigure({title, bars, limit}: MemoryOptions): Figure {
       xaxis: {
         type: 'category',
         tickmode: 'array',
-        tickvals: rows.map((_, at) => at),
+        tickvals: rows.map((_, index) => index),
         ticktext: rows.map(({name}) => name.replace(': ', ':<br>')),
       },
       yaxis: {
-        title: {text: `alive at the peak (${scale.unit})`},
+        title: {text: `memory at the peak (${scale.unit})`},
         rangemode: 'tozero',
         range: [0, (highest / scale.by) * 1.15],
       },
       annotations: [
-        ...rows.map(({total}, at) => ({
-          x: at,
+        ...rows.map(({total}, index) => ({
+          x: index,
           y: total / scale.by,
           text: formatBytes(total),
           showarrow: false,
@@ -163,7 +167,7 @@ export function memoryFigure({title, bars, limit}: MemoryOptions): Figure {
       columns: {
         name: 'bar',
         ...Object.fromEntries(shown.map(({category}) => [category, WORDS[category]])),
-        total: 'together',
+        total: 'total',
       },
       units: {
         ...Object.fromEntries(shown.map(({category}) => [category, 'bytes'])),

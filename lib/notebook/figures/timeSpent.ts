@@ -1,16 +1,16 @@
 /**
- * Where a step's time goes: forward, backward, update, input.
+ * Bars of the time of a step by kind of span: forward, backward, update, input and so on.
  */
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
 import type {Span, SpanKind} from '../../trace/spans';
 import {Figure} from '../figure';
-import {formatSeconds} from '../format';
+import {formatSeconds} from '../../base/format';
 import {kindStyles, paper} from '../palette';
 
 /**
- * Each kind of span's share of a step, the mean over steps and ranks. Throws BAD_DATA for a trace
- * without spans.
+ * Draws the time that each kind of span takes in a step, as the mean over steps and ranks. Returns
+ * the figure with a table of wall and CPU seconds. Throws BAD_DATA for a trace without spans.
  */
 export function timeSpentFigure(
   trace: {spans: readonly Span[]},
@@ -25,14 +25,14 @@ export function timeSpentFigure(
   const steps = new Set(spans.map(({rank, step}) => `${rank} ${step}`)).size;
   const total = spans.reduce((sum, span) => sum + span.wallSeconds, 0);
   const rows = (Object.keys(kindStyles) as SpanKind[]).flatMap((kind) => {
-    const own = spans.filter((span) => span.kind === kind);
-    if (own.length === 0) return [];
-    const wall = own.reduce((sum, span) => sum + span.wallSeconds, 0);
+    const ofKind = spans.filter((span) => span.kind === kind);
+    if (ofKind.length === 0) return [];
+    const wall = ofKind.reduce((sum, span) => sum + span.wallSeconds, 0);
     return [
       {
         kind,
         wall: wall / steps,
-        cpu: own.reduce((sum, span) => sum + span.cpuSeconds, 0) / steps,
+        cpu: ofKind.reduce((sum, span) => sum + span.cpuSeconds, 0) / steps,
         share: (100 * wall) / total,
       },
     ];
@@ -66,12 +66,12 @@ export function timeSpentFigure(
   const most = rows.reduce((a, b) => (b.wall > a.wall ? b : a));
   return new Figure({
     title,
-    alt: `Bar chart of one step's time, the mean of ${steps}: ${rows.map((row) => `${kindStyles[row.kind].label} ${words(row)}`).join(', ')}. Most goes into ${kindStyles[most.kind].label}.`,
+    alt: `Bar chart of the time of a step, the mean of ${steps}: ${rows.map((row) => `${kindStyles[row.kind].label} ${words(row)}`).join(', ')}. The most time goes into ${kindStyles[most.kind].label}.`,
     data,
     layout: {
       height: 130 + 44 * rows.length,
       xaxis: {
-        title: {text: 'milliseconds of a step'},
+        title: {text: 'milliseconds per step'},
         rangemode: 'tozero',
         range: [0, 1250 * Math.max(...rows.map(({wall}) => wall))],
       },
@@ -86,8 +86,8 @@ export function timeSpentFigure(
       })),
       columns: {
         kind: 'kind',
-        wall: 'wall time of a step',
-        cpu: 'CPU time of a step',
+        wall: 'wall time per step',
+        cpu: 'CPU time per step',
         share: 'share',
       },
       units: {wall: 'seconds', cpu: 'seconds', share: '%'},

@@ -1,16 +1,16 @@
 /**
- * What each rank did and when: a row a rank, a bar a span.
+ * Timelines of ranks: a row for each rank, a bar for each span.
  */
 import type {Data, Layout} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
 import type {Span, SpanKind} from '../../trace/spans';
 import {Figure} from '../figure';
-import {formatSeconds} from '../format';
+import {formatSeconds} from '../../base/format';
 import {kindStyles, paper, rankStyle} from '../palette';
 
 /**
- * The spans of `trace`, or only those of the steps from `from` up to, not including, `to`. Throws
- * BAD_DATA where none are left.
+ * Draws the spans of a trace, or only those of the steps from `from` up to but not including `to`.
+ * Returns the figure with a table of seconds by rank and kind. Throws BAD_DATA if there are none.
  */
 export function timelineFigure(
   trace: {spans: readonly Span[]},
@@ -26,7 +26,7 @@ export function timelineFigure(
       `timelineFigure: the trace has no spans${steps ? ` of the steps ${steps.from} to ${steps.to - 1}` : '; train with trace: true'}.`,
     );
   const ranks = [...new Set(spans.map(({rank}) => rank))].sort((a, b) => a - b);
-  // Ranks of a large mesh may be far apart; their rows are not.
+  // A trace may hold only some ranks of a mesh; their rows are consecutive.
   const rowOf = new Map(ranks.map((rank, row) => [rank, row]));
   const zero = spans.reduce((first, {start}) => Math.min(first, start), Infinity);
   const length =
@@ -38,12 +38,12 @@ export function timelineFigure(
     spans
       .filter((span) => span.rank === rank && span.kind === kind)
       .reduce((sum, span) => sum + span.wallSeconds, 0);
-  // Where there are several micro-batches, a bar says which is its own.
+  // With several micro-batches, each bar shows the number of its own.
   const numbered = spans.some(({name}) => name.startsWith('micro-batch 2'));
-  const whole = spans.reduce((sum, span) => sum + span.wallSeconds, 0);
+  const spanSeconds = spans.reduce((sum, span) => sum + span.wallSeconds, 0);
   const shares = kinds.map(
     (kind) =>
-      `${kindStyles[kind].label} ${((100 * ranks.reduce((sum, rank) => sum + total(rank, kind), 0)) / whole).toFixed(0)} %`,
+      `${kindStyles[kind].label} ${((100 * ranks.reduce((sum, rank) => sum + total(rank, kind), 0)) / spanSeconds).toFixed(0)} %`,
   );
   return new Figure({
     title,
@@ -55,7 +55,7 @@ export function timelineFigure(
         rowOf,
         zero,
         length,
-        lanes(kind, kinds.includes('communication')),
+        barPlace(kind, kinds.includes('communication')),
         numbered,
       ),
     ),
@@ -87,11 +87,11 @@ export function timelineFigure(
 }
 
 /**
- * A helper thread works beside the rank's own: what it sends has a narrow lane under what the rank
- * does.
+ * The height and offset of bars: communication, which a second thread does, has a narrow row under
+ * the other spans of the rank.
  */
-function lanes(kind: SpanKind, two: boolean): {width: number; offset: number} {
-  if (!two) return {width: 0.7, offset: -0.35};
+function barPlace(kind: SpanKind, hasCommunication: boolean): {width: number; offset: number} {
+  if (!hasCommunication) return {width: 0.7, offset: -0.35};
   return kind === 'communication' ? {width: 0.24, offset: 0.16} : {width: 0.5, offset: -0.36};
 }
 
@@ -101,19 +101,19 @@ function bars(
   rowOf: ReadonlyMap<number, number>,
   zero: number,
   length: number,
-  lane: {width: number; offset: number},
+  place: {width: number; offset: number},
   numbered: boolean,
 ): Partial<Data> {
   const look = kindStyles[kind];
   return {
     type: 'bar',
     orientation: 'h',
-    ...lane,
+    ...place,
     name: `${look.letter} ${look.label}`,
     y: spans.map(({rank}) => rowOf.get(rank)!),
     base: spans.map(({start}) => (start - zero) * 1000),
     x: spans.map(({wallSeconds}) => wallSeconds * 1000),
-    // A letter where there is room for one; the legend gives its word.
+    // A letter if there is room for it; the legend explains the letters.
     text: spans.map(({wallSeconds, name}) =>
       wallSeconds > length / 40
         ? look.letter + (numbered ? (/^micro-batch (\d+)/.exec(name)?.[1] ?? '') : '')
@@ -143,7 +143,7 @@ function bars(
   } as Partial<Data>;
 }
 
-/** Left of its row, the rank in its colour: the same rank in another figure is known again. */
+/** A mark in the rank's colour left of its row, as in the other figures. */
 function rankMark(rank: number, row: number): Partial<Layout>['shapes'] & object {
   return [
     {

@@ -1,16 +1,27 @@
 /**
- * What is known of a run so far, gathered from its events, and how it is said in
- * words.
+ * The state of a run so far, gathered from its events, and its description in words.
  */
-import type {DeviceUse, RunEnd, RunEvent, RunStart} from '../base/events';
-import {count, formatNumber, formatSeconds} from './format';
+import type {DeviceUse, RunEnd, RunEvent, RunOutput, RunStart} from '../../base/events';
+import {sum} from '../../base/statistics';
+import {count, formatNumber, formatSeconds} from '../../base/format';
 
-/** One point of a curve: `at` is counted in steps from the start of the run. */
+/** One point of a curve: `at` counts steps from the start of the run. */
 export interface Point {
   at: number;
   value: number;
 }
 
+/** Displays one run: in a cell or in a terminal. */
+export interface Watcher {
+  /** Called when the run's state has changed. */
+  changed(): void;
+  /** Called with a line that a worker printed. */
+  printed(output: RunOutput): void;
+  /** Called when the run is over: the final state stays visible. */
+  ended(): void;
+}
+
+/** Everything that the events of one run have told so far. */
 export class RunState {
   stepsDone = 0;
   /** The loss of every step. */
@@ -45,25 +56,21 @@ export class RunState {
     return (this.start.epochs - this.start.initialEpoch) * this.start.stepsPerEpoch;
   }
 
-  /**
-   * Samples a second: of the last 50 steps while the run goes on, of the whole run when it is over.
-   */
+  /** Samples per second: over the last 50 steps while the run goes on, over the whole run at its end. */
   get samplesPerSecond(): number {
     if (this.end) return this.end.samplesPerSecond;
     const seconds = sum(this.recent.map((step) => step.seconds));
     return seconds > 0 ? sum(this.recent.map((step) => step.samples)) / seconds : 0;
   }
 
-  /**
-   * Seconds that the steps to come will take at the speed of the last 50; validation is not in it.
-   */
+  /** Seconds until the last step at the speed of the last 50 steps, without validation. */
   get secondsLeft(): number {
     if (this.recent.length === 0) return Infinity;
     const perStep = sum(this.recent.map((step) => step.seconds)) / this.recent.length;
     return Math.max(0, this.totalSteps - this.stepsDone) * perStep;
   }
 
-  /** `2 devices × 1 thread: cpu` and so on: how every result begins. */
+  /** The first line of every display: `2 devices: 2 × cpu (A CPU) × 1 thread`. */
   get devicesLine(): string {
     return devicesWords(this.start.devices);
   }
@@ -88,13 +95,14 @@ export class RunState {
   }
 
   /**
-   * `loss 0.312 · acc 0.905 · val_loss 0.298`: the last epoch's, or before its end the last step's.
+   * `loss 0.312 · acc 0.905 · val_loss 0.298` at the end of an epoch; the last step's loss within
+   * one.
    */
   get metricsLine(): string {
-    const last = this.epochs[this.epochs.length - 1];
-    const loss = this.losses[this.losses.length - 1];
-    const logs = last && last.at === this.stepsDone ? last.logs : loss ? {loss: loss.value} : {};
-    return metricsWords(logs);
+    const lastEpoch = this.epochs[this.epochs.length - 1];
+    if (lastEpoch?.at === this.stepsDone) return metricsWords(lastEpoch.logs);
+    const lastLoss = this.losses[this.losses.length - 1];
+    return lastLoss ? metricsWords({loss: lastLoss.value}) : '';
   }
 }
 
@@ -105,7 +113,7 @@ export function metricsWords(logs: Record<string, number>): string {
     .join(' · ');
 }
 
-/** Devices × threads, first of all that is said of a run: `2 × cpu, 1 thread each (Intel ...)`. */
+/** Devices × threads: `2 devices: 2 × cpu (Intel ...) × 1 thread`. Equal devices are counted. */
 export function devicesWords(devices: readonly DeviceUse[]): string {
   const kinds = new Map<string, {use: DeviceUse; ranks: number}>();
   for (const use of devices) {
@@ -120,11 +128,7 @@ export function devicesWords(devices: readonly DeviceUse[]): string {
   return `${count(devices.length, 'device')}: ${lines.join(', ')}`;
 }
 
-/** Under ten seconds the last figure would flicker; above, whole seconds are enough. */
+/** Whole seconds, at least 1: a decimal would flicker. */
 function wholeSeconds(seconds: number): number {
   return seconds < 1 ? 1 : Math.round(seconds);
-}
-
-function sum(values: number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

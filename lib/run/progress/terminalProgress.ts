@@ -1,22 +1,18 @@
 /**
- * A run as a terminal shows it, on stderr: one line rewritten in place, or, where
- * nobody watches, one line an epoch.
+ * The progress of a run on stderr: one line that is rewritten in place on a terminal, one line per
+ * epoch in a file or a pipe.
  */
-import type {Watcher} from './cellProgress';
-import {metricsWords, type RunState} from './runState';
+import {metricsWords, type RunState, type Watcher} from './runState';
 import {throttle} from './throttle';
 
-/** What of a stream is needed here. */
+/** The members of a stream that the display uses. */
 export interface Terminal {
   isTTY?: boolean;
   columns?: number;
   write(text: string): unknown;
 }
 
-/**
- * Watches a run on a terminal, or on a stream that is none. `warning`: said after the devices, or
- * nothing.
- */
+/** Shows a run on a stream; prints `warning`, if there is one, after the devices. */
 export function watchInTerminal(
   state: RunState,
   warning: string | undefined,
@@ -28,7 +24,7 @@ export function watchInTerminal(
 
 function inPlace(state: RunState, terminal: Terminal): Watcher {
   const draw = (): void => {
-    // A line as wide as the terminal would wrap, and a wrapped line cannot be taken back.
+    // A line as wide as the terminal would wrap, and a wrapped line cannot be erased.
     terminal.write(`\r\x1b[K${progressLine(state).slice(0, (terminal.columns ?? 80) - 1)}`);
   };
   const frames = throttle(draw, 125);
@@ -47,11 +43,11 @@ function inPlace(state: RunState, terminal: Terminal): Watcher {
 }
 
 function lineByLine(state: RunState, terminal: Terminal): Watcher {
-  let epochsTold = 0;
+  let epochsPrinted = 0;
   return {
     changed: () => {
-      for (; epochsTold < state.epochs.length; epochsTold++) {
-        const {epoch, logs} = state.epochs[epochsTold]!;
+      for (; epochsPrinted < state.epochs.length; epochsPrinted++) {
+        const {epoch, logs} = state.epochs[epochsPrinted];
         terminal.write(
           `epoch ${epoch + 1} of ${state.start.epochs} · ${metricsWords(logs)} · ${state.speedLine}\n`,
         );
@@ -65,11 +61,11 @@ function lineByLine(state: RunState, terminal: Terminal): Watcher {
 /** `[#####-----] epoch 1 of 2, step 37 of 235 · 10,200 samples/s, about 12 s left · loss 0.312`. */
 export function progressLine(state: RunState): string {
   const width = 20;
-  const full =
+  const filled =
     state.totalSteps > 0
       ? Math.min(width, Math.floor((state.stepsDone / state.totalSteps) * width))
       : width;
-  const bar = `[${'#'.repeat(full)}${'-'.repeat(width - full)}]`;
+  const bar = `[${'#'.repeat(filled)}${'-'.repeat(width - filled)}]`;
   return [`${bar} ${state.whereLine}`, state.speedLine, state.metricsLine]
     .filter(Boolean)
     .join(' · ');

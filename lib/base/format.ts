@@ -1,11 +1,12 @@
 /**
- * Numbers as people read them: grouped thousands, three figures, units that fit.
+ * Numbers for people: grouped thousands, three significant figures, units that fit.
  */
 const grouped = new Intl.NumberFormat('en-US', {maximumFractionDigits: 0});
 
-/** `12,345` · `0.123` · `4.2e-7`: three significant figures, more where an integer has more. */
+/** A number with `digits` significant figures, an integer in full: `12,345`, `0.123`, `4.20e-7`. */
 export function formatNumber(value: number, digits = 3): string {
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'not a number' : value > 0 ? '∞' : '-∞';
+  if (Number.isNaN(value)) return 'not a number';
+  if (!Number.isFinite(value)) return value > 0 ? '∞' : '-∞';
   const size = Math.abs(value);
   if (Number.isInteger(value) ? size < 1e15 : size >= 10 ** digits && size < 1e15)
     return grouped.format(value);
@@ -15,8 +16,7 @@ export function formatNumber(value: number, digits = 3): string {
 }
 
 /**
- * A length of time, from `4.20 µs` through `3.20 s` and `2 min 5 s` to `12.0 days` and `3.00
- * years`.
+ * A duration in the unit that fits: `4.20 µs`, `3.20 s`, `2 min 5 s`, `12.0 days`, `3.00 years`.
  */
 export function formatSeconds(seconds: number): string {
   const size = Math.abs(seconds);
@@ -25,18 +25,18 @@ export function formatSeconds(seconds: number): string {
   if (size < 0.9995e-3) return `${formatNumber(seconds * 1e6)} µs`;
   if (size < 0.9995) return `${formatNumber(seconds * 1e3)} ms`;
   if (size < 59.95) return `${formatNumber(seconds)} s`;
-  if (size < 3599.5) return parts(seconds, 60, 'min', 1, 's');
-  if (size < 86_370) return parts(seconds, 3600, 'h', 60, 'min');
-  if (size < 365 * 86_400) return long(seconds / 86_400, 'day');
-  return long(seconds / (365.25 * 86_400), 'year');
+  if (size < 3599.5) return inTwoUnits(seconds, 60, 'min', 1, 's');
+  if (size < 86_370) return inTwoUnits(seconds, 3600, 'h', 60, 'min');
+  if (size < 365 * 86_400) return withNoun(seconds / 86_400, 'day');
+  return withNoun(seconds / (365.25 * 86_400), 'year');
 }
 
-function long(value: number, noun: string): string {
+function withNoun(value: number, noun: string): string {
   const words = formatNumber(value);
   return `${words} ${noun}${words === '1' ? '' : 's'}`;
 }
 
-function parts(
+function inTwoUnits(
   seconds: number,
   large: number,
   largeName: string,
@@ -49,7 +49,7 @@ function parts(
   return `${Math.trunc(total / ratio)} ${largeName}${rest ? ` ${rest} ${smallName}` : ''}`;
 }
 
-/** `1 step`, `2 steps`, `12,345 steps`. */
+/** A count with its noun: `1 step`, `2 steps`, `12,345 steps`. */
 export function count(n: number, noun: string): string {
   return `${formatNumber(n)} ${noun}${n === 1 ? '' : 's'}`;
 }

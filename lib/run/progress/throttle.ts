@@ -1,17 +1,16 @@
 /**
- * Drawing no oftener than an eye can follow.
+ * Limits how often something is drawn.
  */
 
-/**
- * A `draw` that is called at once, then at most every `milliseconds`; what comes in between is
- * drawn when they are over.
- */
+/** A drawing function with a limited rate. */
 export interface Throttled {
+  /** Draws now, or when the interval is over; requests within an interval are drawn once. */
   request(): void;
-  /** Draws now, and never again by itself: the final state. */
+  /** Draws the final state now. */
   finish(): void;
 }
 
+/** Limits `draw` to one call every `milliseconds`; the first request draws at once. */
 export function throttle(draw: () => void, milliseconds: number): Throttled {
   let last = -Infinity;
   let timer: NodeJS.Timeout | undefined;
@@ -27,7 +26,7 @@ export function throttle(draw: () => void, milliseconds: number): Throttled {
       const wait = last + milliseconds - performance.now();
       if (wait <= 0) return now();
       timer = setTimeout(now, wait);
-      // A picture that is due keeps no program alive.
+      // A pending draw must not keep the program alive.
       timer.unref();
     },
     finish: now,
