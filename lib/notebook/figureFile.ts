@@ -3,6 +3,7 @@
  * fetched.
  */
 import {readFileSync, writeFileSync} from 'node:fs';
+import {optionalFile} from '../base/optionalPackage';
 import type {Figure} from './figure';
 import {detailsHtml, escapeHtml} from './html';
 import {fontFamily, labBackgrounds, paper} from './palette';
@@ -18,7 +19,10 @@ export function saveFigure(figure: Figure, path: string): string {
 
 /** The page: the figure, its words and its numbers, after the reader's light or dark theme. */
 export function figurePage(figure: Figure): string {
-  const library = readFileSync(require.resolve('plotly.js-dist'), 'utf8');
+  const library = readFileSync(
+    optionalFile('plotly.js-dist', 'plotly.js', {who: 'saveFigure() puts into its file'}),
+    'utf8',
+  );
   return `<!doctype html>
 <html lang="en">
 <head>

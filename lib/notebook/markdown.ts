@@ -2,6 +2,7 @@
  * Markdown as HTML for quiz cards.
  */
 import type MarkdownIt from 'markdown-it';
+import {loadOptional} from '../base/optionalPackage';
 
 let renderer: MarkdownIt.MarkdownIt | undefined;
 
@@ -16,6 +17,8 @@ export function renderMarkdown(text: string): string {
 
 function newRenderer(): MarkdownIt.MarkdownIt {
   // Loaded when the first card is shown, so that importing many-hands stays quick.
-  const create = require('markdown-it') as typeof import('markdown-it');
+  const create = loadOptional<typeof import('markdown-it')>('markdown-it', {
+    who: 'A quiz card is drawn with',
+  });
   return new create({html: false, linkify: false, typographer: false});
 }

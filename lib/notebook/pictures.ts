@@ -5,6 +5,7 @@ import type * as tf from '@tensorflow/tfjs';
 import type {PNG as PngLibrary} from 'pngjs';
 import type {ShapedArray} from '../base/arrays';
 import {ManyHandsError, shown} from '../base/errors';
+import {loadOptional} from '../base/optionalPackage';
 import {escapeHtml, imageHtml} from './html';
 import {card, element, text} from './svg';
 import {View} from './view';
@@ -126,7 +127,9 @@ function png(
   which: readonly number[],
   columns: number,
 ): Buffer {
-  const {PNG} = require('pngjs') as {PNG: typeof PngLibrary};
+  const {PNG} = loadOptional<{PNG: typeof PngLibrary}>('pngjs', {
+    who: 'pictures() writes PNG files with',
+  });
   const gap = which.length > 1 ? 2 : 0;
   const rows = Math.ceil(which.length / columns);
   const image = new PNG({

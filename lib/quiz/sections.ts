@@ -6,6 +6,7 @@
  * `###`, is its stem.
  */
 import type MarkdownIt from 'markdown-it';
+import {loadOptional} from '../base/optionalPackage';
 
 type Token = MarkdownIt.Token;
 
@@ -52,7 +53,9 @@ let parser: MarkdownIt.MarkdownIt | undefined;
 
 function tokensOf(text: string): Token[] {
   // Loaded at the first question, so that importing many-hands stays quick.
-  parser ??= new (require('markdown-it') as typeof import('markdown-it'))();
+  parser ??= new (loadOptional<typeof import('markdown-it')>('markdown-it', {
+    who: 'A question bank is read with',
+  }))();
   return parser.parse(text, {});
 }
 
