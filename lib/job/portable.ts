@@ -55,7 +55,7 @@ export function freeNames(source: string): string[] {
   // Half a second to load: only who gives a function pays for it.
   const ts = loadOptional<typeof import('typescript')>('typescript', {
     who: 'A function as program is checked for outer names with',
-    otherwise: 'Or put the program into a module and give its URL, which needs no check.',
+    otherwise: 'put the program into a module and give its URL',
   });
   const text = `(${source})`;
   const file = ts.createSourceFile(FILE, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.JS);

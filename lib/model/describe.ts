@@ -88,7 +88,7 @@ function checkCompiled(model: unknown): asserts model is tf.LayersModel {
       throw new ManyHandsError(
         'BAD_MODEL',
         `the model '${model.name}' was made by a second copy of @tensorflow/tfjs, whose tensors and layers many-hands cannot use. ` +
-          'Keep one copy: `npm ls @tensorflow/tfjs` lists them and `npm dedupe` removes the second; or build the model with the tf of this copy: import {tf} from \'many-hands\'.',
+          "Keep one copy: `npm ls @tensorflow/tfjs` lists them and `npm dedupe` removes the second; or build the model with the tf of this copy: import {tf} from 'many-hands'.",
       );
     throw new ManyHandsError(
       'BAD_MODEL',

@@ -126,7 +126,7 @@ function nodeTraps(
     add(
       'above-folder',
       node,
-      `'${from}' is outside the notebook's folder, where tslab does not import from; import from 'many-hands'`,
+      `'${from}' is outside the notebook's folder, where tslab does not import from; import from 'many-hands/course'`,
     );
   if (from !== null && /^\.\/.*\.[cm]?ts$/.test(from))
     add('ts-extension', node, `tslab refuses the ending of '${from}'; leave it out`);
