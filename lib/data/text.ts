@@ -3,11 +3,12 @@
  * npm package `typescript`, about three million characters, as windows of characters.
  */
 import {readdirSync, readFileSync} from 'node:fs';
-import {dirname, join} from 'node:path';
+import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import type {DataModule} from '../base/arrays';
 import {checkNames, wholeNumber} from '../base/checks';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
+import {optionalFile} from '../base/optionalPackage';
 import {Random} from '../base/random';
 import type {Samples} from './samples';
 
@@ -76,16 +77,10 @@ let corpus: Uint8Array | null = null;
  */
 export function textTokens(): Uint8Array {
   if (corpus) return corpus;
-  let folder: string;
-  try {
-    folder = join(dirname(require.resolve('typescript/package.json')), 'lib');
-  } catch (error) {
-    throw new ManyHandsError(
-      'BAD_DATA',
-      'The npm package typescript, whose declaration files are the text, is not installed. Run: npm install',
-      {cause: error},
-    );
-  }
+  const folder = optionalFile('typescript', 'lib', {
+    who: 'textCorpus() reads the declaration files of',
+    code: 'BAD_DATA',
+  });
   const names = readdirSync(folder)
     .filter((name) => /^lib\..*\.d\.ts$/.test(name))
     .sort();

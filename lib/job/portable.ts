@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
+import {loadOptional} from '../base/optionalPackage';
 
 /**
  * What in `value` cannot be copied, in words ("a function (step) at args.step"); null where all
@@ -52,7 +53,10 @@ const UNKNOWN = /^(Cannot find name|No value exists in scope)/;
  */
 export function freeNames(source: string): string[] {
   // Half a second to load: only who gives a function pays for it.
-  const ts = require('typescript') as typeof import('typescript');
+  const ts = loadOptional<typeof import('typescript')>('typescript', {
+    who: 'A function as program is checked for outer names with',
+    otherwise: 'put the program into a module and give its URL',
+  });
   const text = `(${source})`;
   const file = ts.createSourceFile(FILE, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.JS);
   const host: import('typescript').CompilerHost = {

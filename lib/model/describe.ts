@@ -76,8 +76,20 @@ class References {
   }
 }
 
-function checkCompiled(model: tf.LayersModel): void {
+/** Whether `value` looks like a tf.LayersModel: what a second copy of tfjs makes does. */
+function isLikeModel(value: unknown): value is tf.LayersModel {
+  const {getClassName, fit, layers} = (value ?? {}) as Partial<tf.LayersModel>;
+  return typeof getClassName === 'function' && typeof fit === 'function' && Array.isArray(layers);
+}
+
+function checkCompiled(model: unknown): asserts model is tf.LayersModel {
   if (!(model instanceof tf.LayersModel)) {
+    if (isLikeModel(model))
+      throw new ManyHandsError(
+        'BAD_MODEL',
+        `the model '${model.name}' was made by a second copy of @tensorflow/tfjs, whose tensors and layers many-hands cannot use. ` +
+          "Keep one copy: `npm ls @tensorflow/tfjs` lists them and `npm dedupe` removes the second; or build the model with the tf of this copy: import {tf} from 'many-hands'.",
+      );
     throw new ManyHandsError(
       'BAD_MODEL',
       `train needs a tf.LayersModel (tf.sequential or tf.model); it got ${shown(model)}.`,

@@ -2,6 +2,7 @@
  * Saves a figure as a self-contained HTML file: plotly.js is inside it, and nothing is downloaded.
  */
 import {readFileSync, writeFileSync} from 'node:fs';
+import {optionalFile} from '../base/optionalPackage';
 import type {Figure} from './figure';
 import {detailsHtml, escapeHtml} from './markup';
 import {fontFamily, labBackgrounds, paper} from './palette';
@@ -17,7 +18,10 @@ export function saveFigure(figure: Figure, path: string): string {
 
 /** The HTML page of a figure, in the reader's light or dark theme. */
 export function figurePage(figure: Figure): string {
-  const library = readFileSync(require.resolve('plotly.js-dist'), 'utf8');
+  const library = readFileSync(
+    optionalFile('plotly.js-dist', 'plotly.js', {who: 'saveFigure() puts into its file'}),
+    'utf8',
+  );
   return `<!doctype html>
 <html lang="en">
 <head>

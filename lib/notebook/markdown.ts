@@ -2,6 +2,7 @@
  * Renders Markdown as HTML for quiz cards.
  */
 import type MarkdownIt from 'markdown-it';
+import {loadOptional} from '../base/optionalPackage';
 
 let renderer: MarkdownIt.MarkdownIt | undefined;
 
@@ -15,7 +16,9 @@ export function renderMarkdown(text: string): string {
 }
 
 function newRenderer(): MarkdownIt.MarkdownIt {
-  // Loaded for the first card, so that importing many-hands stays quick.
-  const create = require('markdown-it') as typeof import('markdown-it');
+  // Loaded when the first card is shown, so that importing many-hands stays quick.
+  const create = loadOptional<typeof import('markdown-it')>('markdown-it', {
+    who: 'A quiz card is drawn with',
+  });
   return new create({html: false, linkify: false, typographer: false});
 }

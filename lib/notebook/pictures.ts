@@ -5,6 +5,7 @@ import type * as tf from '@tensorflow/tfjs';
 import type {PNG as PngLibrary} from 'pngjs';
 import type {ShapedArray} from '../base/arrays';
 import {ManyHandsError, shown} from '../base/errors';
+import {loadOptional} from '../base/optionalPackage';
 import {escapeHtml, imageHtml, card, element, text} from './markup';
 import {View} from './view';
 
@@ -129,7 +130,9 @@ function png(
   indices: readonly number[],
   columns: number,
 ): Buffer {
-  const {PNG} = require('pngjs') as {PNG: typeof PngLibrary};
+  const {PNG} = loadOptional<{PNG: typeof PngLibrary}>('pngjs', {
+    who: 'pictures() writes PNG files with',
+  });
   const gap = indices.length > 1 ? 2 : 0;
   const rows = Math.ceil(indices.length / columns);
   const image = new PNG({

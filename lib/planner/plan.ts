@@ -67,6 +67,7 @@ export interface PlannedStrategy
   devices: number;
   mesh: Mesh;
   zero: ZeroStage;
+  /** Parts of a batch, of each rank's share or of the whole step in a pipeline. */
   microBatches: number;
   recompute: Recompute;
 }

@@ -6,6 +6,7 @@
  * first `###` is the stem.
  */
 import type MarkdownIt from 'markdown-it';
+import {loadOptional} from '../base/optionalPackage';
 
 type Token = MarkdownIt.Token;
 
@@ -51,8 +52,10 @@ export interface RawQuestion {
 let parser: MarkdownIt.MarkdownIt | undefined;
 
 function tokensOf(text: string): Token[] {
-  // Loaded for the first question, so that importing many-hands stays quick.
-  parser ??= new (require('markdown-it') as typeof import('markdown-it'))();
+  // Loaded at the first question, so that importing many-hands stays quick.
+  parser ??= new (loadOptional<typeof import('markdown-it')>('markdown-it', {
+    who: 'A question bank is read with',
+  }))();
   return parser.parse(text, {});
 }
 

@@ -3,6 +3,7 @@
  */
 import {inspect} from 'node:util';
 import {messageOf} from '../base/errors';
+import {loadOptional} from '../base/optionalPackage';
 import type {CodeQuestion, VisibleTest} from './question';
 
 /** Any function that a learner may pass. */
@@ -84,7 +85,9 @@ function evaluate(question: CodeQuestion, expression: string, testee: AnyFunctio
 
 /** Compiles the function that the question's reference declares. */
 export function referenceOf(question: CodeQuestion): AnyFunction {
-  const ts = require('typescript') as typeof import('typescript');
+  const ts = loadOptional<typeof import('typescript')>('typescript', {
+    who: 'A code question is compiled with',
+  });
   const {outputText} = ts.transpileModule(question.reference, {
     compilerOptions: {target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.None},
   });

@@ -6,7 +6,7 @@ import * as path from 'node:path';
 import {Kernel} from '../notebooks/kernel';
 import {courseRoot} from '../root';
 
-const IMPORT = `import { mlp, mnist, train } from 'many-hands';`;
+const IMPORT = `import { mlp, mnist, train } from 'many-hands/course';`;
 const TRAIN = `
 const digits = mnist({train: 6_000, test: 1});
 const model = mlp({inputShape: [28, 28, 1], units: [256], optimizer: 'adam', seed: 0});

@@ -126,7 +126,13 @@ function nodeTraps(
     add(
       'above-folder',
       node,
-      `'${from}' is outside the notebook's folder, where tslab does not import from; import from 'many-hands'`,
+      `'${from}' is outside the notebook's folder, where tslab does not import from; import from 'many-hands/course'`,
+    );
+  if (from !== null && /^many-hands(?!\/course$)(\/|$)/.test(from))
+    add(
+      'course-import',
+      node,
+      `'${from}' has not all names of the course and does not show runs in their cells; import from 'many-hands/course'`,
     );
   if (from !== null && /^\.\/.*\.[cm]?ts$/.test(from))
     add('ts-extension', node, `tslab refuses the ending of '${from}'; leave it out`);

@@ -9,7 +9,7 @@ import {
   tf,
   trainParallel,
   type TrainParallelOptions,
-} from '#lib/index.js';
+} from '#lib/public/course.js';
 
 afterAll(() => closeWorkers());
 

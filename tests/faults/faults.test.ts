@@ -16,7 +16,7 @@ import {
   tf,
   trainParallel,
   type TrainParallelOptions,
-} from '#lib/index.js';
+} from '#lib/public/course.js';
 import {sharedNames} from './programs';
 
 interface Fault {

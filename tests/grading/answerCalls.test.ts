@@ -29,7 +29,7 @@ describe('an answer is read from', () => {
     ["// answer('x', 'B')\nanswer('x', 'A')"],
     ["/* answer('x', 'B') */ answer('x', 'A') // answer('x', 'C')"],
     ["const text = \"answer('x', 'B')\"; answer('x', 'A')"],
-    ["import { answer } from 'many-hands';\nanswer('x', 'A')"],
+    ["import { answer } from 'many-hands/course';\nanswer('x', 'A')"],
   ])('%j', (source) => {
     expect(read(source)).toEqual({x: 'A'});
   });

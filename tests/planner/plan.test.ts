@@ -22,7 +22,7 @@ import {
   textCorpus,
   type Machine,
   type PlanRow,
-} from '#lib/index.js';
+} from '#lib/public/course.js';
 import {timesAt, type StepTimes} from '#lib/planner/profile.js';
 
 let cache: string;

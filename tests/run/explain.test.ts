@@ -1,5 +1,5 @@
 import {afterAll, describe, expect, it} from 'vitest';
-import {closeWorkers, summarize, mlp, mnist, train, trainParallel} from '#lib/index.js';
+import {closeWorkers, summarize, mlp, mnist, train, trainParallel} from '#lib/public/course.js';
 import {stragglerOf, type RankTiming} from '#lib/run/timing.js';
 
 afterAll(() => closeWorkers());

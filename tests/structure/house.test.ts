@@ -12,7 +12,7 @@ const ORDER = [
   ...['memoryEstimate', 'data', 'models', 'dataParallel', 'zero', 'tensorParallel'],
   ...['pipelineParallel', 'config', 'placement', 'checkpoint', 'job', 'rank', 'run', 'report'],
   ...['specPlanner', 'simulate', 'planner', 'trainParallel', 'validatePlan', 'notebook', 'quiz'],
-  ...['public', 'index'],
+  ...['index', 'public'],
 ];
 
 /** Code that runs in the caller's process alone. Only `rank` runs in a worker alone. */

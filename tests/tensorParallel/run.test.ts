@@ -13,7 +13,7 @@ import {
   transformer,
   type TrainParallelOptions,
   type TrainResult,
-} from '#lib/index.js';
+} from '#lib/public/course.js';
 
 afterAll(closeWorkers);
 

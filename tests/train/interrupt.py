@@ -60,7 +60,7 @@ def run(client, code, interrupt=None):
 
 manager, client = start_new_kernel(kernel_name='many-hands', cwd=sys.argv[1])
 try:
-    setup = "import {train, mlp, mnist} from 'many-hands'; const model = mlp({units: [64]}); const digits = mnist({train: 2000, flat: true}).train;"
+    setup = "import {train, mlp, mnist} from 'many-hands/course'; const model = mlp({units: [64]}); const digits = mnist({train: 2000, flat: true}).train;"
     first = run(client, setup)
     kernel = manager.provisioner.pid
     endless = "await train(model, digits, {epochs: 100000, verbose: 0, callbacks: {onEpochEnd: (epoch) => console.log('epoch', epoch)}});"
