@@ -4,7 +4,8 @@
  * writes into it. Where an engine does copy, that is found out by trying.
  */
 import * as tf from '@tensorflow/tfjs';
-import {engineInfo, type TensorFlowBackend} from './engine';
+import type {TensorFlowBackend} from './backend';
+import {engineInfo} from './engine';
 
 /**
  * TensorFlow takes an array as it is where it begins on a multiple of this (its

@@ -7,6 +7,7 @@ import {readFileSync} from 'node:fs';
 import {basename, join} from 'node:path';
 import util from 'node:util';
 import {ManyHandsError, messageOf, oneOf, shown} from '../base/errors';
+import type {TensorFlowBackend} from './backend';
 import {registerFastGradients} from './fastGradients';
 import {registerFastKernels} from './fastKernels';
 
@@ -26,21 +27,6 @@ export interface EngineInfo {
   gpu: boolean;
   reason: string | null;
   fix: string | null;
-}
-
-/** What the backend of tfjs-node offers beyond tfjs's own interface. */
-export interface TensorFlowBackend {
-  isUsingGpuDevice: boolean;
-  /** Constants of TensorFlow's C API among them. */
-  binding: {
-    TF_Version: string;
-    TF_ATTR_BOOL: number;
-    TF_ATTR_STRING: number;
-    TF_ATTR_TYPE: number;
-    TF_FLOAT: number;
-    TF_INT32: number;
-  };
-  executeSingleOutput(name: string, attributes: unknown[], inputs: unknown[]): unknown;
 }
 
 type Tf = typeof import('@tensorflow/tfjs');

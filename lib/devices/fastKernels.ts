@@ -3,7 +3,7 @@
  * registry. `fastGradients.ts` uses them.
  */
 import * as tf from '@tensorflow/tfjs';
-import type {TensorFlowBackend} from './engine';
+import type {TensorFlowBackend} from './backend';
 
 /** The names under which the kernels stand in tfjs's registry. */
 export const RELU_GRAD = 'ManyHandsReluGrad';

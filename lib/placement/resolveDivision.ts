@@ -3,6 +3,7 @@
  * the room for what is under way; a tensor-parallel layout.
  */
 import * as tf from '@tensorflow/tfjs';
+import {CACHE_LINE_BYTES} from '../base/cacheLine';
 import {ManyHandsError, shown} from '../base/errors';
 import {chooseSplitPoints, type Balance} from '../pipelineParallel/balance';
 import {checkSchedule} from '../pipelineParallel/checkSchedule';
@@ -13,8 +14,6 @@ import {readGraph, type Graph} from '../model/graph';
 import {resolveLayout, type Layout, type Rules} from '../tensorParallel/layout';
 import {planSequence} from '../tensorParallel/sequence';
 import type {Plan} from '../config/strategy';
-
-const CACHE_LINE = 64;
 
 /** Where the stages begin, as asked or balanced. */
 function cutsOf(
@@ -102,6 +101,6 @@ export function resolvePipeline(
   return {
     pipeline: {schedule, cuts},
     splitAt: cuts.map((cut) => splitPointName(graph, cut)),
-    channelBytes: room * (4 * samples * largest + CACHE_LINE),
+    channelBytes: room * (4 * samples * largest + CACHE_LINE_BYTES),
   };
 }
