@@ -2,7 +2,7 @@
  * What `strategy` asks for, as the strategy object that a result shows.
  */
 import {ManyHandsError, shown} from '../base/errors';
-import {Mesh, type Axis, type MeshSizes} from '../mesh/mesh';
+import {AXES, Mesh, type Axis, type MeshSizes} from '../mesh/mesh';
 import {stagesPerRankOf, microBatchesOf, type Schedule} from '../pipelineParallel/schedule';
 import {
   defaultStagesPerRank,
@@ -39,7 +39,6 @@ export interface Plan {
   reason: string;
 }
 
-const AXES: readonly Axis[] = ['data', 'tensor', 'pipeline'];
 /** What a name stands for: the axis that all devices go to, and the stage of ZeRO. */
 const KINDS: Record<string, {axis: Axis; zero: Plan['zero']}> = {
   auto: {axis: 'data', zero: 0},

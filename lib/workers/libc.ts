@@ -25,6 +25,7 @@ export interface LibC {
   ) => bigint;
   munmap: (address: bigint, bytes: number) => number;
   view: (address: bigint, bytes: number) => ArrayBuffer;
+  address: (array: ArrayBufferView) => bigint;
   errno: () => number;
 }
 
@@ -63,6 +64,7 @@ function load(): LibC | null {
       ) as LibC['mmap'],
       munmap: c.func('int munmap(void *address, size_t length)') as LibC['munmap'],
       view: (address, bytes) => koffi.view(address, bytes),
+      address: (array) => koffi.address(array),
       errno: () => koffi.errno(),
     };
   } catch {

@@ -232,3 +232,20 @@ export async function withRegion(
 export function viewMapped(address: bigint, bytes: number): ArrayBuffer {
   return systemCalls()!.view(address, bytes);
 }
+
+/** Where an array of this process lies in memory; the array must stay alive while others use it. */
+export function addressOf(array: ArrayBufferView): bigint {
+  return systemCalls()!.address(array);
+}
+
+/** A region that another thread of this process has attached; that thread closes it. */
+export function viewRegion(handle: RegionHandle, address: bigint): SharedRegion {
+  return {
+    buffer: viewMapped(address, handle.bytes),
+    handle,
+    shared: true,
+    address,
+    unlink: () => {},
+    close: () => {},
+  };
+}

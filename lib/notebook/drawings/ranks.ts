@@ -3,7 +3,7 @@
  * axis.
  */
 import {ManyHandsError, shown} from '../../base/errors';
-import {Mesh, type Axis, type MeshSizes} from '../../mesh/mesh';
+import {AXES_INSIDE_OUT, Mesh, type Axis, type MeshSizes} from '../../mesh/mesh';
 import {Drawing} from '../drawing';
 import type {View} from '../view';
 
@@ -17,7 +17,6 @@ export interface RanksDrawingOptions {
   innermost?: 'tensor' | 'data';
 }
 
-const AXES: readonly Axis[] = ['tensor', 'data', 'pipeline'];
 const BOX = {width: 76, height: 52, step: 84} as const;
 
 /**
@@ -46,7 +45,7 @@ export function ranksDrawing(
   }
   const kept = (axis: Axis): Axis =>
     swapped && axis !== 'pipeline' ? (axis === 'data' ? 'tensor' : 'data') : axis;
-  const groups = AXES.filter((axis) => sizes[axis] > 1).map((axis) => ({
+  const groups = AXES_INSIDE_OUT.filter((axis) => sizes[axis] > 1).map((axis) => ({
     axis,
     ranks: mesh.groupOf(kept(axis), rank),
   }));
