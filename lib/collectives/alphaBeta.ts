@@ -21,9 +21,9 @@ export interface AlphaBeta {
 }
 
 /**
- * Fits α and β of t(n) = α + nβ (Hockney 1994) by least squares of the relative errors, so that short
- * messages count as much as long ones; neither constant is below 0. Throws BAD_DATA if there are
- * fewer than two lengths, or if a time is not above 0.
+ * Fits α and β of t(n) = α + nβ (Hockney 1994) by least squares of the relative errors, so that
+ * short messages count as much as long ones; neither constant is below 0. Throws BAD_DATA if there
+ * are fewer than two lengths, or if a time is not above 0.
  */
 export function fitAlphaBeta(times: readonly MessageTime[]): AlphaBeta {
   if (new Set(times.map(({bytes}) => bytes)).size < 2)

@@ -1,5 +1,6 @@
 /**
- * What a collective call will do: its algorithm, its steps, and the bytes that its formula predicts.
+ * What a collective call will do: its algorithm, its steps, and the bytes that its formula
+ * predicts.
  */
 import {algorithmFor, type Step, type StepOperation} from './algorithms';
 import {refuse} from './checkCall';
@@ -52,7 +53,10 @@ const sameForm = (a: CallForm, b: CallForm) =>
   a.label === b.label &&
   a.root === b.root;
 
-/** Plans the calls of one rank. It keeps the last plan, because most programs repeat their last call. */
+/**
+ * Plans the calls of one rank. It keeps the last plan, because most programs repeat their last
+ * call.
+ */
 export class CallPlanner {
   private last: CallPlan | null = null;
 

@@ -1,6 +1,6 @@
 /**
- * Sums, maxima and scaling, sixteen bytes at a time: a WebAssembly module of five loops, written out
- * byte by byte. A module sees only its own memory, so blocks that fit the first-level cache are
+ * Sums, maxima and scaling, sixteen bytes at a time: a WebAssembly module of five loops, written
+ * out byte by byte. A module sees only its own memory, so blocks that fit the first-level cache are
  * copied there.
  */
 import type {Numbers, ReduceOp} from './types';
@@ -147,8 +147,8 @@ let kernels: Kernels | null = null;
 
 /**
  * Combines the arrays of `from` element by element, in the given order, and writes the result into
- * every array of `into`. All arrays have the same length and type. `mean` divides a sum of floats by
- * the number of arrays.
+ * every array of `into`. All arrays have the same length and type. `mean` divides a sum of floats
+ * by the number of arrays.
  */
 export function reduceInto(from: Numbers[], op: ReduceOp, into: Numbers[]): void {
   kernels ??= wasm() ?? plain();

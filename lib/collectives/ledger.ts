@@ -1,5 +1,6 @@
 /**
- * The byte ledger: what a rank really sent and received, and what the formulas of its calls predict.
+ * The byte ledger: what a rank really sent and received, and what the formulas of its calls
+ * predict.
  */
 import type {Transport} from './types';
 import {partStart, type LedgerLine} from './types';

@@ -6,7 +6,9 @@
 export type Numbers = Float32Array | Int32Array;
 /** The element type of such an array, by name. */
 export type NumberType = 'float32' | 'int32';
-/** How ranks' numbers are combined. `mean` is the sum times fround(1/N) and needs Float32 arrays. */
+/**
+ * How ranks' numbers are combined. `mean` is the sum times fround(1/N) and needs Float32 arrays.
+ */
 export type ReduceOp = 'sum' | 'mean' | 'max';
 /** How bytes travel between ranks. */
 export type TransportKind = 'sharedMemory' | 'inProcess';

@@ -1,6 +1,6 @@
 /**
- * Batch norm over the global batch, with all-reduces inside the forward and the backward pass (Ioffe
- * and Szegedy 2015, algorithm 1 and the gradients of section 3). By default PyTorch's
+ * Batch norm over the global batch, with all-reduces inside the forward and the backward pass
+ * (Ioffe and Szegedy 2015, algorithm 1 and the gradients of section 3). By default PyTorch's
  * DistributedDataParallel does not do this: there every replica normalizes by its own share.
  */
 import * as tf from '@tensorflow/tfjs';
@@ -45,7 +45,9 @@ function read(compute: () => tf.Tensor): Float32Array {
   return tf.tidy(() => compute().dataSync() as Float32Array).slice();
 }
 
-/** Mean and variance of the global batch for each channel, and the number of elements of a channel. */
+/**
+ * Mean and variance of the global batch for each channel, and the number of elements of a channel.
+ */
 interface Statistics {
   count: number;
   mean: Float32Array;

@@ -1,7 +1,7 @@
 /**
  * The layout of the flat gradient buffer: the slice of each weight's gradient, and the buckets in
- * which gradients are sent. The last layer comes first, because the backward pass computes gradients
- * in that order (Li et al. 2020, "PyTorch Distributed", section 3.2.3).
+ * which gradients are sent. The last layer comes first, because the backward pass computes
+ * gradients in that order (Li et al. 2020, "PyTorch Distributed", section 3.2.3).
  */
 import type {Graph} from '../model/graph';
 import type {GradientSum} from '../step/gradientSum';

@@ -39,8 +39,8 @@ export interface CommStream {
 const KEPT = 4096;
 
 /**
- * The stream of a rank that shares its thread with other ranks: an op begins when it is started, and
- * continues while the other ranks run.
+ * The stream of a rank that shares its thread with other ranks: an op begins when it is started,
+ * and continues while the other ranks run.
  */
 export class InlineCommStream implements CommStream {
   private started = 0;

@@ -1,7 +1,7 @@
 /**
- * Data parallelism (synchronous SGD): every rank holds a replica, runs the model on its share of each
- * batch, and applies the gradient of the whole batch. Each rank's gradient is weighted by its share
- * of the samples, so the sum over ranks is the mean.
+ * Data parallelism (synchronous SGD): every rank holds a replica, runs the model on its share of
+ * each batch, and applies the gradient of the whole batch. Each rank's gradient is weighted by its
+ * share of the samples, so the sum over ranks is the mean.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';

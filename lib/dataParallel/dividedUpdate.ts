@@ -36,8 +36,8 @@ export class DividedUpdate {
   }
 
   /**
-   * Whether the engine uses most of the weights without a copy; otherwise the optimizer's own update
-   * is faster.
+   * Whether the engine uses most of the weights without a copy; otherwise the optimizer's own
+   * update is faster.
    */
   get worthwhile(): boolean {
     return this.weights.copiedElements * 2 < this.plan.length;

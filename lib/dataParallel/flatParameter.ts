@@ -9,7 +9,7 @@ import {holdArray, tagMemory} from '../memory';
 
 export class FlatParameter {
   private readonly views: ArrayTensor[] = [];
-  /** Weights of which the engine keeps copies (mostly those of odd lengths); see `refresh`. */
+  /** Weights that the engine copies, mostly those of odd lengths; see `refresh`. */
   private readonly copied: FlatSlice[] = [];
   private readonly release: () => void;
 
@@ -43,7 +43,7 @@ export class FlatParameter {
     tensor.dispose();
   }
 
-  /** The number of elements of which the engine keeps copies. */
+  /** The number of elements that the engine copies. */
   get copiedElements(): number {
     return this.copied.reduce((sum, {length}) => sum + length, 0);
   }

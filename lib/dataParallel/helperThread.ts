@@ -1,7 +1,7 @@
 /**
- * The helper threads of a worker process. A thread executes the collectives of one stream at a time.
- * After a run it stays warm for the next run, because its start takes longer than a short run. An
- * idle thread does not keep the process alive, and ends with it.
+ * The helper threads of a worker process. A thread executes the collectives of one stream at a
+ * time. After a run it stays warm for the next run, because its start takes longer than a short
+ * run. An idle thread does not keep the process alive, and ends with it.
  */
 import {join} from 'node:path';
 import {Worker} from 'node:worker_threads';

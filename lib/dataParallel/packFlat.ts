@@ -33,8 +33,8 @@ export type SizeOf = (entry: WeightGradient) => number;
 export const variableSize: SizeOf = ({variable}) => variable.size;
 
 /**
- * The slices of `entries` from element `start` on. There are no gaps, so no padding is sent. Weights
- * of odd lengths come last, so that all others start where an engine needs no copy.
+ * The slices of `entries` from element `start` on. There are no gaps, so no padding is sent.
+ * Weights of odd lengths come last, so that all others start where an engine needs no copy.
  */
 export function packFlat(
   entries: readonly WeightGradient[],

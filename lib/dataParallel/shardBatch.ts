@@ -10,7 +10,9 @@ export interface BatchShard {
   firstSample: number;
 }
 
-/** A rank's shard of each micro-batch: samples floor(r n/N) to floor((r+1) n/N) of its n samples. */
+/**
+ * A rank's shard of each micro-batch: samples floor(r n/N) to floor((r+1) n/N) of its n samples.
+ */
 export function shardBatch(microBatches: Int32Array[], rank: number, size: number): BatchShard[] {
   let firstOfMicroBatch = 0;
   return microBatches.map((samples) => {

@@ -46,14 +46,16 @@ function handleOf(work: CommWork): WorkHandle {
 export class ThreadCommStream implements CommStream {
   private readonly thread = HelperThread.take();
   private readonly control = this.thread.control;
-  /** This process maps the group's memory, so it can unmap it even after the thread was terminated. */
+  /**
+   * This process maps the group's memory, so it can unmap it even after the thread was terminated.
+   */
   private readonly region: SharedRegion;
   private readonly answer: Promise<FromThread>;
   private closed = false;
 
   /**
-   * `worldRanks` holds the rank in the whole run of each rank of the group. The stream keeps `work`,
-   * because the thread knows its arrays only by address.
+   * `worldRanks` holds the rank in the whole run of each rank of the group. The stream keeps
+   * `work`, because the thread knows its arrays only by address.
    */
   constructor(
     group: SharedGroupHandle,

@@ -1,7 +1,7 @@
 /**
  * The ranks of a run as a grid with named axes. Ranks that communicate most are next to each other:
- * the tensor axis is innermost, then data, then pipeline (Narayanan et al. 2021, section 3.1: tensor
- * parallelism inside a machine).
+ * the tensor axis is innermost, then data, then pipeline (Narayanan et al. 2021, section 3.1:
+ * tensor parallelism inside a machine).
  */
 
 /** An axis of the grid, named after what its ranks divide among themselves. */

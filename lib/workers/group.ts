@@ -1,6 +1,6 @@
 /**
- * The workers of one run. They start together. When one worker fails, the others are stopped, and the
- * error names the worker that failed first.
+ * The workers of one run. They start together. When one worker fails, the others are stopped, and
+ * the error names the worker that failed first.
  */
 import {ManyHandsError} from '../base/errors';
 import {giveBack, takeWorker} from './pool';
@@ -37,7 +37,9 @@ const isConsequence = ({error}: Failure) =>
 export class WorkerGroup {
   private constructor(readonly workers: readonly WorkerProcess[]) {}
 
-  /** Takes warm or new workers, all at once; if a worker does not start, the others are given back. */
+  /**
+   * Takes warm or new workers, all at once; if a worker does not start, the others are given back.
+   */
   static async take(options: WorkerOptions[]): Promise<WorkerGroup> {
     const taken = await Promise.allSettled(options.map(takeWorker));
     const workers = taken.flatMap((result) =>

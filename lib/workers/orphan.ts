@@ -1,6 +1,6 @@
 /**
- * The end of a worker whose caller has died, also while the worker waits for another rank and gets no
- * messages.
+ * The end of a worker whose caller has died, also while the worker waits for another rank and gets
+ * no messages.
  */
 import {isMainThread} from 'node:worker_threads';
 import {unlinkForeign} from './sharedRegion';

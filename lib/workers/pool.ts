@@ -1,6 +1,6 @@
 /**
- * Warm workers: the start of a worker takes most of a second, so the workers of one cell wait for the
- * next cell. A waiting worker does not keep a finished program alive.
+ * Warm workers: the start of a worker takes most of a second, so the workers of one cell wait for
+ * the next cell. A waiting worker does not keep a finished program alive.
  */
 import type {WorkerOptions} from './spawnWorker';
 import {WorkerProcess} from './workerProcess';

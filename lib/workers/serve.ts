@@ -11,8 +11,8 @@ export interface JobContext {
   /** Sends news to the caller without waiting. */
   tell(value: unknown): void;
   /**
-   * Asks the caller and resolves to the answer; several questions can be open. Rejects with `ABORTED`
-   * after an interrupt.
+   * Asks the caller and resolves to the answer; several questions can be open. Rejects with
+   * `ABORTED` after an interrupt.
    */
   ask(value: unknown): Promise<unknown>;
   /** Lets messages arrive; rejects with `ABORTED` if the caller has interrupted. */

@@ -1,8 +1,8 @@
 /**
- * Memory that two processes share. On Linux it is a memfd, which other processes open through /proc:
- * it has no name that could be left behind, and the limit of /dev/shm does not apply. On macOS it is
- * a POSIX segment, whose name is unlinked when all have attached. Without either, the bytes are sent
- * in the message itself.
+ * Memory that two processes share. On Linux it is a memfd, which other processes open through
+ * /proc: it has no name that could be left behind, and the limit of /dev/shm does not apply. On
+ * macOS it is a POSIX segment, whose name is unlinked when all have attached. Without either, the
+ * bytes are sent in the message itself.
  */
 import {closeSync, openSync, statfsSync} from 'node:fs';
 import {ManyHandsError, messageOf} from '../base/errors';

@@ -69,8 +69,8 @@ export function spawnWorker(
   } as Parameters<typeof spawn>[2]);
   const streams = ['stdout', 'stderr'] as const;
   for (const stream of streams) eachLine(child[stream]!, (line) => onLine(stream, line));
-  // The child's 'close' event does not fire if the caller has closed the channel, so its streams are
-  // watched instead.
+  // The child's 'close' event does not fire if the caller has closed the channel, so its streams
+  // are watched instead.
   const heard = Promise.all(streams.map((stream) => once(child[stream]!, 'close')));
   const exited = new Promise<void>((resolve) =>
     child.once(

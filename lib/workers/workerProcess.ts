@@ -176,8 +176,8 @@ export class WorkerProcess {
   }
 
   /**
-   * Runs one job and resolves to its result. Rejects with the worker's error, or with `ABORTED` after
-   * the signal fires.
+   * Runs one job and resolves to its result. Rejects with the worker's error, or with `ABORTED`
+   * after the signal fires.
    */
   async run(name: string, job: unknown, handlers: JobHandlers): Promise<unknown> {
     await this.ready;

@@ -1,7 +1,7 @@
 /**
  * A rank's shard of every unit (weights, gradients and optimizer state) and its update (Rajbhandari
- * et al. 2020, "ZeRO", section 5). Every tfjs optimizer works element by element, so the update of a
- * shard equals that part of the full update.
+ * et al. 2020, "ZeRO", section 5). Every tfjs optimizer works element by element, so the update of
+ * a shard equals that part of the full update.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ArrayTensor} from '../devices/arrayTensor';
@@ -27,8 +27,8 @@ const tensorOf = (view: ArrayTensor): tf.Tensor =>
 
 export class Shards {
   /**
-   * One variable per unit, always in this order, because tfjs stores moments by position. If a rank's
-   * shard of a small unit is empty, the variable has one element, which is never read.
+   * One variable per unit, always in this order, because tfjs stores moments by position. If a
+   * rank's shard of a small unit is empty, the variable has one element, which is never read.
    */
   readonly variables: tf.Variable[];
   private readonly weights: ArrayTensor[];

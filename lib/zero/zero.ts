@@ -166,8 +166,8 @@ export class Zero implements DataAxis {
   }
 
   /**
-   * The unit's gradients that are final after the backward pass of `call` go into a buffer, which is
-   * sent when it is full.
+   * The unit's gradients that are final after the backward pass of `call` go into a buffer, which
+   * is sent when it is full.
    */
   private async gradientsOf(unit: Unit, call: LayerCall): Promise<void> {
     const ready = finalSlices(unit, call);

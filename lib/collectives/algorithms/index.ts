@@ -29,7 +29,9 @@ export const ALGORITHMS: Record<Textbook, Partial<Record<StepOperation, Algorith
   tree,
 };
 
-/** The algorithm for an operation; throws `BAD_OPTION` with the names of the existing algorithms. */
+/**
+ * The algorithm for an operation; throws `BAD_OPTION` with the names of the existing algorithms.
+ */
 export function algorithmFor(operation: StepOperation, name: string): AlgorithmSteps {
   const algorithm = ALGORITHMS[name as Textbook]?.[operation];
   if (algorithm) return algorithm;

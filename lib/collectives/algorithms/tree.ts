@@ -13,7 +13,8 @@ function children(rank: number, size: number, root: number): number {
 }
 
 const broadcast: AlgorithmSteps = {
-  // In round k each of the first 2^k ranks, counted from the root, sends to the rank 2^k further on.
+  // In round k each of the first 2^k ranks, counted from the root, sends to the rank 2^k further
+  // on.
   steps: (size, root) =>
     Array.from({length: rounds(size)}, (_, k) =>
       Array.from({length: Math.min(2 ** k, size - 2 ** k)}, (_, v) =>

@@ -21,8 +21,8 @@ const AGREED_WORDS = 8;
 const PLACE_WORDS = 2;
 
 /**
- * Writes a call at `offset` of `words`. `allocation` is the id of the shared allocation of its array
- * (0: none), `position` the array's first element in it.
+ * Writes a call at `offset` of `words`. `allocation` is the id of the shared allocation of its
+ * array (0: none), `position` the array's first element in it.
  */
 export function writeDescriptor(
   call: CallDescriptor,

@@ -23,8 +23,8 @@ const INLINE_BYTES = 4 * INLINE_ELEMENTS;
 export const HEADER = {abort: 0, reasonBytes: 1, reasonAt: CACHE_LINE_BYTES, reasonMost: 2048};
 
 /**
- * Int32 offsets in a rank's block. `posted` counts the rank's arrivals; other ranks spin on its cache
- * line, so nothing else is written there. Descriptors alternate between two places: a rank
+ * Int32 offsets in a rank's block. `posted` counts the rank's arrivals; other ranks spin on its
+ * cache line, so nothing else is written there. Descriptors alternate between two places: a rank
  * overwrites a descriptor only after all other ranks have come to the next call.
  */
 export const RANK = {

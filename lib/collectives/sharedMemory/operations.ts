@@ -19,8 +19,8 @@ interface Work {
 }
 
 /**
- * This rank's share of the work. `arrays` holds each rank's array (or its staged slices), and `part`
- * returns the part of an array that belongs to a rank.
+ * This rank's share of the work. `arrays` holds each rank's array (or its staged slices), and
+ * `part` returns the part of an array that belongs to a rank.
  */
 function doShare(
   rank: number,
@@ -41,7 +41,9 @@ function doShare(
   else reduceInto(parts, op, [parts[kind === 'reduce' ? root : rank]]);
 }
 
-/** A slice of one rank's part: elements `from` to `to` of the array, `offset` in the staging area. */
+/**
+ * A slice of one rank's part: elements `from` to `to` of the array, `offset` in the staging area.
+ */
 interface Slice {
   from: number;
   to: number;

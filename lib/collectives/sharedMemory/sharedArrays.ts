@@ -36,7 +36,7 @@ const arrayOf = (buffer: ArrayBuffer, type: NumberType): Numbers =>
 
 const allocations = new WeakMap<ArrayBuffer, Allocation>();
 
-/** The allocation of which `array` is a view; undefined for other arrays. */
+/** The allocation that `array` is a view of; undefined for other arrays. */
 export function allocationOf(array: Numbers): Allocation | undefined {
   return allocations.get(array.buffer as ArrayBuffer);
 }

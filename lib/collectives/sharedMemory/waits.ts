@@ -64,8 +64,8 @@ export class Waiter {
     private readonly address: bigint,
     ranks: number,
   ) {
-    // With more ranks than cores, a spinning rank would take the core of the rank that it waits for.
-    // Helper threads are not counted: they mostly wait for longer than they spin.
+    // With more ranks than cores, a spinning rank would take the core of the rank that it waits
+    // for. Helper threads are not counted: they mostly wait for longer than they spin.
     this.spins = ranks <= physicalCores();
   }
 
