@@ -1,37 +1,36 @@
 /**
- * The forms in which data may be given to `train`, and what a worker needs to know of
- * them.
+ * The forms of data that `train` accepts.
  */
 import type * as tf from '@tensorflow/tfjs';
 
-/** The element types that cross to a worker in their own width: 1 byte or 4 bytes an element. */
+/** The element types that are sent to a worker unchanged: 1 byte or 4 bytes per element. */
 export type ArrayValues = Uint8Array | Int32Array | Float32Array;
 
 /**
- * A typed array with its shape: the first dim counts samples. `scale` multiplies every element when
- * a batch becomes a tensor (1/255 turns pixel bytes into 0..1), so that the array itself crosses in
- * its own type.
+ * A typed array with its shape [samples, ...]. `scale` multiplies every element when a batch
+ * becomes a tensor (1/255 turns pixel bytes into 0..1), so the array itself is sent in its own
+ * type.
  */
 export interface ShapedArray {
   values: ArrayValues;
   shape: number[];
-  /** 1 without it. */
+  /** @default 1 */
   scale?: number;
 }
 
 /** One input or output of a model: a tensor, or a typed array with its shape. */
 export type DataArray = tf.Tensor | ShapedArray;
 
-/** Samples and their targets; lists where a model has several inputs or outputs. */
+/** Samples and their targets; lists if the model has several inputs or outputs. */
 export interface DataArrays {
   xs: DataArray | DataArray[];
   ys: DataArray | DataArray[];
 }
 
 /**
- * A data set that a worker opens for itself: `module` (a URL or a package name) whose `export`
- * (default: `default`) is a function that is called with `args` and returns, or resolves to, `{xs,
- * ys}` of shaped arrays.
+ * A data set that each worker loads itself. `module` is a URL or a package name; its `export`
+ * (default: `default`) is a function that takes `args` and returns, or resolves to, `{xs, ys}` of
+ * shaped arrays.
  */
 export interface DataModule {
   module: string;

@@ -1,9 +1,9 @@
 /**
- * What this process may use of the machine: CPUs and memory within the control group's
- * limits (Linux, versions 1 and 2), physical cores.
+ * What this process can use of the machine: physical cores, and CPUs and memory within the limits
+ * of its control group (Linux, versions 1 and 2).
  *
- * Each reader takes the root of the file system it reads, so that a test can lay out a machine of
- * its own in a folder.
+ * Each function takes the root of the file system that it reads, so that a test can imitate a
+ * machine in a folder.
  */
 import {execFileSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
@@ -11,8 +11,8 @@ import {availableParallelism} from 'node:os';
 import {join, posix} from 'node:path';
 
 /**
- * One cgroup controller's folders for this process: its own group first, then its ancestors up to
- * the mount.
+ * The folders of one cgroup controller for this process: first its own group, then the ancestors up
+ * to the mount.
  */
 interface Groups {
   version: 1 | 2;
@@ -27,50 +27,60 @@ function readText(...parts: string[]): string | null {
   }
 }
 
-/** A number of a kernel file; null where the file is missing or says 'max'. */
+/** The number in a kernel file; null if the file is missing or says 'max'. */
 function readNumber(...parts: string[]): number | null {
   const text = readText(...parts)?.trim();
   if (!text || !/^-?\d+$/.test(text)) return null;
   return Number(text);
 }
 
-/** Every place where a limit on `controller` may stand; both versions can be mounted at once. */
+/** The cgroup version of a mounted file system that may limit `controller`; null for any other. */
+function cgroupVersion(
+  type: string,
+  options: string,
+  controller: 'cpu' | 'memory',
+): Groups['version'] | null {
+  if (type === 'cgroup2') return 2;
+  return type === 'cgroup' && options.split(',').includes(controller) ? 1 : null;
+}
+
+/**
+ * A group's path below the mount point. The path counts from the top of the hierarchy, but the
+ * mount may begin below the top (as a container sees it).
+ */
+function pathInMount(path: string, mountRoot: string): string {
+  if (mountRoot === '/') return path;
+  const isInside = path === mountRoot || path.startsWith(`${mountRoot}/`);
+  return isInside ? path.slice(mountRoot.length) : '/';
+}
+
+/** Every place that can limit `controller`; both versions can be mounted at once. */
 function groupsOf(controller: 'cpu' | 'memory', root: string): Groups[] {
-  const own = (readText(root, 'proc/self/cgroup') ?? '').split('\n').map((line) => line.split(':'));
-  const found: Groups[] = [];
+  const memberships = (readText(root, 'proc/self/cgroup') ?? '')
+    .split('\n')
+    .map((line) => line.split(':'));
+  const groups: Groups[] = [];
   for (const line of (readText(root, 'proc/self/mountinfo') ?? '').split('\n')) {
     const [before, after] = line.split(' - ').map((half) => half.split(' '));
     if (!after) continue;
     const [, , , mountRoot, mountPoint] = before;
     const [type, , options = ''] = after;
-    const version =
-      type === 'cgroup2'
-        ? 2
-        : type === 'cgroup' && options.split(',').includes(controller)
-          ? 1
-          : null;
+    const version = cgroupVersion(type, options, controller);
     if (version === null) continue;
-    const path = own
+    const path = memberships
       .find(([, names]) => (version === 2 ? names === '' : names?.split(',').includes(controller)))
       ?.slice(2)
       .join(':');
     if (path === undefined) continue;
-    // The group's path counts from the hierarchy's top, the mount may begin below it (a container's
-    // own view).
-    const inside =
-      mountRoot === '/'
-        ? path
-        : path === mountRoot || path.startsWith(`${mountRoot}/`)
-          ? path.slice(mountRoot.length)
-          : '/';
     const folders: string[] = [];
-    for (let at = posix.join('/', inside); ; at = posix.dirname(at)) {
-      folders.push(join(root, mountPoint, at));
-      if (at === '/') break;
+    let folder = posix.join('/', pathInMount(path, mountRoot));
+    for (; ; folder = posix.dirname(folder)) {
+      folders.push(join(root, mountPoint, folder));
+      if (folder === '/') break;
     }
-    found.push({version, folders});
+    groups.push({version, folders});
   }
-  return found;
+  return groups;
 }
 
 function smallest(values: (number | null)[]): number | null {
@@ -79,8 +89,8 @@ function smallest(values: (number | null)[]): number | null {
 }
 
 /**
- * The CPUs' worth of time that the control group allows (may be a fraction, 1.5); null where it
- * sets no quota or there is none.
+ * The CPU time that the control group allows, in CPUs (it can be a fraction such as 1.5); null if
+ * there is no group or no quota.
  */
 export function cgroupCpus(root = '/'): number | null {
   return smallest(
@@ -102,16 +112,16 @@ export function cgroupCpus(root = '/'): number | null {
 }
 
 /**
- * The bytes of memory that the control group allows, the least of it and its ancestors; null where
- * it sets no limit or there is none.
+ * The bytes of memory that the control group and its ancestors allow; null if there is no group or
+ * no limit.
  */
 export function cgroupMemoryBytes(root = '/'): number | null {
   return cgroupMemory(root)?.limitBytes ?? null;
 }
 
 /**
- * The tightest memory limit with what its group uses now: page cache that the kernel would give
- * back is not counted.
+ * The tightest memory limit, and what its group uses now, without the page cache that the kernel
+ * can free.
  */
 export function cgroupMemory(root = '/'): {limitBytes: number; usedBytes: number} | null {
   const limits = groupsOf('memory', root).flatMap(({version, folders}) =>
@@ -123,7 +133,7 @@ export function cgroupMemory(root = '/'): {limitBytes: number; usedBytes: number
   );
   let tightest: {folder: string; version: 1 | 2; limit: number} | null = null;
   for (const {folder, version, limit} of limits) {
-    // Version 1 says "no limit" with a number near 2^63.
+    // In version 1 a number near 2^63 means "no limit".
     if (limit === null || limit <= 0 || limit >= 2 ** 60) continue;
     if (!tightest || limit < tightest.limit) tightest = {folder, version, limit};
   }
@@ -147,8 +157,7 @@ function numbersIn(list: string): number[] {
 }
 
 /**
- * How many different cores the CPUs that this process may run on belong to; null where the kernel
- * does not say.
+ * The number of cores of the CPUs that this process can run on; null if the kernel does not say.
  */
 function coresByTopology(root: string): number | null {
   const allowed =
@@ -165,7 +174,7 @@ function coresByTopology(root: string): number | null {
   return cores.size || null;
 }
 
-/** 'package/core' of a CPU as /proc/cpuinfo gives it (x86 only); null where it does not. */
+/** 'package/core' of a CPU by /proc/cpuinfo (x86 only); null if it is not there. */
 function coreInCpuinfo(cpu: number, root: string): string | null {
   for (const block of (readText(root, 'proc/cpuinfo') ?? '').split('\n\n')) {
     if (!new RegExp(`^processor\\s*: ${cpu}$`, 'm').test(block)) continue;
@@ -190,8 +199,8 @@ function coresOfMac(): number | null {
 }
 
 /**
- * Physical cores that this process may use: hyper-threads of a core count once, CPU affinity and
- * the control group's quota cut the number. At least 1.
+ * The number of physical cores that this process can use, at least 1. Hyper-threads of a core count
+ * once; CPU affinity and the control group's quota reduce the number.
  */
 export function physicalCores(root = '/'): number {
   const cores = coresByTopology(root) ?? coresOfMac() ?? availableParallelism();

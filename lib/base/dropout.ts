@@ -6,8 +6,8 @@ import {dropoutMask} from './dropoutMask';
 import type {StepContext} from './stepContext';
 
 /**
- * The place of `shape`'s first element in a whole sample, of which the context may show a run of
- * dim 1.
+ * The position of the first element of `shape` in a full sample; the context may show only a range
+ * of dim 1.
  */
 function firstElement(shape: readonly number[], {positions}: StepContext): number {
   return positions
@@ -16,9 +16,9 @@ function firstElement(shape: readonly number[], {positions}: StepContext): numbe
 }
 
 /**
- * `x` times its mask, of `x`'s shape [samples, ...]; the gradient is multiplied by the same mask,
- * and only the mask is kept for it. With a context the mask is the step's own (`dropoutMask`);
- * without one (tfjs's own `fit`) it is drawn anew by tfjs.
+ * Multiplies `x` and its gradient by a mask of shape [samples, ...]; only the mask is kept for the
+ * gradient. With a context the mask is that of the step (`dropoutMask`); without one (in tfjs's own
+ * `fit`) tfjs draws a random mask.
  */
 export function dropoutWithContext(
   x: tf.Tensor,
@@ -42,7 +42,8 @@ export function dropoutWithContext(
       const [input] = inputs as tf.Tensor[];
       const save = inputs[inputs.length - 1] as unknown as tf.GradSaveFunc;
       const value = tf.mul(input, mask);
-      // After the product: where a memory limit refuses that, nothing is kept.
+      // The mask is saved after the product: if a memory limit refuses the product, nothing is
+      // kept.
       save([mask]);
       return {value, gradFunc: (dy, saved) => tf.mul(dy, saved[0])};
     });

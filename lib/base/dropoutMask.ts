@@ -1,23 +1,22 @@
 /**
- * Dropout masks that do not depend on how a batch is divided: the element (sample, e)
- * of a layer's mask at a step is a pure function of (seed, layer, step, place of the sample in the
- * global batch, e).
+ * Dropout masks that do not depend on how a batch is divided: element e of a sample's mask is a
+ * pure function of (seed, layer, step, position of the sample in the global batch, e).
  */
 import {ManyHandsError, shown} from './errors';
 import {philoxFill} from './philox';
 import {streamKey} from './random';
 
-/** Which mask: of which run, layer and step, and which samples of the global batch. */
+/** Which mask: the run, the layer, the step, and the samples of the global batch. */
 export interface DropoutMaskOptions {
   /** The run's seed. */
   seed: number;
-  /** The layer's name: every layer has masks of its own. */
+  /** The layer's name: every layer has its own masks. */
   layer: string;
   /** Optimizer steps taken before this one. */
   step: number;
-  /** The place of the first sample of `shape` in the global batch. */
+  /** The position of the first sample of `shape` in the global batch. */
   firstSample: number;
-  /** The place of the first element of `shape` in its sample. @default 0 */
+  /** The position of the first element of `shape` in its sample. @default 0 */
   firstElement?: number;
   /** The mask's shape; its first dim counts samples. */
   shape: readonly number[];
@@ -27,9 +26,10 @@ export interface DropoutMaskOptions {
 
 /**
  * The mask, row-major: 0 with probability `rate`, else 1 / (1 - rate), so that the mean stays 1
- * (inverted dropout, Srivastava et al. 2014). Sample i draws 16 bits an element from Philox
- * counters (block, firstSample + i, step): half the cost of 32 bits, and the probability is `rate`
- * rounded to a multiple of 2^-16. A layer that is called twice in a step has one mask.
+ * (inverted dropout, Srivastava et al. 2014). Sample i draws 16 bits per element from the Philox
+ * counters (block, firstSample + i, step). That takes half the time of 32 bits, and rounds the
+ * probability to a multiple of 2^-16. A layer that is called twice in a step has one mask. Throws
+ * BAD_OPTION if `rate` is not in [0, 1).
  */
 export function dropoutMask({
   seed,
@@ -60,10 +60,10 @@ export function dropoutMask({
   const row = new Float32Array(2 * random.length);
   for (let sample = 0; sample < samples; sample++) {
     philoxFill(random, key, block, firstSample + sample, step, 0);
-    for (let pair = 0, at = 0; pair < random.length; pair++, at += 2) {
+    for (let pair = 0; pair < random.length; pair++) {
       const word = random[pair];
-      row[at] = (word & 0xffff) < threshold ? 0 : kept;
-      row[at + 1] = word >>> 16 < threshold ? 0 : kept;
+      row[2 * pair] = (word & 0xffff) < threshold ? 0 : kept;
+      row[2 * pair + 1] = word >>> 16 < threshold ? 0 : kept;
     }
     mask.set(row.subarray(skip, skip + size), sample * size);
   }

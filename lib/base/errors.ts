@@ -1,9 +1,9 @@
 /**
- * Errors that teach: what was wrong with its values, where, and what to write instead.
+ * Errors that teach: they say what was wrong, with its value, where, and what to write instead.
  */
 
 /**
- * A stable, documented name for one kind of mistake; programs match on it, sentences may change.
+ * A stable, documented name for one kind of mistake. Programs can compare it; messages may change.
  */
 export type ErrorCode =
   | 'BAD_OPTION'
@@ -23,7 +23,7 @@ export type ErrorCode =
   | 'COLLECTIVE_MISMATCH'
   | 'INTERNAL';
 
-/** Every error that Many Hands throws on purpose. */
+/** The error class of everything that Many Hands throws on purpose. */
 export class ManyHandsError extends Error {
   override readonly name = 'ManyHandsError';
   constructor(
@@ -35,14 +35,14 @@ export class ManyHandsError extends Error {
   }
 }
 
-/** `'a'`, `'b'` or `'c'`: how an error lists what it would have accepted. */
+/** Lists the accepted names in an error: `'a'`, `'b'` or `'c'`. */
 export function oneOf(names: readonly string[]): string {
   const quoted = names.map((name) => `'${name}'`);
   if (quoted.length < 2) return quoted.join('');
   return `${quoted.slice(0, -1).join(', ')} or ${quoted[quoted.length - 1]}`;
 }
 
-/** A value as an error shows it: short, on one line, with its type. */
+/** A value for an error message: short, on one line, with its type. */
 export function shown(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'function') return `a function (${value.name || 'unnamed'})`;
@@ -57,7 +57,7 @@ export function shown(value: unknown): string {
   return `${text} (${Array.isArray(value) ? 'array' : typeof value})`;
 }
 
-/** The sentence of any thrown thing. */
+/** The message of any thrown value. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

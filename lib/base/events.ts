@@ -1,24 +1,23 @@
 /**
- * What a run tells while it runs: `train` emits, a cell's chart and a terminal's
- * progress line listen.
+ * The events of a run: `train` emits them; the chart of a cell and the progress line of a terminal
+ * listen.
  */
 
-/**
- * One device of a run: which rank drives it, its id ('cpu', 'cuda:0'), its name, and its threads
- * (0: the engine's own choice).
- */
+/** One device of a run. */
 export interface DeviceUse {
+  /** The rank that uses the device. */
   rank: number;
+  /** 'cpu' or 'cuda:0'. */
   id: string;
   name: string;
+  /** Threads of the engine; 0 leaves the choice to the engine. */
   threads: number;
 }
 
-/** The facts that are known before the first step. */
-/** A run begins: what it will do, on which devices. */
+/** A run starts: everything that is known before its first step. */
 export interface RunStart {
   type: 'start';
-  /** Counts this process's runs. */
+  /** The number of the run in this process. */
   run: number;
   devices: DeviceUse[];
   strategy: string;
@@ -26,23 +25,22 @@ export interface RunStart {
   /** The first epoch's number, as in tfjs's `fit`. */
   initialEpoch: number;
   stepsPerEpoch: number;
-  /** Samples of one optimizer step, over all devices. */
+  /** Samples per optimizer step, over all devices. */
   batchSize: number;
   samples: number;
-  /**
-   * tfjs's own names, 'loss' first, 'val_loss' and its kin after them where there is validation.
-   */
+  /** The names of tfjs: 'loss' first; with validation, 'val_loss' and so on at the end. */
   metrics: string[];
-  /** As in tfjs's `fit`: 0 silent, 1 live. */
+  /** As in tfjs's `fit`: 0 shows nothing, 1 shows progress. */
   verbose: number;
 }
 
 /**
- * One optimizer step: `step` counts from 0 over the whole run, `seconds` is this step's wall time.
+ * An optimizer step has ended. `step` counts from 0 over the whole run, `seconds` is the wall time
+ * of this step.
  */
 export interface RunStep {
   type: 'step';
-  /** Counts this process's runs. */
+  /** The number of the run in this process. */
   run: number;
   epoch: number;
   step: number;
@@ -51,10 +49,10 @@ export interface RunStep {
   logs: Record<string, number>;
 }
 
-/** An epoch is over; `logs` holds its means, validation included. */
+/** An epoch has ended; `logs` holds its means, including validation. */
 export interface RunEpoch {
   type: 'epoch';
-  /** Counts this process's runs. */
+  /** The number of the run in this process. */
   run: number;
   epoch: number;
   logs: Record<string, number>;
@@ -63,7 +61,7 @@ export interface RunEpoch {
 /** A line that a worker printed. */
 export interface RunOutput {
   type: 'output';
-  /** Counts this process's runs. */
+  /** The number of the run in this process. */
   run: number;
   rank: number;
   stream: 'stdout' | 'stderr';
@@ -71,8 +69,8 @@ export interface RunOutput {
 }
 
 /**
- * How one rank of several fared: mean seconds of a step, bytes sent over the whole run, bytes alive
- * at once at most.
+ * The performance of one rank of several: mean seconds per step, bytes sent in the whole run, and
+ * the peak of allocated bytes.
  */
 export interface RankSummary {
   rank: number;
@@ -87,12 +85,12 @@ export interface RankSummary {
 }
 
 /**
- * The run is over: `error` is set when it failed or was interrupted, `ranks` when several ranks
+ * The run has ended. `error` is set if it failed or was interrupted, `ranks` if several ranks
  * finished it.
  */
 export interface RunEnd {
   type: 'end';
-  /** Counts this process's runs. */
+  /** The number of the run in this process. */
   run: number;
   seconds: number;
   samplesPerSecond: number;
@@ -100,11 +98,9 @@ export interface RunEnd {
   ranks?: RankSummary[];
 }
 
-/**
- * What a run tells while it goes on: its start, its steps and epochs, its workers' output, its end.
- */
+/** An event of a run: its start, its steps and epochs, the output of its workers, its end. */
 export type RunEvent = RunStart | RunStep | RunEpoch | RunOutput | RunEnd;
-/** Gets every event, in the caller's process, as soon as it is known. */
+/** Gets every event as soon as it happens, in the caller's process. */
 export type RunListener = (event: RunEvent) => void;
 
 const listeners = new Set<RunListener>();
@@ -115,7 +111,7 @@ export function onRun(listener: RunListener): () => void {
   return () => listeners.delete(listener);
 }
 
-/** Tells all listeners, in the order in which they came. */
+/** Passes an event to all listeners, in the order in which they were added. */
 export function emitRun(event: RunEvent): void {
   for (const listener of listeners) listener(event);
 }

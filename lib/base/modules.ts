@@ -1,6 +1,6 @@
 /**
- * Modules by URL, path or package name: how code reaches a worker, since a function
- * cannot.
+ * Modules by URL, path or package name: a function cannot be sent to a worker, but a module's name
+ * can.
  */
 import {existsSync} from 'node:fs';
 import {isAbsolute, resolve} from 'node:path';
@@ -8,9 +8,9 @@ import {fileURLToPath, pathToFileURL} from 'node:url';
 import {ManyHandsError, messageOf, shown} from './errors';
 
 /**
- * A specifier that means the same in every process: a URL stays, a path (absolute, or './' from the
- * working folder) becomes a file URL, and a package's name stays a name. Throws `BAD_OPTION` where
- * the file does not exist.
+ * A specifier that means the same in every process. A path (absolute, or './' from the working
+ * folder) becomes a file URL; a URL and a package name stay as they are. Throws `BAD_OPTION` if the
+ * file does not exist.
  */
 export function moduleUrl(specifier: string): string {
   if (typeof specifier !== 'string' || specifier === '') {
@@ -31,14 +31,14 @@ export function moduleUrl(specifier: string): string {
   return url;
 }
 
-/** Imports it; throws `BAD_OPTION` with the module's own error. */
+/** Imports a module; throws `BAD_OPTION` with the module's own error if it does not load. */
 export async function importModule(specifier: string): Promise<Record<string, unknown>> {
   const url = moduleUrl(specifier);
   try {
-    const found = (await import(url)) as Record<string, unknown>;
-    // A module compiled to CommonJS: Node puts all of its exports under `default`.
-    const {default: inner} = found as {default?: {__esModule?: boolean}};
-    return inner?.__esModule ? (inner as Record<string, unknown>) : found;
+    const exports = (await import(url)) as Record<string, unknown>;
+    // If a module was compiled to CommonJS, Node puts all its exports under `default`.
+    const {default: inner} = exports as {default?: {__esModule?: boolean}};
+    return inner?.__esModule ? (inner as Record<string, unknown>) : exports;
   } catch (error) {
     throw new ManyHandsError(
       'BAD_OPTION',

@@ -1,40 +1,39 @@
 /**
- * Philox4x32, a counter-based random generator: the random words at any place are a
- * pure function of (counter, key), so every worker can draw exactly its own part of a stream
- * without having drawn the rest.
+ * Philox4x32, a counter-based random generator: the random words at any position are a pure
+ * function of (counter, key), so every worker can draw its own part of a stream without drawing the
+ * rest.
  *
  * Source: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3",
- * SC11, doi:10.1145/2063384.2063405; held to the known answers of its reference library, Random123
- * (`tests/kat_vectors`).
+ * SC11, doi:10.1145/2063384.2063405. The tests compare it with the known answers of the reference
+ * library, Random123 (`tests/kat_vectors`).
  */
 
 /** The paper's key: two 32-bit words. */
 export type PhiloxKey = readonly [number, number];
 
 /**
- * The number of rounds that the paper recommends; 7 is the least that passes every test of
- * TestU01's BigCrush.
+ * The number of rounds that the paper recommends. At least 7 rounds are needed to pass every test
+ * of TestU01's BigCrush.
  */
 export const PHILOX_ROUNDS = 10;
 
-// The paper's multipliers M0 and M1, whole and in 16-bit halves: JavaScript has no 32 x 32 -> 64
-// bit product, so its high word is put together from four 16 x 16 products, none of which passes 32
-// bits.
+// The paper's multipliers M0 and M1, and their 16-bit halves. JavaScript has no 32 x 32 -> 64 bit
+// product, so its high word is computed from four 16 x 16 products, which fit into 32 bits.
 const M0 = 0xd2511f53 | 0;
 const M0_LOW = M0 & 0xffff;
 const M0_HIGH = M0 >>> 16;
 const M1 = 0xcd9e8d57 | 0;
 const M1_LOW = M1 & 0xffff;
 const M1_HIGH = M1 >>> 16;
-// The Weyl constants that change the key from round to round: the golden ratio and the square root
-// of 3, less 1.
+// The Weyl constants that change the key from round to round: the fractional parts of the golden
+// ratio and of the square root of 3.
 const W0 = 0x9e3779b9 | 0;
 const W1 = 0xbb67ae85 | 0;
 
 /**
  * Fills `out` with the words of consecutive counters: block b, out[4b] to out[4b + 3], is
- * Philox4x32 of the counter (firstBlock + b, c1, c2, c3) under `key`. A last block that does not
- * fit is cut. All words are taken modulo 2^32.
+ * Philox4x32 of the counter (firstBlock + b, c1, c2, c3) under `key`. The last block may be
+ * incomplete. All words are taken modulo 2^32.
  */
 export function philoxFill(
   out: Uint32Array,
@@ -75,7 +74,7 @@ export function philoxFill(
       k0 = (k0 + W0) | 0;
       k1 = (k1 + W1) | 0;
     }
-    // Writes past the end of a typed array are dropped, which cuts the last block.
+    // A typed array ignores writes past its end, so the last block can be incomplete.
     out[i] = x0;
     out[i + 1] = x1;
     out[i + 2] = x2;
@@ -83,7 +82,7 @@ export function philoxFill(
   }
 }
 
-/** The four random words of one counter under one key. */
+/** The four random words of a counter under a key. */
 export function philox4x32(
   counter: readonly [number, number, number, number],
   key: PhiloxKey,

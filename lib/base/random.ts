@@ -1,6 +1,6 @@
 /**
- * Seeded random numbers: a stream is named by a seed and what it is for, and two
- * streams with different names share nothing, so that drawing more from one never changes another.
+ * Seeded random numbers. A seed and a purpose name a stream. Streams with different names are
+ * independent: drawing more numbers from one stream never changes another.
  */
 import {ManyHandsError, shown} from './errors';
 import {philox4x32, philoxFill, type PhiloxKey} from './philox';
@@ -19,8 +19,9 @@ export function checkSeed(seed: unknown, where = 'seed'): asserts seed is number
 }
 
 /**
- * The key of the stream (seed, ...names). Every name is absorbed by a Philox call under the key so
- * far, a text two UTF-16 units a word, so ('a', 'bc') and ('ab', 'c') are different streams.
+ * The key of the stream (seed, ...names). A Philox call under the current key absorbs each name; a
+ * text is absorbed with its length and two UTF-16 units per word, so ('a', 'bc') and ('ab', 'c')
+ * are different streams. Throws BAD_OPTION for a number that is not a safe integer.
  */
 export function streamKey(seed: number, ...names: (string | number)[]): PhiloxKey {
   checkSeed(seed);
@@ -38,16 +39,16 @@ export function streamKey(seed: number, ...names: (string | number)[]): PhiloxKe
   return key;
 }
 
-/** A seed for tfjs's own generators: positive, since tfjs takes a seed of 0 for no seed. */
+/** A seed for tfjs's own generators. It is positive, because tfjs takes 0 for no seed. */
 export function seedFor(seed: number, ...names: (string | number)[]): number {
   return (streamKey(seed, ...names)[0] >>> 1) + 1;
 }
 
-/** A stream of random numbers, drawn in order from its start. */
+/** A stream of random numbers, which are drawn in order from its start. */
 export class Random {
   private readonly key: PhiloxKey;
   private readonly buffer = new Uint32Array(BUFFER_WORDS);
-  private at = BUFFER_WORDS;
+  private position = BUFFER_WORDS;
   private block = 0;
   private spare: number | null = null;
 
@@ -55,22 +56,22 @@ export class Random {
     this.key = streamKey(seed, ...names);
   }
 
-  /** A whole number in [0, 2^32). */
+  /** Draws a whole number in [0, 2^32). */
   word(): number {
-    if (this.at === BUFFER_WORDS) {
+    if (this.position === BUFFER_WORDS) {
       philoxFill(this.buffer, this.key, this.block % TWO_32, Math.floor(this.block / TWO_32), 0, 0);
       this.block += BUFFER_WORDS / 4;
-      this.at = 0;
+      this.position = 0;
     }
-    return this.buffer[this.at++];
+    return this.buffer[this.position++];
   }
 
-  /** A number in the open interval (low, high). */
+  /** Draws a number in the open interval (low, high). */
   uniform(low = 0, high = 1): number {
     return low + ((this.word() + 0.5) / TWO_32) * (high - low);
   }
 
-  /** A number of the normal distribution (Box and Muller's transform). */
+  /** Draws a number of the normal distribution (Box and Muller's transform). */
   normal(mean = 0, deviation = 1): number {
     if (this.spare !== null) {
       const value = this.spare;
@@ -84,8 +85,8 @@ export class Random {
   }
 
   /**
-   * A whole number in [0, count), every one equally likely: what would favour the first ones is
-   * drawn again.
+   * Draws a whole number in [0, count), each equally likely. Words that would favour small numbers
+   * are drawn again. Throws INTERNAL if `count` is not a whole number from 1 to 2^32.
    */
   integer(count: number): number {
     if (!Number.isInteger(count) || count < 1 || count > TWO_32) {
@@ -100,7 +101,7 @@ export class Random {
     return value % count;
   }
 
-  /** Puts a list into a random order, in place (Fisher and Yates). */
+  /** Shuffles a list in place (Fisher and Yates). */
   shuffle<T extends {[index: number]: unknown; readonly length: number}>(list: T): T {
     const items = list as {[index: number]: unknown; readonly length: number};
     for (let i = items.length - 1; i > 0; i--) {
@@ -113,10 +114,7 @@ export class Random {
   }
 }
 
-/**
- * The order in which epoch `epoch` of a run with `seed` visits its `count` samples: each of 0 to
- * count - 1 once.
- */
+/** The order in which an epoch of a run visits its samples: a permutation of 0 to count - 1. */
 export function permutation(count: number, seed: number, epoch: number): Int32Array {
   const order = new Int32Array(count);
   for (let i = 0; i < count; i++) order[i] = i;
@@ -132,8 +130,8 @@ function absorb(key: PhiloxKey, a: number, b: number, c: number, kind: number): 
   return [out[0], out[1]];
 }
 
-function pair(text: string, at: number): number {
-  const first = at < text.length ? text.charCodeAt(at) : 0;
-  const second = at + 1 < text.length ? text.charCodeAt(at + 1) : 0;
+function pair(text: string, index: number): number {
+  const first = index < text.length ? text.charCodeAt(index) : 0;
+  const second = index + 1 < text.length ? text.charCodeAt(index + 1) : 0;
   return (first | (second << 16)) >>> 0;
 }

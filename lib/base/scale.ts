@@ -1,16 +1,16 @@
 /**
- * How large the course's experiments are, by the environment variable COURSE_SCALE.
+ * The size of the course's experiments, from the environment variable COURSE_SCALE.
  */
 import {ManyHandsError, oneOf, shown} from './errors';
 
-/** The sizes of the course's experiments: for CI, for a CPU (the default), for a GPU. */
+/** The size of the course's experiments: for CI, for a CPU (the default), or for a GPU. */
 export type CourseScale = 'ci' | 'cpu' | 'gpu';
 const SCALES: readonly CourseScale[] = ['ci', 'cpu', 'gpu'];
 
 /**
- * The value for the scale in force: `courseScale({ci: 2_000, cpu: 20_000, gpu: 60_000})`. Without
- * COURSE_SCALE it is 'cpu'; 'gpu' has to be asked for, since it is worth a real GPU's time. Throws
- * BAD_OPTION on any other.
+ * The value for the current scale: `courseScale({ci: 2_000, cpu: 20_000, gpu: 60_000})`. Without
+ * COURSE_SCALE the scale is 'cpu'. 'gpu' is never chosen automatically, because it takes the time
+ * of a real GPU. Throws BAD_OPTION for any other name.
  */
 export function courseScale<T>(values: Record<CourseScale, T>): T {
   const asked = process.env.COURSE_SCALE || 'cpu';

@@ -1,6 +1,6 @@
 /**
- * Where in training a layer's `call` stands, for layers that draw random numbers: set
- * synchronously around each layer by `lib/step`, null outside a training step (a `predict`, or
+ * The current step, layer and samples, for layers that draw random numbers. `lib/step` sets the
+ * context synchronously around each layer; it is null outside a training step (in `predict`, or in
  * tfjs's own `fit`).
  */
 export interface StepContext {
@@ -8,11 +8,11 @@ export interface StepContext {
   seed: number;
   /** The name of the layer that is being called. */
   layer: string;
-  /** Optimizer steps taken before this one. */
+  /** The number of optimizer steps before this one. */
   step: number;
-  /** The place of this batch's first sample in the global batch. */
+  /** The position of this batch's first sample in the global batch. */
   firstSample: number;
-  /** Which of dim 1 the layer sees, where that is not all; undefined: all of it. */
+  /** The range of dim 1 that the layer sees; undefined if it sees all of it. */
   positions?: {start: number; end: number; of: number};
 }
 
@@ -22,13 +22,13 @@ export function stepContext(): StepContext | null {
   return current;
 }
 
-/** Runs `call` with `context` in force and puts the previous one back, also when it throws. */
+/** Runs `call` with `context`, and restores the previous context even if it throws. */
 export function withStepContext<T>(context: StepContext, call: () => T): T {
-  const before = current;
+  const previous = current;
   current = context;
   try {
     return call();
   } finally {
-    current = before;
+    current = previous;
   }
 }

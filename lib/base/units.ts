@@ -1,16 +1,13 @@
 /**
- * Bytes as people write and read them: MB is 10^6 bytes, MiB is 2^20, and every figure
- * says which.
+ * Sizes as people write and read them: MB is 10^6 bytes, MiB is 2^20 bytes, and every size says
+ * which.
  */
 import {ManyHandsError, shown} from './errors';
 
 const DECIMAL = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 const BINARY = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/**
- * Bytes a unit is worth; undefined for one that does not exist or could be read in two ways ('M',
- * 'mb', 'Mb').
- */
+/** The bytes of a unit; undefined if the unit does not exist or is ambiguous ('M', 'mb', 'Mb'). */
 function bytesOf(unit: string): number | undefined {
   if (unit === '' || unit === 'B') return 1;
   const decimal = DECIMAL.indexOf(unit === 'KB' ? 'kB' : unit);
@@ -27,9 +24,9 @@ function refuse(value: unknown, name: string, why: string): never {
 }
 
 /**
- * Whole bytes out of an option's value: a number of bytes, or text such as '256MB', '256 MiB',
- * '1.5GB'. `name` is the option's, for the error: anything that is not a positive size, or has a
- * unit that could be read in two ways, is refused.
+ * Reads a size: a number of bytes, or text such as '256MB', '256 MiB' or '1.5GB'. Returns whole
+ * bytes. Throws BAD_OPTION, with the option's `name`, if the size is not positive or its unit is
+ * ambiguous.
  */
 export function parseBytes(value: number | string, name: string): number {
   if (typeof value === 'string') {
@@ -56,19 +53,22 @@ export function parseBytes(value: number | string, name: string): number {
   return Math.round(value);
 }
 
-/**
- * A size in three figures with its unit: 1234567 is '1.23 MB', or '1.18 MiB' where `units` is
- * 'binary'.
- */
+/** A size in three digits with its unit: 1234567 is '1.23 MB', or '1.18 MiB' in binary units. */
 export function formatBytes(bytes: number, units: 'decimal' | 'binary' = 'decimal'): string {
   const [names, base] = units === 'decimal' ? [DECIMAL, 1000] : [BINARY, 1024];
   let size = Math.abs(bytes);
   let unit = 0;
-  // 999.6 kB would be shown as 1000 kB: it is 1 MB.
+  // 999.6 kB must not be shown as 1000 kB: it is 1 MB.
   while (unit < names.length - 1 && (unit === 0 ? size >= base : size >= base - 0.5)) {
     size /= base;
     unit++;
   }
-  const digits = unit === 0 ? 0 : size < 9.995 ? 2 : size < 99.95 ? 1 : 0;
-  return `${bytes < 0 ? '-' : ''}${size.toFixed(digits)} ${names[unit]}`;
+  const sign = bytes < 0 ? '-' : '';
+  return `${sign}${size.toFixed(unit === 0 ? 0 : decimals(size))} ${names[unit]}`;
+}
+
+/** The number of decimals with which a size has three digits. */
+function decimals(size: number): number {
+  if (size < 9.995) return 2;
+  return size < 99.95 ? 1 : 0;
 }

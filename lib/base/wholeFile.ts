@@ -1,19 +1,19 @@
 /**
- * Files that are whole or not there, also where two processes write at once.
+ * Writing a file in one step, so that no process ever reads half of it.
  */
 import {renameSync, rmSync, writeFileSync} from 'node:fs';
 
 /**
- * Writes `text` beside `file` and puts it in its place. Throws what the system throws, and leaves
- * nothing half-written.
+ * Writes `text` to a temporary file and renames it to `file`. Throws the error of the system, and
+ * never leaves a temporary file behind.
  */
 export function writeWhole(file: string, text: string): void {
-  const half = `${file}.${process.pid}.part`;
+  const temporary = `${file}.${process.pid}.part`;
   try {
-    writeFileSync(half, text);
-    renameSync(half, file);
+    writeFileSync(temporary, text);
+    renameSync(temporary, file);
   } catch (error) {
-    rmSync(half, {force: true});
+    rmSync(temporary, {force: true});
     throw error;
   }
 }

@@ -1,50 +1,51 @@
 /**
- * The two numbers of a link: α, seconds a message, and β, seconds a byte.
+ * The two constants of a link: α, seconds per message, and β, seconds per byte.
  */
 import {ManyHandsError} from '../base/errors';
 
-/** One time of a message: its length in bytes, and seconds. */
+/** A measured time of one message: its length in bytes, and seconds. */
 export interface MessageTime {
-  /** The message's length. */
+  /** The length of the message. */
   bytes: number;
   seconds: number;
 }
 
-/** A link in two numbers. */
+/** A link's two constants. */
 export interface AlphaBeta {
-  /** Seconds that a message takes however short it is. */
+  /** Seconds per message, whatever its length. */
   alpha: number;
-  /** Seconds a byte; 1/β is the bandwidth in bytes a second. */
+  /** Seconds per byte; 1/β is the bandwidth in bytes per second. */
   beta: number;
-  /** Seconds of a message of so many bytes: α + nβ. */
+  /** Seconds for a message of `bytes` bytes: α + nβ. */
   at(bytes: number): number;
 }
 
 /**
- * α and β of t(n) = α + nβ (Hockney 1994) by least squares of the relative errors, so that a time
- * of microseconds counts as much as one of milliseconds; neither is below 0. Throws BAD_DATA for
- * fewer than two lengths, or a time that is not above 0.
+ * Fits α and β of t(n) = α + nβ (Hockney 1994) by least squares of the relative errors, so that
+ * short messages count as much as long ones; neither constant is below 0. Throws BAD_DATA if there
+ * are fewer than two lengths, or if a time is not above 0.
  */
 export function fitAlphaBeta(times: readonly MessageTime[]): AlphaBeta {
   if (new Set(times.map(({bytes}) => bytes)).size < 2)
     throw new ManyHandsError(
       'BAD_DATA',
-      `fitAlphaBeta: times of at least two lengths are needed; there are ${times.length} times of one length.`,
+      `fitAlphaBeta needs times of at least two lengths; it got ${times.length} times of one length.`,
     );
   const wrong = times.find(({bytes, seconds}) => !(seconds > 0) || !(bytes >= 0));
   if (wrong)
     throw new ManyHandsError(
       'BAD_DATA',
-      `fitAlphaBeta: bytes must be 0 or more and seconds above 0; one is ${wrong.bytes} bytes in ${wrong.seconds} s.`,
+      `fitAlphaBeta: bytes must be 0 or more and seconds above 0; one time is ${wrong.bytes} bytes in ${wrong.seconds} s.`,
     );
-  // Each equation α + nβ = t divided by t: two unknowns, their normal equations solved.
+  // Each equation α + nβ = t is divided by t; then the normal equations of the two unknowns are
+  // solved.
   let [a, ab, b, ta, tb] = [0, 0, 0, 0, 0];
   for (const {bytes, seconds} of times) {
-    const [one, n] = [1 / seconds, bytes / seconds];
-    a += one * one;
-    ab += one * n;
+    const [u, n] = [1 / seconds, bytes / seconds];
+    a += u * u;
+    ab += u * n;
     b += n * n;
-    ta += one;
+    ta += u;
     tb += n;
   }
   const determinant = a * b - ab * ab;

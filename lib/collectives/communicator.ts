@@ -1,14 +1,15 @@
 /**
- * A rank's communicator over any transport: checks the call, has all ranks agree on
- * it, runs its algorithm, and keeps the ledger.
+ * A rank's communicator over any transport. For each call it checks the arguments, has all ranks
+ * agree, runs the algorithm, and keeps the ledger.
  */
-import {ManyHandsError, oneOf, shown} from '../base/errors';
-import {algorithmFor, type Step, type StepOperation} from './algorithms';
-import {counted, Ledger, mergeLines, SHARED_TRAFFIC, type Bytes} from './ledger';
+import {shown} from '../base/errors';
+import type {Step, StepOperation} from './algorithms';
+import {CallPlanner} from './callPlan';
+import {checkArray, checkGroup, checkOp, checkRank, refuse, typeOf} from './checkCall';
+import {counted, Ledger, mergeLines, type Bytes} from './ledger';
 import {bytesOf, runSteps} from './runSteps';
 import {
   partOf,
-  partStart,
   type Algorithm,
   type CallDescriptor,
   type CallOptions,
@@ -23,63 +24,26 @@ import {
   type TransportKind,
 } from './types';
 
-/**
- * Above this many bytes an all-reduce by messages goes round the ring, below it by doubling: fewer
- * rounds against fewer bytes.
- */
-const RING_FROM_BYTES = 64 * 1024;
-const OPS: readonly ReduceOp[] = ['sum', 'mean', 'max'];
-
-function refuse(message: string): never {
-  throw new ManyHandsError('BAD_OPTION', message);
-}
-
-const typeOf = (array: Numbers): NumberType =>
-  array instanceof Float32Array ? 'float32' : 'int32';
-
-interface Prepared {
-  operation: StepOperation;
-  length: number;
-  asked: Algorithm | undefined;
-  label: string;
-  root: number | null;
-  algorithm: Algorithm;
-  /** Null for `shared`. */
-  steps: Step[] | null;
-  bytes: Bytes;
-  text: string;
-}
-
 class TransportCommunicator implements Communicator {
   readonly rank: number;
   readonly size: number;
   readonly transport: TransportKind;
-  private readonly ledgerOf: Ledger;
+  private readonly traffic: Ledger;
+  /** The transport with its messages counted in the ledger. */
   private readonly messages: Transport;
+  private readonly planner: CallPlanner;
   private readonly groups: Communicator[] = [];
-  private last: Prepared | null = null;
-  private sequence = 0;
-  private sent = 0;
+  /** How many collective calls, and how many messages, this rank has made. */
+  private calls = 0;
+  private messageCount = 0;
 
   constructor(private readonly raw: Transport) {
     this.rank = raw.rank;
     this.size = raw.size;
     this.transport = raw.kind;
-    this.ledgerOf = new Ledger(raw.rank);
-    this.messages = counted(raw, this.ledgerOf);
-  }
-
-  private checkArray(operation: OperationName, array: unknown): void {
-    if (array instanceof Float32Array || array instanceof Int32Array) return;
-    refuse(
-      `${operation} on rank ${this.rank} wants a Float32Array or an Int32Array; it got ${shown(array)}.`,
-    );
-  }
-
-  private checkRank(what: string, rank: unknown): number {
-    if (Number.isInteger(rank) && (rank as number) >= 0 && (rank as number) < this.size)
-      return rank as number;
-    return refuse(`${what} must be a rank from 0 to ${this.size - 1}; it is ${shown(rank)}.`);
+    this.traffic = new Ledger(raw.rank);
+    this.messages = counted(raw, this.traffic);
+    this.planner = new CallPlanner(raw);
   }
 
   private call(
@@ -91,69 +55,12 @@ class TransportCommunicator implements Communicator {
     op: ReduceOp | null = null,
     root: number | null = null,
   ): CallDescriptor {
-    const sequence = this.sequence;
-    this.sequence += 1;
+    const sequence = this.calls;
+    this.calls += 1;
     return {operation, algorithm, op, root, peer: null, length, type, sequence, label};
   }
 
-  private algorithm(
-    operation: StepOperation,
-    array: Numbers,
-    asked: Algorithm | undefined,
-  ): Algorithm {
-    if (asked === 'shared' && !this.raw.shared)
-      refuse(
-        `algorithm 'shared' needs ranks that share memory; this communicator's transport is ${this.transport}: leave algorithm out.`,
-      );
-    if (asked) return asked;
-    if (this.raw.shared) return 'shared';
-    if (operation === 'broadcast' || operation === 'reduce') return 'tree';
-    return operation === 'allReduce' && array.byteLength < RING_FROM_BYTES ? 'recursive' : 'ring';
-  }
-
-  /**
-   * What calls of one form do and send: worked out once, since a program mostly repeats its last
-   * call.
-   */
-  private prepare(
-    operation: StepOperation,
-    array: Numbers,
-    asked: Algorithm | undefined,
-    label: string,
-    root: number | null,
-  ): Prepared {
-    const {last} = this;
-    if (
-      last &&
-      last.operation === operation &&
-      last.length === array.length &&
-      last.asked === asked &&
-      last.label === label &&
-      last.root === root
-    )
-      return last;
-    const algorithm = this.algorithm(operation, array, asked);
-    const textbook = algorithm === 'shared' ? null : algorithmFor(operation, algorithm);
-    const elements = (textbook ?? SHARED_TRAFFIC[operation]).traffic(
-      this.rank,
-      array.length,
-      this.size,
-      root ?? 0,
-    );
-    return (this.last = {
-      operation,
-      length: array.length,
-      asked,
-      label,
-      root,
-      algorithm,
-      steps: textbook?.steps(this.size, root ?? 0) ?? null,
-      bytes: {sent: 4 * elements.sent, received: 4 * elements.received},
-      text: textbook?.trafficText ?? SHARED_TRAFFIC[operation].text,
-    });
-  }
-
-  /** One of the five operations that have algorithms. */
+  /** Makes a call of one of the five operations that have algorithms. */
   private async collective(
     operation: StepOperation,
     array: Numbers,
@@ -161,26 +68,25 @@ class TransportCommunicator implements Communicator {
     reduces: boolean,
     rooted: boolean,
   ): Promise<void> {
-    this.checkArray(operation, array);
+    checkArray(operation, array, this.rank);
     const op = reduces ? (options.op ?? 'sum') : null;
-    if (op !== null && !OPS.includes(op)) refuse(`op must be ${oneOf(OPS)}; it is ${shown(op)}.`);
-    if (op === 'mean' && array instanceof Int32Array)
-      refuse(
-        "op 'mean' of an Int32Array would cut off fractions: copy it into a Float32Array, or take the 'sum'.",
-      );
-    const root = rooted ? this.checkRank('root', options.root ?? 0) : null;
-    const {algorithm, steps, bytes, label, text} = this.prepare(
-      operation,
+    if (op !== null) checkOp(op, array);
+    const root = rooted ? checkRank('root', options.root ?? 0, this.size) : null;
+    const {algorithm, steps, bytes, label, text} = this.planner.plan(
+      {
+        operation,
+        length: array.length,
+        asked: options.algorithm,
+        label: options.label ?? operation,
+        root,
+      },
       array,
-      options.algorithm,
-      options.label ?? operation,
-      root,
     );
     const call = this.call(operation, array.length, typeOf(array), label, algorithm, op, root);
-    // Where ranks share memory a rank blocks, and there is nothing to await.
+    // Shared memory blocks the rank, and there is nothing to await.
     const agreed = this.raw.agree(call, array);
     if (agreed) await agreed;
-    this.ledgerOf.open(this.ledgerOf.line(operation, label, text), bytes);
+    this.traffic.open(this.traffic.line(operation, label, text), bytes);
     if (steps) await this.bySteps(operation, steps, array, op ?? 'sum', root);
     else this.byMemory(operation, array, op ?? 'sum', root ?? 0, bytes);
     this.raw.finish(call);
@@ -193,13 +99,13 @@ class TransportCommunicator implements Communicator {
     op: ReduceOp,
     root: number | null,
   ): Promise<void> {
-    // On its way to the root a sum stands on other ranks, whose arrays stay as they are.
+    // On its way to the root a sum passes through other ranks; their arrays must not change.
     const work = operation === 'reduce' && this.rank !== root ? array.slice() : array;
     await runSteps(steps, this.messages, work, op);
     if (op !== 'mean' || (operation === 'reduce' && this.rank !== root)) return;
-    const by = Math.fround(1 / this.size);
+    const factor = Math.fround(1 / this.size);
     const result = operation === 'reduceScatter' ? partOf(array, this.rank, this.size) : array;
-    for (let i = 0; i < result.length; i++) result[i] *= by;
+    for (let i = 0; i < result.length; i++) result[i] *= factor;
   }
 
   private byMemory(
@@ -215,7 +121,7 @@ class TransportCommunicator implements Communicator {
     else if (operation === 'reduceScatter') shared.reduceScatter(array, op);
     else if (operation === 'allGather') shared.allGather(array);
     else shared.broadcast(array, root);
-    this.ledgerOf.count(bytes.sent, bytes.received);
+    this.traffic.count(bytes.sent, bytes.received);
   }
 
   async broadcast(array: Numbers, options: CallOptions & {root?: number} = {}): Promise<void> {
@@ -240,28 +146,29 @@ class TransportCommunicator implements Communicator {
   }
 
   async allToAll<T extends Numbers>(array: T, options: CallOptions = {}): Promise<T> {
-    this.checkArray('allToAll', array);
+    checkArray('allToAll', array, this.rank);
     const {rank, size} = this;
     const call = this.call('allToAll', array.length, typeOf(array), options.label ?? 'allToAll');
-    const mine = partStart(rank + 1, array.length, size) - partStart(rank, array.length, size);
+    const partLength = partOf(array, rank, size).length;
     const formula = {
-      sent: 4 * (array.length - mine),
-      received: 4 * (size - 1) * mine,
+      sent: 4 * (array.length - partLength),
+      received: 4 * (size - 1) * partLength,
       text: 'sent n - len(r), received (N-1) len(r)',
     };
     await this.raw.agree(call, array);
-    this.ledgerOf.open(this.ledgerOf.line('allToAll', call.label, formula.text), formula);
+    this.traffic.open(this.traffic.line('allToAll', call.label, formula.text), formula);
     const type = array.constructor as new (length: number) => T;
-    const result = new type(size * mine);
-    const place = (of: number) => result.subarray(of * mine, (of + 1) * mine) as T;
-    place(rank).set(partOf(array, rank, size));
+    const result = new type(size * partLength);
+    const fromRank = (other: number) =>
+      result.subarray(other * partLength, (other + 1) * partLength) as T;
+    fromRank(rank).set(partOf(array, rank, size));
     for (let k = 1; k < size; k++) {
       const to = (rank + k) % size;
       const from = (rank - k + size) % size;
       await this.messages.exchange(
         bytesOf(partOf(array, to, size)),
         to,
-        bytesOf(place(from)),
+        bytesOf(fromRank(from)),
         from,
       );
     }
@@ -269,7 +176,7 @@ class TransportCommunicator implements Communicator {
     return result;
   }
 
-  /** Messages are no calls of all ranks: they take no number from those. */
+  /** Begins a message. Messages concern two ranks only, so they are counted on their own. */
   private message(
     operation: 'send' | 'recv',
     array: Numbers,
@@ -284,19 +191,19 @@ class TransportCommunicator implements Communicator {
       peer,
       length: array.length,
       type: typeOf(array),
-      sequence: this.sent,
+      sequence: this.messageCount,
       label,
     };
-    this.sent += 1;
+    this.messageCount += 1;
     this.raw.begin(call);
     return call;
   }
 
   async send(array: Numbers, {to, label = 'send'}: {to: number; label?: string}): Promise<void> {
-    this.checkArray('send', array);
-    if (this.checkRank('to', to) === this.rank) refuse(`rank ${to} cannot send to itself.`);
+    checkArray('send', array, this.rank);
+    if (checkRank('to', to, this.size) === this.rank) refuse(`rank ${to} cannot send to itself.`);
     const call = this.message('send', array, to, label);
-    this.ledgerOf.open(this.ledgerOf.line('send', label, 'n to one rank'), {
+    this.traffic.open(this.traffic.line('send', label, 'n to one rank'), {
       sent: array.byteLength,
       received: 0,
     });
@@ -308,11 +215,11 @@ class TransportCommunicator implements Communicator {
     array: Numbers,
     {from, label = 'recv'}: {from: number; label?: string},
   ): Promise<void> {
-    this.checkArray('recv', array);
-    if (this.checkRank('from', from) === this.rank)
+    checkArray('recv', array, this.rank);
+    if (checkRank('from', from, this.size) === this.rank)
       refuse(`rank ${from} cannot receive from itself.`);
     const call = this.message('recv', array, from, label);
-    this.ledgerOf.open(this.ledgerOf.line('recv', label, 'n from one rank'), {
+    this.traffic.open(this.traffic.line('recv', label, 'n from one rank'), {
       sent: 0,
       received: array.byteLength,
     });
@@ -339,24 +246,16 @@ class TransportCommunicator implements Communicator {
   }
 
   async group(ranks: number[]): Promise<Communicator> {
-    if (!Array.isArray(ranks) || ranks.length === 0)
-      refuse(`group wants a list of ranks; it is ${shown(ranks)}.`);
-    for (const rank of ranks) this.checkRank('a rank of a group', rank);
-    if (new Set(ranks).size < ranks.length)
-      refuse(`group names a rank twice: ${ranks.join(', ')}.`);
-    if (!ranks.includes(this.rank))
-      refuse(
-        `rank ${this.rank} asks for a group of ${ranks.join(', ')}, to which it does not belong: only the ranks of a group call for it.`,
-      );
+    checkGroup(ranks, this.rank, this.size);
     const group = createCommunicator(await this.raw.group(ranks));
     this.groups.push(group);
     return group;
   }
 
-  /** Its groups' lines among it, under this communicator's rank. */
+  /** The traffic of this communicator and of its groups, under this communicator's rank. */
   ledger(): LedgerLine[] {
     return mergeLines(
-      [...this.ledgerOf.all(), ...this.groups.flatMap((group) => group.ledger())],
+      [...this.traffic.all(), ...this.groups.flatMap((group) => group.ledger())],
       this.rank,
     );
   }

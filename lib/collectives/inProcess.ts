@@ -1,6 +1,6 @@
 /**
- * All ranks in one process, as promises that wait for each other: for lessons, for
- * tests, and where memory cannot be shared.
+ * All ranks in one process, as promises that wait for each other: for lessons, for tests, and for
+ * machines where processes cannot share memory.
  */
 import {ManyHandsError} from '../base/errors';
 import {mismatch} from './mismatch';
@@ -8,20 +8,15 @@ import type {CallDescriptor, Numbers, NumberType, Transport} from './types';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 
-interface Waiting {
-  resolve(): void;
-  reject(error: Error): void;
-}
-
-/** What the ranks of a group have in common. */
-class Board {
+/** The state that the ranks of a group share. */
+class GroupState {
   readonly calls: Array<Array<CallDescriptor | null>> = [];
   readonly messages = new Map<string, Uint8Array[]>();
-  readonly groups = new Map<string, Board>();
+  readonly groups = new Map<string, GroupState>();
   private readonly waiting = new Set<() => void>();
-  private reason: string | null = null;
+  private abortReason: string | null = null;
 
-  /** `worldRanks`: the group's ranks as the whole team knows them, for messages. */
+  /** `worldRanks` holds the rank in the whole run of each rank, for messages. */
   constructor(
     readonly worldRanks: number[],
     readonly timeoutMs: number,
@@ -36,34 +31,33 @@ class Board {
   }
 
   abort(reason: string): void {
-    this.reason ??= reason;
+    this.abortReason ??= reason;
     for (const group of this.groups.values()) group.abort(reason);
     this.changed();
   }
 
-  /** Until `ready`; `what` words the wait for its errors. */
+  /** Waits until `ready` holds; `what` describes the wait in errors. */
   until(ready: () => boolean, what: () => string): Promise<void> {
     return new Promise((resolve, reject) => {
-      const end = ({resolve: done, reject: fail}: Waiting) => {
-        if (this.reason !== null)
-          fail(new ManyHandsError('ABORTED', `${what()} stopped: ${this.reason}.`));
-        else if (ready()) done();
+      const settled = () => {
+        if (this.abortReason !== null)
+          reject(new ManyHandsError('ABORTED', `${what()} stopped: ${this.abortReason}.`));
+        else if (ready()) resolve();
         else return false;
         return true;
       };
-      const own: Waiting = {resolve, reject};
-      if (end(own)) return;
+      if (settled()) return;
       const timer = setTimeout(() => {
         this.waiting.delete(look);
         reject(
           new ManyHandsError(
             'TIMEOUT',
-            `${what()} waited ${this.timeoutMs / 1000} s. Look for a call that only some ranks make; raise timeoutMs where one may take longer.`,
+            `${what()} waited ${this.timeoutMs / 1000} s. Look for a call that only some ranks make. Raise timeoutMs if a call may take longer.`,
           ),
         );
       }, this.timeoutMs);
       const look = () => {
-        if (!end(own)) return;
+        if (!settled()) return;
         clearTimeout(timer);
         this.waiting.delete(look);
       };
@@ -82,38 +76,38 @@ class InProcessTransport implements Transport {
   private groups = 0;
 
   constructor(
-    private readonly board: Board,
+    private readonly state: GroupState,
     readonly rank: number,
   ) {}
 
   get size(): number {
-    return this.board.size;
+    return this.state.size;
   }
 
   abort(reason: string): void {
-    this.board.abort(reason);
+    this.state.abort(reason);
   }
 
   async agree(call: CallDescriptor): Promise<void> {
-    const {board, rank} = this;
-    const place = this.calls++;
-    const calls = (board.calls[place] ??= new Array<CallDescriptor | null>(board.size).fill(null));
+    const {state, rank} = this;
+    const index = this.calls++;
+    const calls = (state.calls[index] ??= new Array<CallDescriptor | null>(state.size).fill(null));
     calls[rank] = call;
-    board.changed();
-    await board.until(
-      () => calls.every((one) => one !== null),
+    state.changed();
+    await state.until(
+      () => calls.every((posted) => posted !== null),
       () => {
-        const missing = calls.flatMap((one, other) =>
-          one === null ? [board.worldRanks[other]] : [],
+        const missing = calls.flatMap((posted, other) =>
+          posted === null ? [state.worldRanks[other]] : [],
         );
-        return `rank ${board.worldRanks[rank]} in ${words(call)}, for rank ${missing.join(' and ')},`;
+        return `rank ${state.worldRanks[rank]} in ${words(call)}, for rank ${missing.join(' and ')},`;
       },
     );
-    // All have seen this call once the next one is complete; older ones are done with.
-    if (place > 1) delete board.calls[place - 2];
+    // When call n is complete, all ranks have read call n - 1, so call n - 2 is no longer needed.
+    if (index > 1) delete state.calls[index - 2];
     const key = ({label: _, ...rest}: CallDescriptor) => JSON.stringify(rest);
-    if (calls.some((one) => key(one!) !== key(call)))
-      throw mismatch(board.worldRanks[rank], calls as CallDescriptor[], board.worldRanks);
+    if (calls.some((posted) => key(posted!) !== key(call)))
+      throw mismatch(state.worldRanks[rank], calls as CallDescriptor[], state.worldRanks);
   }
 
   begin(): void {}
@@ -122,20 +116,20 @@ class InProcessTransport implements Transport {
 
   private box(from: number, to: number): Uint8Array[] {
     const name = `${from}>${to}`;
-    let box = this.board.messages.get(name);
-    if (!box) this.board.messages.set(name, (box = []));
+    let box = this.state.messages.get(name);
+    if (!box) this.state.messages.set(name, (box = []));
     return box;
   }
 
   async send(bytes: Uint8Array, to: number): Promise<void> {
     this.box(this.rank, to).push(bytes.slice());
-    this.board.changed();
+    this.state.changed();
   }
 
   async recv(bytes: Uint8Array, from: number): Promise<void> {
     const box = this.box(from, this.rank);
-    const {worldRanks: world} = this.board;
-    await this.board.until(
+    const {worldRanks: world} = this.state;
+    await this.state.until(
       () => box.length > 0,
       () => `rank ${world[this.rank]}, for a message of rank ${world[from]},`,
     );
@@ -143,7 +137,7 @@ class InProcessTransport implements Transport {
     if (message.length !== bytes.length) {
       throw new ManyHandsError(
         'COLLECTIVE_MISMATCH',
-        `rank ${world[this.rank]} wants ${bytes.length} bytes of rank ${world[from]}, which sent ${message.length}: send and recv want arrays of one length and type.`,
+        `rank ${world[this.rank]} expects ${bytes.length} bytes from rank ${world[from]}, which sent ${message.length}: send and recv need arrays of the same length and type.`,
       );
     }
     bytes.set(message);
@@ -160,25 +154,20 @@ class InProcessTransport implements Transport {
 
   async group(ranks: number[]): Promise<Transport> {
     const name = `${ranks.join(',')}#${this.groups++}`;
-    let board = this.board.groups.get(name);
-    if (!board)
-      this.board.groups.set(
-        name,
-        (board = new Board(
-          ranks.map((rank) => this.board.worldRanks[rank]),
-          this.board.timeoutMs,
-        )),
-      );
-    return new InProcessTransport(board, ranks.indexOf(this.rank));
+    const {groups, worldRanks, timeoutMs} = this.state;
+    const worldRanksOfGroup = ranks.map((rank) => worldRanks[rank]);
+    const group = groups.get(name) ?? new GroupState(worldRanksOfGroup, timeoutMs);
+    groups.set(name, group);
+    return new InProcessTransport(group, ranks.indexOf(this.rank));
   }
 
   close(): void {}
 }
 
 /**
- * The transports of `size` ranks in this process, by rank. `abort` of any of them frees all;
- * `timeoutMs` is in milliseconds; `worldRanks`: the ranks as a larger team knows them, for
- * messages. Throws BAD_OPTION.
+ * The transports of `size` ranks in this process, by rank; `abort` of any of them ends the waits of
+ * all. `timeoutMs` limits a wait, in milliseconds; `worldRanks` holds the rank in the whole run of
+ * each rank, for messages. Throws BAD_OPTION if `size` is not a whole number from 1.
  */
 export function createInProcessGroup(
   size: number,
@@ -188,7 +177,7 @@ export function createInProcessGroup(
   }: {timeoutMs?: number; worldRanks?: number[]} = {},
 ): Array<
   Transport & {
-    /** Fails every rank's waiting and later calls with ABORTED and this reason. */
+    /** Ends the waits and later calls of every rank with ABORTED and this reason. */
     abort(reason: string): void;
   }
 > {
@@ -197,6 +186,6 @@ export function createInProcessGroup(
       'BAD_OPTION',
       `the number of ranks must be a whole number from 1; it is ${size}.`,
     );
-  const board = new Board(worldRanks, timeoutMs);
-  return Array.from({length: size}, (_, rank) => new InProcessTransport(board, rank));
+  const state = new GroupState(worldRanks, timeoutMs);
+  return Array.from({length: size}, (_, rank) => new InProcessTransport(state, rank));
 }

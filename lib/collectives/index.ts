@@ -1,6 +1,5 @@
 /**
- * Collectives between ranks: one interface, transports behind it, the textbook's
- * algorithms.
+ * Collectives between ranks: one interface, several transports, and the textbook algorithms.
  */
 export {
   ALGORITHMS,

@@ -1,11 +1,11 @@
 /**
- * Adding, taking the larger, and scaling, sixteen bytes at a time: a WebAssembly
- * module of five loops, written out here byte by byte. A module sees its own memory alone, so
- * blocks small enough for the first cache are staged there.
+ * Sums, maxima and scaling, sixteen bytes at a time: a WebAssembly module of five loops, written
+ * out byte by byte. A module sees only its own memory, so blocks that fit the first-level cache are
+ * copied there.
  */
 import type {Numbers, ReduceOp} from './types';
 
-/** Bytes of one staged block. */
+/** Bytes of one block in the module's memory. */
 export const BLOCK_BYTES = 8192;
 
 const I32 = 0x7f;
@@ -109,14 +109,11 @@ function wasm(): Kernels | null {
     return {
       floats: new Float32Array(memory.buffer),
       integers: new Int32Array(memory.buffer),
-      combine: (op, floats) =>
-        (op === 'max'
-          ? floats
-            ? maxFloats
-            : maxIntegers
-          : floats
-            ? addFloats
-            : addIntegers) as Binary,
+      combine: (op, floats) => {
+        const add = floats ? addFloats : addIntegers;
+        const max = floats ? maxFloats : maxIntegers;
+        return (op === 'max' ? max : add) as Binary;
+      },
       scale: scaleFloats as Scale,
     };
   } catch {
@@ -134,10 +131,10 @@ function plain(): Kernels {
     integers,
     combine: (op, isFloat) => {
       const array = isFloat ? floats : integers;
-      const one = op === 'max' ? Math.max : (a: number, b: number) => a + b;
+      const combined = op === 'max' ? Math.max : (a: number, b: number) => a + b;
       return (into, from, bytes) => {
         for (let i = 0; i < bytes / 4; i++)
-          array[into / 4 + i] = one(array[into / 4 + i], array[from / 4 + i]);
+          array[into / 4 + i] = combined(array[into / 4 + i], array[from / 4 + i]);
       };
     },
     scale: (into, bytes, by) => {
@@ -149,8 +146,9 @@ function plain(): Kernels {
 let kernels: Kernels | null = null;
 
 /**
- * Combines `from` element by element, in the order given, and writes the result into every one of
- * `into`; all have one length and type. `mean` divides a sum of floats by how many were added.
+ * Combines the arrays of `from` element by element, in the given order, and writes the result into
+ * every array of `into`. All arrays have the same length and type. `mean` divides a sum of floats
+ * by the number of arrays.
  */
 export function reduceInto(from: Numbers[], op: ReduceOp, into: Numbers[]): void {
   kernels ??= wasm() ?? plain();
@@ -159,38 +157,38 @@ export function reduceInto(from: Numbers[], op: ReduceOp, into: Numbers[]): void
   const combine = kernels.combine(op, isFloat);
   const length = from[0].length;
   const block = BLOCK_BYTES / 4;
-  for (let at = 0; at < length; at += block) {
-    const end = Math.min(at + block, length);
-    const bytes = Math.ceil((end - at) / 4) * 16;
+  for (let offset = 0; offset < length; offset += block) {
+    const end = Math.min(offset + block, length);
+    const bytes = Math.ceil((end - offset) / 4) * 16;
     // A view costs as much as a short copy.
-    const whole = end - at === length;
-    memory.set(whole ? from[0] : from[0].subarray(at, end), 0);
+    const isWhole = end - offset === length;
+    memory.set(isWhole ? from[0] : from[0].subarray(offset, end), 0);
     for (let r = 1; r < from.length; r++) {
-      memory.set(whole ? from[r] : from[r].subarray(at, end), block);
+      memory.set(isWhole ? from[r] : from[r].subarray(offset, end), block);
       combine(0, BLOCK_BYTES, bytes);
     }
     if (op === 'mean') kernels.scale(0, bytes, Math.fround(1 / from.length));
-    const result = memory.subarray(0, end - at);
-    for (const array of into) array.set(result, at);
+    const result = memory.subarray(0, end - offset);
+    for (const array of into) array.set(result, offset);
   }
 }
 
 /**
- * `into` += `by` x `from`, each product rounded to a float first: the bits of TensorFlow's Mul and
- * Add.
+ * `into` += `factor` x `from`. Each product is rounded to a float first, so the bits are those of
+ * TensorFlow's Mul and Add.
  */
-export function addScaled(into: Float32Array, from: Float32Array, by: number): void {
+export function addScaled(into: Float32Array, from: Float32Array, factor: number): void {
   kernels ??= wasm() ?? plain();
   const add = kernels.combine('sum', true);
   const memory = kernels.floats;
   const block = BLOCK_BYTES / 4;
-  for (let at = 0; at < into.length; at += block) {
-    const end = Math.min(at + block, into.length);
-    const bytes = Math.ceil((end - at) / 4) * 16;
-    memory.set(into.subarray(at, end), 0);
-    memory.set(from.subarray(at, end), block);
-    kernels.scale(BLOCK_BYTES, bytes, Math.fround(by));
+  for (let offset = 0; offset < into.length; offset += block) {
+    const end = Math.min(offset + block, into.length);
+    const bytes = Math.ceil((end - offset) / 4) * 16;
+    memory.set(into.subarray(offset, end), 0);
+    memory.set(from.subarray(offset, end), block);
+    kernels.scale(BLOCK_BYTES, bytes, Math.fround(factor));
     add(0, BLOCK_BYTES, bytes);
-    into.set(memory.subarray(0, end - at), at);
+    into.set(memory.subarray(0, end - offset), offset);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The byte ledger: what a rank really sent and received, beside what the formulas of
- * its calls say.
+ * The byte ledger: what a rank really sent and received, and what the formulas of its calls
+ * predict.
  */
 import type {Transport} from './types';
 import {partStart, type LedgerLine} from './types';
@@ -17,7 +17,7 @@ export class Ledger {
 
   constructor(private readonly rank: number) {}
 
-  /** The line of an operation under a label; one whose formula is `text`. */
+  /** The line of an operation under a label; a new line gets the formula `text`. */
   line(operation: string, label: string, text: string): Line {
     const name = label === operation ? operation : `${operation} ${label}`;
     let line = this.lines.get(name);
@@ -26,7 +26,7 @@ export class Ledger {
     return line;
   }
 
-  /** What moves from now on belongs to this line, whose formula grows by `formula`. */
+  /** Adds a call's predicted bytes to `line`, and counts later traffic there. */
   open(line: Line, {sent, received}: Bytes): void {
     line.formula.sent += sent;
     line.formula.received += received;
@@ -49,16 +49,16 @@ export class Ledger {
   }
 }
 
-/** Lines of several communicators of one rank, added up by operation. */
+/** The lines of several communicators of one rank, summed by operation. */
 export function mergeLines(lines: readonly LedgerLine[], rank: number): LedgerLine[] {
   const merged = new Map<string, LedgerLine>();
   for (const line of lines) {
-    const own = merged.get(line.operation);
-    if (!own) merged.set(line.operation, {...line, rank, formula: {...line.formula}});
+    const total = merged.get(line.operation);
+    if (!total) merged.set(line.operation, {...line, rank, formula: {...line.formula}});
     else {
       for (const bytes of ['sent', 'received'] as const) {
-        own[bytes] += line[bytes];
-        own.formula[bytes] += line.formula[bytes];
+        total[bytes] += line[bytes];
+        total.formula[bytes] += line.formula[bytes];
       }
     }
   }
@@ -94,13 +94,14 @@ export function counted(transport: Transport, ledger: Ledger): Transport {
 }
 
 /**
- * Up to so many elements each rank of a `shared` all-reduce reads the whole array of every other.
+ * Up to this many elements, each rank of a `shared` all-reduce reads the whole array of every other
+ * rank.
  */
 export const INLINE_ELEMENTS = 2048;
 
 /**
- * Elements that the `shared` algorithm moves for rank r: it reads and writes only its own part, of
- * all arrays.
+ * The elements that the `shared` algorithm moves for rank r, which reads and writes only part r of
+ * each array.
  */
 export const SHARED_TRAFFIC: Record<
   'allReduce' | 'reduce' | 'reduceScatter' | 'allGather' | 'broadcast',
@@ -112,31 +113,31 @@ export const SHARED_TRAFFIC: Record<
       n <= INLINE_ELEMENTS
         ? {sent: (size - 1) * n, received: (size - 1) * n}
         : {
-            sent: n - own(rank, n, size) + (size - 1) * own(rank, n, size),
-            received: (size - 1) * own(rank, n, size) + n - own(rank, n, size),
+            sent: n - partLength(rank, n, size) + (size - 1) * partLength(rank, n, size),
+            received: (size - 1) * partLength(rank, n, size) + n - partLength(rank, n, size),
           },
   },
   reduceScatter: {
     text: 'sent n - len(r), received (N-1) len(r), len(r) = n/N: (N-1)/N n',
     traffic: (rank, n, size) => ({
-      sent: n - own(rank, n, size),
-      received: (size - 1) * own(rank, n, size),
+      sent: n - partLength(rank, n, size),
+      received: (size - 1) * partLength(rank, n, size),
     }),
   },
   allGather: {
     text: 'sent (N-1) len(r), received n - len(r), len(r) = n/N: (N-1)/N n',
     traffic: (rank, n, size) => ({
-      sent: (size - 1) * own(rank, n, size),
-      received: n - own(rank, n, size),
+      sent: (size - 1) * partLength(rank, n, size),
+      received: n - partLength(rank, n, size),
     }),
   },
   reduce: {
     text: 'each reads its part of all and writes it to the root: sent n, received (N-1) len(r); the root receives n - len(root) more and sends n - len(root)',
     traffic: (rank, n, size, root) => {
-      const mine = own(rank, n, size);
+      const part = partLength(rank, n, size);
       return rank === root
-        ? {sent: n - mine, received: (size - 1) * mine + n - mine}
-        : {sent: size > 1 ? n : 0, received: (size - 1) * mine};
+        ? {sent: n - part, received: (size - 1) * part + n - part}
+        : {sent: size > 1 ? n : 0, received: (size - 1) * part};
     },
   },
   broadcast: {
@@ -146,6 +147,6 @@ export const SHARED_TRAFFIC: Record<
   },
 };
 
-function own(rank: number, n: number, size: number): number {
+function partLength(rank: number, n: number, size: number): number {
   return partStart(rank + 1, n, size) - partStart(rank, n, size);
 }

@@ -1,14 +1,15 @@
 /**
- * A program on ranks of this process: the same code that `spmd` runs in processes, for
- * a lesson or a test.
+ * Runs a program on ranks inside this process: the same code that `spmd` runs in separate
+ * processes, for a lesson or a test.
  */
 import {createCommunicator} from './communicator';
 import {createInProcessGroup} from './inProcess';
 import type {Communicator} from './types';
 
 /**
- * Runs `program` as each of `size` ranks at once; resolves to the results by rank. When one throws,
- * the others are freed and its error is thrown.
+ * Runs `program` on `size` ranks at once and resolves to the results by rank. When a rank throws,
+ * the waits of the others end, and the promise rejects with that error. `timeoutMs` limits a wait,
+ * in milliseconds. Throws BAD_OPTION if `size` is not a whole number from 1.
  */
 export async function runRanks<T>(
   size: number,

@@ -1,5 +1,5 @@
 /**
- * Runs an algorithm's list of steps as one rank sees it.
+ * Runs one rank's part of an algorithm's steps.
  */
 import type {Step} from './algorithms';
 import {reduceInto} from './kernels';
@@ -9,20 +9,27 @@ export function bytesOf(array: Numbers): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
-/** Room for what arrives, kept by each rank: fresh memory would be paid for page by page. */
-const rooms = new WeakMap<Transport, ArrayBuffer>();
+/** Buffers for received numbers, kept by each rank: fresh memory costs a page fault per page. */
+const receiveBuffers = new WeakMap<Transport, ArrayBuffer>();
 
-function roomFor(transport: Transport, like: Numbers): Numbers {
-  let room = rooms.get(transport);
-  if (!room || room.byteLength < like.byteLength)
-    rooms.set(transport, (room = new ArrayBuffer(like.byteLength)));
-  const type = like.constructor as new (buffer: ArrayBuffer, at: number, length: number) => Numbers;
-  return new type(room, 0, like.length);
+/** A buffer with the type and length of `like`. */
+function receiveBuffer(transport: Transport, like: Numbers): Numbers {
+  let buffer = receiveBuffers.get(transport);
+  if (!buffer || buffer.byteLength < like.byteLength) {
+    buffer = new ArrayBuffer(like.byteLength);
+    receiveBuffers.set(transport, buffer);
+  }
+  const type = like.constructor as new (
+    buffer: ArrayBuffer,
+    offset: number,
+    length: number,
+  ) => Numbers;
+  return new type(buffer, 0, like.length);
 }
 
 /**
- * Sends and receives this rank's messages; `op` says what 'add' does, a mean being a sum that is
- * divided later.
+ * Sends and receives this rank's messages. `op` says what 'add' does; a mean is summed here and
+ * divided by the caller.
  */
 export async function runSteps(
   steps: Step[],
@@ -37,14 +44,15 @@ export async function runSteps(
     const out = step.find((message) => message.from === rank);
     const into = step.find((message) => message.to === rank);
     const target = into && view(into);
-    // What is added must not overwrite what is still being sent.
-    const room =
-      into && target && (into.action === 'add' || out ? roomFor(transport, target) : target);
-    if (out && room) await transport.exchange(bytesOf(view(out)), out.to, bytesOf(room), into.from);
+    // Received numbers must not overwrite numbers that are still being sent.
+    const received =
+      into && target && (into.action === 'add' || out ? receiveBuffer(transport, target) : target);
+    if (out && received)
+      await transport.exchange(bytesOf(view(out)), out.to, bytesOf(received), into.from);
     else if (out) await transport.send(bytesOf(view(out)), out.to);
-    else if (room) await transport.recv(bytesOf(room), into.from);
-    if (!into || !target || !room || room === target) continue;
-    if (into.action === 'add') reduceInto([target, room], op === 'mean' ? 'sum' : op, [target]);
-    else target.set(room);
+    else if (received) await transport.recv(bytesOf(received), into.from);
+    if (!into || !target || !received || received === target) continue;
+    if (into.action === 'add') reduceInto([target, received], op === 'mean' ? 'sum' : op, [target]);
+    else target.set(received);
   }
 }

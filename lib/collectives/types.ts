@@ -1,24 +1,26 @@
 /**
- * The words of the collectives: what a rank may call, and what a transport must offer
- * for it.
+ * The types of the collectives: what a rank can call, and what a transport must offer.
  */
 
-/** Numbers that travel. */
+/** The arrays that collectives accept. */
 export type Numbers = Float32Array | Int32Array;
-/** Their types, by name. */
+/** The element type of such an array, by name. */
 export type NumberType = 'float32' | 'int32';
-/** `mean` is the sum times fround(1/N), with the same bits on every rank; of Float32 alone. */
+/**
+ * How ranks' numbers are combined. `mean` is the sum times fround(1/N) and needs Float32 arrays.
+ */
 export type ReduceOp = 'sum' | 'mean' | 'max';
 /** How bytes travel between ranks. */
-export type TransportKind = 'sharedMemory' | 'inProcess' | 'mpi';
+export type TransportKind = 'sharedMemory' | 'inProcess';
 
 /**
- * `shared`: every rank reduces its own part straight from the others' memory (shared memory only,
- * the default there). The others are the textbook's, over messages between two ranks.
+ * How a collective is computed. With `shared` every rank reduces its own part directly from the
+ * memory of the others; it needs shared memory and is the default there. The others are textbook
+ * algorithms over messages between two ranks.
  */
 export type Algorithm = 'shared' | 'naive' | 'ring' | 'recursive' | 'tree';
 
-/** What the ranks can be in at once, as errors, ledger and flight recorder name it. */
+/** The operations, as errors, the ledger and the flight recorder name them. */
 export type OperationName =
   | 'broadcast'
   | 'reduce'
@@ -38,25 +40,23 @@ export interface CallDescriptor {
   algorithm: Algorithm | null;
   op: ReduceOp | null;
   root: number | null;
-  /** Where a message goes to, or comes from; null in a collective call. */
+  /** The rank that a message goes to or comes from; null for a collective call. */
   peer: number | null;
   /** Elements of the whole array. */
   length: number;
   type: NumberType;
   /**
-   * Counts the collective calls of this communicator from 0; its messages (send, recv) have a count
-   * of their own.
+   * Counts the collective calls of this communicator from 0. Messages (send, recv) are counted
+   * separately.
    */
   sequence: number;
-  /**
-   * What the caller calls it: 'gradients', 'metrics'; the ledger and the flight recorder show it.
-   */
+  /** The caller's name for it, such as 'gradients'; the ledger and the flight recorder show it. */
   label: string;
 }
 
 /**
- * Bytes by rank, operation and label since the communicator was made; `formula` in words, e.g. '2
- * (N-1)/N x n x 4'.
+ * The traffic of one rank under one operation and label since the communicator was made, in bytes;
+ * `formula.text` is the formula in words, e.g. '2 (N-1)/N x n x 4'.
  */
 export interface LedgerLine {
   rank: number;
@@ -65,96 +65,92 @@ export interface LedgerLine {
   sent: number;
   /** Bytes. */
   received: number;
-  /** What the algorithm's formula says this rank sends and receives, in bytes. */
+  /** What this rank sends and receives by the algorithm's formula, in bytes. */
   formula: {sent: number; received: number; text: string};
 }
 
-/** What any call may be given: a label for the ledger, and which algorithm runs. */
+/** The options of every call: a label for the ledger, and the algorithm. */
 export interface CallOptions {
   label?: string;
   algorithm?: Algorithm;
 }
-/** The same, and how numbers become one. */
+/** The options of a call that reduces. */
 export interface ReduceOptions extends CallOptions {
   /** @default 'sum' */
   op?: ReduceOp;
 }
 
 /**
- * One rank's end of a group. Every call is collective (all ranks, same order) but `send` and
- * `recv`. Rank r's part of an array of n elements is floor(r n/N) to floor((r+1) n/N).
+ * One rank's end of a group. Every call except `send` and `recv` is collective: all ranks make it,
+ * in the same order. Rank r's part of an array of n elements is floor(r n/N) to floor((r+1) n/N).
+ * Calls reject with BAD_OPTION, COLLECTIVE_MISMATCH, TIMEOUT or ABORTED.
  */
 export interface Communicator {
   readonly rank: number;
   readonly size: number;
   readonly transport: TransportKind;
-  /** Zeros that the `shared` algorithm reduces without a copy; freed by `close`. */
+  /** An array of zeros that `shared` reduces without a copy; `close` frees it. */
   allocate(length: number, type: 'float32'): Promise<Float32Array>;
-  /** The same for Int32. */
+  /** An Int32Array of zeros that `shared` reduces without a copy; `close` frees it. */
   allocate(length: number, type: 'int32'): Promise<Int32Array>;
-  /** The root's numbers reach every rank's `array`. */
+  /** Copies the root's `array` to every rank's `array`. */
   broadcast(array: Numbers, options?: CallOptions & {root?: number}): Promise<void>;
-  /** The root's `array` holds the result; the others' are as before. */
+  /** Puts the result into the root's `array`; the arrays of the other ranks do not change. */
   reduce(array: Numbers, options?: ReduceOptions & {root?: number}): Promise<void>;
-  /** Every `array` holds the result. */
+  /** Puts the result into every rank's `array`. */
   allReduce(array: Numbers, options?: ReduceOptions): Promise<void>;
   /**
-   * This rank's part of `array` holds the result and is returned as a view; the rest of `array` is
-   * then unspecified.
+   * Puts this rank's part of the result into its part of `array` and returns that part as a view;
+   * the rest of `array` is then unspecified.
    */
   reduceScatter<T extends Numbers>(array: T, options?: ReduceOptions): Promise<T>;
-  /** Each rank gives its own part of `array`; afterwards every `array` is whole. */
+  /** Copies each rank's own part of `array` to all other ranks. */
   allGather(array: Numbers, options?: CallOptions): Promise<void>;
-  /** Part s of rank r's array goes to rank s; resolves to what this rank got, in rank order. */
+  /** Sends part s of `array` to rank s; resolves to the parts that this rank got, in rank order. */
   allToAll<T extends Numbers>(array: T, options?: CallOptions): Promise<T>;
-  /**
-   * To one rank, which must `recv` as many numbers of the same type; collective for these two only.
-   */
+  /** Sends `array` to one rank, which must call `recv` with the same length and type. */
   send(array: Numbers, options: {to: number; label?: string}): Promise<void>;
-  /** Fills `array` with what the other rank sends. */
+  /** Fills `array` with the numbers that the other rank sends. */
   recv(array: Numbers, options: {from: number; label?: string}): Promise<void>;
-  /** Resolves when every rank has come here. */
+  /** Resolves when every rank has called it. */
   barrier(options?: {label?: string}): Promise<void>;
-  /**
-   * A communicator of some ranks, in the given order; the ranks of the group call it, and only
-   * they.
-   */
+  /** A communicator of some ranks, in the given order; exactly these ranks must call it. */
   group(ranks: number[]): Promise<Communicator>;
-  /** This rank's traffic so far. */
+  /** This rank's traffic so far, by operation and label. */
   ledger(): LedgerLine[];
-  /** Gives back what the communicator holds; no call may follow. */
+  /** Frees the communicator's memory; no call may follow. */
   close(): void;
 }
 
-/** Messages between two ranks, and agreement; each transport has one a rank. */
+/** One rank's end of a way to communicate: messages between two ranks, and agreement of all. */
 export interface Transport {
   readonly kind: TransportKind;
   readonly rank: number;
   readonly size: number;
   send(bytes: Uint8Array, to: number): Promise<void>;
-  /** Fills `bytes`. */
+  /** Fills `bytes` with a message from rank `from`. */
   recv(bytes: Uint8Array, from: number): Promise<void>;
-  /** Both at once: no deadlock where every rank sends before it receives. */
+  /** Sends and receives at once, so that ranks that all send first do not deadlock. */
   exchange(out: Uint8Array, to: number, into: Uint8Array, from: number): Promise<void>;
   /**
-   * Tells all ranks what this one is about to do; throws COLLECTIVE_MISMATCH with both sides,
-   * TIMEOUT, or ABORTED.
+   * Tells all ranks which call this rank is about to make. Throws COLLECTIVE_MISMATCH with every
+   * rank's call, TIMEOUT, or ABORTED.
    */
   agree(call: CallDescriptor, array?: Numbers): void | Promise<void>;
-  /** A message is about to be sent or received: the flight recorder opens its line. */
+  /** Call this before a message: the flight recorder opens its line. */
   begin(call: CallDescriptor): void;
-  /** The call is over; the flight recorder closes its line. */
+  /** Call this after a call: the flight recorder closes its line. */
   finish(call: CallDescriptor): void;
   allocate(length: number, type: NumberType): Promise<Numbers>;
-  /** In place from memory that all ranks map; null where a transport has no such thing. */
+  /** The `shared` algorithm; null if the ranks do not share memory. */
   readonly shared: SharedOperations | null;
   group(ranks: number[]): Promise<Transport>;
   close(): void;
 }
 
 /**
- * The `shared` algorithm's own versions: they block until they are done. Byte counts of each are
- * the formula's.
+ * The operations of the `shared` algorithm; they block until they are done. The ledger counts the
+ * bytes of their formulas.
  */
 export interface SharedOperations {
   broadcast(array: Numbers, root: number): void;
@@ -164,14 +160,14 @@ export interface SharedOperations {
   allGather(array: Numbers): void;
 }
 
-/** One line of the flight recorder. */
+/** One call or message in the flight recorder. */
 export interface FlightRecord {
   rank: number;
-  /** As in `CallDescriptor`. */
+  /** Counts calls, or messages, of the communicator from 0. */
   sequence: number;
   operation: OperationName;
   label: string;
-  /** The other rank of a message. */
+  /** The other rank of a message; null for a collective call. */
   peer: number | null;
   /** Elements. */
   length: number;
@@ -182,12 +178,12 @@ export interface FlightRecord {
   finishedAt: number | null;
 }
 
-/** First element of rank r's part of n elements over N ranks. */
+/** The first element of a rank's part of `length` elements over `size` ranks. */
 export function partStart(rank: number, length: number, size: number): number {
   return Math.floor((rank * length) / size);
 }
 
-/** This rank's part, as a view. */
+/** A rank's part of an array, as a view. */
 export function partOf<T extends Numbers>(array: T, rank: number, size: number): T {
   return array.subarray(
     partStart(rank, array.length, size),

@@ -1,7 +1,7 @@
 /**
- * Batch norm over the global batch, in two halves around an all-reduce each way (Ioffe
- * and Szegedy 2015, algorithm 1 and the gradients of section 3). PyTorch's DistributedDataParallel
- * does not do this by default: there every replica normalizes by its own share.
+ * Batch norm over the global batch, with all-reduces inside the forward and the backward pass
+ * (Ioffe and Szegedy 2015, algorithm 1 and the gradients of section 3). By default PyTorch's
+ * DistributedDataParallel does not do this: there every replica normalizes by its own share.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -24,28 +24,29 @@ interface BatchNormLike {
 
 const LABEL = 'batch norm';
 
-/** Sums `values` and a count over the ranks, in place. */
-async function total(comm: Communicator, ...values: Float32Array[]): Promise<void> {
-  const all = new Float32Array(values.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of values) {
-    all.set(part, at);
-    at += part.length;
+/** Sums each array over the ranks, in place, with one all-reduce. */
+async function sumOverRanks(comm: Communicator, ...arrays: Float32Array[]): Promise<void> {
+  const packed = new Float32Array(arrays.reduce((sum, array) => sum + array.length, 0));
+  let offset = 0;
+  for (const array of arrays) {
+    packed.set(array, offset);
+    offset += array.length;
   }
-  await comm.allReduce(all, {label: LABEL});
-  at = 0;
-  for (const part of values) {
-    part.set(all.subarray(at, at + part.length));
-    at += part.length;
+  await comm.allReduce(packed, {label: LABEL});
+  offset = 0;
+  for (const array of arrays) {
+    array.set(packed.subarray(offset, offset + array.length));
+    offset += array.length;
   }
 }
 
+/** Copies the values of a tensor and disposes of it. */
 function read(compute: () => tf.Tensor): Float32Array {
   return tf.tidy(() => compute().dataSync() as Float32Array).slice();
 }
 
 /**
- * Mean and variance of the global batch, a number a channel, and how many elements each is made of.
+ * Mean and variance of the global batch for each channel, and the number of elements of a channel.
  */
 interface Statistics {
   count: number;
@@ -53,7 +54,7 @@ interface Statistics {
   variance: Float32Array;
 }
 
-/** `x` is null where this rank has no samples: it adds nothing, and learns the others' result. */
+/** If this rank has no samples, `x` is null: the rank adds nothing and gets the result. */
 async function statistics(
   comm: Communicator,
   x: tf.Tensor | null,
@@ -63,13 +64,13 @@ async function statistics(
 ): Promise<Statistics> {
   const mean = x ? read(() => tf.sum(x, axes)) : new Float32Array(channels);
   const count = new Float32Array([x ? x.size / channels : 0]);
-  await total(comm, mean, count);
+  await sumOverRanks(comm, mean, count);
   for (let i = 0; i < channels; i++) mean[i] /= count[0];
-  // Around the global mean, not as a difference of squares, which would cancel.
+  // A difference of squares would cancel, so the deviations from the global mean are summed.
   const variance = x
     ? read(() => tf.sum(tf.square(tf.sub(x, tf.tensor(mean, shape))), axes))
     : new Float32Array(channels);
-  await total(comm, variance);
+  await sumOverRanks(comm, variance);
   for (let i = 0; i < channels; i++) variance[i] /= count[0];
   return {count: count[0], mean, variance};
 }
@@ -77,16 +78,17 @@ async function statistics(
 function moveAverages(layer: BatchNormLike, {mean, variance}: Statistics): void {
   const move = (weight: Weight, value: Float32Array) =>
     tf.tidy(() => {
-      const before = weight.read();
-      before.assign(tf.sub(before, tf.mul(tf.sub(before, tf.tensor1d(value)), 1 - layer.momentum)));
+      const variable = weight.read();
+      const change = tf.mul(tf.sub(variable, tf.tensor1d(value)), 1 - layer.momentum);
+      variable.assign(tf.sub(variable, change));
     });
   move(layer.movingMean, mean);
   move(layer.movingVariance, variance);
 }
 
 /**
- * The halves of every batch norm layer of a model; `absent` takes a rank without samples through
- * the same collectives.
+ * The batch norm layers of a model. `emptyRank` makes the same collectives on a rank without
+ * samples.
  */
 export class GlobalBatchNorm implements CommunicatingLayer {
   constructor(private readonly comm: Communicator) {}
@@ -102,42 +104,42 @@ export class GlobalBatchNorm implements CommunicatingLayer {
     const channels = x.shape[axis];
     const axes = x.shape.map((_, i) => i).filter((i) => i !== axis);
     const shape = x.shape.map((length, i) => (i === axis ? length : 1));
-    const found = await statistics(comm, x, axes, shape, channels);
-    moveAverages(layer, found);
-    return this.normalize(layer, x, axes, shape, found);
+    const batch = await statistics(comm, x, axes, shape, channels);
+    moveAverages(layer, batch);
+    return this.normalize(layer, x, axes, shape, batch);
   }
 
-  /** The forward once the batch's statistics are known; its backward. */
+  /** The rest of the forward pass, with the batch's statistics, and its backward pass. */
   private normalize(
     layer: BatchNormLike,
     x: tf.Tensor,
     axes: number[],
     shape: number[],
-    found: Statistics,
+    batch: Statistics,
   ): SavedForward {
     const {comm} = this;
     const gamma = layer.gamma?.read() ?? null;
     const beta = layer.beta?.read() ?? null;
-    const scale = found.variance.map((variance) => 1 / Math.sqrt(variance + layer.epsilon));
+    const scale = batch.variance.map((variance) => 1 / Math.sqrt(variance + layer.epsilon));
     const [normed, output] = tf.tidy(() => {
-      const normed = tf.mul(tf.sub(x, tf.tensor(found.mean, shape)), tf.tensor(scale, shape));
+      const normed = tf.mul(tf.sub(x, tf.tensor(batch.mean, shape)), tf.tensor(scale, shape));
       const scaled = gamma ? tf.mul(normed, tf.reshape(gamma, shape)) : tf.clone(normed);
       return [normed, beta ? tf.add(scaled, tf.reshape(beta, shape)) : scaled];
     });
     return {
       outputs: [output],
-      backward: async ([given]) => {
-        const dy = given ?? tf.zerosLike(normed);
+      backward: async ([outputGradient]) => {
+        const dy = outputGradient ?? tf.zerosLike(normed);
         const dBeta = read(() => tf.sum(dy, axes));
         const dGamma = read(() => tf.sum(tf.mul(dy, normed), axes));
         const weights = new Map<number, tf.Tensor>();
         if (gamma) weights.set(gamma.id, tf.tensor1d(dGamma.slice()));
         if (beta) weights.set(beta.id, tf.tensor1d(dBeta.slice()));
-        await total(comm, dBeta, dGamma);
+        await sumOverRanks(comm, dBeta, dGamma);
         const dx = tf.tidy(() => {
           const meanOf = (sum: Float32Array) =>
             tf.tensor(
-              sum.map((value) => value / found.count),
+              sum.map((value) => value / batch.count),
               shape,
             );
           const centred = tf.sub(tf.sub(dy, meanOf(dBeta)), tf.mul(normed, meanOf(dGamma)));
@@ -145,19 +147,19 @@ export class GlobalBatchNorm implements CommunicatingLayer {
           return gamma ? tf.mul(scaled, tf.reshape(gamma, shape)) : scaled;
         });
         normed.dispose();
-        if (!given) dy.dispose();
+        if (!outputGradient) dy.dispose();
         return {inputs: [dx], weights};
       },
       discard: () => normed.dispose(),
-      recompute: async ([x]) => this.normalize(layer, x, axes, shape, found),
+      recompute: async ([x]) => this.normalize(layer, x, axes, shape, batch),
     };
   }
 
   /**
-   * A rank without samples of a micro-batch: the batch norm layers among `calls` as the others walk
-   * them.
+   * For a rank without samples of a micro-batch: the collectives of the batch norm layers among
+   * `calls`, in the order of the other ranks.
    */
-  async absent(direction: 'forward' | 'backward', calls: readonly LayerCall[]): Promise<void> {
+  async emptyRank(direction: 'forward' | 'backward', calls: readonly LayerCall[]): Promise<void> {
     const norms = calls
       .filter(GlobalBatchNorm.is)
       .map(({layer}) => layer as unknown as BatchNormLike);
@@ -167,7 +169,7 @@ export class GlobalBatchNorm implements CommunicatingLayer {
         moveAverages(layer, await statistics(this.comm, null, [], [], channelsOf(layer)));
     else
       for (const layer of norms.reverse())
-        await total(
+        await sumOverRanks(
           this.comm,
           new Float32Array(channelsOf(layer)),
           new Float32Array(channelsOf(layer)),

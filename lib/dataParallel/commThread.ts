@@ -1,79 +1,86 @@
 /**
- * The helper thread of a lane: carries out collectives while the rank's own thread
- * walks. It has no engine.
+ * What a helper thread runs: it executes the ops of one run after another, until its process ends.
+ * It has no engine.
  */
 import {parentPort, workerData} from 'node:worker_threads';
 import {createCommunicator} from '../collectives/communicator';
 import {adoptArray, joinSharedGroup} from '../collectives/sharedMemory';
-import type {Transport} from '../collectives/types';
+import type {Communicator, Transport} from '../collectives/types';
 import {machineMs, threadCpuSeconds} from '../trace/threadTime';
 import {crossError} from '../workers/protocol';
+import {viewMapped, viewRegion} from '../workers/sharedRegion';
+import type {CommSpan} from './commStream';
+import {execute, opName, type CommWork} from './commWork';
 import {
   CONTROL,
   RING,
   type FromThread,
-  type CommSpan,
   type ThreadData,
+  type ThreadRun,
   type WorkHandle,
-} from './commStream';
-import {execute, opName, type CommWork} from './commWork';
+} from './threadProtocol';
 
 const IDLE_MS = 200;
+const control = new Int32Array((workerData as ThreadData).control);
 
 function adopt(transport: Transport, handle: WorkHandle): CommWork {
   if (handle.kind === 'reduce')
     return {...handle, flat: adoptArray(transport, handle.flat) as Float32Array};
+  const {address, length} = handle.shards;
   return {
     ...handle,
-    buffers: handle.buffers.map((one) => adoptArray(transport, one) as Float32Array),
+    buffers: handle.buffers.map((buffer) => adoptArray(transport, buffer) as Float32Array),
+    shards: new Float32Array(viewMapped(address, 4 * length)),
   };
 }
 
-async function carryOutAll(): Promise<void> {
-  const {group, rank, worldRanks, work: handle, control: words} = workerData as ThreadData;
-  const control = new Int32Array(words);
-  const transport = joinSharedGroup(group, rank, worldRanks);
-  const comm = createCommunicator(transport);
-  const work = adopt(transport, handle);
+/** Waits until an op after the first `done` is there; false if the stream is closing instead. */
+function waitForOp(done: number): boolean {
+  while (Atomics.load(control, CONTROL.started) === done) {
+    if (Atomics.load(control, CONTROL.closing)) return false;
+    Atomics.wait(control, CONTROL.started, done, IDLE_MS);
+  }
+  return true;
+}
+
+/** Executes ops until the stream closes. */
+async function executeAll(work: CommWork, comm: Communicator): Promise<CommSpan[]> {
   const spans: CommSpan[] = [];
-  try {
-    for (let done = 0; ; done++) {
-      while (
-        Atomics.load(control, CONTROL.started) === done &&
-        !Atomics.load(control, CONTROL.closing)
-      ) {
-        Atomics.wait(control, CONTROL.started, done, IDLE_MS);
-      }
-      if (Atomics.load(control, CONTROL.started) === done) break;
-      const at = CONTROL.ring + 2 * (done % RING);
-      const [order, step] = [control[at], control[at + 1]];
-      const startMs = machineMs();
-      const cpu = threadCpuSeconds();
-      await execute(work, order, comm);
-      const wallSeconds = (machineMs() - startMs) / 1000;
-      const after = threadCpuSeconds();
-      // Where the system does not tell, the thread counts as busy all the while.
-      spans.push({
-        name: opName(work, order),
-        step,
-        startMs,
-        wallSeconds,
-        cpuSeconds: cpu === null || after === null ? wallSeconds : after - cpu,
-      });
-      Atomics.add(control, CONTROL.finished, 1);
-      Atomics.notify(control, CONTROL.finished);
-    }
-    parentPort!.postMessage({
-      type: 'report',
-      report: {ledger: comm.ledger(), spans},
-    } satisfies FromThread);
-  } catch (error) {
-    parentPort!.postMessage({type: 'failed', error: crossError(error)} satisfies FromThread);
-    Atomics.store(control, CONTROL.failed, 1);
+  for (let done = 0; waitForOp(done); done++) {
+    const entry = CONTROL.ring + 2 * (done % RING);
+    const [op, step] = [control[entry], control[entry + 1]];
+    const startMs = machineMs();
+    const cpuBefore = threadCpuSeconds();
+    await execute(work, op, comm);
+    const wallSeconds = (machineMs() - startMs) / 1000;
+    const cpuAfter = threadCpuSeconds();
+    // If the system does not report the thread's time, the thread counts as busy for the whole op.
+    const cpuSeconds = cpuBefore === null || cpuAfter === null ? wallSeconds : cpuAfter - cpuBefore;
+    spans.push({name: opName(work, op), step, startMs, wallSeconds, cpuSeconds});
+    Atomics.add(control, CONTROL.finished, 1);
     Atomics.notify(control, CONTROL.finished);
-  } finally {
-    comm.close();
+  }
+  return spans;
+}
+
+async function executeRun(run: ThreadRun): Promise<FromThread> {
+  const {group, groupAddress, rank, worldRanks, work} = run;
+  try {
+    const region = viewRegion(group.region, groupAddress);
+    const transport = joinSharedGroup(group, rank, worldRanks, region);
+    const comm = createCommunicator(transport);
+    const spans = await executeAll(adopt(transport, work), comm);
+    return {type: 'report', report: {ledger: comm.ledger(), spans}};
+  } catch (error) {
+    return {type: 'failed', error: crossError(error)};
   }
 }
 
-void carryOutAll();
+parentPort!.on('message', async (run: ThreadRun) => {
+  const answer = await executeRun(run);
+  // After its report the thread touches nothing of the run: the rank unmaps the memory.
+  parentPort!.postMessage(answer);
+  if (answer.type === 'report') return;
+  Atomics.store(control, CONTROL.failed, 1);
+  Atomics.notify(control, CONTROL.finished);
+});

@@ -1,6 +1,6 @@
 /**
- * What a lane does beside the rank's own walk: reducing gradients, gathering weights.
- * An order is one number, the same on every rank.
+ * The work of a communication stream while the rank computes: reducing gradients and gathering
+ * weights. Each operation ("op") is encoded as one integer that is identical on all ranks.
  */
 import {partOf, type Communicator} from '../collectives/types';
 
@@ -11,26 +11,26 @@ interface Range {
   end: number;
 }
 
-/** Buckets of one flat buffer are reduced in place; the order is the bucket. */
+/** Buckets of one flat buffer are reduced in place; an op is the index of a bucket. */
 export interface ReduceWork {
   kind: 'reduce';
   flat: Float32Array;
   buckets: Range[];
-  /** What becomes of a bucket: every rank gets the whole sum, or each its own part of it. */
+  /** Whether every rank gets the whole sum of a bucket, or only its own part. */
   operation: 'allReduce' | 'reduceScatter';
 }
 
-/** A unit's weights are gathered into a buffer from what each rank owns of them. */
+/** A unit's weights are gathered into a buffer from the shards of all ranks. */
 export interface GatherWork {
   kind: 'gather';
   buffers: Float32Array[];
-  /** This rank's part of every unit, one after the other. */
+  /** This rank's parts of all units, one after another. */
   shards: Float32Array;
-  /** Elements of each unit, and where this rank's part of it begins in `shards`. */
+  /** The elements of each unit, and the offset of this rank's part in `shards`. */
   units: Array<{name: string; length: number; shard: number}>;
 }
 
-/** A unit's gradients are summed in a bucket; this rank's part is set or added to what it keeps. */
+/** A unit's gradients are summed in a buffer; this rank's part is copied or added to its shard. */
 export interface ScatterWork {
   kind: 'scatter';
   buffers: Float32Array[];
@@ -40,7 +40,7 @@ export interface ScatterWork {
 
 export type CommWork = ReduceWork | GatherWork | ScatterWork;
 
-/** Why weights are gathered: each has a line of its own in the ledger. */
+/** Why weights are gathered: each reason has its own line in the ledger. */
 export const GATHER_LABELS = [
   'parameters, forward',
   'parameters, backward',
@@ -50,43 +50,77 @@ export const GATHER_LABELS = [
 ] as const;
 export type GatherLabel = (typeof GATHER_LABELS)[number];
 
-export const encodeGather = (unit: number, buffer: number, label: GatherLabel): number =>
-  (unit * 2 + buffer) * 8 + GATHER_LABELS.indexOf(label);
-/**
- * `zero`: this rank has no samples, and adds nothing; `add`: to the gradients of the micro-batches
- * before.
- */
-export const encodeScatter = (unit: number, buffer: number, zero: boolean, add: boolean): number =>
-  (unit * 2 + buffer) * 4 + Number(zero) * 2 + Number(add);
-
-/** What a span of this order is called. */
-export function opName(work: CommWork, order: number): string {
-  if (work.kind === 'reduce') return `bucket ${order}`;
-  return work.kind === 'gather'
-    ? `gather ${work.units[order >> 4].name}`
-    : `scatter ${work.units[order >> 3].name}`;
+/** Gathers `unit` into buffer 0 or 1. */
+export interface GatherOp {
+  unit: number;
+  buffer: number;
+  label: GatherLabel;
 }
 
-/** Carries out one order; every rank's lane does the same. */
-export async function execute(work: CommWork, order: number, comm: Communicator): Promise<void> {
-  if (work.kind === 'reduce') {
-    const {start, end} = work.buckets[order];
-    await comm[work.operation](work.flat.subarray(start, end), {label: GRADIENTS});
-    return;
-  }
-  if (work.kind === 'gather') {
-    const {length, shard} = work.units[order >> 4];
-    const whole = work.buffers[(order >> 3) & 1].subarray(0, length);
-    const own = partOf(whole, comm.rank, comm.size);
-    own.set(work.shards.subarray(shard, shard + own.length));
-    await comm.allGather(whole, {label: GATHER_LABELS[order & 7]});
-    return;
-  }
-  const {length, shard} = work.units[order >> 3];
-  const whole = work.buffers[(order >> 2) & 1].subarray(0, length);
-  if (order & 2) whole.fill(0);
-  const own = await comm.reduceScatter(whole, {label: GRADIENTS});
-  const kept = work.shards.subarray(shard, shard + own.length);
-  if (order & 1) for (let i = 0; i < own.length; i++) kept[i] += own[i];
-  else kept.set(own);
+/** Three bits for the label, one for the buffer, the rest for the unit. */
+export const encodeGather = ({unit, buffer, label}: GatherOp): number =>
+  (unit << 4) | (buffer << 3) | GATHER_LABELS.indexOf(label);
+
+export const decodeGather = (op: number): GatherOp => ({
+  unit: op >> 4,
+  buffer: (op >> 3) & 1,
+  label: GATHER_LABELS[op & 7],
+});
+
+/** Sums the gradients of `unit` in buffer 0 or 1. */
+export interface ScatterOp {
+  unit: number;
+  buffer: number;
+  /** Whether this rank has no samples, and therefore adds nothing. */
+  zero: boolean;
+  /** Whether the sum is added to the gradients of earlier micro-batches. */
+  add: boolean;
+}
+
+/** One bit for `add`, one for `zero`, one for the buffer, the rest for the unit. */
+export const encodeScatter = ({unit, buffer, zero, add}: ScatterOp): number =>
+  (unit << 3) | (buffer << 2) | (Number(zero) << 1) | Number(add);
+
+export const decodeScatter = (op: number): ScatterOp => ({
+  unit: op >> 3,
+  buffer: (op >> 2) & 1,
+  zero: (op & 2) !== 0,
+  add: (op & 1) !== 0,
+});
+
+/** The name of an op's span. */
+export function opName(work: CommWork, op: number): string {
+  if (work.kind === 'reduce') return `bucket ${op}`;
+  const {unit} = work.kind === 'gather' ? decodeGather(op) : decodeScatter(op);
+  return `${work.kind} ${work.units[unit].name}`;
+}
+
+/** Executes one op; the streams of all ranks execute the same op. */
+export async function execute(work: CommWork, op: number, comm: Communicator): Promise<void> {
+  if (work.kind === 'reduce') await reduceBucket(work, op, comm);
+  else if (work.kind === 'gather') await gather(work, decodeGather(op), comm);
+  else await scatter(work, decodeScatter(op), comm);
+}
+
+async function reduceBucket(work: ReduceWork, bucket: number, comm: Communicator): Promise<void> {
+  const {start, end} = work.buckets[bucket];
+  await comm[work.operation](work.flat.subarray(start, end), {label: GRADIENTS});
+}
+
+async function gather(work: GatherWork, op: GatherOp, comm: Communicator): Promise<void> {
+  const {length, shard} = work.units[op.unit];
+  const fullUnit = work.buffers[op.buffer].subarray(0, length);
+  const localPart = partOf(fullUnit, comm.rank, comm.size);
+  localPart.set(work.shards.subarray(shard, shard + localPart.length));
+  await comm.allGather(fullUnit, {label: op.label});
+}
+
+async function scatter(work: ScatterWork, op: ScatterOp, comm: Communicator): Promise<void> {
+  const {length, shard} = work.units[op.unit];
+  const fullUnit = work.buffers[op.buffer].subarray(0, length);
+  if (op.zero) fullUnit.fill(0);
+  const sum = await comm.reduceScatter(fullUnit, {label: GRADIENTS});
+  const gradients = work.shards.subarray(shard, shard + sum.length);
+  if (op.add) for (let i = 0; i < sum.length; i++) gradients[i] += sum[i];
+  else gradients.set(sum);
 }

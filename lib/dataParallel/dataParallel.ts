@@ -1,7 +1,7 @@
 /**
- * Data parallelism (synchronous SGD): every rank holds a replica, walks its share of
- * each batch, and applies the gradient of the whole batch. Each rank's gradient is already weighted
- * by its share of the samples, so the sum over ranks is the mean.
+ * Data parallelism (synchronous SGD): every rank holds a replica, runs the model on its share of
+ * each batch, and applies the gradient of the whole batch. Each rank's gradient is weighted by its
+ * share of the samples, so the sum over ranks is the mean.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -14,14 +14,14 @@ import type {SpanRecorder} from '../trace/spans';
 import {GlobalBatchNorm} from './batchNorm';
 import type {CommStream} from './commStream';
 import type {CommWork} from './commWork';
-import {planBuckets, type BucketPlan, type Place} from './buckets';
+import {planBuckets, type BucketPlan, type BucketSlice} from './buckets';
 import {DividedUpdate, plainSgd} from './dividedUpdate';
 
-/** Opens a lane for a kind of work; `which` numbers a strategy's lanes from 0. */
-export type OpenLane = (work: CommWork, which?: number) => CommStream;
+/** Opens a communication stream for a kind of work; `which` numbers a strategy's streams from 0. */
+export type OpenCommStream = (work: CommWork, which?: number) => CommStream;
 
-/** What of a compiled model decides how its update can be made. */
-export interface Updated {
+/** The settings of a compiled model that decide how its weights can be updated. */
+export interface UpdateSettings {
   optimizer: tf.Optimizer;
   globalClipNorm: number | undefined;
 }
@@ -29,24 +29,26 @@ export interface Updated {
 export class DataParallel implements DataAxis {
   private plan: BucketPlan = {length: 0, buckets: [], finalAt: new Map()};
   private flat!: Float32Array;
-  private lane: CommStream | null = null;
+  private stream: CommStream | null = null;
   private divided: DividedUpdate | null = null;
-  private readonly views = new Map<Place, ArrayTensor>();
+  private readonly views = new Map<BucketSlice, ArrayTensor>();
   private readonly norm: GlobalBatchNorm;
   private part: PartInfo = {index: 0, count: 1, samples: 0, share: 0, last: true};
   private late: DataContext['late'] = () => false;
+  /** By bucket, how many gradients are still missing. */
   private missing: number[] = [];
-  private left = 0;
+  /** How many buckets have been sent in this step. */
+  private sent = 0;
   private step = 0;
   private release = () => {};
-  private readonly filled = new Set<Place>();
+  private readonly filled = new Set<BucketSlice>();
 
   constructor(
     private readonly comm: Communicator,
-    private readonly openLane: OpenLane,
+    private readonly openStream: OpenCommStream,
     private readonly bucketBytes: number,
     private readonly recorder: SpanRecorder | null,
-    private readonly updated: Updated,
+    private readonly settings: UpdateSettings,
   ) {
     this.norm = new GlobalBatchNorm(comm);
   }
@@ -61,11 +63,12 @@ export class DataParallel implements DataAxis {
     this.late = late;
     // A stage of a pipeline may have no weights.
     if (sum.entries.length === 0) return;
-    const {optimizer, globalClipNorm} = this.updated;
-    const wholeGradient = globalClipNorm !== undefined || objective.penalizes;
+    const {optimizer, globalClipNorm} = this.settings;
+    // Clipping and penalties need the whole gradient on every rank.
+    const needsWholeGradient = globalClipNorm !== undefined || objective.penalizes;
     sum.category = 'communication';
     this.plan = planBuckets({...graph, calls: runs.flat()}, sum, this.bucketBytes);
-    const sgd = wholeGradient ? null : plainSgd(optimizer);
+    const sgd = needsWholeGradient ? null : plainSgd(optimizer);
     if (sgd)
       this.divided = new DividedUpdate(
         this.comm,
@@ -73,28 +76,24 @@ export class DataParallel implements DataAxis {
         await this.comm.allocate(this.plan.length, 'float32'),
         sgd,
       );
-    // All ranks do the same, so one whose engine keeps its own copies of the weights decides for
-    // all.
-    const against = new Int32Array([Number(!this.divided?.worthwhile)]);
-    await this.comm.allReduce(against, {op: 'max', label: 'kind of update'});
-    if (against[0]) {
+    // All ranks must use the same update: if it is not worthwhile on one rank, no rank divides it.
+    const refusals = new Int32Array([Number(!this.divided?.worthwhile)]);
+    await this.comm.allReduce(refusals, {op: 'max', label: 'kind of update'});
+    if (refusals[0]) {
       this.divided?.dispose();
       this.divided = null;
     }
     this.flat = await this.comm.allocate(this.plan.length, 'float32');
-    this.lane = this.openLane({
+    this.stream = this.openStream({
       kind: 'reduce',
       flat: this.flat,
       buckets: this.plan.buckets,
       operation: this.divided ? 'reduceScatter' : 'allReduce',
     });
     this.release = holdArray(this.flat, 'gradients');
-    for (const {places} of this.plan.buckets) {
-      for (const place of places)
-        this.views.set(
-          place,
-          new ArrayTensor(this.flat.subarray(place.start, place.start + place.length)),
-        );
+    for (const slice of this.plan.buckets.flatMap(({slices}) => slices)) {
+      const {start, length} = slice;
+      this.views.set(slice, new ArrayTensor(this.flat.subarray(start, start + length)));
     }
   }
 
@@ -103,28 +102,28 @@ export class DataParallel implements DataAxis {
   readonly hooks: StepHooks = {
     beforeStep: (step) => {
       this.step = step;
-      this.left = 0;
+      this.sent = 0;
       this.filled.clear();
-      this.missing = this.plan.buckets.map((bucket) => bucket.places.length);
+      this.missing = this.plan.buckets.map((bucket) => bucket.slices.length);
     },
     beforePart: (part) => {
       this.part = part;
     },
-    emptyRank: (direction, calls) => this.norm.absent(direction, calls),
+    emptyRank: (direction, calls) => this.norm.emptyRank(direction, calls),
     afterBackward: (call) => {
       if (!this.part.last) return;
-      for (const place of this.plan.finalAt.get(call.index) ?? [])
-        if (!this.late(place.entry.variable)) this.fill(place);
-      this.leave();
+      for (const slice of this.plan.finalAt.get(call.index) ?? [])
+        if (!this.late(slice.entry.variable)) this.fill(slice);
+      this.sendFullBuckets();
     },
     afterGradients: async (entries) => {
-      // What this rank's last micro-batch, being empty, did not pass, and what other axes have
-      // completed.
-      for (const {places} of this.plan.buckets)
-        for (const place of places) if (!this.filled.has(place)) this.fill(place);
-      this.leave();
+      // Gradients that other axes have just completed, or all gradients if this rank's last
+      // micro-batch was empty.
+      for (const {slices} of this.plan.buckets)
+        for (const slice of slices) if (!this.filled.has(slice)) this.fill(slice);
+      this.sendFullBuckets();
       this.recorder?.begin('wait', 'gradients');
-      await this.lane?.wait();
+      await this.stream?.wait();
       this.recorder?.end();
       if (!this.divided) this.takeBack(entries);
     },
@@ -139,30 +138,31 @@ export class DataParallel implements DataAxis {
 
   async absentPredict(): Promise<void> {}
 
-  private fill(place: Place): void {
-    const {entry} = place;
-    const view = this.views.get(place)!;
+  /** Moves a gradient into the flat buffer. */
+  private fill(slice: BucketSlice): void {
+    const {entry} = slice;
+    const view = this.views.get(slice)!;
     if (entry.gradient) view.fill(entry.gradient);
     else view.values.fill(0);
     entry.gradient?.dispose();
     entry.gradient = null;
-    this.filled.add(place);
-    this.missing[place.bucket] -= 1;
+    this.filled.add(slice);
+    this.missing[slice.bucket] -= 1;
   }
 
-  /** Buckets leave in one order on every rank, whichever is complete first. */
-  private leave(): void {
-    while (this.left < this.missing.length && this.missing[this.left] === 0) {
-      this.lane!.start(this.left, this.step);
-      this.left += 1;
+  /** Buckets are sent in the same order on every rank, whichever is full first. */
+  private sendFullBuckets(): void {
+    while (this.sent < this.missing.length && this.missing[this.sent] === 0) {
+      this.stream!.start(this.sent, this.step);
+      this.sent += 1;
     }
   }
 
+  /** Gives the entries the summed gradients. */
   private takeBack(entries: WeightGradient[]): void {
-    const place = new Map([...this.views.keys()].map((one) => [one.entry, one]));
-    // The step is over before the buffer is filled again.
-    for (const entry of entries)
-      entry.gradient = this.views.get(place.get(entry)!)!.tensor(entry.variable.shape);
+    const viewOf = new Map([...this.views].map(([slice, view]) => [slice.entry, view]));
+    // The step ends before the buffer is filled again.
+    for (const entry of entries) entry.gradient = viewOf.get(entry)!.tensor(entry.variable.shape);
   }
 
   dispose(): void {

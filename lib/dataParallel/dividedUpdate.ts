@@ -1,8 +1,7 @@
 /**
- * The divided update of plain SGD: each rank updates its own part of every bucket's
- * weights and hands the result to the others. Only an optimizer without state allows it without
- * dividing state too. The weights are tensors over shared memory, so what another rank wrote is
- * there at once.
+ * The divided update of plain SGD: each rank updates its own part of every bucket's weights and
+ * gathers the other parts. Other optimizers have state, which would have to be divided too. The
+ * weights are tensors over shared memory, so a rank sees at once what another rank wrote.
  */
 import * as tf from '@tensorflow/tfjs';
 import {partOf, type Communicator} from '../collectives/types';
@@ -16,7 +15,7 @@ interface Sgd {
   learningRate: number;
 }
 
-/** w - η g of plain SGD, where this optimizer is that and nothing more; null for any other. */
+/** The optimizer, if its update is exactly w - η g (plain SGD); null for any other. */
 export function plainSgd(optimizer: tf.Optimizer): Sgd | null {
   return optimizer.constructor === tf.SGDOptimizer ? (optimizer as unknown as Sgd) : null;
 }
@@ -31,20 +30,20 @@ export class DividedUpdate {
     private readonly sgd: Sgd,
   ) {
     this.weights = new FlatParameter(
-      plan.buckets.flatMap(({places}) => places),
+      plan.buckets.flatMap(({slices}) => slices),
       flat,
     );
   }
 
   /**
-   * Whether the engine sees most of the weights where they lie: otherwise an update by its own
-   * operations is quicker.
+   * Whether the engine uses most of the weights without a copy; otherwise the optimizer's own
+   * update is faster.
    */
   get worthwhile(): boolean {
     return this.weights.copiedElements * 2 < this.plan.length;
   }
 
-  /** `gradients`: summed over ranks in this rank's part of each bucket. */
+  /** In this rank's part of each bucket, `gradients` must hold the sum over ranks. */
   async update(gradients: Float32Array): Promise<void> {
     const {rank, size} = this.comm;
     for (const {start, end} of this.plan.buckets) {

@@ -1,6 +1,6 @@
 /**
- * Weights that lie in one flat array, of shared memory for one: what is written into
- * the array, by whomever, the engine sees.
+ * Weights that are slices of one flat array, for example in shared memory: the engine sees what any
+ * rank writes into the array.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {FlatSlice} from './packFlat';
@@ -9,36 +9,33 @@ import {holdArray, tagMemory} from '../memory';
 
 export class FlatParameter {
   private readonly views: ArrayTensor[] = [];
-  /**
-   * Weights that the engine keeps to itself (odd lengths, mostly): they are taken anew from the
-   * array after each update.
-   */
+  /** Weights that the engine copies, mostly those of odd lengths; see `refresh`. */
   private readonly copied: FlatSlice[] = [];
   private readonly release: () => void;
 
-  /** `empty`: the weights have no values yet, and get those of the array. */
+  /** `empty`: the weights have no values yet and get those of the array. */
   constructor(
-    places: readonly FlatSlice[],
+    slices: readonly FlatSlice[],
     readonly flat: Float32Array,
     private readonly empty = false,
   ) {
     this.release = holdArray(flat, 'parameters');
-    for (const place of places) this.adopt(place);
+    for (const slice of slices) this.adopt(slice);
   }
 
-  /** The weight moves into the flat array. */
-  private adopt(place: FlatSlice): void {
+  /** Moves a weight into the flat array. */
+  private adopt(slice: FlatSlice): void {
     const {
       entry: {variable},
       start,
       length,
-    } = place;
-    const before = this.empty ? null : (variable.dataSync().slice() as Float32Array);
+    } = slice;
+    const values = this.empty ? null : (variable.dataSync().slice() as Float32Array);
     const view = new ArrayTensor(this.flat.subarray(start, start + length));
     this.views.push(view);
-    if (before) view.values.set(before);
+    if (values) view.values.set(values);
     if (!view.shared) {
-      this.copied.push(place);
+      this.copied.push(slice);
       return;
     }
     const tensor = view.tensor(variable.shape);
@@ -46,12 +43,12 @@ export class FlatParameter {
     tensor.dispose();
   }
 
-  /** Elements that the engine does not see where they lie. */
+  /** The number of elements that the engine copies. */
   get copiedElements(): number {
     return this.copied.reduce((sum, {length}) => sum + length, 0);
   }
 
-  /** The array has been written: the engine's own copies follow. */
+  /** Call this after the array has changed: it updates the engine's own copies. */
   refresh(): void {
     for (const {
       entry: {variable},

@@ -1,54 +1,53 @@
 /**
- * Weights laid end to end in one array: what a bucket and a unit have in common.
+ * Packing weights into one flat array, for a bucket or for a unit.
  */
+import {CACHE_LINE_FLOATS} from '../base/cacheLine';
 import type {Graph, LayerCall} from '../model/graph';
 import type {GradientSum} from '../step/gradientSum';
 import type {WeightGradient} from '../step/hooks';
 
-/** Elements that begin on a cache line, where an engine takes an array without a copy. */
-const ALIGN = 16;
-
-/** The next such place from `at` on. */
-export const alignUp = (at: number): number => Math.ceil(at / ALIGN) * ALIGN;
+/** The next element from `offset` on that starts a cache line; there an engine needs no copy. */
+export const alignUp = (offset: number): number =>
+  Math.ceil(offset / CACHE_LINE_FLOATS) * CACHE_LINE_FLOATS;
 
 /**
- * The first call that uses each weight, in the order of the calls: backward passes a weight's
- * layers from the last call to the first, so there its gradient is done.
+ * The first call that uses each weight, in the order of the calls. The backward pass runs from the
+ * last call to the first, so a weight's gradient is final after its first call.
  */
 export function firstUses(graph: Graph, sum: GradientSum): Map<WeightGradient, LayerCall> {
-  const found = new Map<WeightGradient, LayerCall>();
+  const firstUse = new Map<WeightGradient, LayerCall>();
   for (const call of graph.calls)
-    for (const entry of sum.of(call.layer)) if (!found.has(entry)) found.set(entry, call);
-  return found;
+    for (const entry of sum.of(call.layer)) if (!firstUse.has(entry)) firstUse.set(entry, call);
+  return firstUse;
 }
 
-/** One weight's place, in elements. */
+/** One weight's slice of a flat array, in elements. */
 export interface FlatSlice {
   entry: WeightGradient;
   start: number;
   length: number;
 }
 
-/** How many elements of a weight a rank has. */
+/** The number of elements of a weight on a rank. */
 export type SizeOf = (entry: WeightGradient) => number;
-export const ownSize: SizeOf = ({variable}) => variable.size;
+export const variableSize: SizeOf = ({variable}) => variable.size;
 
 /**
- * The places of `entries` from `at` on, without gaps, so that no padding travels: weights of odd
- * lengths stand last, the others begin where an engine needs no copy.
+ * The slices of `entries` from element `start` on. There are no gaps, so no padding is sent.
+ * Weights of odd lengths come last, so that all others start where an engine needs no copy.
  */
 export function packFlat(
   entries: readonly WeightGradient[],
-  at = 0,
-  sizeOf = ownSize,
+  start = 0,
+  sizeOf = variableSize,
 ): FlatSlice[] {
-  const isOdd = (entry: WeightGradient) => Number(sizeOf(entry) % ALIGN > 0);
-  let next = at;
+  const isOdd = (entry: WeightGradient) => Number(sizeOf(entry) % CACHE_LINE_FLOATS > 0);
+  let next = start;
   return [...entries]
     .sort((a, b) => isOdd(a) - isOdd(b))
     .map((entry) => {
-      const place = {entry, start: next, length: sizeOf(entry)};
-      next += place.length;
-      return place;
+      const slice = {entry, start: next, length: sizeOf(entry)};
+      next += slice.length;
+      return slice;
     });
 }

@@ -1,6 +1,6 @@
 /**
- * What ranks add up outside of buckets, with the same bits everywhere: loss and
- * metrics, and gradients of which several have a summand.
+ * Sums over ranks outside the buckets, with the same bits on every rank: loss and metrics, and
+ * gradients to which several ranks contribute.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -11,36 +11,38 @@ import type {SpanRecorder} from '../trace/spans';
 
 /**
  * The sum over ranks of each rank's `values`, in double precision and rank order, and the ranks
- * whose own first value, the loss, is no number.
+ * whose local loss (the first value) is NaN or infinite.
  */
 export async function sumOverRanks(
   comm: Communicator,
   values: Values,
 ): Promise<{sums: Values; brokenRanks: number[]}> {
   const {rank, size} = comm;
-  const all = new Float64Array(values.length * size);
-  all.set(values, rank * values.length);
-  await comm.allGather(new Int32Array(all.buffer), {label: 'metrics'});
+  const valuesByRank = new Float64Array(values.length * size);
+  valuesByRank.set(values, rank * values.length);
+  await comm.allGather(new Int32Array(valuesByRank.buffer), {label: 'metrics'});
   const ranks = Array.from({length: size}, (_, r) => r);
   return {
-    sums: values.map((_, i) => ranks.reduce((sum, r) => sum + all[r * values.length + i], 0)),
-    brokenRanks: ranks.filter((r) => !Number.isFinite(all[r * values.length])),
+    sums: values.map((_, i) =>
+      ranks.reduce((sum, r) => sum + valuesByRank[r * values.length + i], 0),
+    ),
+    brokenRanks: ranks.filter((r) => !Number.isFinite(valuesByRank[r * values.length])),
   };
 }
 
-/** The smallest number that a rank offers; null where none does. All ranks must ask. */
+/** The smallest `value` of all ranks; null if it is null on every rank. All ranks must call it. */
 export async function firstOf(
   comm: Communicator,
-  own: number | null,
+  value: number | null,
   label: string,
 ): Promise<number | null> {
   const NONE = 2 ** 30;
-  const found = new Int32Array([-(own ?? NONE)]);
-  await comm.allReduce(found, {op: 'max', label});
-  return found[0] === -NONE ? null : -found[0];
+  const negated = new Int32Array([-(value ?? NONE)]);
+  await comm.allReduce(negated, {op: 'max', label});
+  return negated[0] === -NONE ? null : -negated[0];
 }
 
-/** Each rank of `comm` has a summand of the weight's gradient, and gets the sum. */
+/** Replaces each rank's contribution to a weight's gradient by the sum over the ranks of `comm`. */
 export async function sumGradient(
   comm: Communicator,
   recorder: SpanRecorder | null,

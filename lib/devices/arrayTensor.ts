@@ -1,33 +1,30 @@
 /**
- * A tensor whose buffer is an array of the program, in shared memory for one:
- * TensorFlow on a CPU neither copies the array when it makes the tensor nor when an operation
- * writes into it. Where an engine does copy, that is found out by trying.
+ * A tensor whose buffer is an array of the program, for example in shared memory. TensorFlow on a
+ * CPU does not copy the array, neither when it makes the tensor nor when an operation writes into
+ * it. A trial shows whether an engine copies.
  */
+import {CACHE_LINE_BYTES} from '../base/cacheLine';
 import * as tf from '@tensorflow/tfjs';
-import {engineInfo, type TensorFlowBackend} from './engine';
-
-/**
- * TensorFlow takes an array as it is where it begins on a multiple of this (its
- * EIGEN_MAX_ALIGN_BYTES).
- */
-const ALIGN_BYTES = 64;
+import type {TensorFlowBackend} from './backend';
+import {engineInfo} from './engine';
 
 function backend(): TensorFlowBackend {
   return tf.backend() as unknown as TensorFlowBackend;
 }
 
-let first: tf.Tensor | null = null;
+let rowIndex: tf.Tensor | null = null;
 
-/** The index of the one row that is overwritten. */
+/** The index of the row that is overwritten: the first and only row. */
 function firstRow(): tf.Tensor {
-  first ??= tf.keep(tf.tensor1d([0], 'int32'));
-  return first;
+  rowIndex ??= tf.keep(tf.tensor1d([0], 'int32'));
+  return rowIndex;
 }
 
 export class ArrayTensor {
+  /** The array as a tensor [1, length]; null if the engine copies. */
   private readonly row: tf.Tensor | null;
 
-  /** Its values may be overwritten in the trial. */
+  /** The trial may overwrite the values. */
   constructor(readonly values: Float32Array) {
     const mayAlias = engineInfo().name === 'tensorflow' && !engineInfo().gpu && values.length > 0;
     this.row = mayAlias ? tf.tensor(values, [1, values.length]) : null;
@@ -37,7 +34,7 @@ export class ArrayTensor {
     }
   }
 
-  /** Whether engine and program see one memory: each reads what the other wrote. */
+  /** Whether the engine and the program each read what the other wrote. */
   private aliases(): boolean {
     const {values} = this;
     const probe = tf.fill([1, values.length], 3);
@@ -48,7 +45,7 @@ export class ArrayTensor {
     return tf.tidy(() => tf.add(this.row!, 1).dataSync()[0]) === 6;
   }
 
-  /** False where the engine keeps a copy of its own. */
+  /** Whether the engine uses the array itself, not a copy. */
   get shared(): boolean {
     return this.row !== null;
   }
@@ -65,7 +62,7 @@ export class ArrayTensor {
     );
   }
 
-  /** Copies `tensor`, of as many elements, into the array. */
+  /** Copies a tensor with the same number of elements into the array. */
   fill(tensor: tf.Tensor): void {
     if (!this.row) {
       this.values.set(tensor.dataSync() as Float32Array);
@@ -76,7 +73,7 @@ export class ArrayTensor {
     row.dispose();
   }
 
-  /** A tensor over the array where it is `shared`, else over a copy; the caller's to dispose. */
+  /** A tensor over the array if it is `shared`, else over a copy; the caller disposes of it. */
   tensor(shape: number[]): tf.Tensor {
     return this.row ? tf.reshape(this.row, shape) : tf.tensor(this.values.slice(), shape);
   }
@@ -87,12 +84,12 @@ export class ArrayTensor {
 }
 
 /**
- * Memory that a rank's threads share, from an address at which the engine takes it as it is, where
- * there is such a one: a buffer itself begins at any multiple of 16.
+ * An array that the threads of a process share, at an address at which the engine does not copy it,
+ * if there is such an address. A buffer can start at any multiple of 16.
  */
 export function sharedArray(length: number): Float32Array {
-  const buffer = new SharedArrayBuffer(4 * length + ALIGN_BYTES);
-  for (let start = 0; start < ALIGN_BYTES; start += 16) {
+  const buffer = new SharedArrayBuffer(4 * length + CACHE_LINE_BYTES);
+  for (let start = 0; start < CACHE_LINE_BYTES; start += 16) {
     const trial = new ArrayTensor(new Float32Array(buffer, start, 4));
     trial.values.fill(0);
     trial.dispose();

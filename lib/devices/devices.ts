@@ -1,5 +1,5 @@
 /**
- * Which devices this machine has, and which of them a run uses.
+ * The devices of this machine, and the choice of devices for a run.
  */
 import {execFileSync} from 'node:child_process';
 import {cpus, totalmem} from 'node:os';
@@ -13,13 +13,13 @@ export interface Device {
   id: string;
   kind: 'cpu' | 'cuda';
   name: string;
-  /** Bytes: the GPU's own memory, or the machine's within its control group's limit. */
+  /** Bytes: the memory of the GPU, or that of the machine within the control group's limit. */
   memoryBytes: number;
-  /** Physical cores that this process may use; 0 for a GPU. */
+  /** Physical cores that this process can use; 0 for a GPU. */
   threads: number;
 }
 
-/** NVIDIA's GPUs as the driver lists them; none where it has no driver. */
+/** The NVIDIA GPUs in the driver's order; none without a driver. */
 function gpus(): Device[] {
   let listing: string;
   try {
@@ -51,10 +51,10 @@ function gpus(): Device[] {
     });
 }
 
-let found: Device[] | null = null;
+let known: Device[] | null = null;
 
 function list(): Device[] {
-  if (found === null) {
+  if (known === null) {
     const cpu: Device = {
       id: 'cpu',
       kind: 'cpu',
@@ -63,10 +63,10 @@ function list(): Device[] {
       // tfjs's JavaScript kernels run on one thread.
       threads: engineInfo().name === 'tensorflow' ? physicalCores() : 1,
     };
-    // The JavaScript engine drives no GPU, whatever the machine has.
-    found = engineInfo().name === 'tensorflow' ? [...gpus(), cpu] : [cpu];
+    // The JavaScript engine cannot use a GPU.
+    known = engineInfo().name === 'tensorflow' ? [...gpus(), cpu] : [cpu];
   }
-  return found;
+  return known;
 }
 
 /** The devices of this machine: its GPUs in the driver's order, then the CPU. */
@@ -75,8 +75,8 @@ export async function devices(): Promise<Device[]> {
 }
 
 /**
- * The devices that `asked` stands for: a count (the first n GPUs; where there are fewer, n CPU
- * workers), or their ids. Throws `DEVICE` for a count below 1 or an id that this machine does not
+ * The devices for a count or a list of ids. A count n means the first n GPUs, or n CPU workers if
+ * there are fewer GPUs. Throws `DEVICE` for a count below 1 or an id that this machine does not
  * have.
  */
 export function chooseDevices(asked: number | string[] | undefined): Device[] {
@@ -102,10 +102,10 @@ export function chooseDevices(asked: number | string[] | undefined): Device[] {
   return asked.map((id) => {
     const device = all.find((candidate) => candidate.id === id);
     if (!device) {
-      const known = all.map((candidate) => candidate.id).join(', ');
+      const ids = all.map((candidate) => candidate.id).join(', ');
       throw new ManyHandsError(
         'DEVICE',
-        `devices names ${shown(id)}, which this machine does not have. It has: ${known}.`,
+        `devices names ${shown(id)}, which this machine does not have. It has: ${ids}.`,
       );
     }
     return device;

@@ -1,47 +1,32 @@
 /**
- * The engine that computes: TensorFlow's own kernels where its addon is in place,
- * tfjs's JavaScript ones elsewhere. Nothing outside this folder touches an engine's package;
- * everybody takes `tf` from here or types from tfjs.
+ * The engine that computes: TensorFlow's own kernels if its addon is installed, else the JavaScript
+ * kernels of tfjs. Only this folder imports an engine's package; all other code takes `tf` from
+ * here, or types from tfjs.
  */
 import {readFileSync} from 'node:fs';
 import {basename, join} from 'node:path';
 import util from 'node:util';
 import {ManyHandsError, messageOf, oneOf, shown} from '../base/errors';
+import type {TensorFlowBackend} from './backend';
 import {registerFastGradients} from './fastGradients';
 import {registerFastKernels} from './fastKernels';
 import {loadQuietly} from './quietLoad';
 
-/** TensorFlow's own kernels, or tfjs's in plain JavaScript. */
+/** TensorFlow's own kernels, or the JavaScript kernels of tfjs. */
 export type EngineName = 'tensorflow' | 'javascript';
 const ENGINES: readonly EngineName[] = ['tensorflow', 'javascript'];
 
-/**
- * Which engine this process runs, and where it is not TensorFlow: why, and the one command that
- * mends it.
- */
+/** The engine of this process. */
 export interface EngineInfo {
   name: EngineName;
-  /** The version of libtensorflow, null on the JavaScript engine. */
+  /** The version of libtensorflow; null for the JavaScript engine. */
   libtensorflow: string | null;
-  /** True when this process drives a GPU through CUDA. */
+  /** Whether this process uses a GPU through CUDA. */
   gpu: boolean;
+  /** Why the engine is not TensorFlow; null if it is. */
   reason: string | null;
+  /** The command that installs TensorFlow's engine; null if there is none. */
   fix: string | null;
-}
-
-/** What the backend of tfjs-node offers beyond tfjs's own interface. */
-export interface TensorFlowBackend {
-  isUsingGpuDevice: boolean;
-  /** Constants of TensorFlow's C API among them. */
-  binding: {
-    TF_Version: string;
-    TF_ATTR_BOOL: number;
-    TF_ATTR_STRING: number;
-    TF_ATTR_TYPE: number;
-    TF_FLOAT: number;
-    TF_INT32: number;
-  };
-  executeSingleOutput(name: string, attributes: unknown[], inputs: unknown[]): unknown;
 }
 
 type Tf = typeof import('@tensorflow/tfjs');
@@ -57,10 +42,10 @@ function wanted(): EngineName | null {
 }
 
 /**
- * tfjs-node 4.22 calls two functions that Node 23 and later lack (tensorflow/tfjs#8425, merged and
- * never released), and that print a warning into the cell where they are still there.
+ * tfjs-node 4.22 calls two functions that Node 23 has removed (tensorflow/tfjs#8425, merged but not
+ * released). In older versions of Node they print a warning into the cell.
  */
-function mendNode(): void {
+function patchNode(): void {
   Object.assign(util, {
     isNullOrUndefined: (value: unknown) => value === null || value === undefined,
     isArray: Array.isArray,
@@ -68,26 +53,26 @@ function mendNode(): void {
 }
 
 /**
- * The caller's process stays off the GPUs, which belong to the workers: they are hidden while its
- * addon starts.
+ * Hides the GPUs from the caller's process while its addon starts, because the GPUs are for the
+ * workers.
  */
 function withoutGpus<T>(load: () => T): T {
   if (process.env.MANY_HANDS_WORKER === '1') return load();
-  const before = process.env.CUDA_VISIBLE_DEVICES;
+  const visible = process.env.CUDA_VISIBLE_DEVICES;
   process.env.CUDA_VISIBLE_DEVICES = '-1';
   try {
     return load();
   } finally {
-    if (before === undefined) delete process.env.CUDA_VISIBLE_DEVICES;
-    else process.env.CUDA_VISIBLE_DEVICES = before;
+    if (visible === undefined) delete process.env.CUDA_VISIBLE_DEVICES;
+    else process.env.CUDA_VISIBLE_DEVICES = visible;
   }
 }
 
 function loadJavaScript(reason: string, fix: string | null): {tf: Tf; info: EngineInfo} {
   const tf = require('@tensorflow/tfjs') as Tf;
   tf.setBackend('cpu');
-  // The backend greets every Node process with advice to install tfjs-node; `reason` and `fix` say
-  // it better.
+  // The backend advises every Node process to install tfjs-node; `reason` and `fix` give better
+  // advice.
   (tf.backend() as unknown as {firstUse: boolean}).firstUse = false;
   registerFastGradients(false);
   return {tf, info: {name: 'javascript', libtensorflow: null, gpu: false, reason, fix}};
@@ -95,7 +80,7 @@ function loadJavaScript(reason: string, fix: string | null): {tf: Tf; info: Engi
 
 const packageFolder = join(__dirname, '..', '..', '..');
 
-/** What makes the engine: npm's command in a clone, npx's where the package was installed. */
+/** The command that installs the engine: npm's in a clone, npx's for an installed package. */
 const setUpCommand =
   basename(join(packageFolder, '..')) === 'node_modules' ? 'npx many-hands setup' : 'npm run setup';
 
@@ -104,7 +89,7 @@ interface SetUp {
   fix?: string | null;
 }
 
-/** What set-up wrote of the engine that it made, if it ran here. */
+/** What set-up wrote about the engine, if it ran here. */
 function setUp(): SetUp {
   try {
     return JSON.parse(readFileSync(join(packageFolder, 'build', 'engine.json'), 'utf8')) as SetUp;
@@ -118,7 +103,7 @@ function load(): {tf: Tf; info: EngineInfo} {
   if (want === 'javascript') {
     return loadJavaScript('MANY_HANDS_ENGINE=javascript asks for it', 'unset MANY_HANDS_ENGINE');
   }
-  mendNode();
+  patchNode();
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
   try {
     const tf = loadQuietly(() => withoutGpus(() => require('@tensorflow/tfjs-node-gpu') as Tf));
@@ -134,9 +119,9 @@ function load(): {tf: Tf; info: EngineInfo} {
     };
     return {tf, info};
   } catch (error) {
-    const made = setUp();
-    const sentence = made.reason ?? messageOf(error).split('\n')[0];
-    const fix = made.fix ?? setUpCommand;
+    const result = setUp();
+    const sentence = result.reason ?? messageOf(error).split('\n')[0];
+    const fix = result.fix ?? setUpCommand;
     if (want === 'tensorflow') {
       throw new ManyHandsError(
         'ENGINE',
@@ -150,10 +135,10 @@ function load(): {tf: Tf; info: EngineInfo} {
 
 const loaded = load();
 
-/** tfjs, one instance in a process, with its engine in place. */
+/** tfjs with its engine; there is one instance per process. */
 export const tf = loaded.tf;
 
-/** The engine of this process, as a copy: reading it starts nothing. */
+/** The engine of this process. */
 export function engineInfo(): EngineInfo {
   return {...loaded.info};
 }

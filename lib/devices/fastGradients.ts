@@ -1,7 +1,7 @@
 /**
- * Gradients that tfjs 4.22 computes in many passes over its data, in few: registered
- * in tfjs's registry, so that every layer, model and plain `fit` of this process gains. Each equals
- * tfjs's own up to the order of a sum.
+ * Faster gradients for operations whose gradients in tfjs 4.22 take many passes over the data. They
+ * are in tfjs's registry, so every layer, every model and plain `fit` use them. Each equals the
+ * gradient of tfjs up to the order of a sum.
  */
 import * as tf from '@tensorflow/tfjs';
 import {BROADCAST, COLUMN_SUM, RELU_GRAD} from './fastKernels';
@@ -15,10 +15,7 @@ function replace(gradient: Gradient): void {
   tf.registerGradient(gradient);
 }
 
-/**
- * The gradient of an operand that was broadcast to `dy`'s shape: the sum over the dims in which it
- * was.
- */
+/** The gradient of an operand that was broadcast to the shape of `dy`: a sum over those dims. */
 function unbroadcast(dy: tf.Tensor, shape: number[], fast: boolean): tf.Tensor {
   const axes = broadcasting.getReductionAxes(shape, dy.shape);
   if (axes.length === 0) return tf.reshape(dy, shape);
@@ -31,12 +28,12 @@ function unbroadcast(dy: tf.Tensor, shape: number[], fast: boolean): tf.Tensor {
   return tf.reshape(tf.sum(dy, axes), shape);
 }
 
-/** `dy` of a reduction over `axis`, spread over the shape that was reduced. */
+/** Repeats `dy`, the gradient of a reduction over `axis`, along the reduced dims of `shape`. */
 function spread(dy: tf.Tensor, shape: number[], axis: number | number[]): tf.Tensor {
-  const kept = shape.slice();
-  for (const reduced of tf.util.parseAxisParam(axis, shape)) kept[reduced] = 1;
+  const keptDims = shape.slice();
+  for (const reduced of tf.util.parseAxisParam(axis, shape)) keptDims[reduced] = 1;
   return tf.engine().runKernel(BROADCAST, {
-    x: tf.reshape(dy, kept),
+    x: tf.reshape(dy, keptDims),
     shape: tf.tensor1d(shape, 'int32'),
   }) as tf.Tensor;
 }
@@ -49,8 +46,8 @@ function additions(fast: boolean): void {
     replace({
       kernelName,
       inputsToSave: ['a', 'b'],
-      gradFunc: (given, [a, b]) => {
-        const dy = given as tf.Tensor;
+      gradFunc: (outputGradient, [a, b]) => {
+        const dy = outputGradient as tf.Tensor;
         return {
           a: () => unbroadcast(dy, a.shape, fast),
           b: () =>
@@ -61,7 +58,7 @@ function additions(fast: boolean): void {
   }
 }
 
-/** tfjs multiplies by a tensor of ones that it makes in JavaScript. */
+/** tfjs would multiply by a tensor of ones that it makes in JavaScript. */
 function reductions(): void {
   replace({
     kernelName: 'Sum',
@@ -83,7 +80,7 @@ function reductions(): void {
   });
 }
 
-/** tfjs adds up a slice for every repetition. */
+/** tfjs would add a slice for every repetition. */
 function tiling(): void {
   replace({
     kernelName: 'Tile',
@@ -101,19 +98,19 @@ function tiling(): void {
 }
 
 /**
- * y = (x - mean) r scale + offset with r = 1 / sqrt(variance + epsilon): all five gradients out of
- * two sums over the samples, that of dy and that of dy (x - mean). Statistics of rank 1 alone:
- * tfjs's own handles the others.
+ * y = (x - mean) r scale + offset with r = 1 / sqrt(variance + epsilon). All five gradients come
+ * from two sums over the samples: that of dy and that of dy (x - mean). This holds for statistics
+ * of rank 1; the gradient of tfjs handles the others.
  */
 function batchNorm(fast: boolean): void {
-  const own = tf.getGradient('FusedBatchNorm').gradFunc;
+  const tfjsGradient = tf.getGradient('FusedBatchNorm').gradFunc;
   replace({
     kernelName: 'FusedBatchNorm',
     inputsToSave: ['x', 'mean', 'variance', 'scale'],
-    gradFunc: (given, saved, attrs) => {
+    gradFunc: (outputGradient, saved, attrs) => {
       const [x, mean, variance, scale] = saved;
-      if (mean.rank !== 1) return own(given, saved, attrs);
-      const dy = given as tf.Tensor;
+      if (mean.rank !== 1) return tfjsGradient(outputGradient, saved, attrs);
+      const dy = outputGradient as tf.Tensor;
       const gamma = scale ?? tf.onesLike(mean);
       const r = tf.rsqrt(tf.add(variance, attrs.varianceEpsilon as number));
       const sumDy = unbroadcast(dy, mean.shape, fast);
@@ -130,9 +127,7 @@ function batchNorm(fast: boolean): void {
   });
 }
 
-/**
- * Replaces the gradients; with `fast`, TensorFlow's kernels of `fastKernels.ts` are there to use.
- */
+/** Replaces the gradients. `fast`: TensorFlow's kernels of `fastKernels.ts` are registered. */
 export function registerFastGradients(fast: boolean): void {
   additions(fast);
   tiling();
@@ -142,7 +137,7 @@ export function registerFastGradients(fast: boolean): void {
   replace({
     kernelName: 'Relu',
     outputsToSave: [true],
-    // tfjs makes a step function out of Greater, IsNaN, Select and Fill, and multiplies by it.
+    // tfjs would make a step function of Greater, IsNaN, Select and Fill, and multiply by it.
     gradFunc: (dy, [y]) => ({
       x: () => tf.engine().runKernel(RELU_GRAD, {dy: dy as tf.Tensor, y}) as tf.Tensor,
     }),

@@ -1,15 +1,15 @@
 /**
- * TensorFlow operations that tfjs composes out of several, as kernels in tfjs's
- * registry. `fastGradients.ts` uses them.
+ * TensorFlow operations that tfjs would compose of several kernels. They are added to tfjs's
+ * registry for `fastGradients.ts`.
  */
 import * as tf from '@tensorflow/tfjs';
-import type {TensorFlowBackend} from './engine';
+import type {TensorFlowBackend} from './backend';
 
-/** The names under which the kernels stand in tfjs's registry. */
+/** The kernels' names in tfjs's registry. */
 export const RELU_GRAD = 'ManyHandsReluGrad';
 export const COLUMN_SUM = 'ManyHandsColumnSum';
 export const BROADCAST = 'ManyHandsBroadcast';
-/** Below so many products another kernel's preparations cost more than it saves. */
+/** Below this many products, the preparations of the other kernel cost more than it saves. */
 const LARGE_PRODUCT = 2 ** 22;
 
 type Inputs = Record<string, tf.TensorInfo>;
@@ -31,9 +31,9 @@ function register(
 }
 
 /**
- * Large products a [m, k] times the transpose of b [n, k] by oneDNN, which TensorFlow's x86 build
- * carries under a name of its own and uses by itself only on newer processors: Eigen takes twice as
- * long for a right side that is read against its rows.
+ * Computes large products of a [m, k] and the transpose of b [n, k] by oneDNN. TensorFlow's x86
+ * build contains it under a special name, and uses it by default only on newer processors. Eigen
+ * takes twice as long, because it reads the right operand across its rows.
  */
 function timesTransposed(engine: TensorFlowBackend): void {
   const {TF_ATTR_BOOL, TF_ATTR_STRING, TF_ATTR_TYPE, TF_FLOAT} = engine.binding;
@@ -49,13 +49,13 @@ function timesTransposed(engine: TensorFlowBackend): void {
     if (tf.tidy(() => product(tf.tensor2d([[1, 2]]), tf.tensor2d([[3, 4]])).dataSync()[0]) !== 11)
       return;
   } catch {
-    // Another processor's build, or one without oneDNN.
+    // This build is for another processor, or has no oneDNN.
     return;
   }
-  const own = tf.getKernel('BatchMatMul', 'tensorflow');
+  const tfjsKernel = tf.getKernel('BatchMatMul', 'tensorflow');
   tf.unregisterKernel('BatchMatMul', 'tensorflow');
   tf.registerKernel({
-    ...own,
+    ...tfjsKernel,
     kernelFunc: (call) => {
       const {a, b} = call.inputs as {a: tf.TensorInfo; b: tf.TensorInfo};
       const {transposeA, transposeB} = call.attrs as {transposeA: boolean; transposeB: boolean};
@@ -70,13 +70,13 @@ function timesTransposed(engine: TensorFlowBackend): void {
         !transposeB ||
         a.shape[0] * b.shape[0] * b.shape[1] < LARGE_PRODUCT
       )
-        return own.kernelFunc(call);
+        return tfjsKernel.kernelFunc(call);
       return product(a, b);
     },
   });
 }
 
-/** Registers the kernels for TensorFlow's engine, which must be in force. */
+/** Registers the kernels for TensorFlow's engine, which must be the current backend. */
 export function registerFastKernels(): void {
   const engine = tf.backend() as unknown as TensorFlowBackend;
   const {TF_ATTR_STRING, TF_ATTR_TYPE, TF_FLOAT, TF_INT32} = engine.binding;
@@ -93,6 +93,6 @@ export function registerFastKernels(): void {
   register(BROADCAST, (backend, {x, shape}) =>
     backend.executeSingleOutput('BroadcastTo', [T, index], [x, shape]),
   );
-  // A GPU's tensors would travel to the processor for it.
+  // On a GPU the tensors would have to travel to the processor.
   if (!engine.isUsingGpuDevice) timesTransposed(engine);
 }

@@ -1,12 +1,12 @@
 /**
- * The devices of a run, and the threads of each.
+ * The devices of a run, and the threads of each worker.
  */
 import type {DeviceUse} from '../base/events';
 import {ManyHandsError, shown} from '../base/errors';
 import {chooseDevices, type Device} from './devices';
 import {engineInfo} from './engine';
 
-// Beyond this workers on one machine's cores only stand in line.
+// With more workers per core, the workers only wait for each other.
 const MOST_PER_CORE = 4;
 const LEAST_LIMIT = 16;
 
@@ -22,9 +22,9 @@ function refuseCrowd(devices: Device[]): void {
 }
 
 /**
- * The devices that `asked` stands for, by rank. A CPU worker among several has one thread unless
- * `threads` says otherwise; a GPU's engine chooses (0). Throws `DEVICE` for what this machine does
- * not have, and for a crowd; `BAD_OPTION` for `threads`.
+ * The devices for a count or a list of ids, by rank. One of several CPU workers gets one thread
+ * unless `threads` says otherwise; the engine of a GPU chooses for itself (0). Throws `DEVICE` for
+ * devices that this machine does not have and for too many workers, `BAD_OPTION` for `threads`.
  */
 export function runDevices(
   asked: number | string[],
@@ -40,7 +40,8 @@ export function runDevices(
   refuseCrowd(chosen);
   const javascript = engineInfo().name === 'javascript';
   return chosen.map((device, rank) => {
-    const own = device.kind === 'cpu' ? (threads ?? (chosen.length === 1 ? device.threads : 1)) : 0;
-    return {rank, id: device.id, name: device.name, threads: javascript ? 1 : own};
+    const defaultThreads = chosen.length === 1 ? device.threads : 1;
+    const engineThreads = device.kind === 'cpu' ? (threads ?? defaultThreads) : 0;
+    return {rank, id: device.id, name: device.name, threads: javascript ? 1 : engineThreads};
   });
 }

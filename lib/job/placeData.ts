@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type {ArrayValues, Data, DataArray, DataModule, ShapedArray} from '../base/arrays';
+import {CACHE_LINE_BYTES} from '../base/cacheLine';
 import {ManyHandsError, shown} from '../base/errors';
 import {importModule} from '../base/modules';
 import {
@@ -15,8 +16,6 @@ import {
 
 type Kind = 'Uint8Array' | 'Int32Array' | 'Float32Array';
 const KINDS = {Uint8Array, Int32Array, Float32Array};
-// A cache line: no two arrays share one.
-const ALIGNMENT = 64;
 
 interface PlacedArray {
   kind: Kind;
@@ -102,7 +101,8 @@ export function placeArrays(
       shape: array.shape,
       scale: array.scale,
     };
-    bytes = Math.ceil((bytes + array.values.byteLength) / ALIGNMENT) * ALIGNMENT;
+    // No two arrays share a cache line.
+    bytes = Math.ceil((bytes + array.values.byteLength) / CACHE_LINE_BYTES) * CACHE_LINE_BYTES;
     return placed;
   };
   const placed = {xs: xs.map(place), ys: ys.map(place)};

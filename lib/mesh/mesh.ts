@@ -1,35 +1,36 @@
 /**
- * The ranks of a run as a grid with named axes. The innermost axis counts fastest:
- * ranks that talk most stand next to each other (Narayanan et al. 2021, section 3.1: tensor
- * parallelism inside a machine, then data, then the pipeline's stages).
+ * The ranks of a run as a grid with named axes. Ranks that communicate most are next to each other:
+ * the tensor axis is innermost, then data, then pipeline (Narayanan et al. 2021, section 3.1:
+ * tensor parallelism inside a machine).
  */
 
-/** An axis of the grid, by what its ranks divide among themselves. */
+/** An axis of the grid, named after what its ranks divide among themselves. */
 export type Axis = 'data' | 'tensor' | 'pipeline';
 
-/** The axes, in the order in which a strategy names them. */
+/** All axes, in the order in which messages list them. */
 export const AXES: readonly Axis[] = ['data', 'tensor', 'pipeline'];
-
+/** The axes from the innermost, whose ranks are consecutive, to the outermost. */
+export const AXES_INSIDE_OUT: readonly Axis[] = ['tensor', 'data', 'pipeline'];
 /** The axes from the outermost to the innermost. */
-export const AXES_OUTSIDE_IN = ['pipeline', 'data', 'tensor'] as const satisfies readonly Axis[];
+export const AXES_OUTSIDE_IN: readonly Axis[] = [...AXES_INSIDE_OUT].reverse();
 
 /** How many ranks each axis has. */
 export interface MeshSizes {
   /** Replicas, each with its share of the samples. */
   data: number;
-  /** Parts of each large weight. */
+  /** Shards of each large weight. */
   tensor: number;
-  /** Ranks that have the model's stages. */
+  /** Ranks that hold the stages of the model. */
   pipeline: number;
 }
 
-/** A rank's place on each axis, from 0. */
+/** A rank's position on each axis, from 0. */
 export type Coordinates = MeshSizes;
 
-/** Rows of a grid that is written out whole. */
+/** A drawing with more rows than this leaves out the middle. */
 const MOST_ROWS = 24;
 
-/** The grid; as JSON its three sizes. `String(mesh)` draws it. */
+/** The grid of ranks. As JSON it is its three sizes; `String(mesh)` draws it. */
 export class Mesh implements MeshSizes {
   readonly data: number;
   readonly tensor: number;
@@ -41,17 +42,17 @@ export class Mesh implements MeshSizes {
     this.pipeline = pipeline;
   }
 
-  /** How many ranks there are. */
+  /** The number of ranks. */
   get size(): number {
     return this.data * this.tensor * this.pipeline;
   }
 
-  /** The rank at a place. */
+  /** The rank at a position. */
   rankAt({data, tensor, pipeline}: Coordinates): number {
     return (pipeline * this.data + data) * this.tensor + tensor;
   }
 
-  /** The place of a rank. */
+  /** The position of a rank. */
   coordinatesOf(rank: number): Coordinates {
     const tensor = rank % this.tensor;
     const data = Math.floor(rank / this.tensor) % this.data;
@@ -59,15 +60,15 @@ export class Mesh implements MeshSizes {
   }
 
   /**
-   * The ranks that differ from `rank` on `axis` alone, itself among them, in the axis's order: the
-   * group in which they talk.
+   * The group of a rank along `axis`: the ranks that have the same position on the other axes,
+   * including `rank`, in the axis's order.
    */
   groupOf(axis: Axis, rank: number): number[] {
-    const at = this.coordinatesOf(rank);
-    return Array.from({length: this[axis]}, (_, i) => this.rankAt({...at, [axis]: i}));
+    const position = this.coordinatesOf(rank);
+    return Array.from({length: this[axis]}, (_, i) => this.rankAt({...position, [axis]: i}));
   }
 
-  /** All groups along `axis`, each rank in one of them. */
+  /** All groups along `axis`; each rank is in one of them. */
   groups(axis: Axis): number[][] {
     return Array.from({length: this.size}, (_, rank) => this.groupOf(axis, rank)).filter(
       ([first], rank) => first === rank,
@@ -75,8 +76,8 @@ export class Mesh implements MeshSizes {
   }
 
   /**
-   * The grid in letters: a row a stage and replica, a column a tensor part; of many rows the first
-   * and the last.
+   * The grid as text: a row for each stage and replica, a column for each tensor shard. A long grid
+   * shows its first rows and its last row.
    */
   toString(): string {
     const {data, tensor, pipeline, size} = this;
@@ -84,29 +85,29 @@ export class Mesh implements MeshSizes {
       Math.max(tensor > 1 ? 'tensor 0'.length : 'rank'.length, String(size - 1).length) + 2;
     const cells = (texts: Array<string | number>) =>
       texts.map((text) => String(text).padStart(width)).join('');
-    const parts = Array.from({length: tensor}, (_, part) => part);
-    const column = (axis: Axis) => `${axis} ${this[axis] - 1}`.length + 2;
-    const row = (stage: number, replica: number, first: boolean) => {
-      const labels =
-        (pipeline > 1 ? (first ? `pipeline ${stage}` : '').padEnd(column('pipeline')) : '') +
-        (data > 1 ? `data ${replica}`.padEnd(column('data')) : '');
+    const shards = Array.from({length: tensor}, (_, shard) => shard);
+    const columnWidth = (axis: Axis) =>
+      this[axis] > 1 ? `${axis} ${this[axis] - 1}`.length + 2 : 0;
+    const label = (axis: Axis, text: string) => text.padEnd(columnWidth(axis));
+    const rowCount = pipeline * data;
+    const rows =
+      rowCount <= MOST_ROWS
+        ? Array.from({length: rowCount}, (_, row) => row)
+        : [...Array.from({length: MOST_ROWS - 2}, (_, row) => row), rowCount - 1];
+    const lines = rows.map((row, i) => {
+      const [stage, replica] = [Math.floor(row / data), row % data];
+      // A stage is named in its first row, and in a row after a gap.
+      const namesStage = pipeline > 1 && (replica === 0 || row !== rows[i - 1] + 1);
       return (
-        labels +
-        cells(parts.map((part) => this.rankAt({pipeline: stage, data: replica, tensor: part})))
+        label('pipeline', namesStage ? `pipeline ${stage}` : '') +
+        label('data', data > 1 ? `data ${replica}` : '') +
+        cells(shards.map((shard) => this.rankAt({pipeline: stage, data: replica, tensor: shard})))
       );
-    };
-    const rows = pipeline * data;
-    const shown =
-      rows <= MOST_ROWS
-        ? Array.from({length: rows}, (_, i) => i)
-        : [...Array.from({length: MOST_ROWS - 2}, (_, i) => i), rows - 1];
-    const lines = shown.map((at, i) =>
-      row(Math.floor(at / data), at % data, at % data === 0 || at !== shown[i - 1] + 1),
-    );
-    if (rows > MOST_ROWS) lines.splice(-1, 0, '...');
+    });
+    if (rowCount > MOST_ROWS) lines.splice(-1, 0, '...');
     const head =
-      ' '.repeat((pipeline > 1 ? column('pipeline') : 0) + (data > 1 ? column('data') : 0)) +
-      cells(tensor > 1 ? parts.map((part) => `tensor ${part}`) : ['rank']);
+      ' '.repeat(columnWidth('pipeline') + columnWidth('data')) +
+      cells(tensor > 1 ? shards.map((shard) => `tensor ${shard}`) : ['rank']);
     const sizes = AXES_OUTSIDE_IN.map((axis) => `${axis} ${this[axis]}`).join(' x ');
     return [
       `${sizes}: ${size} rank${size === 1 ? '' : 's'}, tensor innermost`,

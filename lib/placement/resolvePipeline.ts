@@ -3,6 +3,7 @@
  * points, and the bytes of a channel between two neighbours.
  */
 import * as tf from '@tensorflow/tfjs';
+import {CACHE_LINE_BYTES} from '../base/cacheLine';
 import {ManyHandsError, shown} from '../base/errors';
 import type {Plan} from '../config/plan';
 import type {StrategyRequest} from '../config/readStrategy';
@@ -19,8 +20,6 @@ import {
 } from '../pipelineParallel/schedules';
 import {splitPointName, splitPointsAt, type SplitPoint} from '../pipelineParallel/splitPoints';
 import type {DivisionContext, ResolvedPipeline} from './division';
-
-const CACHE_LINE = 64;
 
 function refuse(message: string): never {
   throw new ManyHandsError('BAD_OPTION', message);
@@ -135,5 +134,5 @@ export function channelBytes(
 ): number {
   const {room} = checkSchedule(schedule);
   const largest = Math.max(...cuts.map(({shape}) => tf.util.sizeFromShape(shape)));
-  return room * (4 * largestMicroBatch(batchSize, plan) * largest + CACHE_LINE);
+  return room * (4 * largestMicroBatch(batchSize, plan) * largest + CACHE_LINE_BYTES);
 }

@@ -2,6 +2,7 @@
  * The memory of the fullest device of a choice for a model, by what it is for: the
  * account of one device, divided as the strategies divide it.
  */
+import {CACHE_LINE_BYTES} from '../base/cacheLine';
 import {sum} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
 import {optimizerSizes, type OptimizerSizes} from '../memoryEstimate/optimizerSizes';
@@ -35,7 +36,6 @@ export interface DeviceMemory {
 }
 
 const FLOAT = 4;
-const CACHE_LINE = 64;
 
 /**
  * A probe with batch norm as it is over several ranks: it keeps one tensor of its output's size,
@@ -222,7 +222,7 @@ class ProbedMemory {
     const message =
       FLOAT * samples * Math.max(...pipeline.cuts.map(({shape}) => tf.util.sizeFromShape(shape)));
     const stagesPerRank = stages.length / mesh.pipeline;
-    const channel = channelBytesFor(room * (message + CACHE_LINE));
+    const channel = channelBytesFor(room * (message + CACHE_LINE_BYTES));
     const peers = (rank: number) =>
       new Set(
         pipeline.schedule.actions[rank].flatMap((action) =>

@@ -10,15 +10,11 @@ import {joinSharedGroup} from '../collectives/sharedMemory';
 import type {Communicator, LedgerLine} from '../collectives/types';
 import {ManyHandsError} from '../base/errors';
 import {MeshStrategy, type AxisStrategies} from './meshStrategy';
-import {
-  InlineCommStream,
-  ThreadCommStream,
-  type CommStream,
-  type CommReport,
-} from '../dataParallel/commStream';
+import {InlineCommStream, type CommReport, type CommStream} from '../dataParallel/commStream';
 import type {CommWork} from '../dataParallel/commWork';
-import {DataParallel, type OpenLane} from '../dataParallel/dataParallel';
-import {Mesh, type Axis} from '../mesh/mesh';
+import {DataParallel, type OpenCommStream} from '../dataParallel/dataParallel';
+import {ThreadCommStream} from '../dataParallel/threadCommStream';
+import {AXES_INSIDE_OUT, Mesh, type Axis} from '../mesh/mesh';
 import {PipelineParallel} from '../pipelineParallel/pipelineParallel';
 import type {RankStrategy} from '../step/strategy';
 import type {Stepper} from '../step/trainStep';
@@ -30,10 +26,10 @@ import {Zero} from '../zero/zero';
 import {COMM_STREAMS, type ParallelContext, type TrainJob} from '../job/protocol';
 
 /**
- * `which`: a strategy's lanes by number; each has a group of its own, in which the ranks agree on
- * their order.
+ * Opens stream number `which` of a strategy. Each stream has its own group, in which the ranks agree
+ * on the order of operations.
  */
-type MakeLane = (work: CommWork, which: number) => CommStream;
+type MakeCommStream = (work: CommWork, which: number) => CommStream;
 
 /** A rank's communicators: of all ranks, and along each axis of which there are several. */
 export interface RankComms {
@@ -47,15 +43,14 @@ export const dividesModel = ({zero, pipeline, tensor}: ParallelContext) =>
 
 export class RankContext {
   private strategyOf: RankStrategy | null = null;
-  private readonly lanes: CommStream[] = [];
-  private reports: CommReport[] | null = null;
+  private readonly commStreams: CommStream[] = [];
   private readonly mesh: Mesh;
 
   /** `channelTo`: the memory through which this rank sends to another of its pipeline. */
   constructor(
     private readonly comms: RankComms,
     private readonly team: ParallelContext,
-    private readonly makeLane: MakeLane,
+    private readonly makeCommStream: MakeCommStream,
     private readonly channelTo: (peer: number) => Uint8Array | null = () => null,
   ) {
     this.mesh = new Mesh(team.mesh);
@@ -75,10 +70,10 @@ export class RankContext {
 
   /** The job's strategy on this rank; `recorder` is null where nothing is traced. */
   strategy(job: TrainJob, model: tf.LayersModel, recorder: SpanRecorder | null): RankStrategy {
-    const open: OpenLane = (work, which = 0) => {
-      const lane = this.makeLane(work, which);
-      this.lanes.push(lane);
-      return lane;
+    const open: OpenCommStream = (work, which = 0) => {
+      const stream = this.makeCommStream(work, which);
+      this.commStreams.push(stream);
+      return stream;
     };
     const {
       comms: {axes},
@@ -129,11 +124,11 @@ export class RankContext {
     recorder.restart(origin[0]);
   }
 
-  /** Ends the lanes; their spans join the recorder's. Returns what this rank sent and received. */
+  /** Closes the streams and records their spans. Returns what this rank sent and received. */
   async finish(recorder: SpanRecorder): Promise<LedgerLine[]> {
-    this.reports = [];
-    for (const lane of this.lanes) this.reports.push(await lane.finish());
-    for (const {name, step, startMs, wallSeconds, cpuSeconds} of this.reports.flatMap(
+    const reports: CommReport[] = [];
+    for (const stream of this.commStreams) reports.push(await stream.finish());
+    for (const {name, step, startMs, wallSeconds, cpuSeconds} of reports.flatMap(
       ({spans}) => spans,
     )) {
       recorder.add({kind: 'communication', name, step, startMs, wallSeconds, cpuSeconds});
@@ -142,17 +137,14 @@ export class RankContext {
     await this.world.barrier({label: 'end'});
     const comms = new Set([this.world, ...Object.values(this.comms.axes)]);
     return mergeLines(
-      [
-        ...[...comms].flatMap((comm) => comm.ledger()),
-        ...this.reports.flatMap(({ledger}) => ledger),
-      ],
+      [...[...comms].flatMap((comm) => comm.ledger()), ...reports.flatMap(({ledger}) => ledger)],
       this.world.rank,
     );
   }
 
   async close(): Promise<void> {
-    // Their threads may wait for ranks that will not come.
-    if (!this.reports) await Promise.all(this.lanes.map((lane) => lane.abort()));
+    // After a failure a stream's thread may wait for ranks that will not come.
+    await Promise.all(this.commStreams.map((stream) => stream.abort()));
     this.strategyOf?.dispose();
     for (const comm of new Set([...Object.values(this.comms.axes), this.world])) comm.close();
   }
@@ -175,8 +167,7 @@ function lineOf(
   };
 }
 
-const severalOn = (mesh: Mesh) =>
-  (['tensor', 'data', 'pipeline'] as const).filter((axis) => mesh[axis] > 1);
+const severalOn = (mesh: Mesh) => AXES_INSIDE_OUT.filter((axis) => mesh[axis] > 1);
 
 /** Joins the groups of a team of processes as `rank`. */
 export function initProcessGroups(rank: number, team: ParallelContext): RankContext {
@@ -202,12 +193,12 @@ export function initProcessGroups(rank: number, team: ParallelContext): RankCont
     comms.axes[axis] = createCommunicator(transport);
   }
   const data = lineOf(mesh, 'data', rank);
-  const lanes = groups.commStreams[data.line] ?? [];
-  for (const {region} of lanes) noteRegion(region);
+  const streamGroups = groups.commStreams[data.line] ?? [];
+  for (const {region} of streamGroups) noteRegion(region);
   return new RankContext(
     comms,
     team,
-    (work, which) => new ThreadCommStream(lanes[which], data.place, data.ranks, work),
+    (work, which) => new ThreadCommStream(streamGroups[which], data.place, data.ranks, work),
     (peer) => channels.channelTo(peer),
   );
 }
@@ -236,7 +227,7 @@ export function initInProcessGroups(
             .groups(axis)
             .map((ranks) => open(ranks).map((transport) => createCommunicator(transport))),
   }));
-  const lanes = mesh
+  const streamGroups = mesh
     .groups('data')
     .map((ranks) => Array.from({length: COMM_STREAMS}, () => open(ranks)));
   const mates = world.map((comm, rank) => {
@@ -249,7 +240,8 @@ export function initInProcessGroups(
     return new RankContext(
       comms,
       team,
-      (work, which) => new InlineCommStream(createCommunicator(lanes[line][which][place]), work),
+      (work, which) =>
+        new InlineCommStream(createCommunicator(streamGroups[line][which][place]), work),
     );
   });
   return {mates, abort: (reason) => opened.forEach((group) => group.abort(reason))};

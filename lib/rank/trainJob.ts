@@ -4,7 +4,7 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import {permutation} from '../base/random';
-import {shardBatch} from '../dataParallel/sampler';
+import {shardBatch} from '../dataParallel/shardBatch';
 import {processMemory, startMeter, tagMemory, type MemoryMeter} from '../memory';
 import {describeState, stateTensors} from '../model/optimizerState';
 import type {OptimizerState} from '../model/description';

@@ -7,7 +7,7 @@ import {
   type SharedGroup,
   type SharedGroupHandle,
 } from '../collectives/sharedMemory';
-import type {Axis, Mesh} from '../mesh/mesh';
+import {AXES_INSIDE_OUT, type Axis, type Mesh} from '../mesh/mesh';
 import {COMM_STREAMS, type ProcessGroupHandles} from '../job/protocol';
 
 interface Member {
@@ -33,9 +33,7 @@ export class ProcessGroups {
     };
     const bytesOf = (axis: Axis) => (axis === 'pipeline' ? channelBytes : undefined);
     // An axis of all ranks talks in the team's own group.
-    const partial = (['tensor', 'data', 'pipeline'] as const).filter(
-      (axis) => mesh[axis] > 1 && mesh[axis] < mesh.size,
-    );
+    const partial = AXES_INSIDE_OUT.filter((axis) => mesh[axis] > 1 && mesh[axis] < mesh.size);
     const world = open(everyone, mesh.pipeline === mesh.size ? channelBytes : undefined);
     const axes: ProcessGroupHandles['axes'] = {};
     for (const axis of partial)

@@ -4,7 +4,7 @@
  */
 import {sum} from '../base/statistics';
 import {ManyHandsError, shown} from '../base/errors';
-import {Mesh, type MeshSizes} from '../mesh/mesh';
+import {AXES, Mesh, type Axis, type MeshSizes} from '../mesh/mesh';
 import {checkSchedule} from '../pipelineParallel/checkSchedule';
 import {
   simulateSchedule,
@@ -103,9 +103,8 @@ function readMesh(given: Partial<MeshSizes>): Mesh {
     refuse(
       `mesh must be an object such as {data: 2, tensor: 2, pipeline: 4}; it is ${shown(given)}.`,
     );
-  const unknown = Object.keys(given).find((name) => !['data', 'tensor', 'pipeline'].includes(name));
-  if (unknown !== undefined)
-    refuse(`mesh has no axis '${unknown}'; it knows data, tensor, pipeline.`);
+  const unknown = Object.keys(given).find((name) => !AXES.includes(name as Axis));
+  if (unknown !== undefined) refuse(`mesh has no axis '${unknown}'; it knows ${AXES.join(', ')}.`);
   const {data = 1, tensor = 1, pipeline = 1} = given;
   return new Mesh({
     data: whole('mesh.data', data),

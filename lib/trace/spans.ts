@@ -1,9 +1,9 @@
 /**
- * What a worker did and when: spans of wall and processor time.
+ * Spans: what a worker did and when, in wall time and processor time.
  */
 import {machineMs} from './threadTime';
 
-/** What a worker did in a span; 'noCore' is time that it was ready to run and had no core. */
+/** What a worker did in a span; in a 'noCore' span it was ready to run but had no core. */
 export type SpanKind =
   | 'forward'
   | 'backward'
@@ -13,31 +13,31 @@ export type SpanKind =
   | 'wait'
   | 'noCore';
 
-/** What one rank did for a while, in wall and processor seconds. */
+/** What one rank did for a while. */
 export interface Span {
   rank: number;
-  /** The optimizer step, from 0. */
+  /** The optimizer step, counted from 0. */
   step: number;
   kind: SpanKind;
-  /** The layer, or what part of the step it is. */
+  /** The layer, or the part of the step. */
   name: string;
-  /** Seconds since the run's first step began. */
+  /** Seconds since the start of the run's first step. */
   start: number;
   wallSeconds: number;
   /**
-   * Processor time of the whole process, all threads, in seconds: more than wall time where threads
-   * work at once.
+   * Processor time of all threads of the process, in seconds: more than the wall time if several
+   * threads work at once.
    */
   cpuSeconds: number;
 }
 
-/** What a program of `spmd` records of its own rank. */
+/** The recorder that a program of `spmd` gets for its rank. */
 export interface RankTrace {
-  /** All that was recorded so far. */
+  /** All spans so far. */
   readonly spans: Span[];
-  /** Opens a span; one that is open ends. */
+  /** Starts a span; the current span ends. */
   begin(kind: SpanKind, name: string): void;
-  /** Ends the span that is open. */
+  /** Ends the current span. */
   end(): void;
 }
 
@@ -46,7 +46,7 @@ const cpuSeconds = () => {
   return (user + system) / 1e6;
 };
 
-/** Records spans one after another: opening one closes the one before. */
+/** Records spans one after another: the start of a span ends the previous span. */
 export class SpanRecorder implements RankTrace {
   readonly spans: Span[] = [];
   private origin = machineMs();
@@ -55,12 +55,12 @@ export class SpanRecorder implements RankTrace {
 
   constructor(private readonly rank: number) {}
 
-  /** Time counts from here, on the machine's clock: ranks with one origin compare. */
+  /** Sets time 0, in milliseconds of the machine's clock; ranks with one origin are comparable. */
   restart(origin: number): void {
     this.origin = origin;
   }
 
-  /** A span that another thread measured; `startMs` is the machine's clock. */
+  /** Adds a span that another thread measured; `startMs` is on the machine's clock. */
   add({startMs, ...span}: Omit<Span, 'rank' | 'start'> & {startMs: number}): void {
     this.spans.push({rank: this.rank, start: (startMs - this.origin) / 1000, ...span});
   }
@@ -70,7 +70,7 @@ export class SpanRecorder implements RankTrace {
     this.open = {kind, name, start: machineMs(), cpu: cpuSeconds()};
   }
 
-  /** A span inside the one that is open, which goes on after it. */
+  /** Records a span inside the current span, which continues afterwards. */
   async inside(kind: SpanKind, name: string, run: () => Promise<void>): Promise<void> {
     const around = this.open;
     this.begin(kind, name);

@@ -1,13 +1,13 @@
 /**
- * Processor time of the thread that asks, where the system tells it.
+ * The processor time of the current thread, and the clock of the machine.
  */
 import {readFileSync} from 'node:fs';
 
 type Usage = () => {user: number; system: number};
 
 /**
- * Seconds on a processor since the thread began; null where nothing tells it (Node before 23.9
- * elsewhere than on Linux).
+ * Processor seconds since the start of the thread; null if the system does not report them (on
+ * other systems than Linux, before Node 23.9).
  */
 export function threadCpuSeconds(): number | null {
   const {threadCpuUsage} = process as unknown as {threadCpuUsage?: Usage};
@@ -16,8 +16,8 @@ export function threadCpuSeconds(): number | null {
     return (user + system) / 1e6;
   }
   try {
-    // Linux, Documentation/scheduler/sched-stats.rst: nanoseconds on a processor, waiting for one,
-    // and how often.
+    // Linux, Documentation/scheduler/sched-stats.rst: nanoseconds on a processor, nanoseconds of
+    // waiting for a processor, and the number of time slices.
     return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e9;
   } catch {
     return null;

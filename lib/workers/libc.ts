@@ -1,5 +1,5 @@
 /**
- * What the system offers for memory that two processes see at once, through koffi.
+ * The system calls for memory that two processes share, through koffi.
  */
 import {constants} from 'node:fs';
 
@@ -11,10 +11,10 @@ export interface LibC {
   shmUnlink: (name: string) => number;
   ftruncate: (fd: number, bytes: number) => number;
   /**
-   * Takes the room at once, so that no later write finds none; null where named memory has no room
-   * of its own that could be full. Returns the error's number.
+   * Reserves the memory at once and returns the error's number; null on systems where named memory
+   * does not have a file system of its own that can be full.
    */
-  fallocate: ((fd: number, at: number, bytes: number) => number) | null;
+  fallocate: ((fd: number, offset: number, bytes: number) => number) | null;
   mmap: (
     address: null,
     bytes: number,
@@ -25,6 +25,7 @@ export interface LibC {
   ) => bigint;
   munmap: (address: bigint, bytes: number) => number;
   view: (address: bigint, bytes: number) => ArrayBuffer;
+  address: (array: ArrayBufferView) => bigint;
   errno: () => number;
 }
 
@@ -56,13 +57,16 @@ function load(): LibC | null {
       ftruncate: c.func('int ftruncate(int fd, int64_t length)') as LibC['ftruncate'],
       fallocate:
         named && process.platform === 'linux'
-          ? (c.func('int posix_fallocate(int fd, int64_t at, int64_t length)') as LibC['fallocate'])
+          ? (c.func(
+              'int posix_fallocate(int fd, int64_t offset, int64_t length)',
+            ) as LibC['fallocate'])
           : null,
       mmap: c.func(
         'void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)',
       ) as LibC['mmap'],
       munmap: c.func('int munmap(void *address, size_t length)') as LibC['munmap'],
       view: (address, bytes) => koffi.view(address, bytes),
+      address: (array) => koffi.address(array),
       errno: () => koffi.errno(),
     };
   } catch {

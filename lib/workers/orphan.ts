@@ -1,6 +1,6 @@
 /**
- * A worker whose caller has died ends, also while it waits for another rank and hears
- * nothing.
+ * The end of a worker whose caller has died, also while the worker waits for another rank and gets
+ * no messages.
  */
 import {isMainThread} from 'node:worker_threads';
 import {unlinkForeign} from './sharedRegion';
@@ -8,8 +8,8 @@ import {unlinkForeign} from './sharedRegion';
 const caller = process.ppid;
 
 /**
- * Called wherever a worker waits for long. A helper thread leaves it to the worker's own, which
- * knows every region.
+ * Ends the worker if its caller has died; every long wait calls it. A helper thread leaves this to
+ * the worker's main thread, which knows every region.
  */
 export function endIfOrphan(): void {
   if (process.env.MANY_HANDS_WORKER !== '1' || !isMainThread || process.ppid === caller) return;

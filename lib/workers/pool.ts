@@ -1,30 +1,31 @@
 /**
- * Warm workers: starting one costs most of a second, so a cell's workers wait for the
- * next cell. A waiting worker does not keep a finished program alive.
+ * Warm workers: the start of a worker takes most of a second, so the workers of one cell wait for
+ * the next cell. A waiting worker does not keep a finished program alive.
  */
-import {WorkerProcess, type WorkerOptions} from './workerProcess';
+import type {WorkerOptions} from './spawnWorker';
+import {WorkerProcess} from './workerProcess';
 
 const waiting: WorkerProcess[] = [];
 
-// More warm workers than this are ended when they come back: each holds its engine's memory.
+// Each waiting worker holds the memory of its engine, so more than this many are not kept.
 const MOST_WAITING = 8;
 
 function fits(worker: WorkerProcess, options: WorkerOptions): boolean {
-  const own = worker.options;
+  const current = worker.options;
   return (
     worker.state === 'ready' &&
-    own.entry === options.entry &&
-    own.device === options.device &&
-    own.threads === options.threads
+    current.entry === options.entry &&
+    current.device === options.device &&
+    current.threads === options.threads
   );
 }
 
-/** A worker that is ready for a job: a warm one, or a new one. */
+/** A warm or new worker that is ready for a job; throws if a new worker does not start. */
 export async function takeWorker(options: WorkerOptions): Promise<WorkerProcess> {
   for (let i = waiting.length - 1; i >= 0; i--)
     if (waiting[i].state === 'failed') waiting.splice(i, 1);
-  const at = waiting.findIndex((worker) => fits(worker, options));
-  const worker = at >= 0 ? waiting.splice(at, 1)[0] : new WorkerProcess(options);
+  const index = waiting.findIndex((worker) => fits(worker, options));
+  const worker = index >= 0 ? waiting.splice(index, 1)[0] : new WorkerProcess(options);
   worker.hold(true);
   try {
     await worker.ready;
@@ -35,7 +36,7 @@ export async function takeWorker(options: WorkerOptions): Promise<WorkerProcess>
   return worker;
 }
 
-/** Gives a worker back: it waits for the next job, or ends if its last one left it unusable. */
+/** Gives a worker back: it waits for the next job, or ends if it is no longer usable. */
 export async function giveBack(worker: WorkerProcess): Promise<void> {
   if (worker.state !== 'ready' || waiting.length >= MOST_WAITING) {
     await worker.stop();

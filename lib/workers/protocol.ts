@@ -1,9 +1,9 @@
 /**
- * The messages between a caller and a worker that every job has; jobs add their own.
+ * The messages between a caller and a worker that all jobs share; jobs add their own.
  */
 import {ManyHandsError, messageOf, type ErrorCode} from '../base/errors';
 
-/** An error as it crosses a channel. */
+/** An error as it is sent through a channel. */
 export interface CrossedError {
   name: string;
   message: string;
@@ -12,15 +12,15 @@ export interface CrossedError {
 }
 
 /**
- * From the caller: one job at a time, then `interrupt` while it runs, or the answer to a question
- * of the job's.
+ * From the caller: one job at a time. While the job runs, also `interrupt` and the answers to the
+ * job's questions.
  */
 export type ToWorker =
   | {type: 'job'; name: string; job: unknown}
   | {type: 'interrupt'}
   | {type: 'answer'; id: number; value: unknown};
 
-/** From a worker. `tell` is a job's own news; `ask` waits for the `answer` with its id. */
+/** From a worker. `tell` is news of the job; `ask` waits for the `answer` with its id. */
 export type FromWorker =
   | {type: 'ready'; engine: string; gpu: boolean; reason: string | null}
   | {type: 'tell'; value: unknown}
@@ -28,21 +28,18 @@ export type FromWorker =
   | {type: 'done'; value: unknown}
   | {type: 'failed'; error: CrossedError};
 
+/** Makes an error ready to be sent. */
 export function crossError(thrown: unknown): CrossedError {
   if (!(thrown instanceof Error)) return {name: 'Error', message: messageOf(thrown)};
   const code = thrown instanceof ManyHandsError ? thrown.code : undefined;
   return {name: thrown.name, message: thrown.message, code, stack: thrown.stack};
 }
 
-/** The error again, with the worker's stack as its cause. */
+/** The error as it is thrown on the other side; its cause has the worker's stack. */
 export function uncrossError(crossed: CrossedError, where: string): Error {
   const cause = new Error(crossed.message);
   cause.stack = crossed.stack;
-  return new ManyHandsError(
-    crossed.code ?? 'WORKER',
-    crossed.code
-      ? crossed.message
-      : `${where}: ${crossed.name === 'Error' ? '' : `${crossed.name}: `}${crossed.message}`,
-    {cause},
-  );
+  if (crossed.code) return new ManyHandsError(crossed.code, crossed.message, {cause});
+  const name = crossed.name === 'Error' ? '' : `${crossed.name}: `;
+  return new ManyHandsError('WORKER', `${where}: ${name}${crossed.message}`, {cause});
 }

@@ -1,21 +1,21 @@
 /**
- * The worker's end of the channel: takes jobs, tells of them, and dies with its
- * caller.
+ * The worker's end of the channel: it takes jobs, reports on them, and ends with its caller.
  */
 import {ManyHandsError} from '../base/errors';
 import {namedMemory} from './libc';
 import {unlinkForeign} from './sharedRegion';
 import {crossError, type FromWorker, type ToWorker} from './protocol';
 
-/** What a job may do while it runs. */
+/** What a job can do while it runs. */
 export interface JobContext {
-  /** News for the caller; not waited for. */
+  /** Sends news to the caller without waiting. */
   tell(value: unknown): void;
   /**
-   * A question that the caller answers; several may be open. An interrupt ends it with `ABORTED`.
+   * Asks the caller and resolves to the answer; several questions can be open. Rejects with
+   * `ABORTED` after an interrupt.
    */
   ask(value: unknown): Promise<unknown>;
-  /** Lets messages in, and throws `ABORTED` once the caller has interrupted. */
+  /** Lets messages arrive; rejects with `ABORTED` if the caller has interrupted. */
   checkInterrupt(): Promise<void>;
 }
 
@@ -25,16 +25,15 @@ const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
 
 /**
- * Linux ends this process with its parent, also while it is inside a long operation and hears
- * nothing.
+ * Ends this process with its parent. On Linux this works even inside a long operation, during which
+ * the process gets no messages.
  */
 function dieWithParent(): void {
   process.on('disconnect', () => {
     unlinkForeign();
     process.exit(0);
   });
-  // Elsewhere, and where memory has names that the system does not clear away, it looks for itself
-  // (`endIfOrphan`).
+  // Other systems have no such signal, and named memory must be unlinked first: see `endIfOrphan`.
   if (namedMemory()) return;
   try {
     const koffi = require('koffi') as typeof import('koffi', { with: {
@@ -47,7 +46,7 @@ function dieWithParent(): void {
       );
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   } catch {
-    // Without koffi the closed channel ends it, as soon as it looks.
+    // Without koffi the process ends at the 'disconnect' event.
   }
   if (!process.connected) process.exit(0);
 }
@@ -59,28 +58,31 @@ function send(message: FromWorker): void {
 const aborted = () =>
   new ManyHandsError(
     'ABORTED',
-    'the run was interrupted and its workers have stopped; the model holds the weights that it was last given, at the end of an epoch with a callback or before the run.',
+    'the run was interrupted and its workers have stopped; the model has the weights of the last epoch that ended with a callback, or those from before the run.',
   );
 
-/** Serves jobs by name until the caller closes the channel. */
+/** Runs jobs by name until the caller closes the channel. */
 export function serve(
   jobs: Record<string, Job>,
   ready: {engine: string; gpu: boolean; reason: string | null},
 ): void {
   dieWithParent();
-  // A notebook's interrupt and a terminal's Ctrl-C reach the whole process group; the caller
-  // decides what they mean.
+  // A notebook's interrupt and a terminal's Ctrl-C reach the whole process group; only the caller
+  // reacts to them.
   process.on('SIGINT', () => {});
   let interrupted = false;
   let questions = 0;
-  const open = new Map<number, {resolve(value: unknown): void; reject(error: Error): void}>();
+  const openQuestions = new Map<
+    number,
+    {resolve(value: unknown): void; reject(error: Error): void}
+  >();
   const context: JobContext = {
     tell: (value) => send({type: 'tell', value}),
     ask: (value) =>
       new Promise((resolve, reject) => {
         if (interrupted) return reject(aborted());
         const id = questions++;
-        open.set(id, {resolve, reject});
+        openQuestions.set(id, {resolve, reject});
         send({type: 'ask', id, value});
       }),
     checkInterrupt: async () => {
@@ -91,11 +93,11 @@ export function serve(
   process.on('message', (message: ToWorker) => {
     if (message.type === 'interrupt') {
       interrupted = true;
-      for (const {reject} of open.values()) reject(aborted());
-      open.clear();
+      for (const {reject} of openQuestions.values()) reject(aborted());
+      openQuestions.clear();
     } else if (message.type === 'answer') {
-      open.get(message.id)?.resolve(message.value);
-      open.delete(message.id);
+      openQuestions.get(message.id)?.resolve(message.value);
+      openQuestions.delete(message.id);
     } else {
       interrupted = false;
       jobs[message.name](message.job, context).then(

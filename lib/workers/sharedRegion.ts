@@ -1,14 +1,14 @@
 /**
- * Memory that two processes see at once. On Linux a memfd, opened by the others
- * through /proc: it has no name to leak and no limit of /dev/shm. On macOS a POSIX segment, whose
- * name is unlinked once nobody needs it any more. Where neither is to be had the bytes travel in
- * the message itself.
+ * Memory that two processes share. On Linux it is a memfd, which other processes open through
+ * /proc: it has no name that could be left behind, and the limit of /dev/shm does not apply. On
+ * macOS it is a POSIX segment, whose name is unlinked when all have attached. Without either, the
+ * bytes are sent in the message itself.
  */
 import {closeSync, openSync, statfsSync} from 'node:fs';
 import {ManyHandsError, messageOf} from '../base/errors';
 import {OPEN_FLAGS, systemCalls, type LibC} from './libc';
 
-/** How another process finds a region; it crosses in a message. */
+/** How another process finds a region; it is sent in a message. */
 export type RegionHandle =
   | {kind: 'memfd'; pid: number; fd: number; bytes: number}
   | {kind: 'posix'; name: string; bytes: number}
@@ -17,13 +17,13 @@ export type RegionHandle =
 export interface SharedRegion {
   buffer: ArrayBuffer;
   handle: RegionHandle;
-  /** True when writes of one side are seen by the other. */
+  /** Whether each side sees what the other side writes. */
   shared: boolean;
-  /** Where it is mapped in this process; null where it is not. */
+  /** Where the region is mapped in this process; null if it is not shared. */
   address: bigint | null;
-  /** All who want to have attached: takes its name away, where it has one. */
+  /** Removes the region's name, if it has one; call this when all processes have attached. */
   unlink(): void;
-  /** Unmaps: no view of `buffer` may be touched afterwards. */
+  /** Unmaps the region: no view of `buffer` may be used afterwards. */
   close(): void;
 }
 
@@ -57,51 +57,51 @@ function map(
   };
 }
 
-/** Whether two handles lead to one memory. */
+/** Whether two handles refer to the same memory. */
 export function sameRegion(a: RegionHandle, b: RegionHandle): boolean {
   if (a.kind === 'memfd' && b.kind === 'memfd')
     return a.pid === b.pid && a.fd === b.fd && a.bytes === b.bytes;
   return a.kind === 'posix' && b.kind === 'posix' && a.name === b.name;
 }
 
-/** Whether this process can make memory that others see. */
+/** Whether this process can create memory that other processes see. */
 export function canShareMemory(): boolean {
   return systemCalls() !== null;
 }
 
 /**
- * Names that others made and this process knows: should they die without a word, it is the one to
- * take them away.
+ * The names of regions that other processes created. If those processes die, this process unlinks
+ * the names.
  */
 const foreign = new Set<string>();
 
-/** Notes the name of a region that a thread of this process attaches to. */
+/** Notes the name of a region that this process attaches to later, for `unlinkForeign`. */
 export function noteRegion(handle: RegionHandle): void {
   if (handle.kind === 'posix') foreign.add(handle.name);
 }
 
-/** Takes away the names that a dead caller left. */
+/** Unlinks the names that a dead caller left. */
 export function unlinkForeign(): void {
   for (const name of foreign) systemCalls()?.shmUnlink(name);
   foreign.clear();
 }
 
 /**
- * A file system that is full would end a later write with SIGBUS: the room is taken, or refused,
- * now.
+ * Reserves the memory now, or throws WORKER: on a full file system a later write would end the
+ * process with SIGBUS.
  */
-function takeRoom(c: LibC, fd: number, bytes: number): void {
+function reserve(c: LibC, fd: number, bytes: number): void {
   if (c.ftruncate(fd, bytes) !== 0)
     throw new ManyHandsError(
       'WORKER',
       `the system gave no ${bytes.toLocaleString('en-US')} bytes of shared memory (errno ${c.errno()}).`,
     );
-  const failed = c.fallocate?.(fd, 0, bytes) ?? 0;
-  if (failed === 0) return;
-  if (failed !== ENOSPC)
+  const errno = c.fallocate?.(fd, 0, bytes) ?? 0;
+  if (errno === 0) return;
+  if (errno !== ENOSPC)
     throw new ManyHandsError(
       'WORKER',
-      `the system gave no ${bytes.toLocaleString('en-US')} bytes of shared memory (errno ${failed}).`,
+      `the system gave no ${bytes.toLocaleString('en-US')} bytes of shared memory (errno ${errno}).`,
     );
   const {bavail, bsize} = statfsSync(SHM);
   throw new ManyHandsError(
@@ -110,22 +110,22 @@ function takeRoom(c: LibC, fd: number, bytes: number): void {
   );
 }
 
-/** A region whose bytes travel in the message. */
+/** A region whose bytes are sent in the message. */
 function unshared(buffer: ArrayBuffer, handle: RegionHandle): SharedRegion {
   return {buffer, handle, shared: false, address: null, unlink: () => {}, close: () => {}};
 }
 
-let made = 0;
+let regionCount = 0;
 
-/** Makes a region of `bytes` bytes, all zero. */
+/** Creates a region of `bytes` zero bytes; throws WORKER if the system gives no memory. */
 export function createRegion(bytes: number): SharedRegion {
   const c = systemCalls();
   if (c === null || bytes === 0) {
     const content = new Uint8Array(bytes);
     return unshared(content.buffer, {kind: 'message', content, bytes});
   }
-  made += 1;
-  const name = c.memfdCreate ? 'many-hands' : `/mh-${process.pid}-${made}`;
+  regionCount += 1;
+  const name = c.memfdCreate ? 'many-hands' : `/mh-${process.pid}-${regionCount}`;
   const fd = c.memfdCreate
     ? c.memfdCreate(name, CLOSE_ON_EXEC)
     : c.shmOpen(name, OPEN_FLAGS.create);
@@ -137,7 +137,7 @@ export function createRegion(bytes: number): SharedRegion {
     named = false;
   };
   try {
-    takeRoom(c, fd, bytes);
+    reserve(c, fd, bytes);
     const mapped = map(c, fd, bytes);
     const handle: RegionHandle = c.memfdCreate
       ? {kind: 'memfd', pid: process.pid, fd, bytes}
@@ -165,8 +165,8 @@ export function createRegion(bytes: number): SharedRegion {
 }
 
 /**
- * Attaches to a region that another process made; the two see one memory, or, by message, this side
- * has a copy.
+ * Attaches to a region that another process created. If the bytes were sent in the message, this
+ * side has a copy. Throws WORKER if the region cannot be opened.
  */
 export function attachRegion(handle: RegionHandle): SharedRegion {
   if (handle.kind === 'message') {
@@ -215,7 +215,7 @@ export function attachRegion(handle: RegionHandle): SharedRegion {
   };
 }
 
-/** Attaches while `use` runs; null stays null. */
+/** Attaches to a region while `use` runs; without a handle, `use` gets null. */
 export async function withRegion(
   handle: RegionHandle | null,
   use: (buffer: ArrayBuffer | null) => Promise<void>,
@@ -228,7 +228,24 @@ export async function withRegion(
   }
 }
 
-/** The same memory, for a thread of the process that mapped it. */
+/** Memory that this process has mapped, as a buffer; the buffer does not keep it mapped. */
 export function viewMapped(address: bigint, bytes: number): ArrayBuffer {
   return systemCalls()!.view(address, bytes);
+}
+
+/** Where an array of this process lies in memory; the array must stay alive while others use it. */
+export function addressOf(array: ArrayBufferView): bigint {
+  return systemCalls()!.address(array);
+}
+
+/** A region that another thread of this process has attached; that thread closes it. */
+export function viewRegion(handle: RegionHandle, address: bigint): SharedRegion {
+  return {
+    buffer: viewMapped(address, handle.bytes),
+    handle,
+    shared: true,
+    address,
+    unlink: () => {},
+    close: () => {},
+  };
 }

@@ -1,34 +1,20 @@
 /**
- * A worker process's life: a state machine with named states and deadlines.
+ * The life of a worker process: a state machine with named states and deadlines.
  *
  *   starting -> ready -> running -> ready ... -> stopping -> stopped
  *   starting -> failed, running -> failed
  */
-import {spawn, type ChildProcess} from 'node:child_process';
-import {once} from 'node:events';
-import {setTimeout as delay} from 'node:timers/promises';
+import type {ChildProcess} from 'node:child_process';
 import {ManyHandsError} from '../base/errors';
-import {eachLine} from './lines';
 import {uncrossError, type FromWorker, type ToWorker} from './protocol';
+import {spawnWorker, type WorkerOptions} from './spawnWorker';
 
 export type WorkerState = 'starting' | 'ready' | 'running' | 'stopping' | 'stopped' | 'failed';
 
-/** A worker has this long to load its engine. */
+/** The time that a worker has to load its engine. */
 export const START_DEADLINE_MS = 60_000;
-/** After a stop or an interrupt a worker has this long, then it is killed. */
+/** The time between a stop or an interrupt and the kill of a worker that does not end. */
 export const STOP_DEADLINE_MS = 5_000;
-/** After its exit a worker's output may still be on its way, for this long. */
-const LAST_WORDS_MS = 500;
-
-export interface WorkerOptions {
-  /** The compiled module that the process runs. */
-  entry: string;
-  /** 'cpu' or 'cuda:n'. */
-  device: string;
-  /** Threads of the engine; 0 leaves the choice to it. */
-  threads: number;
-}
-
 export interface JobHandlers {
   onTell?(value: unknown): void;
   onAsk?(value: unknown): Promise<unknown>;
@@ -38,77 +24,45 @@ export interface JobHandlers {
   timeoutMs?: number;
 }
 
-function environment({device, threads}: WorkerOptions): NodeJS.ProcessEnv {
-  const env: NodeJS.ProcessEnv = {...process.env, MANY_HANDS_WORKER: '1'};
-  env.CUDA_VISIBLE_DEVICES = device.startsWith('cuda:') ? device.slice('cuda:'.length) : '-1';
-  env.TF_FORCE_GPU_ALLOW_GROWTH = 'true';
-  env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-  if (threads > 0) {
-    env.TF_NUM_INTRAOP_THREADS = String(threads);
-    env.TF_NUM_INTEROP_THREADS = '1';
-    env.OMP_NUM_THREADS = String(threads);
-  }
-  // A step frees buffers of megabytes that the next one asks for again: glibc keeps them, and saves
-  // the page faults.
-  env.MALLOC_MMAP_THRESHOLD_ ??= String(32 * 2 ** 20);
-  env.MALLOC_TRIM_THRESHOLD_ ??= String(512 * 2 ** 20);
-  // A caller under a test runner or a debugger must not hand its flags down.
-  delete env.NODE_OPTIONS;
-  return env;
-}
+/** What a worker did when it ended, for its error. */
+const DURING: Partial<Record<WorkerState, string>> = {
+  starting: 'while it started',
+  running: 'during its work',
+};
 
 export class WorkerProcess {
   state: WorkerState = 'starting';
   readonly ready: Promise<void>;
   private readonly child: ChildProcess;
-  private readonly gone: Promise<void>;
+  private readonly exited: Promise<void>;
   private lastWords: string[] = [];
   private handlers: JobHandlers = {};
   private settle: {resolve(value: unknown): void; reject(error: Error): void} | null = null;
   private lastHeard = 0;
-  /** Questions that the caller has not answered: meanwhile it is not the worker that is silent. */
+  /** Questions that the caller has not answered; while there are any, the worker may be silent. */
   private questions = new Set<number>();
-  /**
-   * What the caller's own answer threw: the error of the job, whatever the worker says of its end.
-   */
+  /** What the caller's own answer threw: this is the error of the job, whatever the worker says. */
   private thrown: Error | null = null;
-  /** Why we ended it: a consequence, never a cause. */
-  private ended: string | null = null;
+  /** Why this process killed the worker. Such an end is a consequence, never a cause. */
+  private killReason: string | null = null;
   private killer: NodeJS.Timeout | null = null;
 
   constructor(readonly options: WorkerOptions) {
-    this.child = spawn(process.execPath, [options.entry], {
-      env: environment(options),
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      serialization: 'advanced',
-      execArgv: [],
-    } as Parameters<typeof spawn>[2]);
-    for (const stream of ['stdout', 'stderr'] as const) {
-      eachLine(this.child[stream]!, (line) => {
-        this.lastWords = [...this.lastWords.slice(-19), line];
-        this.handlers.onOutput?.(stream, line);
-      });
-    }
-    // Not 'close': Node does not emit it once the caller has closed the channel. Its last words may
-    // come after its exit.
-    const heard = Promise.all(
-      ['stdout', 'stderr'].map((stream) => once(this.child[stream as 'stdout']!, 'close')),
-    );
-    this.gone = new Promise((resolve) =>
-      this.child.once(
-        'exit',
-        () => void Promise.race([heard, delay(LAST_WORDS_MS)]).then(() => resolve()),
-      ),
-    );
+    const {child, exited} = spawnWorker(options, (stream, line) => {
+      this.lastWords = [...this.lastWords.slice(-19), line];
+      this.handlers.onOutput?.(stream, line);
+    });
+    this.child = child;
+    this.exited = exited;
     this.ready = this.start();
-    // A start that nobody waits for must not end the caller's program.
+    // An error that nobody waits for must not end the caller's program.
     this.ready.catch(() => {});
     this.child.on('message', (message) => this.hear(message as FromWorker));
     this.child.once('error', (error) => this.end(`could not be started: ${error.message}`));
     this.child.once(
       'exit',
       (code, signal) =>
-        void this.gone.then(() =>
+        void this.exited.then(() =>
           this.end(signal ? `was ended by ${signal}` : `ended with exit code ${code}`),
         ),
     );
@@ -168,7 +122,7 @@ export class WorkerProcess {
       const answer = await handlers.onAsk?.(value);
       if (this.handlers === handlers) this.send({type: 'answer', id, value: answer});
     } catch (error) {
-      // A callback of the caller's own threw: that error is the run's.
+      // A callback of the caller threw: its error becomes the error of the run.
       if (this.handlers !== handlers) return;
       this.thrown = error as Error;
       this.interrupt();
@@ -195,41 +149,35 @@ export class WorkerProcess {
       return;
     }
     if (this.state === 'failed') return;
-    if (this.ended) {
+    if (this.killReason) {
       this.fail(
         this.thrown ??
           new ManyHandsError(
             'ABORTED',
-            `the worker on ${this.options.device} (process ${this.pid}) was ended by SIGKILL: ${this.ended}.`,
+            `the worker on ${this.options.device} (process ${this.pid}) was ended by SIGKILL: ${this.killReason}.`,
           ),
       );
       return;
     }
-    const doing =
-      this.state === 'starting'
-        ? 'while it started'
-        : this.state === 'running'
-          ? 'during its work'
-          : 'while it waited';
     const killed = how.includes('SIGKILL')
       ? ' If nobody killed it, the machine ran out of memory: use a smaller batchSize or model.'
       : '';
     this.fail(
       new ManyHandsError(
         'WORKER',
-        `the worker on ${this.options.device} (process ${this.pid}) ${how} ${doing}.${killed}${this.said()}`,
+        `the worker on ${this.options.device} (process ${this.pid}) ${how} ${DURING[this.state] ?? 'while it waited'}.${killed}${this.said()}`,
       ),
     );
   }
 
   private send(message: ToWorker): void {
-    // The channel may have closed in this very moment; 'exit' then says why.
+    // The channel may close at this moment; the 'exit' event then says why.
     this.child.send(message, () => {});
   }
 
   /**
-   * Runs one job and resolves to its result. Rejects with the worker's error, or `ABORTED` once the
-   * signal fires.
+   * Runs one job and resolves to its result. Rejects with the worker's error, or with `ABORTED`
+   * after the signal fires.
    */
   async run(name: string, job: unknown, handlers: JobHandlers): Promise<unknown> {
     await this.ready;
@@ -259,7 +207,7 @@ export class WorkerProcess {
       return await result;
     } finally {
       if (watch) clearInterval(watch);
-      // The deadline was this job's: the next one must not meet it.
+      // The deadline belongs to this job: it must not kill the next job.
       if (this.killer) clearTimeout(this.killer);
       this.killer = null;
       handlers.signal?.removeEventListener('abort', abort);
@@ -275,7 +223,7 @@ export class WorkerProcess {
     this.fail(
       new ManyHandsError(
         'TIMEOUT',
-        `the worker on ${this.options.device} (process ${this.pid}) said nothing for ${(silence / 1000).toFixed(1)} s and was ended; timeoutMs allows ${timeoutMs} ms. Raise timeoutMs where one step may take longer.`,
+        `the worker on ${this.options.device} (process ${this.pid}) said nothing for ${(silence / 1000).toFixed(1)} s and was ended; timeoutMs allows ${timeoutMs} ms. Raise timeoutMs if one step may take longer.`,
       ),
     );
   }
@@ -285,28 +233,28 @@ export class WorkerProcess {
     this.killer ??= setTimeout(() => this.kill(), STOP_DEADLINE_MS);
   }
 
-  /** Ends the process at once, a stopped one too; `why` is told. */
-  kill(why = `it did not stop within ${STOP_DEADLINE_MS / 1000} s of being asked to`): void {
-    this.ended = why;
+  /** Kills the process at once, even a stopped process; `reason` goes into its error. */
+  kill(reason = `it did not stop within ${STOP_DEADLINE_MS / 1000} s of being asked to`): void {
+    this.killReason = reason;
     this.child.kill('SIGKILL');
   }
 
-  /** Ends the process: it may go by itself within the deadline, then it is killed. */
+  /** Ends the process; if it does not end itself within the deadline, it is killed. */
   async stop(): Promise<void> {
     if (this.state === 'stopped') return;
     if (this.state !== 'failed') this.state = 'stopping';
     if (this.child.connected) this.child.disconnect();
     const timer = setTimeout(() => this.child.kill('SIGKILL'), STOP_DEADLINE_MS);
-    await this.gone;
+    await this.exited;
     clearTimeout(timer);
     if (this.state === 'stopping') this.state = 'stopped';
   }
 
-  /** Whether this process keeps the caller's program alive. */
+  /** While the worker is held, the caller's program does not end. */
   hold(held: boolean): void {
-    const parts = [this.child, this.child.channel, this.child.stdout, this.child.stderr] as Array<
+    const handles = [this.child, this.child.channel, this.child.stdout, this.child.stderr] as Array<
       {ref?(): void; unref?(): void} | null | undefined
     >;
-    for (const part of parts) (held ? part?.ref : part?.unref)?.call(part);
+    for (const handle of handles) (held ? handle?.ref : handle?.unref)?.call(handle);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Stage 3: a unit's weights are there while its layers run, forward and backward, and
- * gone in between; the next unit's are on their way meanwhile.
+ * Stage 3: the weights of a unit are in memory only while its layers run, forward or backward.
+ * Meanwhile the next unit is gathered.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
@@ -14,10 +14,11 @@ import type {Tape, TapeNode} from '../step/tape';
 import type {SpanRecorder} from '../trace/spans';
 import type {Gathering, UnitSpan, Unit, UnitPlan} from './units';
 
-/** A weight that a tape had saved: it is put back before the backward. */
+/** A freed weight that a tape had saved: it is restored before the backward pass. */
 interface FreedSaved {
   node: TapeNode;
-  at: number;
+  /** The position in the node's saved tensors. */
+  position: number;
   variable: tf.Variable;
   shape: number[];
 }
@@ -26,74 +27,76 @@ export class Gatherer {
   private readonly views: ArrayTensor[][][];
   private readonly releases: Array<() => void>;
   private gatherings: Gathering[] = [];
-  /** How many orders the lane must have done before gathering n is there. */
-  private orders: number[] = [];
+  /** By gathering, how many ops the stream must have finished until its weights are there. */
+  private opCounts: number[] = [];
   private next = 0;
   private step = 0;
+  /** The span whose weights are in memory. */
   private held: UnitSpan | null = null;
-  /** By call, the tapes of micro-batches that are under way. */
+  /** By call, the tapes of unfinished micro-batches. */
   private readonly tapes = new Map<number, Set<Tape>>();
   private readonly freedSaved = new Map<UnitSpan, FreedSaved[]>();
 
   constructor(
     private readonly plan: UnitPlan,
     buffers: Float32Array[],
-    private readonly lane: CommStream,
+    private readonly stream: CommStream,
     private readonly recorder: SpanRecorder | null,
   ) {
     this.releases = buffers.map((buffer) => holdArray(buffer, 'gathered'));
     this.views = buffers.map((buffer) =>
-      plan.units.map(({places}) =>
-        places.map(({start, length}) => new ArrayTensor(buffer.subarray(start, start + length))),
+      plan.units.map(({slices}) =>
+        slices.map(({start, length}) => new ArrayTensor(buffer.subarray(start, start + length))),
       ),
     );
   }
 
-  /** Before a step, or a batch of validation: what will be gathered, in order. */
+  /** Before a step or a validation batch: sets what will be gathered, in order. */
   begin(gatherings: Gathering[], step: number): void {
     this.gatherings = gatherings;
-    this.orders = [];
+    this.opCounts = [];
     this.next = 0;
     this.step = step;
-    this.order(0);
+    this.startGather(0);
   }
 
-  /** A rank without samples gathers the next `count` with the others, and uses none. */
+  /** On a rank without samples: gathers the next `count` units for the other ranks. */
   skip(count: number): void {
     this.reshard();
-    for (let i = 0; i < count; i++) this.order(this.next++);
-    this.order(this.next);
+    for (let i = 0; i < count; i++) this.startGather(this.next++);
+    this.startGather(this.next);
   }
 
-  private order(n: number): void {
-    if (n >= this.gatherings.length || this.orders[n] !== undefined) return;
+  private startGather(n: number): void {
+    if (n >= this.gatherings.length || this.opCounts[n] !== undefined) return;
     const {span, label} = this.gatherings[n];
-    this.orders[n] = this.lane.start(encodeGather(span.unit.index, n % 2, label), this.step);
+    const op = encodeGather({unit: span.unit.index, buffer: n % 2, label});
+    this.opCounts[n] = this.stream.start(op, this.step);
   }
 
-  /** The weights of `call` are there. */
+  /** Waits for the weights of `call` and gives them to its variables. */
   async unshard(call: LayerCall): Promise<void> {
-    const run = this.plan.spanOf.get(call.index);
-    if (!run || this.held === run) return;
+    const span = this.plan.spanOf.get(call.index);
+    if (!span || this.held === span) return;
     this.reshard();
     const n = this.next++;
-    if (this.gatherings[n]?.span !== run)
+    if (this.gatherings[n]?.span !== span)
       throw new ManyHandsError(
         'INTERNAL',
-        `internal: gathering ${n} is of '${this.gatherings[n]?.span.unit.name}', the walk needs '${run.unit.name}'.`,
+        `internal: gathering ${n} is of '${this.gatherings[n]?.span.unit.name}', the pass needs '${span.unit.name}'.`,
       );
-    const wait = () => this.lane.wait(this.orders[n]);
-    if (!this.recorder || this.lane.isComplete(this.orders[n])) await wait();
+    const wait = () => this.stream.wait(this.opCounts[n]);
+    if (!this.recorder || this.stream.isComplete(this.opCounts[n])) await wait();
     else await this.recorder.inside('wait', 'weights', wait);
-    this.assign(run.unit, n % 2);
-    this.held = run;
-    this.restoreSaved(run);
-    // Its buffer is free: the unit that was in it has just been released.
-    this.order(n + 1);
+    this.assign(span.unit, n % 2);
+    this.held = span;
+    this.restoreSaved(span);
+    // The other buffer is free, because its unit has just been resharded.
+    this.startGather(n + 1);
   }
 
-  private assign({index, places}: Unit, buffer: number): void {
-    places.forEach(({entry: {variable}}, i) => {
+  private assign({index, slices}: Unit, buffer: number): void {
+    slices.forEach(({entry: {variable}}, i) => {
       withMemoryFor('gathered', () => {
         const tensor = this.views[buffer][index][i].tensor(variable.shape);
         variable.assign(tensor);
@@ -102,61 +105,61 @@ export class Gatherer {
     });
   }
 
-  /** A tape that was made with the weights that are held. */
+  /** Keeps track of a tape that was made with the weights in memory. */
   keep(call: LayerCall, tape: Tape): void {
     if (!this.plan.spanOf.has(call.index)) return;
-    const own = this.tapes.get(call.index) ?? new Set();
-    this.tapes.set(call.index, own.add(tape));
+    const tapes = this.tapes.get(call.index) ?? new Set();
+    this.tapes.set(call.index, tapes.add(tape));
   }
 
-  /** The backward of `call` is over. */
+  /** After the backward pass of `call`: forgets its used tapes, which have no nodes left. */
   dropUsedTapes(call: LayerCall): void {
-    const own = this.tapes.get(call.index);
-    // A tape that was walked is used up.
-    for (const tape of own ?? []) if (tape.nodes.length === 0) own!.delete(tape);
+    const tapes = this.tapes.get(call.index);
+    for (const tape of tapes ?? []) if (tape.nodes.length === 0) tapes!.delete(tape);
   }
 
-  /** The forward of `call` is over; its unit's weights go where it was the last that used them. */
+  /** After the forward pass of `call`: frees the unit's weights after their last use. */
   forwardOver(call: LayerCall): void {
     if (this.held?.to === call.index) this.reshard();
   }
 
+  /** After the backward pass of `call`: frees the unit's weights after their last use. */
   backwardOver(call: LayerCall): void {
     if (this.held?.from === call.index) this.reshard();
   }
 
-  /** Frees the weights that are held, in the variables and in the tapes. */
+  /** Frees the weights in memory, both in the variables and in the tapes. */
   reshard(): void {
-    const run = this.held;
-    if (!run) return;
+    const span = this.held;
+    if (!span) return;
     this.held = null;
-    const {places} = run.unit;
-    const found: FreedSaved[] = [];
+    const {slices} = span.unit;
+    const freed: FreedSaved[] = [];
     for (const [index, tapes] of this.tapes) {
-      if (this.plan.spanOf.get(index) !== run) continue;
+      if (this.plan.spanOf.get(index) !== span) continue;
       for (const node of [...tapes].flatMap(({nodes}) => nodes)) {
-        node.saved.forEach((saved, at) => {
+        node.saved.forEach((saved, position) => {
           if (saved.isDisposed) return;
-          const place = places.find(({entry}) => sharesBuffer(saved, entry.variable));
-          if (!place) return;
-          found.push({node, at, variable: place.entry.variable, shape: saved.shape});
+          const slice = slices.find(({entry}) => sharesBuffer(saved, entry.variable));
+          if (!slice) return;
+          freed.push({node, position, variable: slice.entry.variable, shape: saved.shape});
           saved.dispose();
         });
       }
     }
-    if (found.length > 0) this.freedSaved.set(run, found);
-    for (const {entry} of places) freeStorage(entry.variable);
+    if (freed.length > 0) this.freedSaved.set(span, freed);
+    for (const {entry} of slices) freeStorage(entry.variable);
   }
 
-  private restoreSaved(run: UnitSpan): void {
-    for (const {node, at, variable, shape} of this.freedSaved.get(run) ?? [])
-      node.saved[at] = tf.util.arraysEqual(shape, variable.shape)
+  private restoreSaved(span: UnitSpan): void {
+    for (const {node, position, variable, shape} of this.freedSaved.get(span) ?? [])
+      node.saved[position] = tf.util.arraysEqual(shape, variable.shape)
         ? tf.clone(variable)
         : tf.reshape(variable, shape);
-    this.freedSaved.delete(run);
+    this.freedSaved.delete(span);
   }
 
-  /** A step ended, well or not. */
+  /** After a step, whether it succeeded or failed. */
   clear(): void {
     this.reshard();
     this.tapes.clear();

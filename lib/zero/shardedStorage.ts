@@ -1,6 +1,6 @@
 /**
- * What a rank of ZeRO keeps: its part of each unit's optimizer state, and of its
- * weights all (stages 1 and 2) or its part (stage 3).
+ * What a rank of ZeRO stores: its shard of each unit's optimizer state, and either all weights
+ * (stages 1 and 2) or its shard of them (stage 3).
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -8,70 +8,71 @@ import {replicatedStorage, type ParameterStorage} from '../step/parameterStorage
 import type {Shard, Shards} from './shards';
 import type {Unit, UnitSlice} from './units';
 
-/** The elements of a weight that are in a shard: from `from` up to `to` of its unit. */
-function common({start, end}: Shard, place: UnitSlice): {from: number; to: number} {
-  const from = Math.max(start, place.start);
-  return {from, to: Math.max(from, Math.min(end, place.start + place.length))};
+/** The elements of a weight that are in a shard: `from` to `to` - 1 of its unit. */
+function overlap({start, end}: Shard, slice: UnitSlice): {from: number; to: number} {
+  const from = Math.max(start, slice.start);
+  return {from, to: Math.max(from, Math.min(end, slice.start + slice.length))};
 }
 
 /**
- * `comm`: the ranks that divide the units; `whole`: where every rank holds all weights, a weight's
- * place among them.
+ * The storage of the ranks of `comm`, which divide the units. `fullSlice` finds a weight if every
+ * rank holds all weights; it is null in stage 3.
  */
 export function shardedStorage(
   comm: Communicator,
   units: readonly Unit[],
   shards: Shards,
-  whole: ((unit: Unit, place: UnitSlice) => Float32Array) | null,
+  fullSlice: ((unit: Unit, slice: UnitSlice) => Float32Array) | null,
 ): ParameterStorage {
-  const placeOf = new Map(
+  const sliceOf = new Map(
     units.flatMap((unit) =>
-      unit.places.map((place): [tf.Variable, {unit: Unit; place: UnitSlice}] => [
-        place.entry.variable,
-        {unit, place},
+      unit.slices.map((slice): [tf.Variable, {unit: Unit; slice: UnitSlice}] => [
+        slice.entry.variable,
+        {unit, slice},
       ]),
     ),
   );
-  // Weights that are not trained are whole on every rank.
-  const rest = replicatedStorage([]);
-  const take = (variable: tf.Variable, values: Float32Array, into: Float32Array) => {
-    const {unit, place} = placeOf.get(variable)!;
+  // Every rank holds the weights that are not trained.
+  const untrained = replicatedStorage([]);
+  /** Copies the part of a weight that is in this rank's shard into `shardValues`. */
+  const scatter = (variable: tf.Variable, values: Float32Array, shardValues: Float32Array) => {
+    const {unit, slice} = sliceOf.get(variable)!;
     const shard = shards.all[unit.index];
-    const {from, to} = common(shard, place);
+    const {from, to} = overlap(shard, slice);
     if (from < to)
-      into.set(values.subarray(from - place.start, to - place.start), from - shard.start);
+      shardValues.set(values.subarray(from - slice.start, to - slice.start), from - shard.start);
   };
-  /** A weight of which every rank has its part, on the first. */
-  const give = async (variable: tf.Variable, own: Float32Array, label: string) => {
-    const {unit, place} = placeOf.get(variable)!;
+  /** On rank 0, a weight that is divided among all ranks. */
+  const gather = async (variable: tf.Variable, shardValues: Float32Array, label: string) => {
+    const {unit, slice} = sliceOf.get(variable)!;
     const shard = shards.all[unit.index];
-    const {from, to} = common(shard, place);
-    const all = new Float32Array(place.length);
-    if (from < to) all.set(own.subarray(from - shard.start, to - shard.start), from - place.start);
-    await comm.reduce(all, {root: 0, label});
-    return all;
+    const {from, to} = overlap(shard, slice);
+    const values = new Float32Array(slice.length);
+    if (from < to)
+      values.set(shardValues.subarray(from - shard.start, to - shard.start), from - slice.start);
+    await comm.reduce(values, {root: 0, label});
+    return values;
   };
   return {
     load: (variable, values, dtype) => {
-      const found = placeOf.get(variable);
-      if (!found) rest.load(variable, values, dtype);
-      else if (whole) whole(found.unit, found.place).set(values);
-      else take(variable, values as Float32Array, shards.all[found.unit.index].weights);
+      const trained = sliceOf.get(variable);
+      if (!trained) untrained.load(variable, values, dtype);
+      else if (fullSlice) fullSlice(trained.unit, trained.slice).set(values);
+      else scatter(variable, values as Float32Array, shards.all[trained.unit.index].weights);
     },
     read: async (variable) => {
-      const found = placeOf.get(variable);
-      if (!found) return rest.read(variable);
-      return whole
-        ? whole(found.unit, found.place)
-        : give(variable, shards.all[found.unit.index].weights, 'trained weights');
+      const trained = sliceOf.get(variable);
+      if (!trained) return untrained.read(variable);
+      if (fullSlice) return fullSlice(trained.unit, trained.slice);
+      return gather(variable, shards.all[trained.unit.index].weights, 'trained weights');
     },
     slots: shards.variables.map(({name, shape}) => ({name, shape})),
     loadState: (variable, values, slots) =>
-      take(variable, values, slots[placeOf.get(variable)!.unit.index]),
+      scatter(variable, values, slots[sliceOf.get(variable)!.unit.index]),
     readState: (variable, slots) =>
-      give(
+      gather(
         variable,
-        slots[placeOf.get(variable)!.unit.index].dataSync() as Float32Array,
+        slots[sliceOf.get(variable)!.unit.index].dataSync() as Float32Array,
         "the optimizer's state",
       ),
   };

@@ -1,7 +1,7 @@
 /**
- * What one rank owns of every unit: its part of the weights, of the gradients and of
- * the optimizer's state, and the update of it (Rajbhandari et al. 2020, "ZeRO", section 5). Every
- * tfjs optimizer works element by element, so a part is updated as the whole would be.
+ * A rank's shard of every unit (weights, gradients and optimizer state) and its update (Rajbhandari
+ * et al. 2020, "ZeRO", section 5). Every tfjs optimizer works element by element, so the update of
+ * a shard equals that part of the full update.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ArrayTensor} from '../devices/arrayTensor';
@@ -11,33 +11,30 @@ import type {WeightGradient} from '../step/hooks';
 import {updateInTurn} from '../step/update';
 import type {Unit} from './units';
 
-/** One unit's part on this rank. */
+/** This rank's shard of one unit. */
 export interface Shard {
   unit: Unit;
-  /** Its elements in the unit: from `start` up to `end`. */
+  /** Its elements in the unit: `start` to `end` - 1. */
   start: number;
   end: number;
   weights: Float32Array;
   gradients: Float32Array;
 }
 
-/**
- * What is in the array, which the engine takes where it lies, if it can; one number for a part that
- * is empty.
- */
+/** A tensor of the array's values, without a copy if possible; one zero for an empty shard. */
 const tensorOf = (view: ArrayTensor): tf.Tensor =>
   view.values.length > 0 ? view.tensor([view.values.length]) : tf.zeros([1]);
 
 export class Shards {
   /**
-   * One a unit, always in this order, since tfjs keeps its moments by position. A rank that owns
-   * nothing of a small unit has one number there, which nobody reads, so that positions agree.
+   * One variable per unit, always in this order, because tfjs stores moments by position. If a
+   * rank's shard of a small unit is empty, the variable has one element, which is never read.
    */
   readonly variables: tf.Variable[];
   private readonly weights: ArrayTensor[];
   private readonly gradients: ArrayTensor[];
 
-  /** The values of all are overwritten. */
+  /** The values of all shards are overwritten. */
   constructor(readonly all: Shard[]) {
     this.variables = all.map(({weights}) => {
       const variable = tf.tidy(() => tf.variable(tf.zeros([Math.max(1, weights.length)])));
@@ -50,35 +47,30 @@ export class Shards {
     this.gradients = all.map(({gradients}) => new ArrayTensor(gradients));
   }
 
-  /** The sum of the squares of this rank's gradients of the weights that `counts` takes. */
+  /** The sum of the squares of this rank's gradients, for the weights that `counts` accepts. */
   squares(counts: (entry: WeightGradient) => boolean): number {
     let sum = 0;
-    for (const {
-      unit: {places},
-      start,
-      gradients,
-    } of this.all) {
-      for (const place of places)
-        if (counts(place.entry))
-          for (const value of gradients.subarray(
-            Math.max(0, place.start - start),
-            Math.max(0, place.start + place.length - start),
-          ))
-            sum += value * value;
+    for (const {unit, start, gradients} of this.all) {
+      for (const slice of unit.slices) {
+        if (!counts(slice.entry)) continue;
+        const from = Math.max(0, slice.start - start);
+        const to = Math.max(0, slice.start + slice.length - start);
+        for (const value of gradients.subarray(from, to)) sum += value * value;
+      }
     }
     return sum;
   }
 
-  /** The unit and the place in it of the first gradient that is no number; null where all are. */
-  broken(): {unit: Unit; at: number} | null {
+  /** The first gradient that is NaN or infinite: its unit and its offset there; null if none is. */
+  firstNonFinite(): {unit: Unit; offset: number} | null {
     for (const {unit, start, gradients} of this.all) {
-      const at = gradients.findIndex((value) => !Number.isFinite(value));
-      if (at >= 0) return {unit, at: start + at};
+      const index = gradients.findIndex((value) => !Number.isFinite(value));
+      if (index >= 0) return {unit, offset: start + index};
     }
     return null;
   }
 
-  /** A unit's part of the weights, in the engine. */
+  /** Gives the engine this rank's weights of a unit. */
   private load(index: number): void {
     if (index < this.all.length)
       tf.tidy(() => this.variables[index].assign(tensorOf(this.weights[index])));
@@ -87,8 +79,8 @@ export class Shards {
   /** Applies the gradients, each times `scale`. */
   update(optimizer: tf.Optimizer, scale: number): void {
     if (this.all.length === 0) return;
-    // tfjs makes a weight's first moments before it asks for the gradient: the weight must be there
-    // by then.
+    // tfjs creates a weight's first moments before it asks for the gradient, so the weight must be
+    // loaded before.
     withMemoryFor('temporary', () => this.load(0));
     updateInTurn(optimizer, this.variables, {
       gradient: (i) => {

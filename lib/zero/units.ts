@@ -1,9 +1,9 @@
 /**
- * A unit is the trainable weights of one block, laid end to end: the piece of a model
- * that is divided, gathered and freed as one (PyTorch's FSDP calls it a flat parameter: Zhao et al.
- * 2023, section 3.2.1).
+ * A unit is the trainable weights of one block in one flat array: the piece of a model that is
+ * divided, gathered and freed together (a flat parameter in PyTorch's FSDP: Zhao et al. 2023,
+ * section 3.2.1).
  */
-import {packFlat, firstUses, ownSize, type FlatSlice} from '../dataParallel/packFlat';
+import {firstUses, packFlat, variableSize, type FlatSlice} from '../dataParallel/packFlat';
 import type {Graph, LayerCall} from '../model/graph';
 import type {GradientSum} from '../step/gradientSum';
 import type {WeightGradient} from '../step/hooks';
@@ -12,22 +12,20 @@ import type {GatherLabel} from '../dataParallel/commWork';
 
 /** One weight in its unit. */
 export interface UnitSlice extends FlatSlice {
-  /** The call after whose backward its gradient is final. */
+  /** The index of the call whose backward pass completes its gradient. */
   firstUse: number;
 }
 
 export interface Unit {
   index: number;
   name: string;
-  places: UnitSlice[];
+  slices: UnitSlice[];
   length: number;
-  /** The call after whose backward all of its gradients are final. */
+  /** The index of the call whose backward pass completes all its gradients. */
   first: number;
-  /**
-   * Whether the places' gradients become final one after another, with no other unit's in between.
-   */
+  /** Whether no gradient of another unit becomes final between its own gradients. */
   contiguous: boolean;
-  /** Whether its gradients leave after the last walk, complete by then. */
+  /** Whether its gradients are sent only after the last backward pass of the step. */
   late: boolean;
 }
 
@@ -36,7 +34,7 @@ export interface UnitSpan {
   unit: Unit;
   from: number;
   to: number;
-  /** Not the unit's first. */
+  /** Whether an earlier span uses the same unit. */
   again: boolean;
 }
 
@@ -48,37 +46,38 @@ export interface UnitPlan {
 }
 
 /**
- * `walks`: the layers that are walked, in spans each of which goes forward and backward as one;
- * `late`: weights whose gradients other axes complete after the last walk; `sizeOf`: of a model
- * that is yet to be divided, what this rank will have.
+ * Divides the trainable weights of a model into units. `stages` holds the layer calls of each local
+ * stage, whose forward or backward pass runs without interruption. `late` accepts weights whose
+ * gradients other axes complete after the last backward pass. `sizeOf` is for a model that is not
+ * divided yet: the number of elements that this rank will hold.
  */
 export function planUnits(
   graph: Graph,
-  walks: LayerCall[][],
+  stages: LayerCall[][],
   sum: GradientSum,
   late: (entry: WeightGradient) => boolean,
-  sizeOf = ownSize,
+  sizeOf = variableSize,
 ): UnitPlan {
-  const firstUse = firstUses({...graph, calls: walks.flat()}, sum);
+  const firstUse = firstUses({...graph, calls: stages.flat()}, sum);
   const blocks = new Map<string, WeightGradient[]>();
-  // A block that is walked in two spans has a unit in each.
+  // A block that is divided between two stages has a unit in each.
   const keyOf = (call: LayerCall) =>
-    `${walks.findIndex((calls) => calls.includes(call))} ${call.block}`;
+    `${stages.findIndex((calls) => calls.includes(call))} ${call.block}`;
   for (const [entry, call] of firstUse)
     blocks.set(keyOf(call), [...(blocks.get(keyOf(call)) ?? []), entry]);
   const unitOf = new Map<WeightGradient, Unit>();
   const units = [...blocks.values()].map((entries, index): Unit => {
     const name = firstUse.get(entries[0])!.block;
-    const places = packFlat(entries, 0, sizeOf).map(
-      (place): UnitSlice => ({...place, firstUse: firstUse.get(place.entry)!.index}),
+    const slices = packFlat(entries, 0, sizeOf).map(
+      (slice): UnitSlice => ({...slice, firstUse: firstUse.get(slice.entry)!.index}),
     );
-    const length = places.reduce((sum, place) => sum + place.length, 0);
+    const length = slices.reduce((sum, slice) => sum + slice.length, 0);
     const unit: Unit = {
       index,
       name,
-      places,
+      slices,
       length,
-      first: Math.min(...places.map((place) => place.firstUse)),
+      first: Math.min(...slices.map((slice) => slice.firstUse)),
       contiguous: true,
       late: entries.some(late),
     };
@@ -86,17 +85,17 @@ export function planUnits(
     return unit;
   });
   for (const unit of units) {
-    const last = Math.max(...unit.places.map((place) => place.firstUse));
+    const last = Math.max(...unit.slices.map((slice) => slice.firstUse));
     unit.contiguous = units.every(
       (other) =>
         other === unit ||
-        other.places.every((place) => place.firstUse < unit.first || place.firstUse > last),
+        other.slices.every((slice) => slice.firstUse < unit.first || slice.firstUse > last),
     );
   }
   const spans: UnitSpan[] = [];
   const spanOf = new Map<number, UnitSpan>();
   const seen = new Set<Unit>();
-  for (const calls of walks) {
+  for (const calls of stages) {
     let last: UnitSpan | undefined;
     for (const call of calls) {
       const [entry] = sum.of(call.layer);
@@ -114,7 +113,7 @@ export function planUnits(
   return {units, spans, spanOf};
 }
 
-/** A span that is to be gathered, and why. */
+/** A span whose unit is gathered, and why. */
 export interface Gathering {
   span: UnitSpan;
   label: GatherLabel;
@@ -123,32 +122,32 @@ export interface Gathering {
 const TIED: GatherLabel = 'parameters, a tied layer again';
 
 /**
- * What a walk gathers, in order: forward as the layers stand, backward as it goes back, segments
- * that are computed again among it.
+ * What a forward or backward pass gathers, in order. A backward pass also gathers for the segments
+ * that it recomputes.
  */
 export function gatheringsOf(
   {spanOf}: UnitPlan,
   {direction, segments}: LayerSchedule[number],
 ): Gathering[] {
-  const found: Gathering[] = [];
-  const runsOf = (calls: LayerCall[]) => [
+  const gatherings: Gathering[] = [];
+  const spansOf = (calls: LayerCall[]) => [
     ...new Set(calls.flatMap((call) => spanOf.get(call.index) ?? [])),
   ];
   if (direction === 'forward')
-    return runsOf(segments.flatMap(({calls}) => calls)).map((span) => ({
+    return spansOf(segments.flatMap(({calls}) => calls)).map((span) => ({
       span,
       label: span.again ? TIED : 'parameters, forward',
     }));
-  const back = (span: UnitSpan): GatherLabel => (span.again ? TIED : 'parameters, backward');
+  const labelOf = (span: UnitSpan): GatherLabel => (span.again ? TIED : 'parameters, backward');
   let held: UnitSpan | null = null;
   for (const segment of [...segments].reverse()) {
-    const needed = runsOf(segment.calls);
+    const needed = spansOf(segment.calls);
     if (segment.again) {
       for (const span of needed) {
         if (held !== span)
-          found.push({
+          gatherings.push({
             span,
-            label: needed.length > 1 ? 'parameters, to compute again' : back(span),
+            label: needed.length > 1 ? 'parameters, to compute again' : labelOf(span),
           });
         held = span;
       }
@@ -156,14 +155,14 @@ export function gatheringsOf(
     for (const call of [...segment.calls].reverse()) {
       const span = spanOf.get(call.index);
       if (!span) continue;
-      if (held !== span) found.push({span, label: back(span)});
+      if (held !== span) gatherings.push({span, label: labelOf(span)});
       held = call.index === span.from ? null : span;
     }
   }
-  return found;
+  return gatherings;
 }
 
-/** What a batch of validation gathers. */
+/** What a validation batch gathers. */
 export function predictGatherings({spans}: UnitPlan): Gathering[] {
   return spans.map((span) => ({span, label: 'parameters, validation'}));
 }

@@ -1,6 +1,5 @@
 /**
- * What a rank is about to do, as a few words of shared memory that the others compare
- * with their own.
+ * A rank's next call as a few words of shared memory, which the other ranks compare with their own.
  */
 import {mismatch} from '../mismatch';
 import type {Algorithm, CallDescriptor, ReduceOp} from '../types';
@@ -17,64 +16,71 @@ const ALGORITHMS: ReadonlyArray<Algorithm | null> = [
 const REDUCTIONS: ReadonlyArray<ReduceOp | null> = [null, 'sum', 'mean', 'max'];
 const NO_ROOT = -1;
 const HIGH = 2 ** 31;
-/** Words on which all must agree; after them stand the allocation and the place in it. */
-const AGREED = 8;
-const PLACES = 2;
+/** All ranks must agree on this many words; the allocation and the offset in it follow. */
+const AGREED_WORDS = 8;
+const PLACE_WORDS = 2;
 
-export function descriptorWords(
+/**
+ * Writes a call at `offset` of `words`. `allocation` is the id of the shared allocation of its
+ * array (0: none), `position` the array's first element in it.
+ */
+export function writeDescriptor(
   call: CallDescriptor,
   allocation: number,
-  place: number,
+  position: number,
   words: Int32Array,
-  at: number,
+  offset: number,
 ): void {
-  words[at] = OPERATIONS.indexOf(call.operation);
-  words[at + 1] = ALGORITHMS.indexOf(call.algorithm);
-  words[at + 2] = REDUCTIONS.indexOf(call.op);
-  words[at + 3] = call.root ?? NO_ROOT;
-  words[at + 4] = call.length % HIGH;
-  words[at + 5] = Math.floor(call.length / HIGH);
-  words[at + 6] = TYPES.indexOf(call.type);
-  words[at + 7] = call.sequence;
-  words[at + 8] = allocation;
-  words[at + 9] = place;
+  words[offset] = OPERATIONS.indexOf(call.operation);
+  words[offset + 1] = ALGORITHMS.indexOf(call.algorithm);
+  words[offset + 2] = REDUCTIONS.indexOf(call.op);
+  words[offset + 3] = call.root ?? NO_ROOT;
+  words[offset + 4] = call.length % HIGH;
+  words[offset + 5] = Math.floor(call.length / HIGH);
+  words[offset + 6] = TYPES.indexOf(call.type);
+  words[offset + 7] = call.sequence;
+  words[offset + 8] = allocation;
+  words[offset + 9] = position;
 }
 
-/** `otherPlace`: the same call, on arrays that do not lie at one place of one allocation. */
+/**
+ * Compares two calls. `otherPlace`: the same call, but the arrays are not at the same position of
+ * one shared allocation.
+ */
 export function sameCall(words: Int32Array, a: number, b: number): 'same' | 'otherPlace' | 'other' {
-  for (let i = 0; i < AGREED; i++) if (words[a + i] !== words[b + i]) return 'other';
-  for (let i = AGREED; i < AGREED + PLACES; i++)
+  for (let i = 0; i < AGREED_WORDS; i++) if (words[a + i] !== words[b + i]) return 'other';
+  for (let i = AGREED_WORDS; i < AGREED_WORDS + PLACE_WORDS; i++)
     if (words[a + i] !== words[b + i]) return 'otherPlace';
   return 'same';
 }
 
-function read(words: Int32Array, at: number): CallDescriptor {
+function readDescriptor(words: Int32Array, offset: number): CallDescriptor {
   return {
-    operation: OPERATIONS[words[at]],
-    algorithm: ALGORITHMS[words[at + 1]],
-    op: REDUCTIONS[words[at + 2]],
-    root: words[at + 3] === NO_ROOT ? null : words[at + 3],
+    operation: OPERATIONS[words[offset]],
+    algorithm: ALGORITHMS[words[offset + 1]],
+    op: REDUCTIONS[words[offset + 2]],
+    root: words[offset + 3] === NO_ROOT ? null : words[offset + 3],
     peer: null,
-    length: words[at + 4] + HIGH * words[at + 5],
-    type: TYPES[words[at + 6]],
-    sequence: words[at + 7],
+    length: words[offset + 4] + HIGH * words[offset + 5],
+    type: TYPES[words[offset + 6]],
+    sequence: words[offset + 7],
     label: '',
   };
 }
 
 /**
- * The error that rank `own` throws: every rank's call, side by side; `worldRanks` are the ranks as
- * the whole team knows them.
+ * The error that `rank` throws: every rank's call, side by side. `worldRanks` holds the rank in the
+ * whole run of each rank of the group.
  */
 export function agreementError(
   words: Int32Array,
-  at: (rank: number) => number,
-  own: number,
+  offsetOf: (rank: number) => number,
+  rank: number,
   worldRanks: number[],
 ): Error {
   return mismatch(
-    worldRanks[own],
-    worldRanks.map((_, rank) => read(words, at(rank))),
+    worldRanks[rank],
+    worldRanks.map((_, other) => readDescriptor(words, offsetOf(other))),
     worldRanks,
   );
 }

@@ -1,11 +1,11 @@
 /**
- * Messages from one rank to another: a ring of bytes for each ordered pair, written
- * and read by halves that never wait for each other longer than the ring is full or empty.
+ * Messages between two ranks: a ring of bytes for each ordered pair of ranks. The sender waits only
+ * while the ring is full, the receiver only while it is empty.
  */
 import {CHANNEL, type Layout} from './layout';
 import type {Waiter, WaitLimits} from './waits';
 
-interface Owner {
+interface Endpoint {
   readonly rank: number;
   readonly layout: Layout;
   readonly words: Int32Array;
@@ -15,8 +15,8 @@ interface Owner {
 
 const BOTH_WAYS_SLICE_MS = 1;
 /**
- * A stage waits for the next one about as long as that works: a core that slept so long is cold,
- * and made a pipeline of two stages a tenth slower.
+ * A stage waits for the next stage about as long as that stage works. A core that slept so long is
+ * cold, which made a pipeline of two stages a tenth slower.
  */
 const SPIN_US = 20_000;
 
@@ -24,87 +24,83 @@ export class Channels {
   private readonly bytes: Uint8Array;
 
   constructor(
-    private readonly owner: Owner,
+    private readonly endpoint: Endpoint,
     private readonly waiter: Waiter,
     private readonly limits: WaitLimits,
   ) {
-    this.bytes = new Uint8Array(owner.region.buffer);
+    this.bytes = new Uint8Array(endpoint.region.buffer);
   }
 
-  /** Sends `out` and fills `into`, as far as each is given, in whatever order the rings allow. */
+  /**
+   * Sends `out` to rank `to` and fills `into` from rank `from`, in whatever order the rings allow;
+   * either array may be null.
+   */
   move(out: Uint8Array | null, to: number, into: Uint8Array | null, from: number): void {
-    const {rank, layout} = this.owner;
-    const outAt = out ? layout.channelAt(rank, to) / 4 : -1;
-    const inAt = into ? layout.channelAt(from, rank) / 4 : -1;
+    const {rank, layout} = this.endpoint;
+    const outHeader = out ? layout.channelAt(rank, to) / 4 : -1;
+    const inHeader = into ? layout.channelAt(from, rank) / 4 : -1;
     let sent = 0;
-    let got = 0;
+    let received = 0;
     for (;;) {
-      const before = sent + got;
-      if (out) sent += this.write(out, sent, outAt, layout.channelDataAt(rank, to));
-      if (into) got += this.read(into, got, inAt, layout.channelDataAt(from, rank));
+      const before = sent + received;
+      if (out) sent += this.write(out, sent, outHeader, layout.channelDataAt(rank, to));
+      if (into) received += this.read(into, received, inHeader, layout.channelDataAt(from, rank));
       const sending = out !== null && sent < out.length;
-      const receiving = into !== null && got < into.length;
+      const receiving = into !== null && received < into.length;
       if (!sending && !receiving) return;
-      if (sent + got > before) continue;
-      const room = () => sending && this.room(outAt) > 0;
-      const there = () => receiving && this.there(inAt) > 0;
-      const ready = () => room() || there();
-      const how = {spinUs: SPIN_US, ...(sending && receiving ? {sliceMs: BOTH_WAYS_SLICE_MS} : {})};
-      const end = receiving
-        ? this.waiter.wait(
-            inAt + CHANNEL.written,
-            inAt + CHANNEL.writtenSleepers,
-            ready,
-            this.limits,
-            how,
-          )
-        : this.waiter.wait(
-            outAt + CHANNEL.read,
-            outAt + CHANNEL.readSleepers,
-            ready,
-            this.limits,
-            how,
-          );
-      if (end !== 'changed') this.owner.fail(end, receiving ? from : to);
+      if (sent + received > before) continue;
+      const ready = () =>
+        (sending && this.freeBytes(outHeader) > 0) || (receiving && this.filledBytes(inHeader) > 0);
+      const timing = {
+        spinUs: SPIN_US,
+        ...(sending && receiving ? {sliceMs: BOTH_WAYS_SLICE_MS} : {}),
+      };
+      const [word, sleepers] = receiving
+        ? [inHeader + CHANNEL.written, inHeader + CHANNEL.writtenSleepers]
+        : [outHeader + CHANNEL.read, outHeader + CHANNEL.readSleepers];
+      const end = this.waiter.wait(word, sleepers, ready, this.limits, timing);
+      if (end !== 'changed') this.endpoint.fail(end, receiving ? from : to);
     }
   }
 
-  private there(at: number): number {
-    const {words} = this.owner;
-    return (Atomics.load(words, at + CHANNEL.written) - words[at + CHANNEL.read]) | 0;
+  /** Bytes that the receiver can read. */
+  private filledBytes(header: number): number {
+    const {words} = this.endpoint;
+    return (Atomics.load(words, header + CHANNEL.written) - words[header + CHANNEL.read]) | 0;
   }
 
-  private room(at: number): number {
-    const {words, layout} = this.owner;
-    return (
-      layout.channelBytes -
-      ((words[at + CHANNEL.written] - Atomics.load(words, at + CHANNEL.read)) | 0)
-    );
+  /** Bytes that the sender can write. */
+  private freeBytes(header: number): number {
+    const {words, layout} = this.endpoint;
+    const filled = words[header + CHANNEL.written] - Atomics.load(words, header + CHANNEL.read);
+    return layout.channelBytes - (filled | 0);
   }
 
-  private write(out: Uint8Array, from: number, at: number, data: number): number {
-    const count = Math.min(this.room(at), out.length - from);
+  /** Writes from `out[sent]` on as much as fits; returns how many bytes. */
+  private write(out: Uint8Array, sent: number, header: number, data: number): number {
+    const count = Math.min(this.freeBytes(header), out.length - sent);
     if (count === 0) return 0;
-    const {words, layout} = this.owner;
-    const start = (words[at + CHANNEL.written] >>> 0) % layout.channelBytes;
-    const first = Math.min(count, layout.channelBytes - start);
-    this.bytes.set(out.subarray(from, from + first), data + start);
-    this.bytes.set(out.subarray(from + first, from + count), data);
-    Atomics.add(words, at + CHANNEL.written, count);
-    this.waiter.wake(at + CHANNEL.written, at + CHANNEL.writtenSleepers);
+    const {words, layout} = this.endpoint;
+    const start = (words[header + CHANNEL.written] >>> 0) % layout.channelBytes;
+    const beforeWrap = Math.min(count, layout.channelBytes - start);
+    this.bytes.set(out.subarray(sent, sent + beforeWrap), data + start);
+    this.bytes.set(out.subarray(sent + beforeWrap, sent + count), data);
+    Atomics.add(words, header + CHANNEL.written, count);
+    this.waiter.wake(header + CHANNEL.written, header + CHANNEL.writtenSleepers);
     return count;
   }
 
-  private read(into: Uint8Array, from: number, at: number, data: number): number {
-    const count = Math.min(this.there(at), into.length - from);
+  /** Reads into `into[received]` and on as much as there is; returns how many bytes. */
+  private read(into: Uint8Array, received: number, header: number, data: number): number {
+    const count = Math.min(this.filledBytes(header), into.length - received);
     if (count === 0) return 0;
-    const {words, layout} = this.owner;
-    const start = (words[at + CHANNEL.read] >>> 0) % layout.channelBytes;
-    const first = Math.min(count, layout.channelBytes - start);
-    into.set(this.bytes.subarray(data + start, data + start + first), from);
-    into.set(this.bytes.subarray(data, data + count - first), from + first);
-    Atomics.add(words, at + CHANNEL.read, count);
-    this.waiter.wake(at + CHANNEL.read, at + CHANNEL.readSleepers);
+    const {words, layout} = this.endpoint;
+    const start = (words[header + CHANNEL.read] >>> 0) % layout.channelBytes;
+    const beforeWrap = Math.min(count, layout.channelBytes - start);
+    into.set(this.bytes.subarray(data + start, data + start + beforeWrap), received);
+    into.set(this.bytes.subarray(data, data + count - beforeWrap), received + beforeWrap);
+    Atomics.add(words, header + CHANNEL.read, count);
+    this.waiter.wake(header + CHANNEL.read, header + CHANNEL.readSleepers);
     return count;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The flight recorder: each rank's last thousand calls, in shared memory, so that they
- * can be read after the rank was killed.
+ * The flight recorder: the last thousand calls of each rank. They are in shared memory, so they can
+ * be read after the rank was killed.
  */
 import type {CallDescriptor, FlightRecord, NumberType, OperationName} from '../types';
 import {LABEL_BYTES, RANK, RECORD_BYTES, RECORDS, type Layout} from './layout';
@@ -22,20 +22,14 @@ export const TYPES: readonly NumberType[] = ['float32', 'int32'];
 
 const STARTED = 1;
 const FINISHED = 2;
-/**
- * Float64 places of the two times, Int32 places of the rest, and the label's bytes, within a line.
- */
-const LINE = {
-  startedAt: 0,
-  finishedAt: 1,
-  sequence: 4,
-  operation: 5,
-  type: 6,
-  state: 7,
-  length: 4,
-  peer: 10,
-  labelAt: 44,
-};
+const FLOATS = RECORD_BYTES / 8;
+const WORDS = RECORD_BYTES / 4;
+/** Offsets in a line, in Float64 elements. */
+const FLOAT = {startedAt: 0, finishedAt: 1, length: 4};
+/** Offsets in a line, in Int32 elements. */
+const WORD = {sequence: 4, operation: 5, type: 6, state: 7, peer: 10};
+/** The label's offset in a line, in bytes. */
+const LABEL_AT = 44;
 const NO_PEER = -1;
 
 export class FlightRecorder {
@@ -44,7 +38,8 @@ export class FlightRecorder {
   private readonly bytes: Uint8Array;
   private readonly count: Int32Array;
   private readonly labels = new Map<string, Uint8Array>();
-  private at = 0;
+  /** The line of the current call. */
+  private line = 0;
 
   constructor(
     buffer: ArrayBuffer,
@@ -70,50 +65,56 @@ export class FlightRecorder {
   }
 
   start(call: CallDescriptor, nowMs: number): void {
-    this.at = this.count[0] % RECORDS;
-    const {at, floats, words} = this;
-    floats[at * 8 + LINE.startedAt] = nowMs;
-    floats[at * 8 + LINE.length] = call.length;
-    words[at * 16 + LINE.sequence] = call.sequence;
-    words[at * 16 + LINE.operation] = OPERATIONS.indexOf(call.operation);
-    words[at * 16 + LINE.peer] = call.peer ?? NO_PEER;
-    words[at * 16 + LINE.type] = TYPES.indexOf(call.type);
-    words[at * 16 + LINE.state] = STARTED;
-    this.bytes.set(this.label(call.label), at * RECORD_BYTES + LINE.labelAt);
+    this.line = this.count[0] % RECORDS;
+    const {floats, words} = this;
+    const float = this.line * FLOATS;
+    const word = this.line * WORDS;
+    floats[float + FLOAT.startedAt] = nowMs;
+    floats[float + FLOAT.length] = call.length;
+    words[word + WORD.sequence] = call.sequence;
+    words[word + WORD.operation] = OPERATIONS.indexOf(call.operation);
+    words[word + WORD.peer] = call.peer ?? NO_PEER;
+    words[word + WORD.type] = TYPES.indexOf(call.type);
+    words[word + WORD.state] = STARTED;
+    this.bytes.set(this.label(call.label), this.line * RECORD_BYTES + LABEL_AT);
     this.count[0] += 1;
   }
 
   finish(nowMs: number): void {
-    this.floats[this.at * 8 + LINE.finishedAt] = nowMs;
-    this.words[this.at * 16 + LINE.state] = FINISHED;
+    this.floats[this.line * FLOATS + FLOAT.finishedAt] = nowMs;
+    this.words[this.line * WORDS + WORD.state] = FINISHED;
   }
 
-  /** Oldest first. */
+  /** All recorded calls, the oldest first. */
   read(): FlightRecord[] {
     const total = this.count[0];
     const records: FlightRecord[] = [];
-    for (let i = Math.max(0, total - RECORDS); i < total; i++) {
-      const at = i % RECORDS;
-      const label = this.bytes.subarray(at * RECORD_BYTES + LINE.labelAt, (at + 1) * RECORD_BYTES);
-      const finished = this.words[at * 16 + LINE.state] === FINISHED;
-      records.push({
-        rank: this.rank,
-        sequence: this.words[at * 16 + LINE.sequence],
-        operation: OPERATIONS[this.words[at * 16 + LINE.operation]],
-        label: new TextDecoder().decode(label.slice()).replace(/\0+$/, ''),
-        peer: this.words[at * 16 + LINE.peer] === NO_PEER ? null : this.words[at * 16 + LINE.peer],
-        length: this.floats[at * 8 + LINE.length],
-        type: TYPES[this.words[at * 16 + LINE.type]],
-        state: finished ? 'finished' : 'started',
-        startedAt: this.floats[at * 8 + LINE.startedAt],
-        finishedAt: finished ? this.floats[at * 8 + LINE.finishedAt] : null,
-      });
-    }
+    for (let i = Math.max(0, total - RECORDS); i < total; i++)
+      records.push(this.record(i % RECORDS));
     return records;
+  }
+
+  private record(line: number): FlightRecord {
+    const label = this.bytes.subarray(line * RECORD_BYTES + LABEL_AT, (line + 1) * RECORD_BYTES);
+    const float = (field: number) => this.floats[line * FLOATS + field];
+    const word = (field: number) => this.words[line * WORDS + field];
+    const finished = word(WORD.state) === FINISHED;
+    return {
+      rank: this.rank,
+      sequence: word(WORD.sequence),
+      operation: OPERATIONS[word(WORD.operation)],
+      label: new TextDecoder().decode(label.slice()).replace(/\0+$/, ''),
+      peer: word(WORD.peer) === NO_PEER ? null : word(WORD.peer),
+      length: float(FLOAT.length),
+      type: TYPES[word(WORD.type)],
+      state: finished ? 'finished' : 'started',
+      startedAt: float(FLOAT.startedAt),
+      finishedAt: finished ? float(FLOAT.finishedAt) : null,
+    };
   }
 }
 
-/** `allReduce 'gradients' number 17 of 1,863,690 float32`. */
+/** A call in words: `allReduce 'gradients' number 17 of 1,863,690 float32`. */
 export function callWords({
   operation,
   label,
@@ -122,6 +123,7 @@ export function callWords({
   length,
   type,
 }: Pick<FlightRecord, 'operation' | 'label' | 'peer' | 'sequence' | 'length' | 'type'>): string {
-  const way = peer === null ? '' : operation === 'send' ? ` to rank ${peer}` : ` from rank ${peer}`;
-  return `${operation} '${label}'${way} number ${sequence} of ${length.toLocaleString('en-US')} ${type}`;
+  const direction = operation === 'send' ? 'to' : 'from';
+  const other = peer === null ? '' : ` ${direction} rank ${peer}`;
+  return `${operation} '${label}'${other} number ${sequence} of ${length.toLocaleString('en-US')} ${type}`;
 }

@@ -1,6 +1,6 @@
 /**
- * A group's region: made here, joined by its ranks, and where the caller frees them
- * when one has died.
+ * A group as its creator sees it: the creator makes the region, the ranks join it, and the creator
+ * ends their waits when a rank has died.
  */
 import {canShareMemory, createRegion, type RegionHandle} from '../../workers/sharedRegion';
 import {ManyHandsError} from '../../base/errors';
@@ -9,31 +9,31 @@ import {callWords, FlightRecorder} from './flight';
 import {CHANNEL, HEADER, layoutOf, RANK} from './layout';
 import {Waiter} from './waits';
 
-/** How a rank finds its group; it crosses in a message. */
+/** How a rank finds its group; it is sent in a message. */
 export interface SharedGroupHandle {
   region: RegionHandle;
   size: number;
   timeoutMs: number;
-  /** Bytes that may be under way between two ranks one way; without it a size that suits most. */
+  /** Bytes that can be on their way from one rank to another; the default suits most programs. */
   channelBytes?: number;
 }
 
 export interface SharedGroup {
   handle: SharedGroupHandle;
-  /** Ends every wait of every rank; their calls throw ABORTED with this reason. */
+  /** Ends every wait of every rank: the calls throw ABORTED with this reason. */
   abort(reason: string): void;
-  /** Each rank's last thousand calls, by rank; also of ranks that are gone. */
+  /** Each rank's last thousand calls, by rank, including ranks that have ended. */
   flightRecords(): FlightRecord[][];
-  /** A rank's last call in words; null where it made none. */
+  /** A rank's last call in words; null if it made no call. */
   lastCall(rank: number): string | null;
-  /** All ranks have joined: the group's memory needs no name any more. */
+  /** Call this when all ranks have joined: it removes the name of the group's memory. */
   unlink(): void;
   close(): void;
 }
 
 export const DEFAULT_TIMEOUT_MS = 30_000;
 
-/** Whether ranks in processes of their own can reach each other here. */
+/** Whether ranks in separate processes can reach each other on this machine. */
 export function sharedMemoryAvailable(): boolean {
   return canShareMemory();
 }
@@ -50,7 +50,7 @@ export function createSharedGroup(
   if (!canShareMemory())
     throw new ManyHandsError(
       'DEVICE',
-      'ranks in processes of their own need shared memory, for which koffi must load: run `npm run doctor` (outside the clone `npx many-hands doctor`), or let ranks take turns in this process with runRanks.',
+      'ranks in separate processes need shared memory, for which koffi must load: run `npm run doctor` (outside the clone `npx many-hands doctor`), or run all ranks in this process with runRanks.',
     );
   const layout = layoutOf(size, channelBytes);
   const region = createRegion(layout.bytes);
@@ -61,9 +61,9 @@ export function createSharedGroup(
     (_, rank) => new FlightRecorder(region.buffer, layout, rank),
   );
   let open = true;
-  let last: FlightRecord[][] = [];
-  // After `close` the memory is gone: what it held then is kept.
-  const read = () => (open ? recorders.map((recorder) => recorder.read()) : last);
+  // `close` unmaps the memory; the records are kept.
+  let recordsAtClose: FlightRecord[][] = [];
+  const read = () => (open ? recorders.map((recorder) => recorder.read()) : recordsAtClose);
   return {
     handle: {region: region.handle, size, timeoutMs, channelBytes},
     abort: (reason) => {
@@ -73,8 +73,8 @@ export function createSharedGroup(
       words[HEADER.reasonBytes] = bytes.length;
       Atomics.store(words, HEADER.abort, 1);
       for (let rank = 0; rank < size; rank++) {
-        const at = layout.rankAt(rank) / 4;
-        waiter.wake(at + RANK.posted, at + RANK.sleepers);
+        const block = layout.rankAt(rank) / 4;
+        waiter.wake(block + RANK.posted, block + RANK.sleepers);
         for (let other = 0; other < size; other++) {
           const channel = layout.channelAt(rank, other) / 4;
           waiter.wake(channel + CHANNEL.written, channel + CHANNEL.writtenSleepers);
@@ -90,7 +90,7 @@ export function createSharedGroup(
     unlink: () => region.unlink(),
     close: () => {
       if (!open) return;
-      last = read();
+      recordsAtClose = read();
       open = false;
       region.close();
     },

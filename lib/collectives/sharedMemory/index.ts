@@ -1,4 +1,4 @@
-/** Ranks in processes of their own, on one machine. */
+/** Communication between ranks that are separate processes of one machine. */
 export {
   createSharedGroup,
   sharedMemoryAvailable,
@@ -6,4 +6,5 @@ export {
   type SharedGroup,
   type SharedGroupHandle,
 } from './group';
-export {adoptArray, joinSharedGroup, sharedArrayHandles, type SharedArrayHandle} from './transport';
+export {sharedArrayHandles, type SharedArrayHandle} from './sharedArrays';
+export {adoptArray, joinSharedGroup} from './transport';

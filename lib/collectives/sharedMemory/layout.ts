@@ -1,29 +1,31 @@
 /**
- * Where everything lies in the region of a group: the abort flag, a block of words a
- * rank, the flight recorders, the channels between each two ranks, a staging area a rank for arrays
- * that lie elsewhere, and room for short arrays beside the descriptors.
+ * The layout of a group's region: the abort flag, a block of words for each rank, the flight
+ * recorders, a channel for each ordered pair of ranks, a staging area for each rank (for arrays
+ * outside shared memory), and room for the numbers of short arrays.
  */
+import {CACHE_LINE_BYTES} from '../../base/cacheLine';
 import {INLINE_ELEMENTS} from '../ledger';
 
+/** Lines of one flight recorder. */
 export const RECORDS = 1000;
 /** Bytes of one line of a flight recorder. */
-export const RECORD_BYTES = 64;
+export const RECORD_BYTES = CACHE_LINE_BYTES;
 export const LABEL_BYTES = 20;
 
 const HEADER_BYTES = 4096;
 const RANK_BYTES = 512;
-const CHANNEL_HEADER_BYTES = 64;
+const CHANNEL_HEADER_BYTES = CACHE_LINE_BYTES;
 const STAGING_BYTES = 512 * 1024;
-/** A short all-reduce brings its numbers along to the agreement. */
+/** A short all-reduce sends its numbers with the agreement. */
 const INLINE_BYTES = 4 * INLINE_ELEMENTS;
 
-/** Int32 places in the header. */
-export const HEADER = {abort: 0, reasonBytes: 1, reasonAt: 64, reasonMost: 2048};
+/** The header: Int32 offsets of two words, then the byte offset and the limit of the reason. */
+export const HEADER = {abort: 0, reasonBytes: 1, reasonAt: CACHE_LINE_BYTES, reasonMost: 2048};
 
 /**
- * Int32 places in a rank's block; `posted` counts its arrivals, on a cache line on which others
- * spin, so that nothing else is written there. Descriptors alternate between two places: a rank
- * overwrites one only after all others have come to the next call.
+ * Int32 offsets in a rank's block. `posted` counts the rank's arrivals; other ranks spin on its
+ * cache line, so nothing else is written there. Descriptors alternate between two places: a rank
+ * overwrites a descriptor only after all other ranks have come to the next call.
  */
 export const RANK = {
   posted: 0,
@@ -35,11 +37,12 @@ export const RANK = {
 };
 
 /**
- * Int32 places in a channel's header: bytes written and read so far, and who sleeps until they
- * change.
+ * Int32 offsets in a channel's header: how many bytes were written and read so far, and how many
+ * ranks sleep until these counts change.
  */
 export const CHANNEL = {written: 0, writtenSleepers: 1, read: 8, readSleepers: 9};
 
+/** Where things are in a region; all offsets are in bytes. */
 export interface Layout {
   size: number;
   bytes: number;
@@ -51,25 +54,31 @@ export interface Layout {
   /** The channel's bytes, after its header. */
   channelDataAt(from: number, to: number): number;
   stagingAt(rank: number): number;
-  /** A rank's numbers beside its descriptor of the same parity. */
+  /** A rank's inline numbers, for the descriptor of the same parity. */
   inlineAt(rank: number, parity: number): number;
 }
 
-/** The bytes that a channel gets where so many are asked for: a power of two. */
-export const channelBytesFor = (asked: number): number =>
-  2 ** Math.ceil(Math.log2(Math.max(4096, asked)));
+/** The size of a channel that must hold `bytes`: the next power of two, at least 4096. */
+export const channelBytesFor = (bytes: number): number =>
+  2 ** Math.ceil(Math.log2(Math.max(4096, bytes)));
 
 /**
- * A group of 8 takes less than 10 MiB; nothing of it is touched before it is used. `asked`: bytes
- * of a channel, of which the next power of two is taken.
+ * The size of a channel if nothing is known of the messages: all channels together take 4 MiB, and
+ * one channel takes 4 KiB to 256 KiB.
  */
-export function layoutOf(size: number, asked?: number): Layout {
-  const channelBytes = asked
-    ? channelBytesFor(asked)
-    : Math.max(
-        4096,
-        Math.min(256 * 1024, 2 ** Math.floor(Math.log2((4 * 2 ** 20) / (size * size)))),
-      );
+function defaultChannelBytes(size: number): number {
+  const share = 2 ** Math.floor(Math.log2((4 * 2 ** 20) / (size * size)));
+  return Math.max(4096, Math.min(256 * 1024, share));
+}
+
+/**
+ * The layout for `size` ranks. A group of 8 takes less than 10 MiB, and the system provides no page
+ * before its first use. `leastChannelBytes`: what a channel must hold.
+ */
+export function layoutOf(size: number, leastChannelBytes?: number): Layout {
+  const channelBytes = leastChannelBytes
+    ? channelBytesFor(leastChannelBytes)
+    : defaultChannelBytes(size);
   const records = HEADER_BYTES + size * RANK_BYTES;
   const channels = records + size * RECORDS * RECORD_BYTES;
   const staging = channels + size * size * (CHANNEL_HEADER_BYTES + channelBytes);

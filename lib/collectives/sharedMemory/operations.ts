@@ -1,14 +1,14 @@
 /**
- * The `shared` algorithm: each rank works on its own part of the numbers, straight
- * from the memory of all. Arrays that all ranks map are worked on in place; others pass, slice by
- * slice of every part, through the staging areas. Short ones come with the agreement, and every
- * rank adds them up for itself. Results are added in rank order, so they have the same bits on
- * every rank and in every run.
+ * The `shared` algorithm: each rank works on its own part of the numbers, directly in the memory of
+ * all ranks. Arrays that all ranks map are reduced in place. Other arrays pass through the staging
+ * areas, one slice of every part at a time. Short arrays travel with the agreement, and every rank
+ * adds them up by itself. Results are added in rank order, so their bits are the same on every rank
+ * and in every run.
  */
 import {ManyHandsError} from '../../base/errors';
-import {partOf, partStart, type Numbers, type ReduceOp, type SharedOperations} from '../types';
 import {reduceInto} from '../kernels';
-import type {SharedTransport} from './transport';
+import {partOf, partStart, type Numbers, type ReduceOp, type SharedOperations} from '../types';
+import type {Rendezvous} from './rendezvous';
 
 type Kind = 'allReduce' | 'reduce' | 'reduceScatter' | 'allGather' | 'broadcast';
 
@@ -19,106 +19,117 @@ interface Work {
 }
 
 /**
- * One rank's share of the work on `all`, the arrays (or what of them is staged) by rank, all
- * divided alike by `parts`.
+ * This rank's share of the work. `arrays` holds each rank's array (or its staged slices), and
+ * `part` returns the part of an array that belongs to a rank.
  */
-function work(
+function doShare(
   rank: number,
   {kind, op, root}: Work,
-  all: Numbers[],
-  part: (array: Numbers, of: number) => Numbers,
+  arrays: Numbers[],
+  part: (array: Numbers, rank: number) => Numbers,
 ): void {
   if (kind === 'broadcast') {
-    if (rank !== root) all[rank].set(all[root]);
+    if (rank !== root) arrays[rank].set(arrays[root]);
     return;
   }
-  const own = all.map((array) => part(array, rank));
-  if (kind === 'allGather') all.forEach((_, other) => other !== rank && own[other].set(own[rank]));
-  else reduceInto(own, op, kind === 'allReduce' ? own : [own[kind === 'reduce' ? root : rank]]);
+  const parts = arrays.map((array) => part(array, rank));
+  if (kind === 'allGather') {
+    for (const [other, target] of parts.entries()) if (other !== rank) target.set(parts[rank]);
+    return;
+  }
+  if (kind === 'allReduce') reduceInto(parts, op, parts);
+  else reduceInto(parts, op, [parts[kind === 'reduce' ? root : rank]]);
 }
 
-/** Slice `index` of every part, one after another: places in the array, and in the staging area. */
-interface Piece {
+/**
+ * A slice of one rank's part: elements `from` to `to` of the array, `offset` in the staging area.
+ */
+interface Slice {
   from: number;
   to: number;
-  at: number;
+  offset: number;
 }
 
-function pieces(length: number, size: number, index: number, most: number): Piece[] {
-  let at = 0;
+/** Slice `index` of every rank's part, at most `longest` elements each, by rank. */
+function slicesAt(length: number, size: number, index: number, longest: number): Slice[] {
+  let offset = 0;
   return Array.from({length: size}, (_, rank) => {
     const start = partStart(rank, length, size);
     const end = partStart(rank + 1, length, size);
-    const from = Math.min(start + index * most, end);
-    const to = Math.min(from + most, end);
-    const piece = {from, to, at};
-    at += to - from;
-    return piece;
+    const from = Math.min(start + index * longest, end);
+    const to = Math.min(from + longest, end);
+    const slice = {from, to, offset};
+    offset += to - from;
+    return slice;
   });
 }
 
-function staged(transport: SharedTransport, array: Numbers, what: Work): void {
-  const {size, rank, layout, region} = transport;
+function runStaged(group: Rendezvous, array: Numbers, work: Work): void {
+  const {size, rank, layout, region} = group;
   const type = array.constructor as new (
     buffer: ArrayBuffer,
-    at: number,
+    offset: number,
     length: number,
   ) => Numbers;
   const areas = Array.from(
     {length: size},
     (_, other) => new type(region.buffer, layout.stagingAt(other), layout.stagingBytes / 4),
   );
-  const most = Math.floor(layout.stagingBytes / 4 / size);
-  const longest = Math.ceil(array.length / size);
-  for (let index = 0; index * most < longest; index++) {
-    const slices = pieces(array.length, size, index, most);
+  const longestSlice = Math.floor(layout.stagingBytes / 4 / size);
+  const longestPart = Math.ceil(array.length / size);
+  for (let index = 0; index * longestSlice < longestPart; index++) {
+    const slices = slicesAt(array.length, size, index, longestSlice);
     const last = slices[size - 1];
-    const used = last.at + last.to - last.from;
-    for (const {from, to, at} of slices) areas[rank].set(array.subarray(from, to), at);
-    transport.meet();
-    const part = (area: Numbers, of: number) =>
-      area.subarray(slices[of].at, slices[of].at + slices[of].to - slices[of].from);
-    work(
+    const used = last.offset + last.to - last.from;
+    for (const {from, to, offset} of slices) areas[rank].set(array.subarray(from, to), offset);
+    group.meet();
+    const part = (area: Numbers, owner: number) => {
+      const {from, to, offset} = slices[owner];
+      return area.subarray(offset, offset + to - from);
+    };
+    doShare(
       rank,
-      what,
+      work,
       areas.map((area) => area.subarray(0, used)),
       part,
     );
-    transport.meet();
-    for (const {from, to, at} of slices)
-      if (writes(what, rank)) array.set(areas[rank].subarray(at, at + to - from), from);
+    group.meet();
+    if (!changesArray(work, rank)) continue;
+    for (const {from, to, offset} of slices)
+      array.set(areas[rank].subarray(offset, offset + to - from), from);
   }
 }
 
-/** Whether a rank's own array holds something new afterwards. */
-const writes = ({kind, root}: Work, rank: number) => kind !== 'reduce' || rank === root;
+/** Whether the operation changes this rank's own array. */
+const changesArray = ({kind, root}: Work, rank: number) => kind !== 'reduce' || rank === root;
 
-function run(transport: SharedTransport, array: Numbers, what: Work): void {
-  if (what.op === 'mean' && array instanceof Int32Array)
+function run(group: Rendezvous, array: Numbers, work: Work): void {
+  if (work.op === 'mean' && array instanceof Int32Array)
     throw new ManyHandsError(
       'INTERNAL',
       "internal: op 'mean' of an Int32Array reached the transport.",
     );
-  if (transport.inlined) {
-    reduceInto(transport.inlined, what.op, [array]);
+  if (group.inlined) {
+    reduceInto(group.inlined, work.op, [array]);
     return;
   }
-  const all = transport.mirrors(array);
-  if (!all) {
-    staged(transport, array, what);
+  const mirrors = group.mirrors(array);
+  if (!mirrors) {
+    runStaged(group, array, work);
     return;
   }
-  work(transport.rank, what, all, (one, of) => partOf(one, of, transport.size));
-  // Nobody changes its array while another reads or writes it.
-  transport.meet();
+  doShare(group.rank, work, mirrors, (mirror, rank) => partOf(mirror, rank, group.size));
+  // No rank changes its array while another rank still reads or writes it.
+  group.meet();
 }
 
-export function sharedOperations(transport: SharedTransport): SharedOperations {
+/** The `shared` algorithm's five operations on a group. */
+export function sharedOperations(group: Rendezvous): SharedOperations {
   return {
-    broadcast: (array, root) => run(transport, array, {kind: 'broadcast', op: 'sum', root}),
-    reduce: (array, op, root) => run(transport, array, {kind: 'reduce', op, root}),
-    allReduce: (array, op) => run(transport, array, {kind: 'allReduce', op, root: 0}),
-    reduceScatter: (array, op) => run(transport, array, {kind: 'reduceScatter', op, root: 0}),
-    allGather: (array) => run(transport, array, {kind: 'allGather', op: 'sum', root: 0}),
+    broadcast: (array, root) => run(group, array, {kind: 'broadcast', op: 'sum', root}),
+    reduce: (array, op, root) => run(group, array, {kind: 'reduce', op, root}),
+    allReduce: (array, op) => run(group, array, {kind: 'allReduce', op, root: 0}),
+    reduceScatter: (array, op) => run(group, array, {kind: 'reduceScatter', op, root: 0}),
+    allGather: (array) => run(group, array, {kind: 'allGather', op: 'sum', root: 0}),
   };
 }

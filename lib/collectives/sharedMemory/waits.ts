@@ -1,6 +1,6 @@
 /**
- * Waiting for a word of shared memory to change: a short spin, then a sleep on a
- * futex, with a deadline and an abort flag that are looked at on every wake.
+ * Waiting for a word of shared memory to change: a short spin, then a sleep on a futex. Every wake
+ * checks a deadline and an abort flag.
  */
 import {physicalCores} from '../../base/cgroup';
 import {machineMs} from '../../trace/threadTime';
@@ -46,7 +46,7 @@ function load(): System {
   return system;
 }
 
-/** What ends a wait before its word changes. */
+/** What can end a wait before its word changes. */
 export interface WaitLimits {
   aborted(): boolean;
   timeoutMs: number;
@@ -64,12 +64,12 @@ export class Waiter {
     private readonly address: bigint,
     ranks: number,
   ) {
-    // A rank that spins would keep a core from the one that it waits for. Helper threads are not
-    // counted: they wait while others compute, mostly for longer than they spin.
+    // With more ranks than cores, a spinning rank would take the core of the rank that it waits
+    // for. Helper threads are not counted: they mostly wait for longer than they spin.
     this.spins = ranks <= physicalCores();
   }
 
-  /** Wakes those who sleep on `word`; `sleepers` is the word that counts them. */
+  /** Wakes all ranks that sleep on `word`; `sleepers` is the word that counts them. */
   wake(word: number, sleepers: number): void {
     if (Atomics.load(this.words, sleepers) === 0) return;
     const {futex} = load();
@@ -85,9 +85,9 @@ export class Waiter {
   }
 
   /**
-   * Until `ready` holds; it may change only with `word`. `sliceMs`: the longest sleep, where
-   * something else may change too; `spinUs`: the longest spin before it, where each rank has a
-   * core.
+   * Waits until `ready` holds, which may change only when `word` changes. `sliceMs` is the longest
+   * sleep, for callers whose `ready` also depends on something else. `spinUs` is the longest spin
+   * before the first sleep, if each rank has a core.
    */
   wait(
     word: number,
@@ -99,24 +99,23 @@ export class Waiter {
     if (ready()) return 'changed';
     if (this.spins) {
       const until = machineMs() + spinUs / 1000;
-      // The clock costs more than a look at the word.
+      // Reading the clock costs more than reading the word.
       do for (let i = 0; i < 32; i++) if (ready()) return 'changed';
       while (machineMs() < until);
     }
-    let waited = 0;
+    let waitedMs = 0;
     for (;;) {
       if (limits.aborted()) return 'aborted';
       endIfOrphan();
-      if (waited >= limits.timeoutMs) return 'timeout';
+      if (waitedMs >= limits.timeoutMs) return 'timeout';
       const value = Atomics.load(this.words, word);
       const before = machineMs();
       Atomics.add(this.words, sleepers, 1);
       if (!ready() && !limits.aborted()) this.sleep(word, value, sliceMs);
       Atomics.sub(this.words, sleepers, 1);
       if (ready()) return 'changed';
-      // A machine that was suspended, or all of whose processes were stopped, must not find its
-      // deadline passed.
-      waited += Math.min(machineMs() - before, 2 * sliceMs);
+      // If the machine was suspended or all processes were stopped, that time must not count.
+      waitedMs += Math.min(machineMs() - before, 2 * sliceMs);
     }
   }
 

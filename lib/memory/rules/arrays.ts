@@ -6,18 +6,18 @@
  * so).
  */
 import * as tf from '@tensorflow/tfjs';
+import {CACHE_LINE_BYTES} from '../../base/cacheLine';
 import {Call, integer, integers, Output, Rule, typeOf} from '../call';
 import {elementBytes, elements, INT32, INT64} from '../elementTypes';
 import {broadcast, sharing} from './elementwise';
 
+const positive = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
 /**
- * TensorFlow shares a cut along the first dim where its edges fall on multiples of this (its
+ * TensorFlow shares a slice along the first dim if its edges fall on multiples of a cache line (its
  * EIGEN_MAX_ALIGN_BYTES).
  */
-const ALIGNMENT = 64;
-
-const positive = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
-const aligned = (count: number, type: number) => (count * elementBytes(type)) % ALIGNMENT === 0;
+const aligned = (count: number, type: number) =>
+  (count * elementBytes(type)) % CACHE_LINE_BYTES === 0;
 const same = (a: readonly number[], b: readonly number[]) =>
   a.length === b.length && a.every((dim, i) => dim === b[i]);
 const sameSize = (call: Call, output: Output) => elements(output.shape) === elements(call.shape(0));

@@ -2,7 +2,7 @@
  * Draws the ranks of a mesh in their machines, and the groups of one rank along each axis.
  */
 import {ManyHandsError, shown} from '../../base/errors';
-import {Mesh, type Axis, type MeshSizes} from '../../mesh/mesh';
+import {AXES_INSIDE_OUT, Mesh, type Axis, type MeshSizes} from '../../mesh/mesh';
 import {Drawing} from '../drawing';
 import type {View} from '../view';
 
@@ -16,7 +16,6 @@ export interface RanksDrawingOptions {
   innermost?: 'tensor' | 'data';
 }
 
-const AXES: readonly Axis[] = ['tensor', 'data', 'pipeline'];
 /** The axes when data and tensor change places. */
 const SWAPPED: Record<Axis, Axis> = {data: 'tensor', tensor: 'data', pipeline: 'pipeline'};
 const BOX = {width: 76, height: 52, step: 84} as const;
@@ -46,7 +45,7 @@ export function ranksDrawing(
     );
   }
   const axisInMesh = (axis: Axis): Axis => (swapped ? SWAPPED[axis] : axis);
-  const groups = AXES.filter((axis) => sizes[axis] > 1).map((axis) => ({
+  const groups = AXES_INSIDE_OUT.filter((axis) => sizes[axis] > 1).map((axis) => ({
     axis,
     ranks: mesh.groupOf(axisInMesh(axis), rank),
   }));
