@@ -3,7 +3,9 @@ import {afterAll, describe, expect, it} from 'vitest';
 import {createCommunicator} from '#lib/collectives/communicator.js';
 import {createSharedGroup, joinSharedGroup} from '#lib/collectives/sharedMemory/index.js';
 import {ThreadCommStream} from '#lib/dataParallel/threadCommStream.js';
-import {closeWorkers, mlp, mnist, trainParallel, type TrainParallelOptions} from '#lib/index.js';
+import {mnist} from '#lib/data/index.js';
+import {closeWorkers, trainParallel, type TrainParallelOptions} from '#lib/index.js';
+import {mlp} from '#lib/models/index.js';
 
 afterAll(() => closeWorkers());
 
