@@ -51,8 +51,9 @@ async function automatic(
   devices: DeviceUse[],
   {microBatches, recompute, modules}: TrainParallelOptions,
   {batchSize, memoryLimit}: {batchSize: number; memoryLimit: number | undefined},
+  transport: RunTransport,
 ): Promise<Strategy> {
-  if (devices.length === 1 || !sharedMemoryAvailable()) return 'auto';
+  if (devices.length === 1 || transport === 'inProcess') return 'auto';
   // What is wrong is told before seconds go into measuring.
   await describeModel(model, modules);
   if (!isModule(data)) checkArrays(model, data, 'data');
@@ -69,6 +70,9 @@ async function automatic(
   );
   return row ? row : {kind: 'dataParallel', microBatches, recompute};
 }
+
+/** Where the ranks of a run live: a process each, or all in one process, in which they take turns. */
+export type RunTransport = 'processes' | 'inProcess';
 
 const dividing = ({splitAt, balance, layout}: StrategyFields) => ({splitAt, balance, layout});
 
@@ -90,12 +94,26 @@ export async function trainParallel(
   data: Data,
   options: TrainParallelOptions = {},
 ): Promise<TrainResult> {
+  const transport = sharedMemoryAvailable() ? 'processes' : 'inProcess';
+  return trainParallelOver(transport, model, data, options);
+}
+
+/**
+ * `trainParallel` over a transport of the caller's choice. Internal: it lets one process compare
+ * the two.
+ */
+export async function trainParallelOver(
+  transport: RunTransport,
+  model: tf.LayersModel,
+  data: Data,
+  options: TrainParallelOptions = {},
+): Promise<TrainResult> {
   const {strategy, bucketBytes, timeoutMs, ...rest} = options;
   const checked = checkOptions({...options, timeoutMs} as Parameters<typeof checkOptions>[0], true);
   const asked = teamDevices(options.devices ?? 2, checked.threads);
   const chosen =
     strategy === undefined || strategy === 'auto'
-      ? await automatic(model, data, asked, options, checked)
+      ? await automatic(model, data, asked, options, checked, transport)
       : strategy;
   const used =
     typeof chosen === 'object' &&
@@ -116,7 +134,7 @@ export async function trainParallel(
       `microBatches must be at most batchSize, which is ${checked.batchSize}; it is ${chosenPlan.microBatches}.`,
     );
   const bytes = bucketBytes === undefined ? BUCKET_BYTES : parseBytes(bucketBytes, 'bucketBytes');
-  const together = devices.length > 1 && !sharedMemoryAvailable();
+  const together = devices.length > 1 && transport === 'inProcess';
   if (together) requireOneDevice(devices);
   return launch(model, data, {
     // Ranks that take turns have no times of their own.

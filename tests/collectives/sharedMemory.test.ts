@@ -2,10 +2,8 @@ import {execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {join} from 'node:path';
 import {createInterface} from 'node:readline';
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {closeWorkers, spmd, type SpmdProgram} from '#lib/index.js';
-
-afterAll(() => closeWorkers());
 
 const everything = join(__dirname, 'fixtures', 'everything.mjs');
 const program = (text: string) =>

@@ -1,4 +1,4 @@
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {ArrayTensor} from '#lib/devices/arrayTensor.js';
 import {addScaled} from '#lib/collectives/kernels.js';
 import {createRegion} from '#lib/workers/sharedRegion.js';
@@ -10,8 +10,6 @@ import {
   trainParallel,
   type TrainParallelOptions,
 } from '#lib/index.js';
-
-afterAll(() => closeWorkers());
 
 describe('addScaled', () => {
   it('has the bits of a float product and a float sum, at any length', () => {

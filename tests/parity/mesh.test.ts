@@ -2,12 +2,11 @@
  * Meshes equal one device: products of the axes, ZeRO on the data axis, and whatever else a step
  * may have. More ranks than cores, so they take turns.
  */
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/index.js';
 import {transformer} from '#lib/models/index.js';
 import type {TrainParallelOptions} from '#lib/run/options.js';
-import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, PENALTIES, POSITIONS, SHAPE_CASES} from './cases';
 import {
   expectSameFirstGradients,
@@ -20,8 +19,6 @@ import {
   weightTolerance,
   type ParityCase,
 } from './harness';
-
-afterAll(closeWorkers);
 
 const BATCH = 8;
 // The last batch has 5 samples: in 4 micro-batches, some replica has none of most.

@@ -1,12 +1,11 @@
 /** A pipeline equals one device that walks the same micro-batches, whatever its schedule. */
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/index.js';
 import {transformer} from '#lib/models/index.js';
 import {schedule} from '#lib/pipelineParallel/schedule.js';
 import {SCHEDULE_NAMES, type ScheduleName} from '#lib/pipelineParallel/schedules.js';
 import type {StrategyFields, TrainParallelOptions} from '#lib/run/options.js';
-import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, SHAPE_CASES} from './cases';
 import {
   expectSameFirstGradients,
@@ -20,8 +19,6 @@ import {
   type ParityCase,
   type Run,
 } from './harness';
-
-afterAll(closeWorkers);
 
 const BATCH = 8;
 /** 7 steps, the last of 5 samples. */

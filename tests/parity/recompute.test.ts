@@ -1,14 +1,11 @@
 /** Recompute changes what is kept, and not a bit of what is learned. */
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/index.js';
 import {transformer} from '#lib/models/index.js';
 import {readGraph} from '#lib/step/graph.js';
-import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, SHAPE_CASES} from './cases';
 import {head, runParallel, runTrain} from './harness';
-
-afterAll(closeWorkers);
 
 const NORMS = SHAPE_CASES.find((one) => one.name.startsWith('batch norm'))!;
 

@@ -1,10 +1,9 @@
 /** Tensor parallelism equals one device, whatever is divided. */
-import {afterAll, describe, it} from 'vitest';
+import {describe, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/index.js';
 import {transformer} from '#lib/models/index.js';
 import type {StrategyFields, TrainParallelOptions} from '#lib/run/options.js';
-import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, PENALTIES, POSITIONS, SHAPE_CASES} from './cases';
 import {
   expectSameFirstGradients,
@@ -18,8 +17,6 @@ import {
   type ParityCase,
   type Run,
 } from './harness';
-
-afterAll(closeWorkers);
 
 const BATCH = 8;
 const FEW = 7 * BATCH - 3;

@@ -2,12 +2,11 @@
  * ZeRO and FSDP against `train`: the same training with less held and, in stage 3, half as much
  * again sent.
  */
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/index.js';
 import {transformer} from '#lib/models/index.js';
 import type {TrainParallelOptions} from '#lib/run/options.js';
-import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, SHAPE_CASES} from './cases';
 import {
   expectSameRun,
@@ -18,8 +17,6 @@ import {
   weightTolerance,
   type ParityCase,
 } from './harness';
-
-afterAll(closeWorkers);
 
 const STRATEGIES = ['zero1', 'zero2', 'fsdp'] as const;
 const all = [...COURSE_CASES, ...SHAPE_CASES];

@@ -2,7 +2,7 @@
  * What a pipeline that ran leaves: its trace, its memory, its traffic, its bubble; and what it
  * refuses.
  */
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/index.js';
 import {mlp, transformer} from '#lib/models/index.js';
@@ -16,9 +16,6 @@ import {spmd} from '#lib/spmd.js';
 import type {SpmdContext} from '#lib/run/spmdJob.js';
 import type {Span} from '#lib/trace/spans.js';
 import {trainParallel} from '#lib/trainParallel.js';
-import {closeWorkers} from '#lib/workers/pool.js';
-
-afterAll(closeWorkers);
 
 const WIDTH = 64;
 function deep(layers = 8, units = WIDTH): tf.LayersModel {

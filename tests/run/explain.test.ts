@@ -1,8 +1,6 @@
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {closeWorkers, explain, mlp, mnist, train, trainParallel} from '#lib/index.js';
 import {stragglerOf, type RankTiming} from '#lib/run/timing.js';
-
-afterAll(() => closeWorkers());
 
 const timing = (...busy: number[]): RankTiming[] =>
   busy.map((seconds, rank) => ({

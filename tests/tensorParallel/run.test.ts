@@ -3,7 +3,7 @@
  * it.
  */
 import {join} from 'node:path';
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {
   closeWorkers,
   textCorpus,
@@ -14,8 +14,6 @@ import {
   type TrainParallelOptions,
   type TrainResult,
 } from '#lib/index.js';
-
-afterAll(closeWorkers);
 
 const LAYERS = 2;
 const HIDDEN = 16;
