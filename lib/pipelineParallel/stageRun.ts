@@ -57,7 +57,7 @@ export class StageRun {
     private readonly parts: BatchPart[],
   ) {
     this.values = stepper.objective.names.map(() => 0);
-    this.mail = new Mail(comm, schedule, parts.length, ({what, microBatch, chunk}) => {
+    this.mail = new Mail(comm, schedule, parts, ({what, microBatch, chunk}) => {
       const {from, to} = stages[chunk].stage;
       return [parts[microBatch].samples, ...(what === 'activations' ? from! : to!).shape];
     });

@@ -3,7 +3,7 @@ import {once} from 'node:events';
 import {join} from 'node:path';
 import {createInterface} from 'node:readline';
 import {describe, expect, it} from 'vitest';
-import {closeWorkers, spmd, type SpmdProgram} from '#lib/index.js';
+import {spmd, type SpmdProgram} from '#lib/index.js';
 
 const everything = join(__dirname, 'fixtures', 'everything.mjs');
 const program = (text: string) =>

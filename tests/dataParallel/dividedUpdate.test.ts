@@ -2,14 +2,7 @@ import {describe, expect, it} from 'vitest';
 import {ArrayTensor} from '#lib/devices/arrayTensor.js';
 import {addScaled} from '#lib/collectives/kernels.js';
 import {createRegion} from '#lib/workers/sharedRegion.js';
-import {
-  closeWorkers,
-  mlp,
-  mnist,
-  tf,
-  trainParallel,
-  type TrainParallelOptions,
-} from '#lib/index.js';
+import {mlp, mnist, tf, trainParallel, type TrainParallelOptions} from '#lib/index.js';
 
 describe('addScaled', () => {
   it('has the bits of a float product and a float sum, at any length', () => {

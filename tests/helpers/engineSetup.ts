@@ -3,6 +3,7 @@
  * pool of warm workers. Each file must leave all three as it found them.
  */
 import {afterAll, expect} from 'vitest';
+import type * as tfjs from '@tensorflow/tfjs';
 import {tf} from '#lib/devices/index.js';
 import {closeWorkers} from '#lib/workers/pool.js';
 import {childrenOf, sharedNames} from './processes';
@@ -26,7 +27,7 @@ const {state} = tf.engine();
 const variables = new Set(Object.values(state.registeredVariables));
 const before = tf.memory();
 tf.engine().startScope();
-const made = state.activeScope.track as tf.Tensor[];
+const made = state.activeScope.track as tfjs.Tensor[];
 
 afterAll(() => {
   tf.engine().endScope();

@@ -7,12 +7,14 @@ import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/index.js';
 import {transformer} from '#lib/models/index.js';
 import type {TrainParallelOptions} from '#lib/run/options.js';
-import {COURSE_CASES, PENALTIES, POSITIONS, SHAPE_CASES} from './cases';
+import {caseOf, PENALTIES, POSITIONS} from './cases';
 import {
+  BATCH,
   expectSameFirstGradients,
   expectSameRun,
   head,
   OPTIMIZERS,
+  referenceRun,
   runParallel,
   runTrain,
   weightsOf,
@@ -20,11 +22,8 @@ import {
   type ParityCase,
 } from './harness';
 
-const BATCH = 8;
 // The last batch has 5 samples: in 4 micro-batches, some replica has none of most.
 const FEW = 4 * BATCH + 5;
-const caseOf = (name: string) =>
-  [...COURSE_CASES, ...SHAPE_CASES].find((one) => one.name.startsWith(name))!;
 const text = (more: object = {}): ParityCase =>
   head(
     {
@@ -220,7 +219,7 @@ const stored = process.env.MANY_HANDS_FULL ? RUNS : RUNS.filter(([name]) => STOR
 describe('a mesh equals train', () => {
   it.each(stored)('%s', async (_, one, optimizer, strategy, options = {}) => {
     const microBatches = strategy.microBatches ?? 1;
-    const reference = await runTrain(one, one.model(OPTIMIZERS[optimizer]()), 1, {
+    const reference = await referenceRun(one, OPTIMIZERS[optimizer], {
       ...options,
       microBatches,
     } as object);
@@ -238,7 +237,7 @@ describe('a mesh equals train', () => {
     const one = head(text(TIED), BATCH);
     const initial = one.model(tf.train.sgd(1));
     const weights = weightsOf(initial);
-    const reference = await runTrain(one, initial, 1, {microBatches: 2});
+    const reference = await referenceRun(one, () => tf.train.sgd(1), {microBatches: 2});
     for (const mesh of [
       {data: 2, tensor: 2},
       {data: 2, pipeline: 2},

@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest';
-import {closeWorkers, explain, mlp, mnist, train, trainParallel} from '#lib/index.js';
+import {explain, mlp, mnist, train, trainParallel} from '#lib/index.js';
 import {stragglerOf, type RankTiming} from '#lib/run/timing.js';
 
 const timing = (...busy: number[]): RankTiming[] =>
