@@ -11,7 +11,7 @@ import {cutName} from '../pipelineParallel/cuts';
 import {planName, type Plan} from '../run/strategy';
 import {readGraph, type Graph} from '../step/graph';
 import {calibrate} from './calibrate';
-import type {Machine} from './machine';
+import type {Machine, Measured} from './machine';
 import {modelChoices} from './modelChoices';
 import {ModelCost, type ModelChoice, type StepCost, type StepParts} from './modelCost';
 import {ModelMemory, type DeviceMemory} from './modelMemory';
@@ -248,6 +248,14 @@ const KNOWN = ['batchSize', 'devices', 'machine', 'memoryLimit', 'samples', 'mod
  * asked for. Throws BAD_OPTION, BAD_MODEL and DEVICE.
  */
 export async function plan(model: tf.LayersModel, options: PlanOptions = {}): Promise<PlanRow[]> {
+  return planFrom(null, model, options);
+}
+/** `plan` from what was measured before; null measures it now. Internal. */
+export async function planFrom(
+  known: Measured | null,
+  model: tf.LayersModel,
+  options: PlanOptions = {},
+): Promise<PlanRow[]> {
   const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
   if (unknown)
     throw new ManyHandsError(
@@ -261,10 +269,12 @@ export async function plan(model: tf.LayersModel, options: PlanOptions = {}): Pr
   const ids = chooseDevices(devices).map(({id}) => id);
   // A model that cannot cross is told before a worker starts.
   await describeModel(model, modules);
-  const machine = options.machine ?? (await calibrate({devices: ids}));
-  const times = await profileModel(model, sizings(batchSize, ids, machine.cores), modules);
+  const machine = options.machine ?? known?.machine ?? (await calibrate({devices: ids}));
+  const times =
+    known?.times ?? (await profileModel(model, sizings(batchSize, ids, machine.cores), modules));
+  const update = known?.updateSeconds ?? updateSeconds(model.optimizer);
   const graph = readGraph(model);
-  const cost = new ModelCost(model, graph, machine, times, updateSeconds(model.optimizer));
+  const cost = new ModelCost(model, graph, machine, times, update);
   const memory = new ModelMemory(model);
   const limit =
     memoryLimit === undefined

@@ -2,21 +2,12 @@ import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {describe, expect, it} from 'vitest';
 import {freeNames} from '#lib/run/freeNames.js';
-import {closeWorkers, ManyHandsError, spmd, tf, type SpmdProgram} from '#lib/index.js';
+import {closeWorkers, spmd, tf, type SpmdProgram} from '#lib/index.js';
+import {refusal} from '../helpers/refusal';
 
 /** A program from its text: a test runner rewrites functions that stand in a test file. */
 const program = (text: string) =>
   new Function(`return (${text});`)() as SpmdProgram<unknown, unknown>;
-
-async function refusal(run: Promise<unknown>): Promise<ManyHandsError> {
-  try {
-    await run;
-  } catch (error) {
-    expect(error).toBeInstanceOf(ManyHandsError);
-    return error as ManyHandsError;
-  }
-  throw new Error('nothing was refused');
-}
 
 describe('spmd', () => {
   it('runs a function on every rank, with what it needs, and resolves by rank', async () => {
