@@ -1,12 +1,40 @@
 import {defineConfig} from 'vitest/config';
 
+/** Tests that load no engine. Several files share a process. */
+const UNIT = [
+  'tests/base/{cgroup,errors,random,units}.test.ts',
+  'tests/collectives/{alphaBeta,collectives}.test.ts',
+  'tests/data/*.test.ts',
+  'tests/grading/*.test.ts',
+  'tests/memory/{processMemory,regions}.test.ts',
+  'tests/mesh/*.test.ts',
+  'tests/notebook/{figures,format,markdown,palette,progress,scale,table}.test.ts',
+  'tests/notebooks/{rules,traps}.test.ts',
+  'tests/pipelineParallel/schedules.test.ts',
+  'tests/planner/{planCommand,planSpec,specFormulas,specPapers,specRefusals}.test.ts',
+  'tests/quiz/*.test.ts',
+  'tests/setup/{node,problems}.test.ts',
+  'tests/structure/house.test.ts',
+];
+
+/** Tests of whole programs: packages, set-up, kernels, a browser. A process each. */
+const SYSTEM = [
+  'tests/e2e/*.test.ts',
+  'tests/notebook/kernel.test.ts',
+  'tests/notebooks/{command,run}.test.ts',
+  'tests/package/*.test.ts',
+  'tests/setup/{bootstrap,doctor,lock,pieces,start}.test.ts',
+  'tests/structure/api.test.ts',
+  'tests/train/kernel.test.ts',
+];
+
+/** Tests that take another engine, or measure the memory of their own process. A process each. */
+const ENGINE_ALONE = ['tests/memory/{javascript,meter}.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['tests/**/*.test.ts'],
-    // One engine a process, and two cores: a file at a time, each in a process of its own.
-    pool: 'forks',
-    fileParallelism: false,
-    // The engine of the tests' own process has one thread, as the workers that it is compared with: sums in one order.
+    // The engine of the tests' own process has one thread, as the workers that it is compared with:
+    // sums in one order.
     env: {
       TF_NUM_INTRAOP_THREADS: '1',
       TF_NUM_INTEROP_THREADS: '1',
@@ -16,5 +44,55 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     server: {deps: {external: [/\/build\//, /\/node_modules\//]}},
+    globalSetup: 'tests/helpers/leftovers.ts',
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: UNIT,
+          setupFiles: 'tests/helpers/unitSetup.ts',
+          // Some tests change the working directory, which a thread may not.
+          pool: 'forks',
+          isolate: false,
+          maxWorkers: 2,
+          sequence: {groupOrder: 0},
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'engine',
+          include: ['tests/**/*.test.ts'],
+          exclude: [...UNIT, ...SYSTEM, ...ENGINE_ALONE],
+          setupFiles: 'tests/helpers/engineSetup.ts',
+          // One process keeps one engine and one pool of warm workers for all files.
+          pool: 'forks',
+          isolate: false,
+          maxWorkers: 1,
+          sequence: {groupOrder: 1},
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'engine-alone',
+          include: ENGINE_ALONE,
+          pool: 'forks',
+          maxWorkers: 1,
+          sequence: {groupOrder: 2},
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'system',
+          include: SYSTEM,
+          pool: 'forks',
+          maxWorkers: 1,
+          sequence: {groupOrder: 3},
+        },
+      },
+    ],
   },
 });

@@ -14,13 +14,14 @@ export class StageChannel {
   private readonly aside = new Map<string, tf.Tensor>();
 
   /**
-   * `parts`: how many micro-batches this step has; a small batch has fewer than the schedule.
+   * `parts`: the micro-batches of this step; a small batch has fewer than the schedule, and of one
+   * without samples nobody sends anything.
    * `shapeOf`: of a message to this rank.
    */
   constructor(
     private readonly comm: Communicator,
     {actions}: Schedule,
-    parts: number,
+    parts: ReadonlyArray<{samples: number}>,
     private readonly shapeOf: (message: StageMessage) => number[],
   ) {
     const {rank, size} = comm;
@@ -32,7 +33,7 @@ export class StageChannel {
     );
     actions.forEach((list, from) => {
       const sent = list.flatMap((action) =>
-        action.do === 'send' && action.peer === rank && action.microBatch < parts
+        action.do === 'send' && action.peer === rank && parts[action.microBatch]?.samples > 0
           ? [messageName(action, from, size)]
           : [],
       );

@@ -57,7 +57,7 @@ export class StageRun {
     private readonly parts: BatchPart[],
   ) {
     this.values = stepper.objective.names.map(() => 0);
-    this.mail = new StageChannel(comm, schedule, parts.length, ({what, microBatch, localStage}) => {
+    this.mail = new StageChannel(comm, schedule, parts, ({what, microBatch, localStage}) => {
       const {from, to} = stages[localStage].stage;
       return [parts[microBatch].samples, ...(what === 'activations' ? from! : to!).shape];
     });

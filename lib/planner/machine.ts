@@ -8,6 +8,7 @@ import {join} from 'node:path';
 import {writeWhole} from '../base/wholeFile';
 import {engineInfo} from '../devices/engine';
 import type {LinkOperation} from './commBenchmark';
+import type {StepTimes} from './profile';
 
 /** α and β of an operation among so many ranks. */
 export interface Link {
@@ -31,6 +32,15 @@ export interface Machine {
   /** The engine and its version. */
   engine: string;
   links: Link[];
+}
+
+/** What `plan` measures of a machine and of a model on it. */
+export interface Measured {
+  machine: Machine;
+  /** A step's times at each of the sizes that `plan` asks for. */
+  times: StepTimes[];
+  /** As `updateSeconds` of `profile.ts`. */
+  updateSeconds: number;
 }
 
 /** Changes whenever what is measured, or how, does. */

@@ -14,7 +14,7 @@ import {strategyName, type ZeroStage} from '../config/plan';
 import type {StrategyFields} from '../config/options';
 import {readGraph, type Graph} from '../model/graph';
 import {calibrate} from './calibrate';
-import type {Machine} from './machine';
+import type {Machine, Measured} from './machine';
 import {modelChoices} from './choices';
 import {ModelCost, type StepCost, type StepParts} from './cost';
 import {ModelMemory, type DeviceMemory} from './memory';
@@ -155,17 +155,22 @@ export interface PlanRequest {
   modules: ModuleReference[];
   machine?: Machine;
   samples?: number;
+  /** What was measured before; measured now where it is left out. */
+  measured?: Measured;
 }
 
 /** As `plan`, for a model that was described already. */
 export async function planModel(
   described: DescribedModel,
-  {batchSize, ids, memoryLimit, modules, machine: known, samples}: PlanRequest,
+  {batchSize, ids, memoryLimit, modules, machine: given, samples, measured}: PlanRequest,
 ): Promise<PlanRow[]> {
   const {model, graph} = described;
-  const machine = known ?? (await calibrate({devices: ids}));
-  const times = await profileModel(described, sizings(batchSize, ids, machine.cores), modules);
-  const cost = new ModelCost(model, graph, machine, times, updateSeconds(model.optimizer));
+  const machine = given ?? measured?.machine ?? (await calibrate({devices: ids}));
+  const times =
+    measured?.times ??
+    (await profileModel(described, sizings(batchSize, ids, machine.cores), modules));
+  const update = measured?.updateSeconds ?? updateSeconds(model.optimizer);
+  const cost = new ModelCost(model, graph, machine, times, update);
   const memory = new ModelMemory(model);
   const limit = memoryLimit ?? machine.memoryBytes / ids.length;
   const candidates = modelChoices(described, batchSize, ids.length).map((choice): Candidate => {
@@ -190,6 +195,15 @@ export async function planModel(
  * one-thread workers. Throws BAD_OPTION, BAD_MODEL and DEVICE.
  */
 export async function plan(model: tf.LayersModel, options: PlanOptions = {}): Promise<PlanRow[]> {
+  return planFrom(undefined, model, options);
+}
+
+/** As `plan`, from what was measured before. */
+export async function planFrom(
+  measured: Measured | undefined,
+  model: tf.LayersModel,
+  options: PlanOptions = {},
+): Promise<PlanRow[]> {
   const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
   if (unknown)
     throw new ManyHandsError(
@@ -205,7 +219,7 @@ export async function plan(model: tf.LayersModel, options: PlanOptions = {}): Pr
   const description = await describeModel(model, modules);
   return planModel(
     {model, description, graph: readGraph(model)},
-    {batchSize, ids, memoryLimit: limit, modules, machine, samples},
+    {batchSize, ids, memoryLimit: limit, modules, machine, samples, measured},
   );
 }
 

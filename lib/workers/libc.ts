@@ -2,6 +2,7 @@
  * The system calls for memory that two processes share, through koffi.
  */
 import {constants} from 'node:fs';
+import {ManyHandsError} from '../base/errors';
 
 export interface LibC {
   /** Shared memory without a name: Linux. */
@@ -29,8 +30,27 @@ export interface LibC {
   errno: () => number;
 }
 
-/** `message`: as where koffi does not load; `posix`: as where shared memory has a name. */
-const forced = () => process.env.MANY_HANDS_TRANSPORT;
+/**
+ * `message`: as where koffi does not load; `posix`: as where shared memory has a name. A process and
+ * its workers have one form for their whole lives, so it is read once.
+ */
+const FORCED = process.env.MANY_HANDS_TRANSPORT || null;
+
+/** Refuses a form that does not exist, and a change that would have no effect. */
+function forced(): string | null {
+  const now = process.env.MANY_HANDS_TRANSPORT || null;
+  if (now !== FORCED)
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `MANY_HANDS_TRANSPORT is read once, when a process starts: then it was ${FORCED}, now it is ${now}.`,
+    );
+  if (now !== null && now !== 'message' && now !== 'posix')
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `MANY_HANDS_TRANSPORT must be 'message' or 'posix'; it is '${now}'.`,
+    );
+  return now;
+}
 
 /** Whether shared memory has a name here, which must be unlinked. */
 export const namedMemory = () => process.platform !== 'linux' || forced() === 'posix';
@@ -77,6 +97,7 @@ function load(): LibC | null {
 
 /** Null where processes cannot share memory. */
 export function systemCalls(): LibC | null {
+  forced();
   if (libc === undefined) libc = load();
   return libc;
 }

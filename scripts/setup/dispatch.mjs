@@ -29,6 +29,17 @@ let commandRuns = false;
  */
 const PLAIN = ['start', 'doctor'];
 
+const QUICK = ['unit', 'engine', 'engine-alone'];
+/**
+ * The projects of `vitest.config.mts` that each test command runs.
+ * @type {Record<string, string[]>}
+ */
+const TESTS = {
+  test: QUICK,
+  'test:system': ['system'],
+  'test:full': [...QUICK, 'system'],
+};
+
 function stopWell() {
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
     process.on(signal, () => {
@@ -83,20 +94,25 @@ async function runVerb(verb, args, at) {
   const folder = typedIn(verb);
   // npx starts us where it was typed: a clone's own commands run in the clone, as through npm.
   if (!at.isPackage) process.chdir(at.root);
-  if (verb === 'test' || verb === 'test:full') {
-    const env = verb === 'test' ? process.env : {...process.env, MANY_HANDS_FULL: '1'};
-    for (const folder of ['scripts', 'tests']) {
-      const types = await run([
-        join(at.modules, 'typescript', 'bin', 'tsc'),
-        '-p',
-        join(at.root, folder, 'tsconfig.json'),
-      ]);
-      if (types !== 0) {
-        say(`${folder}/ does not pass the type check, so no test was run.`);
-        return 1;
-      }
+  if (Object.hasOwn(TESTS, verb)) {
+    const env = verb === 'test:full' ? {...process.env, MANY_HANDS_FULL: '1'} : process.env;
+    const folders = ['scripts', 'tests'];
+    const types = await Promise.all(
+      folders.map((folder) =>
+        run([
+          join(at.modules, 'typescript', 'bin', 'tsc'),
+          '-p',
+          join(at.root, folder, 'tsconfig.json'),
+        ]),
+      ),
+    );
+    const wrong = folders.filter((_, i) => types[i] !== 0);
+    if (wrong.length > 0) {
+      say(`These do not pass the type check, so no test was run: ${wrong.join(', ')}.`);
+      return 1;
     }
-    return run([join(at.modules, 'vitest', 'vitest.mjs'), 'run', ...args], env);
+    const projects = TESTS[verb].flatMap((name) => ['--project', name]);
+    return run([join(at.modules, 'vitest', 'vitest.mjs'), 'run', ...projects, ...args], env);
   }
   if (verb === 'check') return runCheck(at);
   if (verb === 'docs') return run([join(at.modules, 'typedoc', 'bin', 'typedoc'), ...args]);

@@ -50,6 +50,7 @@ const NEEDS = {
   start: ALL,
   setup: ALL,
   test: ALL,
+  'test:system': ALL,
   'test:full': ALL,
   notebooks: ALL,
   bench: ALL,

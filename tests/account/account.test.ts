@@ -1,5 +1,5 @@
 /** The account against the measurement, and the formulas against their papers. */
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {
@@ -11,9 +11,6 @@ import {
 } from '#lib/memoryEstimate/index.js';
 import {convnet, drivingNet, mlp, transformer} from '#lib/models/index.js';
 import {train} from '#lib/run/train.js';
-import {closeWorkers} from '#lib/workers/pool.js';
-
-afterAll(closeWorkers);
 
 const MODELS: Record<string, (optimizer: string) => tf.LayersModel> = {
   mlp: (optimizer) => mlp({units: [256, 256], optimizer, seed: 1}),

@@ -2,22 +2,17 @@ import {execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {join} from 'node:path';
 import {createInterface} from 'node:readline';
-import {afterAll, describe, expect, it} from 'vitest';
-import {closeWorkers, spmd, type SpmdProgram} from '#lib/index.js';
-
-afterAll(() => closeWorkers());
+import {describe, expect, it} from 'vitest';
+import {spmd, type SpmdProgram} from '#lib/index.js';
+import {cpus} from '../helpers/devices';
+import {haveEnded, isAlive} from '../helpers/processes';
+import {refusal} from '../helpers/refusal';
 
 const everything = join(__dirname, 'fixtures', 'everything.mjs');
 const program = (text: string) =>
   new Function(`return (${text});`)() as SpmdProgram<unknown, unknown>;
-const cpus = (ranks: number) => Array.from({length: ranks}, () => 'cpu');
-const refusal = (text: string, ranks: number, timeoutMs = 700) =>
-  spmd(program(text), {devices: cpus(ranks), timeoutMs}).then(
-    () => {
-      throw new Error('nothing was refused');
-    },
-    (error: Error & {code: string}) => error,
-  );
+const refused = (text: string, ranks: number, timeoutMs = 700) =>
+  refusal(spmd(program(text), {devices: cpus(ranks), timeoutMs}));
 
 interface Found {
   cases: number;
@@ -90,7 +85,7 @@ describe('ranks that disagree', () => {
     ],
     ['root', 'await comm.broadcast(new Float32Array(1), {root: rank})', /root 0.*root 1/],
   ])('about %s are told both sides before any number is sent', async (_, body, message) => {
-    const error = await refusal(`async ({rank, comm}) => { ${body}; }`, 2);
+    const error = await refused(`async ({rank, comm}) => { ${body}; }`, 2);
     expect(error.code).toBe('COLLECTIVE_MISMATCH');
     expect(error.message).toMatch(message);
   });
@@ -119,14 +114,14 @@ describe('a rank that does not come', () => {
       /barrier 'of three' number 0 of 0 float32 for rank 0/,
     ],
   ])('%s is named, with the operation', async (_, body, message) => {
-    const error = await refusal(`async ({rank, comm}) => { ${body}; }`, 3);
+    const error = await refused(`async ({rank, comm}) => { ${body}; }`, 3);
     expect(error.code).toBe('TIMEOUT');
     expect(error.message).toMatch(message);
     expect(error.message).toContain('0.7 s');
   });
 
   it('frees the others of a group with the reason, when it fails', async () => {
-    const error = await refusal(
+    const error = await refused(
       "async ({rank, comm}) => { const group = await comm.group([0, 1]); if (rank) throw new TypeError('no such weight'); await group.barrier(); }",
       2,
       20_000,
@@ -135,33 +130,10 @@ describe('a rank that does not come', () => {
   });
 });
 
-/** Those of `pids` that still run. */
-function alive(pids: number[]): number[] {
-  return pids.filter((pid) => {
-    try {
-      return !/^State:\s+Z/m.test(
-        execFileSync('cat', [`/proc/${pid}/status`], {
-          encoding: 'utf8',
-          stdio: ['ignore', 'pipe', 'ignore'],
-        }),
-      );
-    } catch {
-      return false;
-    }
-  });
-}
-
-async function gone(pids: number[], withinMs: number): Promise<number[]> {
-  const until = performance.now() + withinMs;
-  while (alive(pids).length > 0 && performance.now() < until)
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  return alive(pids);
-}
-
 describe.runIf(process.platform === 'linux')('when a process is killed', () => {
   it('its last call is in the flight recorder, and the others leave the collective at once', async () => {
     const start = performance.now();
-    const error = await refusal(
+    const error = await refused(
       "async ({rank, comm}) => { await comm.barrier(); if (rank === 1) { setTimeout(() => process.kill(process.pid, 'SIGKILL'), 100); await new Promise((r) => setTimeout(r, 50)); await new Promise(() => {}); } await comm.allReduce(new Float32Array(9), {label: 'gradients'}); }",
       3,
       25_000,
@@ -193,8 +165,8 @@ describe.runIf(process.platform === 'linux')('when a process is killed', () => {
     };
     while (read().length < 3) await new Promise((resolve) => setTimeout(resolve, 100));
     const pids = read();
-    expect(alive(pids)).toEqual(pids);
+    expect(pids.filter(isAlive)).toEqual(pids);
     parent.kill('SIGKILL');
-    expect(await gone(pids, 5000)).toEqual([]);
+    expect(await haveEnded(pids)).toBe(true);
   });
 });

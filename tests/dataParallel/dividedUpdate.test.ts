@@ -1,17 +1,8 @@
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {ArrayTensor} from '#lib/devices/arrayTensor.js';
 import {addScaled} from '#lib/collectives/kernels.js';
 import {createRegion} from '#lib/workers/sharedRegion.js';
-import {
-  closeWorkers,
-  mlp,
-  mnist,
-  tf,
-  trainParallel,
-  type TrainParallelOptions,
-} from '#lib/public/course.js';
-
-afterAll(() => closeWorkers());
+import {mlp, mnist, tf, trainParallel, type TrainParallelOptions} from '#lib/public/course.js';
 
 describe('addScaled', () => {
   it('has the bits of a float product and a float sum, at any length', () => {

@@ -6,7 +6,8 @@ import {mkdtempSync, readFileSync, rmSync, unlinkSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
-import {childrenOf, isAlive, program, sharedNames} from './programs';
+import {childrenOf, haveEnded, isAlive, sharedNames} from '../helpers/processes';
+import {program} from './programs';
 
 const FIXTURE = join(__dirname, 'fixtures', 'faultLayer.cjs');
 const hangs = (rank: number) => JSON.stringify([{rank, step: 4, fault: 'hang'}]);
@@ -33,12 +34,6 @@ const fires = async () => {
   }
   throw new Error('the fault did not fire');
 };
-const gone = async (pids: number[]) => {
-  for (let i = 0; i < 100 && pids.some(isAlive); i++)
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  return pids.every((pid) => !isAlive(pid));
-};
-
 describe.runIf(process.platform === 'linux')('22: Ctrl-C', () => {
   it('once waits for a worker that may still stop by itself; twice ends it at once, and nothing is left', async () => {
     const run = program({FIXTURE, FAULTS_FILE: file, SCHEDULE: hangs(1)});
@@ -53,7 +48,7 @@ describe.runIf(process.platform === 'linux')('22: Ctrl-C', () => {
     const {signal} = await run.ended;
     expect(performance.now() - second).toBeLessThan(3000);
     expect(signal).toBe('SIGINT');
-    expect(await gone(workers)).toBe(true);
+    expect(await haveEnded(workers)).toBe(true);
   });
 });
 
@@ -91,10 +86,10 @@ describe.runIf(process.platform === 'linux')('where shared memory has a name', (
     await fires();
     const [waiting, stopped] = childrenOf(run.child.pid!);
     run.child.kill('SIGKILL');
-    expect(await gone([waiting])).toBe(true);
+    expect(await haveEnded([waiting])).toBe(true);
     // A process that somebody stopped looks at nothing until it goes on.
     process.kill(stopped, 'SIGCONT');
-    expect(await gone([stopped])).toBe(true);
+    expect(await haveEnded([stopped])).toBe(true);
   });
 
   it('13: too little of it is refused with what is needed and what is free, never SIGBUS', async () => {

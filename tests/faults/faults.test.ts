@@ -3,10 +3,10 @@
  * Each test sees that the fault really fired, that the message names rank, cause and next step, and
  * that nothing is left behind.
  */
-import {existsSync, mkdtempSync, readFileSync, rmSync} from 'node:fs';
+import {existsSync, mkdtempSync, readdirSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, it} from 'vitest';
 import {
   closeWorkers,
   ManyHandsError,
@@ -17,7 +17,7 @@ import {
   trainParallel,
   type TrainParallelOptions,
 } from '#lib/public/course.js';
-import {sharedNames} from './programs';
+import {childrenOf, sharedNames} from '../helpers/processes';
 
 interface Fault {
   rank: number | 'all' | 'first';
@@ -39,23 +39,25 @@ const BATCH = 12;
 const STEPS = 6;
 const data = mnist({train: BATCH * STEPS, test: 0, flat: true}).train;
 
-let folder: string;
-let file: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'faults-'));
-  file = join(folder, 'fired');
+// Workers take the environment of their start, so those of this file are started and ended here.
+const folder = mkdtempSync(join(tmpdir(), 'faults-'));
+const file = join(folder, 'fired');
+beforeAll(async () => {
+  await closeWorkers();
   process.env.FAULTS_FILE = file;
 });
-
-const children = () =>
-  readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim();
-afterEach(async () => {
+afterAll(async () => {
   await closeWorkers();
-  rmSync(folder, {recursive: true, force: true});
   delete process.env.FAULTS_FILE;
-  expect(children()).toBe('');
-  expect(sharedNames()).toEqual([]);
+  rmSync(folder, {recursive: true, force: true});
+  expect(children()).toEqual([]);
 });
+
+const children = () => childrenOf(process.pid);
+beforeEach(() => {
+  for (const name of readdirSync(folder)) rmSync(join(folder, name));
+});
+afterEach(() => expect(sharedNames()).toEqual([]));
 
 function model(schedule: Fault[]): tf.Sequential {
   const made = tf.sequential();
@@ -295,7 +297,7 @@ describe.runIf(process.platform === 'linux')('a fault on one rank', () => {
     expect(performance.now() - thrownAt).toBeLessThan(2000);
     const before = children();
     await goesOn();
-    expect(children()).toBe(before);
+    expect(children()).toEqual(before);
   });
 
   it('32: the same error on every rank is one report', async () => {
@@ -337,6 +339,7 @@ describe('9: a number that is none', () => {
   it('in the data is refused before a worker starts, with its place', async () => {
     const xs = new Float32Array(BATCH * 4).fill(0.5);
     xs[5 * 4 + 1] = NaN;
+    const before = children();
     const error = (await trainParallel(
       mlp({inputShape: [4], units: [4], classes: 3, seed: 1}),
       {
@@ -351,7 +354,7 @@ describe('9: a number that is none', () => {
     ).catch((thrown: unknown) => thrown)) as ManyHandsError;
     expect(error.code).toBe('BAD_DATA');
     expect(error.message).toMatch(/NaN/);
-    expect(children()).toBe('');
+    expect(children()).toEqual(before);
   });
 
   it("in one rank's share of a step stops every rank before the update; the model stays as it was", async () => {
@@ -455,11 +458,12 @@ describe('what cannot be trained is refused before a worker starts', () => {
       /strategy must be/,
     ],
   ])('%s', async (_, made, options, message) => {
+    const before = children();
     const error = (await trainParallel(made, data, {verbose: 0, ...options}).catch(
       (thrown: unknown) => thrown,
     )) as ManyHandsError;
     expect(error).toBeInstanceOf(ManyHandsError);
     expect(error.message).toMatch(message);
-    expect(children()).toBe('');
+    expect(children()).toEqual(before);
   });
 });

@@ -2,7 +2,6 @@
  * Programs that train in a process of their own, for faults that end or surround the whole caller.
  */
 import {spawn, type ChildProcess} from 'node:child_process';
-import {readdirSync, readFileSync} from 'node:fs';
 
 const source = `const {trainParallel, onRun} = require('#lib/index.js'); const tf = require('@tensorflow/tfjs');
 const {FaultLayer} = require(process.env.FIXTURE);
@@ -51,23 +50,3 @@ export function program(environment: Record<string, string>, before: string[] = 
     ended,
   };
 }
-
-/** The process ids of `pid`'s children. */
-export const childrenOf = (pid: number): number[] =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    .trim()
-    .split(' ')
-    .filter(Boolean)
-    .map(Number);
-
-export const isAlive = (pid: number): boolean => {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1][0] !== 'Z';
-  } catch {
-    return false;
-  }
-};
-
-/** Names of shared memory that somebody left. */
-export const sharedNames = (): string[] =>
-  readdirSync('/dev/shm').filter((name) => name.startsWith('mh-'));

@@ -7,9 +7,8 @@ import '#lib/devices/register.js';
 import type {ShapedArray} from '#lib/base/arrays.js';
 import {Random, seedFor} from '#lib/base/random.js';
 import {convnet, drivingNet, mlp, transformer} from '#lib/models/index.js';
-import type {ParityCase} from './harness';
+import {BATCH, type ParityCase} from './harness';
 
-const BATCH = 8;
 const STEPS = 20;
 /** The last batch is smaller than the others. */
 const SAMPLES = BATCH * STEPS - 3;
@@ -247,6 +246,10 @@ export const SHAPE_CASES: ParityCase[] = [
     options: {classWeight: {0: 1, 1: 2.5, 2: 0.5}},
   },
 ];
+
+/** The first case whose name begins so. */
+export const caseOf = (name: string): ParityCase =>
+  [...COURSE_CASES, ...SHAPE_CASES].find((one) => one.name.startsWith(name))!;
 
 function oneHot({values, shape}: ShapedArray, classes: number): ShapedArray {
   const out = new Float32Array(values.length * classes);

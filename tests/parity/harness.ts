@@ -9,7 +9,8 @@ import type {ShapedArray} from '#lib/base/arrays.js';
 import type {TrainOptions, TrainParallelOptions} from '#lib/config/options.js';
 import type {TrainResult} from '#lib/run/result.js';
 import {train} from '#lib/run/train.js';
-import {trainParallel} from '#lib/trainParallel.js';
+import {trainParallelOver} from '#lib/trainParallel.js';
+import type {Transport} from '#lib/run/resolveRun.js';
 
 export interface ParityCase {
   name: string;
@@ -35,6 +36,15 @@ export function head(one: ParityCase, samples: number): ParityCase {
     data: {xs: cut(one.data.xs), ys: cut(one.data.ys)},
   };
 }
+
+/** The samples of a step, of every case. */
+export const BATCH = 8;
+/** 7 steps, the last of 5 samples: a whole run of 20 shows more of an optimizer alone. */
+export const FEW = 7 * BATCH - 3;
+
+/** The first 7 steps of a case; all 20 where it validates, and of the whole product. */
+export const shorter = (one: ParityCase): ParityCase =>
+  process.env.MANY_HANDS_FULL || one.options?.validationSplit ? one : head(one, FEW);
 
 /** Everything that equality looks at. */
 export interface Observed {
@@ -126,13 +136,55 @@ export async function runTrain(
   return observe(model, result);
 }
 
+const references = new Map<string, Promise<Run>>();
+const models = new Map<ParityCase['model'], number>();
+
+/** Tells two cases apart by their model, their data, and what they ask of a run. */
+function keyOf({model, data, batchSize, options}: ParityCase): unknown[] {
+  if (!models.has(model)) models.set(model, models.size);
+  const arrays = [...data.xs, ...data.ys].map(({values, shape, scale}) => [
+    shape,
+    scale,
+    // Weighed by place, so that other values hardly have the same sum.
+    Array.from(values).reduce((sum, value, i) => sum + value * (1 + (i % 97)), 0),
+  ]);
+  return [models.get(model), arrays, batchSize, options];
+}
+
+/**
+ * One run of `train` from the case's initial weights, which others are held to. It is trained once
+ * and shared by all files of this process.
+ */
+export function referenceRun(
+  parityCase: ParityCase,
+  optimizer: () => tf.Optimizer,
+  options: TrainOptions = {},
+  epochs = 1,
+): Promise<Run> {
+  const own = optimizer();
+  const key = JSON.stringify([
+    keyOf(parityCase),
+    [own.getClassName(), own.getConfig()],
+    options,
+    epochs,
+  ]);
+  if (!references.has(key))
+    references.set(key, runTrain(parityCase, parityCase.model(own), epochs, options));
+  return references.get(key)!;
+}
+
+/**
+ * All ranks in one process by default: the arithmetic is the same over every transport, and
+ * `transport.test.ts` shows that for each strategy.
+ */
 export async function runParallel(
   parityCase: ParityCase,
   model: tf.LayersModel,
   epochs: number,
   options: TrainParallelOptions = {},
+  transport: Transport = 'inProcess',
 ): Promise<Run> {
-  const result = await trainParallel(model, parityCase.data, {
+  const result = await trainParallelOver(transport, model, parityCase.data, {
     ...parityCase.options,
     batchSize: parityCase.batchSize,
     epochs,
@@ -143,6 +195,10 @@ export async function runParallel(
     strategy: 'dataParallel',
     ...options,
   });
+  const together = transport === 'inProcess' && result.devices.length > 1;
+  const turns = /all ranks take turns in one process/;
+  if (together) expect(result.plan.reason).toMatch(turns);
+  else expect(result.plan.reason).not.toMatch(turns);
   return observe(model, result);
 }
 

@@ -2,18 +2,19 @@
  * Meshes equal one device: products of the axes, ZeRO on the data axis, and whatever else a step
  * may have. More ranks than cores, so they take turns.
  */
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {transformer} from '#lib/models/index.js';
 import type {TrainParallelOptions} from '#lib/config/options.js';
-import {closeWorkers} from '#lib/workers/pool.js';
-import {COURSE_CASES, PENALTIES, POSITIONS, SHAPE_CASES} from './cases';
+import {PENALTIES, POSITIONS, caseOf} from './cases';
 import {
+  BATCH,
   expectSameFirstGradients,
   expectSameRun,
   head,
   OPTIMIZERS,
+  referenceRun,
   runParallel,
   runTrain,
   weightsOf,
@@ -21,13 +22,8 @@ import {
   type ParityCase,
 } from './harness';
 
-afterAll(closeWorkers);
-
-const BATCH = 8;
 // The last batch has 5 samples: in 4 micro-batches, some replica has none of most.
 const FEW = 4 * BATCH + 5;
-const caseOf = (name: string) =>
-  [...COURSE_CASES, ...SHAPE_CASES].find((one) => one.name.startsWith(name))!;
 const text = (more: object = {}): ParityCase =>
   head(
     {
@@ -223,7 +219,7 @@ const stored = process.env.MANY_HANDS_FULL ? RUNS : RUNS.filter(([name]) => STOR
 describe('a mesh equals train', () => {
   it.each(stored)('%s', async (_, one, optimizer, strategy, options = {}) => {
     const microBatches = strategy.microBatches ?? 1;
-    const reference = await runTrain(one, one.model(OPTIMIZERS[optimizer]()), 1, {
+    const reference = await referenceRun(one, OPTIMIZERS[optimizer], {
       ...options,
       microBatches,
     } as object);
@@ -241,7 +237,7 @@ describe('a mesh equals train', () => {
     const one = head(text(TIED), BATCH);
     const initial = one.model(tf.train.sgd(1));
     const weights = weightsOf(initial);
-    const reference = await runTrain(one, initial, 1, {microBatches: 2});
+    const reference = await referenceRun(one, () => tf.train.sgd(1), {microBatches: 2});
     for (const mesh of [
       {data: 2, tensor: 2},
       {data: 2, pipeline: 2},

@@ -1,33 +1,28 @@
 /** A pipeline equals one device that walks the same micro-batches, whatever its schedule. */
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {transformer} from '#lib/models/index.js';
 import {schedule} from '#lib/pipelineParallel/schedule.js';
 import {SCHEDULE_NAMES, type ScheduleName} from '#lib/pipelineParallel/schedules.js';
 import type {StrategyFields, TrainParallelOptions} from '#lib/config/options.js';
-import {closeWorkers} from '#lib/workers/pool.js';
-import {COURSE_CASES, SHAPE_CASES} from './cases';
+import {COURSE_CASES, caseOf} from './cases';
 import {
+  BATCH,
   expectSameFirstGradients,
   expectSameRun,
+  FEW,
   head,
   OPTIMIZERS,
+  referenceRun,
   runParallel,
   runTrain,
+  shorter,
   weightsOf,
   weightTolerance,
   type ParityCase,
   type Run,
 } from './harness';
-
-afterAll(closeWorkers);
-
-const BATCH = 8;
-/** 7 steps, the last of 5 samples. */
-const FEW = 7 * BATCH - 3;
-const caseOf = (name: string) =>
-  [...COURSE_CASES, ...SHAPE_CASES].find((one) => one.name.startsWith(name))!;
 
 const DEEP: ParityCase = {
   ...COURSE_CASES[0],
@@ -96,10 +91,10 @@ describe('a pipeline equals train', () => {
   const optimizers = Object.keys(OPTIMIZERS);
   stored.forEach(([name, devices, microBatches], i) => {
     const optimizer = optimizers[i % optimizers.length];
-    const steps = process.env.MANY_HANDS_FULL || devices === 3 ? 20 : 7;
+    const steps = process.env.MANY_HANDS_FULL ? 20 : 7;
     it(`${name}, ${devices} stages, ${microBatches} micro-batches, ${optimizer}: ${steps} steps`, async () => {
-      const one = steps === 20 ? DEEP : head(DEEP, FEW);
-      const reference = await runTrain(one, one.model(OPTIMIZERS[optimizer]()), 1, {microBatches});
+      const one = shorter(DEEP);
+      const reference = await referenceRun(one, OPTIMIZERS[optimizer], {microBatches});
       expectSameRun(
         await piped(one, OPTIMIZERS[optimizer], devices, {schedule: name, microBatches}),
         reference,
@@ -126,7 +121,7 @@ describe('a pipeline equals train', () => {
   for (const [name, devices, strategy] of models) {
     it(`${name}, ${devices} stages by ${strategy.schedule as string}`, async () => {
       const one = name.startsWith('a masked') ? caseOf(name) : head(caseOf(name), FEW);
-      const reference = await runTrain(one, one.model(OPTIMIZERS.adam()), 1, {
+      const reference = await referenceRun(one, OPTIMIZERS.adam, {
         microBatches: strategy.microBatches,
       });
       expectSameRun(await piped(one, OPTIMIZERS.adam, devices, strategy), reference, 1e-4);
@@ -137,7 +132,7 @@ describe('a pipeline equals train', () => {
     const one = head(caseOf('transformer with a tied'), BATCH);
     const initial = one.model(tf.train.sgd(1));
     const weights = weightsOf(initial);
-    const reference = await runTrain(one, initial, 1, {microBatches: 4});
+    const reference = await referenceRun(one, () => tf.train.sgd(1), {microBatches: 4});
     for (const name of SCHEDULE_NAMES)
       expectSameFirstGradients(
         await piped(one, () => tf.train.sgd(1), 2, {schedule: name, microBatches: 4}),
@@ -148,7 +143,7 @@ describe('a pipeline equals train', () => {
 
   it('whatever is computed again: a stage, a block, a layer', async () => {
     const one = head(caseOf('transformer'), FEW);
-    const reference = await runTrain(one, one.model(OPTIMIZERS.adam()), 1, {microBatches: 4});
+    const reference = await referenceRun(one, OPTIMIZERS.adam, {microBatches: 4});
     for (const [recompute, name] of [
       ['stage', 'gpipe'],
       ['stage', 'zero-bubble'],
@@ -169,7 +164,7 @@ describe('a pipeline equals train', () => {
 
   it('with globalClipNorm over all stages, tied weights counted once', async () => {
     const one = head(caseOf('transformer with a tied'), FEW);
-    const reference = await runTrain(one, one.model(OPTIMIZERS.sgd()), 1, {
+    const reference = await referenceRun(one, OPTIMIZERS.sgd, {
       microBatches: 2,
       globalClipNorm: 0.2,
     });
@@ -197,7 +192,7 @@ describe('a pipeline equals train', () => {
         }),
     };
     const options = {shuffle: true, seed: 5};
-    const reference = await runTrain(one, one.model(OPTIMIZERS.sgd()), 1, {
+    const reference = await referenceRun(one, OPTIMIZERS.sgd, {
       microBatches: 3,
       ...options,
     });
@@ -206,13 +201,13 @@ describe('a pipeline equals train', () => {
 
   it('with penalties on weights and validation, each counted once', async () => {
     const one = {...caseOf('a model inside'), options: {validationSplit: 0.25}};
-    const reference = await runTrain(one, one.model(OPTIMIZERS.sgd()), 1, {microBatches: 2});
+    const reference = await referenceRun(one, OPTIMIZERS.sgd, {microBatches: 2});
     expectSameRun(await piped(one, OPTIMIZERS.sgd, 2, {microBatches: 2}), reference, 1e-5);
   });
 
   it('cut where it is told to, or by any balance', async () => {
     const one = head(caseOf('transformer'), 3 * BATCH);
-    const reference = await runTrain(one, one.model(OPTIMIZERS.adam()), 1, {microBatches: 2});
+    const reference = await referenceRun(one, OPTIMIZERS.adam, {microBatches: 2});
     for (const fields of [
       {splitAt: ['block_1']},
       {splitAt: ['block_0/norm_2']},
@@ -228,7 +223,7 @@ describe('a pipeline equals train', () => {
 
   it('by a schedule of the caller', async () => {
     const one = head(DEEP, FEW);
-    const reference = await runTrain(one, one.model(OPTIMIZERS.adam()), 1, {microBatches: 3});
+    const reference = await referenceRun(one, OPTIMIZERS.adam, {microBatches: 3});
     const own = schedule('mine', ['F1 F2 B1 F3 I2 B3 W2', 'F1 B1 F2 F3 B2 I3 W3']);
     const run = await piped(one, OPTIMIZERS.adam, 2, {schedule: own});
     expectSameRun(run, reference, 1e-4);

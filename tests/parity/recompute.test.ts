@@ -1,23 +1,20 @@
 /** Recompute changes what is kept, and not a bit of what is learned. */
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {transformer} from '#lib/models/index.js';
 import {readGraph} from '#lib/model/graph.js';
-import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, SHAPE_CASES} from './cases';
-import {head, runParallel, runTrain} from './harness';
-
-afterAll(closeWorkers);
+import {head, referenceRun, runParallel, runTrain, shorter} from './harness';
 
 const NORMS = SHAPE_CASES.find((one) => one.name.startsWith('batch norm'))!;
 
 describe('recompute', () => {
   for (const [i, whole] of [...COURSE_CASES, ...SHAPE_CASES].entries()) {
-    const one = whole.options?.validationSplit ? whole : head(whole, 6 * whole.batchSize + 3);
+    const one = shorter(whole);
     it(`of every ${i % 2 ? 'block' : 'layer'}: ${one.name}, to the bit`, async () => {
       const graph = readGraph(one.model(tf.train.sgd(0.01)));
-      const reference = await runTrain(one, one.model(tf.train.momentum(0.01, 0.9)), 1);
+      const reference = await referenceRun(one, () => tf.train.momentum(0.01, 0.9));
       const recompute =
         i % 2
           ? [...new Set(graph.calls.map(({block}) => block))]
@@ -45,7 +42,7 @@ describe('recompute', () => {
         }),
     };
     const options = {microBatches: 2, globalClipNorm: 0.5, seed: 4};
-    const reference = await runTrain(one, one.model(tf.train.adam(0.01)), 1, options);
+    const reference = await referenceRun(one, () => tf.train.adam(0.01), options);
     const actual = await runTrain(one, one.model(tf.train.adam(0.01)), 1, {
       ...options,
       recompute: 'block',

@@ -1,30 +1,27 @@
 /** Tensor parallelism equals one device, whatever is divided. */
-import {afterAll, describe, it} from 'vitest';
+import {describe, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {transformer} from '#lib/models/index.js';
 import type {StrategyFields, TrainParallelOptions} from '#lib/config/options.js';
-import {closeWorkers} from '#lib/workers/pool.js';
-import {COURSE_CASES, PENALTIES, POSITIONS, SHAPE_CASES} from './cases';
+import {PENALTIES, POSITIONS, caseOf} from './cases';
 import {
+  BATCH,
   expectSameFirstGradients,
   expectSameRun,
+  FEW,
   head,
   OPTIMIZERS,
+  referenceRun,
   runParallel,
   runTrain,
+  shorter,
   weightsOf,
   weightTolerance,
   type ParityCase,
   type Run,
 } from './harness';
 
-afterAll(closeWorkers);
-
-const BATCH = 8;
-const FEW = 7 * BATCH - 3;
-const caseOf = (name: string) =>
-  [...COURSE_CASES, ...SHAPE_CASES].find((one) => one.name.startsWith(name))!;
 const TRANSFORMER = caseOf('transformer');
 const small = (more: object) => (optimizer: tf.Optimizer) =>
   transformer({
@@ -71,9 +68,8 @@ describe('tensorParallel equals train', () => {
   runs.forEach(([name, devices, strategy], i) => {
     const optimizer = names[i % names.length];
     it(`${name}, ${devices} ranks, ${optimizer}`, async () => {
-      const whole = caseOf(name);
-      const one = devices === 2 ? whole : head(whole, FEW);
-      const reference = await runTrain(one, one.model(OPTIMIZERS[optimizer]()), 1);
+      const one = shorter(caseOf(name));
+      const reference = await referenceRun(one, OPTIMIZERS[optimizer]);
       expectSameRun(
         await divided(one, OPTIMIZERS[optimizer], devices, strategy),
         reference,
@@ -86,7 +82,7 @@ describe('tensorParallel equals train', () => {
     const one = head(TRANSFORMER, BATCH);
     const initial = one.model(tf.train.sgd(1));
     const weights = weightsOf(initial);
-    const reference = await runTrain(one, initial, 1);
+    const reference = await referenceRun(one, () => tf.train.sgd(1));
     for (const devices of [2, 3, 4])
       expectSameFirstGradients(
         await divided(one, () => tf.train.sgd(1), devices),
@@ -96,7 +92,7 @@ describe('tensorParallel equals train', () => {
   });
 
   it('with penalties and validation, odd widths, globalClipNorm', async () => {
-    const reference = await runTrain(PENALTIES, PENALTIES.model(OPTIMIZERS.sgd()), 1, {
+    const reference = await referenceRun(PENALTIES, OPTIMIZERS.sgd, {
       globalClipNorm: 0.3,
     });
     expectSameRun(
@@ -115,7 +111,7 @@ describe('tensorParallel equals train', () => {
   it('in micro-batches, computed again, with dropout and shuffling', async () => {
     const one = head({...TRANSFORMER, model: small({dropout: 0.3})}, FEW);
     const options: TrainParallelOptions = {shuffle: true, seed: 5, microBatches: 2};
-    const reference = await runTrain(one, one.model(OPTIMIZERS.adam()), 1, options as object);
+    const reference = await referenceRun(one, OPTIMIZERS.adam, options as object);
     expectSameRun(await divided(one, OPTIMIZERS.adam, 2, {}, options), reference, 1e-4);
     expectSameRun(
       await divided(one, OPTIMIZERS.adam, 2, {recompute: 'block'}, options),
@@ -158,12 +154,7 @@ describe('tensorParallel equals train', () => {
         ['penalties, one tensor twice, validation', POSITIONS, 2, 'sgd', {}, {}],
       ];
     it.each(runs)('%s', async (_, one, devices, optimizer, strategy, options) => {
-      const reference = await runTrain(
-        one,
-        one.model(OPTIMIZERS[optimizer]()),
-        1,
-        options as object,
-      );
+      const reference = await referenceRun(one, OPTIMIZERS[optimizer], options as object);
       expectSameRun(
         await divided(one, OPTIMIZERS[optimizer], devices, {...sequence, ...strategy}, options),
         reference,

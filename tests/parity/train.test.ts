@@ -1,7 +1,6 @@
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
-import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, SHAPE_CASES} from './cases';
 import {
   expectSameFirstGradients,
@@ -13,8 +12,6 @@ import {
   weightTolerance,
   type ParityCase,
 } from './harness';
-
-afterAll(closeWorkers);
 
 const all = [...COURSE_CASES, ...SHAPE_CASES];
 const names = Object.keys(OPTIMIZERS);

@@ -2,24 +2,23 @@
  * ZeRO and FSDP against `train`: the same training with less held and, in stage 3, half as much
  * again sent.
  */
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {transformer} from '#lib/models/index.js';
 import type {TrainParallelOptions} from '#lib/config/options.js';
-import {closeWorkers} from '#lib/workers/pool.js';
 import {COURSE_CASES, SHAPE_CASES} from './cases';
 import {
   expectSameRun,
   head,
   OPTIMIZERS,
+  referenceRun,
   runParallel,
   runTrain,
+  shorter,
   weightTolerance,
   type ParityCase,
 } from './harness';
-
-afterAll(closeWorkers);
 
 const STRATEGIES = ['zero1', 'zero2', 'fsdp'] as const;
 const all = [...COURSE_CASES, ...SHAPE_CASES];
@@ -54,13 +53,9 @@ const SHORT = head(TEXT, 6 * TEXT.batchSize);
 
 describe('trainParallel with divided state equals train', () => {
   for (const [whole, name, devices, strategy] of pairs) {
-    // All twenty steps where they are quick, where there is validation, and in the whole product.
-    const one =
-      process.env.MANY_HANDS_FULL || whole === all[0] || whole.options?.validationSplit
-        ? whole
-        : head(whole, 7 * whole.batchSize + 3);
+    const one = shorter(whole);
     it(`${strategy}: ${one.name}, ${name}, ${devices} ranks`, async () => {
-      const reference = await runTrain(one, one.model(OPTIMIZERS[name]()), 1);
+      const reference = await referenceRun(one, OPTIMIZERS[name]);
       expectSameRun(
         await runParallel(one, one.model(OPTIMIZERS[name]()), 1, {devices, strategy}),
         reference,
@@ -70,7 +65,7 @@ describe('trainParallel with divided state equals train', () => {
   }
 
   it('on one device, to the bit', async () => {
-    const reference = await runTrain(TEXT, TEXT.model(tf.train.adam(0.01)), 1);
+    const reference = await referenceRun(TEXT, () => tf.train.adam(0.01));
     const actual = await runParallel(TEXT, TEXT.model(tf.train.adam(0.01)), 1, {
       devices: 1,
       strategy: 'fsdp',
@@ -86,7 +81,7 @@ describe('trainParallel with divided state equals train', () => {
       optimizer: () => tf.Optimizer = OPTIMIZERS.adam,
     ) => {
       const {recompute, ...same} = options;
-      const reference = await runTrain(one, one.model(optimizer()), 1, same as object);
+      const reference = await referenceRun(one, optimizer, same as object);
       expectSameRun(
         await runParallel(one, one.model(optimizer()), 1, {devices, strategy, recompute, ...same}),
         reference,

@@ -2,7 +2,7 @@
  * What a pipeline that ran leaves: its trace, its memory, its traffic, its bubble; and what it
  * refuses.
  */
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {mlp, transformer} from '#lib/models/index.js';
@@ -15,10 +15,8 @@ import type {TrainResult} from '#lib/run/result.js';
 import {spmd} from '#lib/run/spmd.js';
 import type {SpmdContext} from '#lib/job/spmdProtocol.js';
 import type {Span} from '#lib/trace/spans.js';
-import {trainParallel} from '#lib/trainParallel.js';
-import {closeWorkers} from '#lib/workers/pool.js';
-
-afterAll(closeWorkers);
+import {trainParallel, trainParallelOver} from '#lib/trainParallel.js';
+import {cpus} from '../helpers/devices';
 
 const WIDTH = 64;
 function deep(layers = 8, units = WIDTH): tf.LayersModel {
@@ -43,7 +41,6 @@ const data = (samples: number, width = WIDTH) => ({
   xs: floats(samples, width),
   ys: floats(samples, width),
 });
-const cpus = (count: number) => Array.from({length: count}, () => 'cpu');
 const run = (
   devices: number,
   fields: StrategyFields,
@@ -452,28 +449,45 @@ describe('idle names', () => {
 });
 
 describe('ranks of one process', () => {
-  it('take turns by the same schedule', async () => {
-    const model = () =>
-      transformer({layers: 2, hidden: 8, heads: 2, vocab: 12, sequence: 4, seed: 1});
-    const tokens = {values: Int32Array.from({length: 64}, (_, i) => (i * 7) % 12), shape: [16, 4]};
-    const text = {xs: tokens, ys: {...tokens, shape: [16, 4, 1]}};
-    const options: TrainParallelOptions = {
-      batchSize: 8,
-      devices: cpus(2),
-      seed: 1,
-      shuffle: false,
-      verbose: 0,
-      strategy: {kind: 'pipelineParallel', microBatches: 4},
-    };
-    const apart = await trainParallel(model(), text, options);
-    process.env.MANY_HANDS_TRANSPORT = 'none';
-    try {
-      const together = await trainParallel(model(), text, options);
+  const model = () =>
+    transformer({layers: 2, hidden: 8, heads: 2, vocab: 12, sequence: 4, seed: 1});
+  const tokens = {values: Int32Array.from({length: 64}, (_, i) => (i * 7) % 12), shape: [16, 4]};
+  const text = {xs: tokens, ys: {...tokens, shape: [16, 4, 1]}};
+  const strategies: Array<[string, number, Strategy]> = [
+    ['a pipeline', 2, {kind: 'pipelineParallel', microBatches: 4}],
+    ['tensor parallelism', 2, {kind: 'tensorParallel'}],
+    ['data x pipeline', 4, {mesh: {data: 2, pipeline: 2}, microBatches: 4}],
+    ['tensor x pipeline', 4, {mesh: {tensor: 2, pipeline: 2}, microBatches: 4}],
+    ['data x tensor', 4, {mesh: {data: 2, tensor: 2}, zero: 1}],
+  ];
+  it.each(strategies)(
+    'take turns, and learn and send what processes do: %s',
+    async (_, count, strategy) => {
+      const options: TrainParallelOptions = {
+        batchSize: 8,
+        devices: cpus(count),
+        seed: 1,
+        shuffle: false,
+        verbose: 0,
+        strategy,
+      };
+      const apart = await trainParallelOver('processes', model(), text, options);
+      const together = await trainParallelOver('inProcess', model(), text, options);
+      expect(apart.plan.reason).not.toMatch(/take turns/);
+      expect(together.plan.reason).toMatch(/all ranks take turns in one process/);
+      expect(apart.trace.spans.length).toBeGreaterThan(0);
+      expect(together.trace.spans).toEqual([]);
       together.record.steps.forEach(({loss}, step) =>
         expect(loss).toBeCloseTo(apart.record.steps[step].loss, 5),
       );
-    } finally {
-      delete process.env.MANY_HANDS_TRANSPORT;
-    }
-  });
+      expect(together.memory).toHaveLength(count);
+      // Collectives take other algorithms where memory is shared; messages are the same.
+      const messages = ({traffic}: TrainResult) =>
+        traffic
+          .filter(({operation}) => /^(send|recv) /.test(operation))
+          .map((line) => [line.rank, line.operation, line.sent, line.received]);
+      expect(messages(together)).toEqual(messages(apart));
+      if (apart.plan.mesh.pipeline > 1) expect(messages(apart)).not.toEqual([]);
+    },
+  );
 });

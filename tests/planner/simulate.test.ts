@@ -1,7 +1,7 @@
 /**
  * Simulated steps: closed forms, seconds by hand, the rows of a plan, and the trace of a real run.
  */
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {Random} from '#lib/base/random.js';
@@ -21,10 +21,7 @@ import type {SpecChoice} from '#lib/specPlanner/spec.js';
 import type {TrainParallelOptions} from '#lib/config/options.js';
 import type {Span} from '#lib/trace/spans.js';
 import {trainParallel} from '#lib/trainParallel.js';
-import {closeWorkers} from '#lib/workers/pool.js';
 import {selene, tinySpec} from './specs';
-
-afterAll(closeWorkers);
 
 const EVEN: SimulationCosts = {forward: 1, backward: 2, backwardInput: 1, backwardWeights: 1};
 const ofRank = ({spans}: {spans: readonly Span[]}, rank: number) =>

@@ -1,8 +1,7 @@
-import {afterAll, describe, expect, it} from 'vitest';
-import {closeWorkers, summarize, mlp, mnist, train, trainParallel} from '#lib/public/course.js';
+import {describe, expect, it} from 'vitest';
+import {summarize} from '#lib/public/course.js';
+import {mlp, mnist, train, trainParallel} from '#lib/public/course.js';
 import {stragglerOf, type RankTiming} from '#lib/run/timing.js';
-
-afterAll(() => closeWorkers());
 
 const timing = (...busy: number[]): RankTiming[] =>
   busy.map((seconds, rank) => ({

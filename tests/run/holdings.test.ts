@@ -2,7 +2,7 @@
  * Which rank holds what: every element where it should be, the bytes that a run measures, and what
  * is refused.
  */
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {textCorpus} from '#lib/data/index.js';
@@ -10,9 +10,6 @@ import {convnet, transformer} from '#lib/models/index.js';
 import {placements, type WeightPlacement} from '#lib/placement/placements.js';
 import type {Strategy} from '#lib/config/options.js';
 import {trainParallel} from '#lib/trainParallel.js';
-import {closeWorkers} from '#lib/workers/pool.js';
-
-afterAll(closeWorkers);
 
 const [SEQUENCE, BATCH] = [8, 8];
 const model = (more: object = {}) =>

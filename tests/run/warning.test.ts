@@ -1,14 +1,11 @@
 /** What a strategy costs that is easily overlooked is said when the run begins. */
-import {afterAll, expect, it} from 'vitest';
+import {expect, it} from 'vitest';
 import '#lib/devices/register.js';
 import {onRun} from '#lib/base/events.js';
 import {textCorpus} from '#lib/data/index.js';
 import {transformer} from '#lib/models/index.js';
 import type {Strategy} from '#lib/config/options.js';
 import {trainParallel} from '#lib/trainParallel.js';
-import {closeWorkers} from '#lib/workers/pool.js';
-
-afterAll(closeWorkers);
 
 /**
  * What a run says of itself, in order: its events but for those of its steps, and the lines of its

@@ -1,24 +1,13 @@
 import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {freeNames} from '#lib/job/portable.js';
-import {closeWorkers, ManyHandsError, spmd, tf, type SpmdProgram} from '#lib/index.js';
-
-afterAll(() => closeWorkers());
+import {closeWorkers, spmd, tf, type SpmdProgram} from '#lib/index.js';
+import {refusal} from '../helpers/refusal';
 
 /** A program from its text: a test runner rewrites functions that stand in a test file. */
 const program = (text: string) =>
   new Function(`return (${text});`)() as SpmdProgram<unknown, unknown>;
-
-async function refusal(run: Promise<unknown>): Promise<ManyHandsError> {
-  try {
-    await run;
-  } catch (error) {
-    expect(error).toBeInstanceOf(ManyHandsError);
-    return error as ManyHandsError;
-  }
-  throw new Error('nothing was refused');
-}
 
 describe('spmd', () => {
   it('runs a function on every rank, with what it needs, and resolves by rank', async () => {
@@ -92,6 +81,8 @@ describe('spmd', () => {
   });
 
   it('does not reuse a worker in which a program left tensors', async () => {
+    // Warm workers may keep constants of the runs before.
+    await closeWorkers();
     const left = program(
       '({tf}) => { tf.zeros([2]); return [process.pid, tf.memory().numTensors]; }',
     );

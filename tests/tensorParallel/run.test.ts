@@ -3,9 +3,8 @@
  * it.
  */
 import {join} from 'node:path';
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {
-  closeWorkers,
   textCorpus,
   tf,
   train,
@@ -14,8 +13,7 @@ import {
   type TrainParallelOptions,
   type TrainResult,
 } from '#lib/public/course.js';
-
-afterAll(closeWorkers);
+import {cpus} from '../helpers/devices';
 
 const LAYERS = 2;
 const HIDDEN = 16;
@@ -24,7 +22,6 @@ const BATCH = 4;
 const text = textCorpus({sequence: SEQUENCE, samples: 2 * BATCH, seed: 1});
 const model = (more: object = {}) =>
   transformer({layers: LAYERS, hidden: HIDDEN, heads: 4, sequence: SEQUENCE, seed: 1, ...more});
-const cpus = (count: number) => Array.from({length: count}, () => 'cpu');
 const run = (
   devices: number,
   options: TrainParallelOptions = {},

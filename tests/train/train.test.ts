@@ -8,18 +8,15 @@ import {afterAll, describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {onRun, type RunEvent} from '#lib/base/events.js';
-import {ManyHandsError} from '#lib/base/errors.js';
 import {mnistModule} from '#lib/data/index.js';
 import {mlp} from '#lib/models/index.js';
 import {train} from '#lib/run/train.js';
 import type {TrainOptions} from '#lib/config/options.js';
-import {closeWorkers} from '#lib/workers/pool.js';
+import {childrenOf, isAlive} from '../helpers/processes';
+import {refusal} from '../helpers/refusal';
 
 const folder = mkdtempSync(join(tmpdir(), 'many-hands-'));
-afterAll(async () => {
-  await closeWorkers();
-  rmSync(folder, {recursive: true});
-});
+afterAll(() => rmSync(folder, {recursive: true}));
 
 const SAMPLES = 60;
 const data = () => ({
@@ -32,15 +29,6 @@ const data = () => ({
 const model = (optimizer: string | tf.Optimizer = 'sgd') =>
   mlp({inputShape: [4], units: [8], classes: 3, seed: 3, optimizer});
 const quiet = {verbose: 0, seed: 1, threads: 1} as const;
-
-async function refusal(run: Promise<unknown>): Promise<ManyHandsError> {
-  const error = await run.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(ManyHandsError);
-  return error as ManyHandsError;
-}
 
 describe('train', () => {
   it('gives what the result promises, and the model has learned', async () => {
@@ -421,7 +409,7 @@ ${code}`;
     expect(workers).toHaveLength(1);
     child.kill('SIGKILL');
     await once(child, 'exit');
-    await expect.poll(() => workers.filter(alive), {timeout: 2_000}).toEqual([]);
+    await expect.poll(() => workers.filter(isAlive), {timeout: 2_000}).toEqual([]);
   });
 
   it('ends on Ctrl-C with no worker left', async () => {
@@ -440,22 +428,6 @@ ${code}`;
     child.kill('SIGINT');
     const [, signal] = (await once(child, 'exit')) as [number, string];
     expect(signal).toBe('SIGINT');
-    await expect.poll(() => workers.filter(alive), {timeout: 2_000}).toEqual([]);
+    await expect.poll(() => workers.filter(isAlive), {timeout: 2_000}).toEqual([]);
   });
 });
-
-function childrenOf(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    .trim()
-    .split(' ')
-    .filter(Boolean)
-    .map(Number);
-}
-
-function alive(pid: number): boolean {
-  try {
-    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
-  } catch {
-    return false;
-  }
-}

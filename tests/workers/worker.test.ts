@@ -1,9 +1,9 @@
-import {readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {afterEach, describe, expect, it} from 'vitest';
+import {afterEach, beforeAll, describe, expect, it} from 'vitest';
 import {closeWorkers, giveBack, takeWorker} from '#lib/workers/pool.js';
 import {attachRegion, createRegion} from '#lib/workers/sharedRegion.js';
 import {STOP_DEADLINE_MS, WorkerProcess, type JobHandlers} from '#lib/workers/workerProcess.js';
+import {childrenOf, sharedNames} from '../helpers/processes';
 
 const entry = (name: string) => join(__dirname, 'fixtures', `${name}.cjs`);
 const options = {entry: entry('worker'), device: 'cpu', threads: 1};
@@ -20,11 +20,13 @@ const run = (
   handlers: JobHandlers = {},
 ) => worker.run(name, job, handlers);
 
+// Other files leave warm workers.
+beforeAll(closeWorkers);
 afterEach(async () => {
   await closeWorkers();
   await Promise.all(started.splice(0).map((worker) => worker.stop()));
-  expect(readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim()).toBe('');
-  expect(readdirSync('/dev/shm').filter((name) => name.startsWith('mh-'))).toEqual([]);
+  expect(childrenOf(process.pid)).toEqual([]);
+  expect(sharedNames()).toEqual([]);
 });
 
 describe('a worker process', () => {

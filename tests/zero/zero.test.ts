@@ -1,13 +1,10 @@
 /** What ZeRO holds and sends: the formulas of Rajbhandari et al. 2020, section 5, in bytes. */
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {transformer} from '#lib/models/index.js';
 import type {TrainParallelOptions} from '#lib/config/options.js';
 import {trainParallel} from '#lib/trainParallel.js';
-import {closeWorkers} from '#lib/workers/pool.js';
-
-afterAll(closeWorkers);
 
 const STEPS = 3;
 const BATCH = 8;
