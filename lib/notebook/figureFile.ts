@@ -10,7 +10,7 @@ import {fontFamily, labBackgrounds, paper} from './palette';
 
 /**
  * Writes the figure to `path` (about 10 MB, nearly all of it plotly.js) and returns the path.
- * Throws what the file system throws.
+ * Throws MISSING_PACKAGE without plotly.js-dist, and what the file system throws.
  */
 export function saveFigure(figure: Figure, path: string): string {
   writeFileSync(path, figurePage(figure));
