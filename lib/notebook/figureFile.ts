@@ -9,7 +9,7 @@ import {fontFamily, labBackgrounds, paper} from './palette';
 
 /**
  * Writes the figure to `path` as an HTML file of about 10 MB, nearly all of it plotly.js, and
- * returns the path. Throws any error of the file system.
+ * returns the path. Throws MISSING_PACKAGE without plotly.js-dist, and any error of the file system.
  */
 export function saveFigure(figure: Figure, path: string): string {
   writeFileSync(path, figurePage(figure));

@@ -70,8 +70,9 @@ function handleOf(program: unknown): ProgramHandle {
  * process of its own (SPMD: single program, multiple data), and resolves to what each returned, by
  * rank. `program` is a function that uses no outer name, or the URL of a module whose default
  * export it is. What it prints appears here, tagged with its rank. Throws `ManyHandsError`:
- * BAD_OPTION and DEVICE before a worker starts; afterwards the failure of the first rank that
- * failed by itself: WORKER, TIMEOUT (a rank waited in vain), COLLECTIVE_MISMATCH, ABORTED.
+ * BAD_OPTION, DEVICE and MISSING_PACKAGE before a worker starts; afterwards the failure of the
+ * first rank that failed by itself: WORKER, TIMEOUT (a rank waited in vain), COLLECTIVE_MISMATCH,
+ * ABORTED.
  */
 export async function spmd<R, A = unknown>(
   program: SpmdProgram<A, R> | string | URL,
