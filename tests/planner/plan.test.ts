@@ -2,8 +2,7 @@
  * Plans of real models: rows that run as they are, memory that is measured, refusals, and what
  * 'auto' takes.
  */
-import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
-import {tmpdir} from 'node:os';
+import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {
@@ -25,15 +24,15 @@ import {planFrom} from '#lib/planner/plan.js';
 import {rankCorrelation, ratioInterval} from '#lib/planner/statistics.js';
 import {cpus} from '../helpers/devices';
 import {timesAt, type StepTimes} from '#lib/planner/profile.js';
+import {temporaryFolder} from '../helpers/folders';
 
 let cache: string;
 beforeAll(() => {
-  cache = mkdtempSync(join(tmpdir(), 'planner-'));
+  cache = temporaryFolder('planner');
   process.env.XDG_CACHE_HOME = cache;
 });
 afterAll(() => {
   delete process.env.XDG_CACHE_HOME;
-  rmSync(cache, {recursive: true, force: true});
 });
 
 const BATCH = 16;
