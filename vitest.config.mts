@@ -31,6 +31,9 @@ const SYSTEM = [
 /** Tests that take another engine, or measure the memory of their own process. A process each. */
 const ENGINE_ALONE = ['tests/memory/{javascript,meter}.test.ts'];
 
+/** Runs before each file of every project. */
+const EVERY = 'tests/helpers/everySetup.ts';
+
 export default defineConfig({
   test: {
     // The engine of the tests' own process has one thread, as the workers that it is compared with:
@@ -51,7 +54,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: UNIT,
-          setupFiles: 'tests/helpers/unitSetup.ts',
+          setupFiles: [EVERY, 'tests/helpers/unitSetup.ts'],
           // Some tests change the working directory, which a thread may not.
           pool: 'forks',
           isolate: false,
@@ -65,7 +68,7 @@ export default defineConfig({
           name: 'engine',
           include: ['tests/**/*.test.ts'],
           exclude: [...UNIT, ...SYSTEM, ...ENGINE_ALONE],
-          setupFiles: 'tests/helpers/engineSetup.ts',
+          setupFiles: [EVERY, 'tests/helpers/engineSetup.ts'],
           // One process keeps one engine and one pool of warm workers for all files.
           pool: 'forks',
           isolate: false,
@@ -78,6 +81,7 @@ export default defineConfig({
         test: {
           name: 'engine-alone',
           include: ENGINE_ALONE,
+          setupFiles: EVERY,
           pool: 'forks',
           maxWorkers: 1,
           sequence: {groupOrder: 2},
@@ -88,6 +92,7 @@ export default defineConfig({
         test: {
           name: 'system',
           include: SYSTEM,
+          setupFiles: EVERY,
           pool: 'forks',
           maxWorkers: 1,
           sequence: {groupOrder: 3},

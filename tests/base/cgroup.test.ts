@@ -1,15 +1,13 @@
-import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
-import {availableParallelism, tmpdir, totalmem} from 'node:os';
+import {mkdirSync, writeFileSync} from 'node:fs';
+import {availableParallelism, totalmem} from 'node:os';
 import {dirname, join} from 'node:path';
-import {afterEach, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {cgroupCpus, cgroupMemory, cgroupMemoryBytes, physicalCores} from '#lib/base/cgroup.js';
-
-const made: string[] = [];
+import {temporaryFolder} from '../helpers/folders';
 
 /** A machine's files in a folder of their own. */
 function machine(files: Record<string, string>): string {
-  const root = mkdtempSync(join(tmpdir(), 'many-hands-cgroup-'));
-  made.push(root);
+  const root = temporaryFolder('cgroup');
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(root, name)), {recursive: true});
     writeFileSync(join(root, name), text);
@@ -29,10 +27,6 @@ const v1 = {
 };
 
 describe('the control group', () => {
-  afterEach(() => {
-    for (const root of made.splice(0)) rmSync(root, {recursive: true});
-  });
-
   it('version 2: the tightest limit from the own group upwards', () => {
     const root = machine({
       ...v2,
@@ -79,9 +73,6 @@ describe('the control group', () => {
 });
 
 describe('physical cores', () => {
-  afterEach(() => {
-    for (const root of made.splice(0)) rmSync(root, {recursive: true});
-  });
   const siblings = (lists: string[]) =>
     Object.fromEntries(
       lists.map((list, cpu) => [

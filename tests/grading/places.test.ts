@@ -1,7 +1,6 @@
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
-import {tmpdir} from 'node:os';
+import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {courseBank, loadBank} from '#lib/quiz/bank.js';
 import {
   brief,
@@ -12,9 +11,9 @@ import {
   practiceIds,
   Submissions,
 } from './submissions.js';
+import {temporaryFolder} from '../helpers/folders';
 
-const folder = mkdtempSync(join(tmpdir(), 'bank-'));
-afterAll(() => rmSync(folder, {recursive: true}));
+const folder = temporaryFolder('bank');
 
 /** A question whose right letter is B. */
 const question = (id: string, notebooks: string): string => `## ${id}

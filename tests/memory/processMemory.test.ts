@@ -1,18 +1,13 @@
-import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
-import {tmpdir, totalmem} from 'node:os';
+import {mkdirSync, writeFileSync} from 'node:fs';
+import {totalmem} from 'node:os';
 import {join} from 'node:path';
-import {afterEach, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {machineMemory, processMemory} from '#lib/memory/processMemory.js';
+import {temporaryFolder} from '../helpers/folders';
 
 describe('memory of machine and process', () => {
-  let root = '';
-  afterEach(() => {
-    if (root) rmSync(root, {recursive: true});
-    root = '';
-  });
-
   it("the group's limit where it is smaller than the machine's RAM", () => {
-    root = mkdtempSync(join(tmpdir(), 'many-hands-memory-'));
+    const root = temporaryFolder('memory');
     for (const folder of ['proc/self', 'sys/fs/cgroup/mine'])
       mkdirSync(join(root, folder), {recursive: true});
     writeFileSync(join(root, 'proc/self/cgroup'), '0::/mine\n');

@@ -1,5 +1,4 @@
-import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
-import {tmpdir} from 'node:os';
+import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import {describe, expect, it} from 'vitest';
@@ -30,6 +29,7 @@ import {linear, thinned, ticks} from '#lib/notebook/scale.js';
 import {table} from '#lib/notebook/table.js';
 import type {View} from '#lib/notebook/view.js';
 import {elements, imageOf} from './xml';
+import {temporaryFolder} from '../helpers/folders';
 
 const map = courseMapDrawing(
   [
@@ -407,13 +407,12 @@ describe('the decision card', () => {
 
 describe('saveDrawing', () => {
   it('keeps a drawing as an SVG file, in a folder that need not be there', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'drawing-'));
+    const folder = temporaryFolder('drawing');
     const path = join(folder, 'answers', 'card.svg');
     expect(saveDrawing(decisionCard(), path)).toBe(path);
     expect(readFileSync(path, 'utf8')).toBe(imageOf(decisionCard().outputs[0]!['text/html']).svg);
     saveDrawing(scheduleDrawing(pipelineSchedule('gpipe', {ranks: 2, microBatches: 2})), path);
     expect(readFileSync(path, 'utf8')).toContain('animation');
-    rmSync(folder, {recursive: true});
   });
 
   it('refuses what is no drawing', () =>

@@ -3,8 +3,7 @@
  * 'auto' takes.
  */
 import {rankCorrelation, ratioInterval} from '#lib/base/statistics.js';
-import {mkdtempSync, rmSync, readFileSync} from 'node:fs';
-import {tmpdir} from 'node:os';
+import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {
@@ -25,15 +24,15 @@ import type {Measured} from '#lib/planner/machine.js';
 import {planFrom} from '#lib/planner/plan.js';
 import {cpus} from '../helpers/devices';
 import {timesAt, type StepTimes} from '#lib/planner/profile.js';
+import {temporaryFolder} from '../helpers/folders';
 
 let cache: string;
 beforeAll(() => {
-  cache = mkdtempSync(join(tmpdir(), 'planner-'));
+  cache = temporaryFolder('planner');
   process.env.XDG_CACHE_HOME = cache;
 });
 afterAll(() => {
   delete process.env.XDG_CACHE_HOME;
-  rmSync(cache, {recursive: true, force: true});
 });
 
 const BATCH = 16;

@@ -1,14 +1,13 @@
 import {spawnSync} from 'node:child_process';
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
-import {tmpdir} from 'node:os';
+import {writeFileSync} from 'node:fs';
 import {join, relative} from 'node:path';
-import {afterAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {planSpec} from '#lib/specPlanner/planSpec.js';
 import {brokenAt} from '#scripts/plan/readJson.js';
 import {tinySpec} from './specs.js';
+import {temporaryFolder} from '../helpers/folders';
 
-const folder = mkdtempSync(join(tmpdir(), 'many-hands-plan-'));
-afterAll(() => rmSync(folder, {recursive: true}));
+const folder = temporaryFolder('plan');
 
 function file(name: string, content: unknown): string {
   const path = join(folder, name);

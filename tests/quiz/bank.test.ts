@@ -1,10 +1,10 @@
-import {mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
-import {tmpdir} from 'node:os';
+import {mkdirSync, readdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {courseBank, inReadingOrder, loadBank} from '#lib/quiz/bank.js';
 import type {ChoiceQuestion} from '#lib/quiz/question.js';
 import {parseBank} from '#lib/quiz/parse.js';
+import {temporaryFolder} from '../helpers/folders';
 
 const sound = `# A bank
 
@@ -233,9 +233,8 @@ describe('a bank', () => {
 describe('banks in a folder', () => {
   let folder: string;
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'bank-'));
+    folder = temporaryFolder('bank');
   });
-  afterAll(() => rmSync(folder, {recursive: true}));
   const write = (name: string, files: Record<string, string>): string => {
     mkdirSync(join(folder, name));
     for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, name, file), text);

@@ -1,18 +1,18 @@
-import {cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
-import {tmpdir} from 'node:os';
+import {cpSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {Writable} from 'node:stream';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {beforeEach, describe, expect, it} from 'vitest';
 import {courseBank} from '#lib/quiz/bank.js';
 import {courseCells, courseNameOf, parseNotebook, withSources} from '#scripts/notebookFile.js';
 import {main} from '#scripts/quizzes.js';
 import {questionCell} from '#scripts/quizzes/questionCell.js';
+import {temporaryFolder} from '../helpers/folders';
 
 const course = join(__dirname, '../..');
 const text = readFileSync(join(course, 'notebooks/14-practice.ipynb'), 'utf8');
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'writer-'));
+  folder = temporaryFolder('writer');
   // One notebook of its own: other notebooks may repeat its questions.
   mkdirSync(join(folder, 'bank'));
   const bank = readFileSync(join(course, 'quizzes/practice.md'), 'utf8').replace(
@@ -22,7 +22,6 @@ beforeEach(() => {
   writeFileSync(join(folder, 'bank/practice.md'), bank);
   cpSync(join(course, 'notebooks/14-practice.ipynb'), join(folder, 'notebooks/14-practice.ipynb'));
 });
-afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
 /** A stream that keeps what is written to it. */
 function sink(): {stream: Writable; text: () => string} {

@@ -1,19 +1,19 @@
 import {spawn, spawnSync} from 'node:child_process';
-import {existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
-import {hostname, tmpdir} from 'node:os';
+import {existsSync, readFileSync, readdirSync, writeFileSync} from 'node:fs';
+import {hostname} from 'node:os';
 import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {beforeEach, describe, expect, it} from 'vitest';
 import {lock} from '../../scripts/setup/lock.mjs';
 import {rootFolder} from '../../scripts/setup/paths.mjs';
+import {temporaryFolder} from '../helpers/folders';
 
 let folder: string;
 let file: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'many-hands-lock-'));
+  folder = temporaryFolder('lock');
   file = join(folder, 'lock');
 });
-afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
 const module = pathToFileURL(join(rootFolder(), 'scripts/setup/lock.mjs')).href;
 

@@ -4,15 +4,13 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {beforeEach, describe, expect, it} from 'vitest';
 import {compilerArguments} from '../../scripts/setup/addon.mjs';
 import {openCarried} from '../../scripts/setup/carry.mjs';
 import {engine} from '../../scripts/setup/engine.mjs';
@@ -22,13 +20,13 @@ import {jupyterEnvironment, paths} from '../../scripts/setup/paths.mjs';
 import {compiler, engineKind, onPath} from '../../scripts/setup/platform.mjs';
 import {moveEnvironment} from '../../scripts/setup/relocate.mjs';
 import type {Context} from '../../scripts/setup/steps.mjs';
+import {temporaryFolder} from '../helpers/folders';
 
 const real = paths();
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'many-hands é '));
+  folder = temporaryFolder('é ');
 });
-afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
 function contextOf(root: string): Context {
   return {at: paths(root), verb: 'start', wantsEngine: true, from: null, work: join(root, 'work')};
