@@ -1,4 +1,4 @@
-/** What a cell shows. */
+/** Displays, tables, figures, pictures and drawings for notebooks. */
 export {showHtml, showBundle, newLiveDisplay, inKernel} from './display';
 export type {LiveDisplay, MimeBundle} from './display';
 export {show, View, Drawn, saveDrawing} from './view';

@@ -95,7 +95,7 @@ describe('drivingFrames', () => {
       /cars is a whole number, 1 or more/,
     );
     expect(() => drivingFrames({cars: 2, framesPerCar: 1, seed: 1, bend: ['left']})).toThrow(
-      /lists 1 cars and there are 2/,
+      /lists 1 cars, but there are 2/,
     );
     expect(() => drivingFrames({cars: 1, framesPerCar: 1, seed: 1, bend: 'up' as 'left'})).toThrow(
       /'left', 'right' or 'both'.*"up"/,
@@ -103,7 +103,7 @@ describe('drivingFrames', () => {
     expect(() => drivingFrames({cars: 1, frames: 1, seed: 1} as never)).toThrow(
       /no option 'frames'/,
     );
-    expect(() => carVideo(data, 4)).toThrow(/cars 0 to 3.*car 4/);
+    expect(() => carVideo(data, 4)).toThrow(/cars are 0 to 3.*no car 4/);
   });
   it('is opened by whoever imports its module', async () => {
     const options = {cars: 1, framesPerCar: 2, seed: 11, bend: 'left' as const};

@@ -209,7 +209,9 @@ describe('PositionEmbedding', () => {
     expectSame([layer.apply(x) as Tensor], [tf.add(x, table)]);
     const short = random([2, 3, 3], 2);
     expectSame([layer.apply(short) as Tensor], [tf.add(short, tf.slice(table, [0, 0], [3, 3]))]);
-    expect(() => layer.apply(random([2, 5, 3], 2))).toThrow(/'positions'.*0 to 3.*sequence of 5/);
+    expect(() => layer.apply(random([2, 5, 3], 2))).toThrow(
+      /'positions'.*0 to 3.*sequence has length 5/,
+    );
   });
 });
 

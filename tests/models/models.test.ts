@@ -241,7 +241,7 @@ describe('options', () => {
     expect(() => mlp({dropout: 1})).toThrow(/below 1/);
     expect(() => convnet({inputShape: [28, 28]})).toThrow(/3 or more whole numbers/);
     expect(() => drivingNet({inputShape: [1, 2, 3, 4]})).toThrow(/height, width, channels/);
-    expect(() => transformer({hidden: 10, heads: 4})).toThrow(/hidden \(10\).*4 heads.*12/);
+    expect(() => transformer({hidden: 10, heads: 4})).toThrow(/hidden \(10\).*heads \(4\).*12/);
     expect(() => transformer({layers: 0})).toThrow(/layers is a whole number, 1 or more/);
     expect(() => mlp({seed: 0.5})).toThrow(/seed/);
   });

@@ -1,3 +1,5 @@
+import {spawnSync} from 'node:child_process';
+import {join} from 'node:path';
 import {describe, expect, it} from 'vitest';
 import type {RunEvent, RunStart} from '#lib/base/events.js';
 import {runBundle} from '#lib/notebook/cellProgress.js';
@@ -165,6 +167,39 @@ describe('the terminal', () => {
   it('draws the bar in proportion', () => {
     expect(progressLine(after(4))).toMatch(/^\[#{10}-{10}\]/);
   });
+});
+
+describe('a program without a notebook', () => {
+  const library = (path: string) => JSON.stringify(join(__dirname, '../../build/lib', path));
+  const printed = (program: string) =>
+    spawnSync(
+      process.execPath,
+      [
+        '-e',
+        `const {emitRun} = require(${library('base/events.js')});
+         const {showRuns} = require(${library('run/progress/showRuns.js')});
+         const tell = (verbose) => {
+           emitRun({...${JSON.stringify(start)}, run: 1 + verbose, verbose});
+           emitRun({type: 'output', run: 1 + verbose, rank: 1, stream: 'stderr', text: 'hello'});
+           emitRun({type: 'end', run: 1 + verbose, seconds: 4, samplesPerSecond: 100});
+         };
+         console.error('begin');
+         ${program}`,
+      ],
+      {encoding: 'utf8'},
+    )
+      .stderr.split('begin\n')[1]
+      .replace(/^Note: .*\n/m, '');
+
+  it('shows its runs on stderr from the first that trains, and nothing before', () => {
+    expect(printed('tell(1);')).toBe('');
+    expect(printed('showRuns(); showRuns(); tell(1);')).toBe(
+      '2 devices: 2 × cpu (A CPU) × 1 thread\n[rank 1] hello\n100 samples/s, 4 s in all\n',
+    );
+  });
+
+  it('shows only what workers print where verbose is 0', () =>
+    expect(printed('showRuns(); tell(0);')).toBe('[rank 1] hello\n'));
 });
 
 describe('throttle', () => {
