@@ -44,8 +44,8 @@ function handleOf(work: CommWork): WorkHandle {
 }
 
 export class ThreadCommStream implements CommStream {
-  private readonly thread = HelperThread.take();
-  private readonly control = this.thread.control;
+  private readonly thread: HelperThread;
+  private readonly control: Int32Array;
   /**
    * This process maps the group's memory, so it can unmap it even after the thread was terminated.
    */
@@ -63,13 +63,16 @@ export class ThreadCommStream implements CommStream {
     worldRanks: number[],
     readonly work: CommWork,
   ) {
+    const workHandle = handleOf(work);
     this.region = attachRegion(group.region);
+    this.thread = HelperThread.take();
+    this.control = this.thread.control;
     this.answer = this.thread.run({
       group,
       groupAddress: this.region.address!,
       rank,
       worldRanks,
-      work: handleOf(work),
+      work: workHandle,
     });
   }
 

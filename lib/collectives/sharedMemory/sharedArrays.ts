@@ -58,8 +58,11 @@ export class SharedArrays {
   /** Zeros on every rank; throws WORKER if the system gives no memory. */
   allocate(length: number, type: NumberType): Numbers {
     if (length === 0) return arrayOf(new ArrayBuffer(0), type);
-    const regions = this.exchange(createRegion(4 * length));
-    this.regions.push(...regions);
+    const region = createRegion(4 * length);
+    // If the exchange fails, `close` still frees the region.
+    this.regions.push(region);
+    const regions = this.exchange(region);
+    this.regions.push(...regions.filter((other) => other !== region));
     const addresses = regions.map((region) => region.address!);
     return this.register(
       regions.map((region) => region.buffer),
