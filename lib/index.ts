@@ -135,14 +135,18 @@ export type {
   SpecChoice,
   SpecMachine,
   SpecPlan,
+  SpecPrediction,
   SpecRecompute,
   SpecRow,
+  SpecStrategy,
   TransformerSpec,
 } from './specPlanner/spec';
 export {simulate} from './simulate/simulate';
-export type {SimulatedRank, Simulation, SimulationOptions} from './simulate/simulate';
+export type {SimulatedRank, Simulation} from './simulate/simulate';
+export type {SimulationOptions} from './simulate/readSimulation';
 export type {SimulationCosts, StageCost} from './simulate/costs';
 export {simulateRow} from './simulate/simulateRow';
+export type {SimulateRowOptions} from './simulate/simulateRow';
 export {closeWorkers} from './workers/pool';
 export * from './notebook';
 export {answer} from './quiz/answer';

@@ -4,8 +4,17 @@
  */
 import {pathToFileURL} from 'node:url';
 import type {DataModule} from '../base/arrays';
-import {checkNames, wholeNumber} from '../base/checks';
-import {ManyHandsError, oneOf, shown} from '../base/errors';
+import {ManyHandsError, shown} from '../base/errors';
+import {
+  anything,
+  either,
+  listOf,
+  nameFrom,
+  readOptions,
+  refuseOption,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
 import {philoxFill} from '../base/philox';
 import {Random, streamKey} from '../base/random';
 import {drawLook, paintFrame} from './paintFrame';
@@ -26,6 +35,17 @@ export interface DrivingOptions {
   bend?: Bend | readonly Bend[];
 }
 
+const oneBend = nameFrom(BENDS);
+const OPTIONS: OptionTable<DrivingOptions> = {
+  cars: wholeNumber(1),
+  framesPerCar: wholeNumber(1),
+  // `Random` checks it.
+  seed: anything,
+  'height?': wholeNumber(8),
+  'width?': wholeNumber(8),
+  'bend?': either(oneBend, listOf('these, one for each car', oneBend)),
+};
+
 /** The frames of all cars, the videos one after another. */
 export interface DrivingFrames extends Samples {
   cars: {car: number; bend: Bend; firstFrame: number; frames: number}[];
@@ -38,13 +58,14 @@ export interface DrivingFrames extends Samples {
  * cars there are. Throws BAD_OPTION.
  */
 export function drivingFrames(options: DrivingOptions): DrivingFrames {
-  const call = 'drivingFrames';
-  checkNames(call, options, ['cars', 'framesPerCar', 'seed', 'height', 'width', 'bend']);
-  const cars = wholeNumber(call, 'cars', options.cars, 1);
-  const frames = wholeNumber(call, 'framesPerCar', options.framesPerCar, 1);
-  const height = wholeNumber(call, 'height', options.height ?? 48, 8);
-  const width = wholeNumber(call, 'width', options.width ?? 64, 8);
-  const bends = bendsOf(options.bend ?? 'both', cars);
+  const {
+    cars,
+    framesPerCar: frames,
+    height = 48,
+    width = 64,
+    bend = 'both',
+  } = readOptions('drivingFrames', options, OPTIONS);
+  const bends = bendsOf(bend, cars);
   const size = height * width * 3;
   const xs = new Uint8Array(cars * frames * size);
   const ys = new Float32Array(cars * frames);
@@ -90,18 +111,9 @@ export function drivingModule(options: DrivingOptions): DataModule {
 
 function bendsOf(bend: Bend | readonly Bend[], cars: number): Bend[] {
   const list = typeof bend === 'string' ? new Array<Bend>(cars).fill(bend) : [...bend];
-  if (list.length !== cars) {
-    throw new ManyHandsError(
-      'BAD_OPTION',
+  if (list.length !== cars)
+    refuseOption(
       `drivingFrames: bend lists ${list.length} cars and there are ${cars}: give one for each, or a single one for all.`,
     );
-  }
-  for (const one of list) {
-    if (!BENDS.includes(one))
-      throw new ManyHandsError(
-        'BAD_OPTION',
-        `drivingFrames: bend is ${oneOf(BENDS)}, and this is ${shown(one)}.`,
-      );
-  }
   return list;
 }

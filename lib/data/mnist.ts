@@ -5,8 +5,15 @@
 import {dirname, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import type {DataModule} from '../base/arrays';
-import {checkNames, wholeNumber} from '../base/checks';
-import {ManyHandsError, oneOf, shown} from '../base/errors';
+import {ManyHandsError} from '../base/errors';
+import {
+  checkValue,
+  nameFrom,
+  readOptions,
+  trueOrFalse,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
 import {readIdx} from './idx';
 import type {Samples} from './samples';
 
@@ -27,6 +34,12 @@ export interface MnistOptions {
   flat?: boolean;
 }
 
+const OPTIONS: OptionTable<MnistOptions> = {
+  'train?': wholeNumber(0, PARTS.train.samples),
+  'test?': wholeNumber(0, PARTS.test.samples),
+  'flat?': trueOrFalse,
+};
+
 /** Which part of MNIST, how much of it, and in which shape. */
 export interface MnistPartOptions {
   part?: Part;
@@ -35,16 +48,23 @@ export interface MnistPartOptions {
   flat?: boolean;
 }
 
+const PART_OPTIONS: OptionTable<MnistPartOptions> = {
+  'part?': nameFrom(Object.keys(PARTS)),
+  'samples?': wholeNumber(0),
+  'flat?': trueOrFalse,
+};
+
 /**
  * MNIST as it lies in its files: xs [n, 28, 28, 1] (or [n, 784]) bytes with scale 1/255, ys [n, 1]
  * bytes 0 to 9, for the loss 'sparseCategoricalCrossentropy'. Throws BAD_OPTION; BAD_DATA when the
  * package is missing or its files are damaged.
  */
 export function mnist(options: MnistOptions = {}): {train: Samples; test: Samples} {
-  checkNames('mnist', options, ['train', 'test', 'flat']);
-  const {train = PARTS.train.samples, test = PARTS.test.samples, flat = false} = options;
-  wholeNumber('mnist', 'train', train, 0, PARTS.train.samples);
-  wholeNumber('mnist', 'test', test, 0, PARTS.test.samples);
+  const {
+    train = PARTS.train.samples,
+    test = PARTS.test.samples,
+    flat = false,
+  } = readOptions('mnist', options, OPTIONS);
   return {
     train: mnistPart({part: 'train', samples: train, flat}),
     test: mnistPart({part: 'test', samples: test, flat}),
@@ -56,16 +76,9 @@ export function mnist(options: MnistOptions = {}): {train: Samples; test: Sample
  * that opens its data for itself. Throws as `mnist`.
  */
 export function mnistPart(options: MnistPartOptions = {}): Samples {
-  checkNames('mnistPart', options, ['part', 'samples', 'flat']);
-  const {part = 'train', flat = false} = options;
-  if (!Object.hasOwn(PARTS, part)) {
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `mnistPart: part is ${oneOf(Object.keys(PARTS))}, and this is ${shown(part)}.`,
-    );
-  }
+  const {part = 'train', flat = false, ...rest} = readOptions('mnistPart', options, PART_OPTIONS);
   const {prefix, samples: all} = PARTS[part];
-  const samples = wholeNumber('mnistPart', 'samples', options.samples ?? all, 0, all);
+  const samples = checkValue('mnistPart', 'samples', rest.samples ?? all, wholeNumber(0, all));
   const files = folder();
   return {
     xs: {

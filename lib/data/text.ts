@@ -7,8 +7,15 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import type {DataModule} from '../base/arrays';
-import {checkNames, wholeNumber} from '../base/checks';
-import {ManyHandsError, oneOf, shown} from '../base/errors';
+import {ManyHandsError, shown} from '../base/errors';
+import {
+  anything,
+  checkValue,
+  nameFrom,
+  readOptions,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
 import {Random} from '../base/random';
 import type {Samples} from './samples';
 
@@ -35,6 +42,14 @@ export interface TextOptions {
   /** 'train' draws from the first nine tenths of the text, 'test' from the rest. */
   part?: (typeof PARTS)[number];
 }
+
+const OPTIONS: OptionTable<TextOptions> = {
+  sequence: wholeNumber(1),
+  samples: wholeNumber(0),
+  // `Random` checks it.
+  seed: anything,
+  'part?': nameFrom(PARTS),
+};
 
 /**
  * Text as tokens: a carriage return is dropped, a tab is a space, and a character that is not in
@@ -100,18 +115,11 @@ export function textTokens(): Uint8Array {
  * 'sparseCategoricalCrossentropy' over [samples, sequence, 96]. Throws BAD_OPTION.
  */
 export function textCorpus(options: TextOptions): Samples {
-  checkNames('textCorpus', options, ['sequence', 'samples', 'seed', 'part']);
-  const {part = 'train', seed} = options;
+  const {part = 'train', seed, samples, sequence} = readOptions('textCorpus', options, OPTIONS);
   const tokens = textTokens();
-  if (!PARTS.includes(part))
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `textCorpus: part is ${oneOf(PARTS)}, and this is ${shown(part)}.`,
-    );
   const split = Math.floor(tokens.length * (1 - TEST_SHARE));
   const text = part === 'train' ? tokens.subarray(0, split) : tokens.subarray(split);
-  const sequence = wholeNumber('textCorpus', 'sequence', options.sequence, 1, text.length - 1);
-  const samples = wholeNumber('textCorpus', 'samples', options.samples, 0);
+  checkValue('textCorpus', 'sequence', sequence, wholeNumber(1, text.length - 1));
   const random = new Random(seed, 'text', part);
   const xs = new Int32Array(samples * sequence);
   const ys = new Int32Array(samples * sequence);

@@ -3,6 +3,7 @@
  * seed and the layer's name alone.
  */
 import * as tf from '@tensorflow/tfjs';
+import {anything, type OptionTable} from '../base/options';
 import {seedFor} from '../base/random';
 
 /** Options of every model. */
@@ -17,7 +18,13 @@ export interface CompileOptions {
   metrics?: string[];
 }
 
-export const COMPILE_NAMES = ['seed', 'optimizer', 'loss', 'metrics'] as const;
+/** The checks of `CompileOptions`, whose values tfjs checks itself. */
+export const COMPILE_OPTIONS: OptionTable<CompileOptions> = {
+  'seed?': anything,
+  'optimizer?': anything,
+  'loss?': anything,
+  'metrics?': anything,
+};
 export const DEFAULT_SEED = 42;
 
 /** Compiles `model` with what was asked for, or else with `defaults`; returns it. */

@@ -2,8 +2,14 @@
  * A small network that steers: a road picture in, a steering angle out.
  */
 import * as tf from '@tensorflow/tfjs';
-import {checkNames, dropoutRate, wholeNumber, wholeNumbers} from '../base/checks';
-import {COMPILE_NAMES, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
+import {
+  readOptions,
+  shareBelow1,
+  wholeNumber,
+  wholeNumbers,
+  type OptionTable,
+} from '../base/options';
+import {COMPILE_OPTIONS, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
 import {pictureShape} from './convnet';
 import {Dropout} from './layers';
 
@@ -19,6 +25,14 @@ export interface DrivingNetOptions extends CompileOptions {
   dropout?: number;
 }
 
+const OPTIONS: OptionTable<DrivingNetOptions> = {
+  ...COMPILE_OPTIONS,
+  'inputShape?': pictureShape,
+  'filters?': wholeNumbers(1, 1),
+  'units?': wholeNumber(1),
+  'dropout?': shareBelow1,
+};
+
 /**
  * [samples, height, width, channels] -> [samples, 1]. Convolutions `conv_i` (5 x 5, stride 2, which
  * halves height and width, rounded up), `flatten`, `hidden`, `dropout` where asked for, and
@@ -29,18 +43,13 @@ export interface DrivingNetOptions extends CompileOptions {
  * them + 1) * units, units + 1. The default has 125,801. Throws BAD_OPTION.
  */
 export function drivingNet(options: DrivingNetOptions = {}): tf.Sequential {
-  checkNames('drivingNet', options, [
-    'inputShape',
-    'filters',
-    'units',
-    'dropout',
-    ...COMPILE_NAMES,
-  ]);
-  const {seed = DEFAULT_SEED} = options;
-  const inputShape = pictureShape('drivingNet', options.inputShape ?? [48, 64, 3]);
-  const filters = wholeNumbers('drivingNet', 'filters', options.filters ?? [12, 24, 32], 1, 1);
-  const units = wholeNumber('drivingNet', 'units', options.units ?? 64, 1);
-  const dropout = dropoutRate('drivingNet', options.dropout ?? 0);
+  const {
+    seed = DEFAULT_SEED,
+    inputShape = [48, 64, 3],
+    filters = [12, 24, 32],
+    units = 64,
+    dropout = 0,
+  } = readOptions('drivingNet', options, OPTIONS);
   const model = tf.sequential({name: 'drivingNet'});
   filters.forEach((count, i) => {
     const name = `conv_${i}`;

@@ -3,7 +3,7 @@
  */
 import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
-import {ManyHandsError, shown} from '../base/errors';
+import {anything, readOptions, trueOrFalse, type OptionTable} from '../base/options';
 import {fitAlphaBeta} from '../collectives/alphaBeta';
 import {chooseDevices, type Device} from '../devices/devices';
 import {engineInfo} from '../devices/engine';
@@ -19,6 +19,12 @@ export interface CalibrateOptions {
   /** Measure again, whatever was kept. @default false */
   fresh?: boolean;
 }
+
+const OPTIONS: OptionTable<CalibrateOptions> = {
+  // `chooseDevices` checks it.
+  'devices?': anything,
+  'fresh?': trueOrFalse,
+};
 
 const PROGRAM = pathToFileURL(join(__dirname, 'commBenchmark.js')).href;
 /** Elements: from what costs little but the call to what is far larger than a cache. */
@@ -58,15 +64,8 @@ function groupSizes(chosen: readonly Device[]): number[] {
  * per machine and engine in the user's cache folder; what a model's own layers take, `plan`
  * measures and keeps by itself. Throws BAD_OPTION and DEVICE.
  */
-export async function calibrate({
-  devices = 2,
-  fresh = false,
-}: CalibrateOptions = {}): Promise<Machine> {
-  if (typeof fresh !== 'boolean')
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `calibrate: fresh must be true or false; it is ${shown(fresh)}.`,
-    );
+export async function calibrate(options: CalibrateOptions = {}): Promise<Machine> {
+  const {devices = 2, fresh = false} = readOptions('calibrate', options, OPTIONS);
   const chosen = chooseDevices(devices);
   const ids = chosen.map(({id}) => id);
   const what = `links ${ids.join(' ')}`;

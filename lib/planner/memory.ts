@@ -6,7 +6,7 @@ import {sum} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
 import {optimizerSizes, type OptimizerSizes} from '../memoryEstimate/optimizerSizes';
 import {probeModel, type CallSizes, type Probed} from '../memoryEstimate/probe';
-import {simulate, sizesAt} from '../memoryEstimate/simulateStep';
+import {simulateStep, sizesAt} from '../memoryEstimate/simulateStep';
 import {channelBytesFor} from '../collectives/sharedMemory/layout';
 import {GlobalBatchNorm} from '../dataParallel/batchNorm';
 import {plainSgd} from '../dataParallel/dividedUpdate';
@@ -165,7 +165,7 @@ class ProbedMemory {
   private walked(choice: ModelChoice, samples: number): Walked {
     const {graph, sum: own} = this.probed;
     const there = choice.mesh.data > 1 || choice.microBatches > 1;
-    const {gradients, activations} = simulate(
+    const {gradients, activations} = simulateStep(
       this.probed,
       segmentsOf(graph, choice.recompute),
       samples,
@@ -188,7 +188,7 @@ class ProbedMemory {
     ends: boolean,
   ): {held: number; working: number} {
     const {graph} = this.probed;
-    const {held, activations, batch} = simulate(
+    const {held, activations, batch} = simulateStep(
       this.probed,
       segmentsOf(graph, choice.recompute),
       samples,

@@ -3,7 +3,14 @@
  * step would take, best first.
  */
 import type * as tf from '@tensorflow/tfjs';
-import {ManyHandsError, shown} from '../base/errors';
+import {
+  anObject,
+  anything,
+  listOf,
+  readOptions,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
 import {formatBytes, parseBytes} from '../base/units';
 import {chooseDevices} from '../devices/devices';
 import {describeModel, type ModuleReference} from '../model/describe';
@@ -228,16 +235,16 @@ function rowOf(
   };
 }
 
-function wholeFrom1(name: string, value: unknown): number {
-  if (!Number.isInteger(value) || (value as number) < 1)
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `plan: ${name} must be a whole number from 1; it is ${shown(value)}.`,
-    );
-  return value as number;
-}
-
-const KNOWN = ['batchSize', 'devices', 'machine', 'memoryLimit', 'samples', 'modules'];
+const OPTIONS: OptionTable<PlanOptions> = {
+  'batchSize?': wholeNumber(1),
+  // `chooseDevices` checks it.
+  'devices?': anything,
+  'machine?': anObject,
+  // `parseBytes` checks it.
+  'memoryLimit?': anything,
+  'samples?': wholeNumber(1),
+  'modules?': listOf('URLs, or of {module, export}'),
+};
 
 /**
  * Every way to train a compiled `model` on `devices` that makes sense (meshes of all of them or of
@@ -248,16 +255,13 @@ const KNOWN = ['batchSize', 'devices', 'machine', 'memoryLimit', 'samples', 'mod
  * asked for. Throws BAD_OPTION, BAD_MODEL and DEVICE.
  */
 export async function plan(model: tf.LayersModel, options: PlanOptions = {}): Promise<PlanRow[]> {
-  const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
-  if (unknown)
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `plan has no option '${unknown}'. It knows: ${KNOWN.join(', ')}.`,
-    );
-  const {devices = 2, memoryLimit, modules = []} = options;
-  const batchSize = wholeFrom1('batchSize', options.batchSize ?? 32);
-  const samples =
-    options.samples === undefined ? undefined : wholeFrom1('samples', options.samples);
+  const {
+    batchSize = 32,
+    devices = 2,
+    memoryLimit,
+    samples,
+    modules = [],
+  } = readOptions('plan', options, OPTIONS);
   const ids = chooseDevices(devices).map(({id}) => id);
   // A model that cannot cross is told before a worker starts.
   await describeModel(model, modules);

@@ -149,7 +149,7 @@ describe('a real run', () => {
 describe('what is refused', () => {
   it('a model that is not compiled, a mesh of other devices, a layout that does not fit', () => {
     const bare = tf.sequential({layers: [tf.layers.dense({units: 2, inputShape: [2]})]});
-    expect(() => placements(bare, 'dataParallel')).toThrow(/holdings: the model is not compiled/);
+    expect(() => placements(bare, 'dataParallel')).toThrow(/placements: the model is not compiled/);
     expect(() => placements(model(), {mesh: {data: 2}}, {devices: 3})).toThrow(
       /is not the number of devices, 3/,
     );

@@ -2,7 +2,7 @@
  * A learned vector for every place of a sequence, added to what stands there.
  */
 import * as tf from '@tensorflow/tfjs';
-import {wholeNumber} from '../../base/checks';
+import {checkValue, wholeNumber} from '../../base/options';
 import {ManyHandsError} from '../../base/errors';
 import {seedFor} from '../../base/random';
 import {lastDim, onlyTensor, type LayerArgs} from './layer';
@@ -26,7 +26,7 @@ export class PositionEmbedding extends tf.layers.Layer {
 
   constructor(args: PositionEmbeddingArgs) {
     super(args);
-    this.sequence = wholeNumber('PositionEmbedding', 'sequence', args.sequence, 1);
+    this.sequence = checkValue('PositionEmbedding', 'sequence', args.sequence, wholeNumber(1));
     this.seed = args.seed;
   }
 

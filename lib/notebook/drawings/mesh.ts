@@ -140,7 +140,7 @@ function told(
 /**
  * Draws which rank holds which piece of which weight, and the bytes that it keeps:
  * `meshDrawing(model, {mesh: {data: 2, tensor: 2}, zero: 1})`, or of a run `meshDrawing(model,
- * result.plan)`. Throws as `holdings` does, whose data it shows, and BAD_OPTION for more than 16
+ * result.plan)`. Throws as `placements` does, whose data it shows, and BAD_OPTION for more than 16
  * ranks.
  */
 export function meshDrawing(
@@ -153,7 +153,7 @@ export function meshDrawing(
   if (mesh.size > MOST_RANKS)
     throw new ManyHandsError(
       'BAD_OPTION',
-      `meshDrawing: the mesh has ${mesh.size} ranks, and ${MOST_RANKS} at most can be read in one drawing: take a smaller mesh, or look at holdings(model, strategy), which has them all as data.`,
+      `meshDrawing: the mesh has ${mesh.size} ranks, and ${MOST_RANKS} at most can be read in one drawing: take a smaller mesh, or look at placements(model, strategy), which has them all as data.`,
     );
   const layers = layersOfBlocks(model);
   const boxes = ranks.map(
