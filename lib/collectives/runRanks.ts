@@ -2,19 +2,25 @@
  * A program on ranks of this process: the same code that `spmd` runs in processes, for
  * a lesson or a test.
  */
+import {positiveNumber, readOptions, type OptionTable} from '../base/options';
 import {createCommunicator} from './communicator';
-import {createInProcessGroup} from './inProcess';
+import {createInProcessGroup, type InProcessGroupOptions} from './inProcess';
 import type {Communicator} from './types';
+
+const OPTIONS: OptionTable<Pick<InProcessGroupOptions, 'timeoutMs'>> = {
+  'timeoutMs?': positiveNumber('milliseconds'),
+};
 
 /**
  * Runs `program` as each of `size` ranks at once; resolves to the results by rank. When one throws,
- * the others are freed and its error is thrown.
+ * the others are freed and its error is thrown. Throws BAD_OPTION.
  */
 export async function runRanks<T>(
   size: number,
   program: (comm: Communicator) => Promise<T>,
-  {timeoutMs}: {timeoutMs?: number} = {},
+  options: Pick<InProcessGroupOptions, 'timeoutMs'> = {},
 ): Promise<T[]> {
+  const {timeoutMs} = readOptions('runRanks', options, OPTIONS);
   const transports = createInProcessGroup(size, {timeoutMs});
   let first: {error: unknown} | null = null;
   const results = await Promise.allSettled(

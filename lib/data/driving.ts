@@ -104,8 +104,12 @@ export function carVideo(data: DrivingFrames, car: number): Samples {
   return sampleRange(data, found.firstFrame, found.firstFrame + found.frames);
 }
 
-/** The description of such frames, for `train`'s `data`: every worker draws them for itself. */
+/**
+ * The description of such frames, for `train`'s `data`: every worker draws them for itself. Throws
+ * BAD_OPTION.
+ */
 export function drivingModule(options: DrivingOptions): DataModule {
+  readOptions('drivingModule', options, OPTIONS);
   return {module: pathToFileURL(__filename).href, export: 'drivingFrames', args: options};
 }
 

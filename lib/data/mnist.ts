@@ -95,9 +95,10 @@ export function mnistPart(options: MnistPartOptions = {}): Samples {
 
 /**
  * The description of a part of MNIST, for `train`'s `data`: every worker opens the files for
- * itself.
+ * itself. Throws BAD_OPTION.
  */
 export function mnistModule(options: MnistPartOptions = {}): DataModule {
+  readOptions('mnistModule', options, PART_OPTIONS);
   return {module: pathToFileURL(__filename).href, export: 'mnistPart', args: options};
 }
 

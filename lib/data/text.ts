@@ -136,7 +136,9 @@ export function textCorpus(options: TextOptions): Samples {
 
 /**
  * The description of such windows, for `train`'s `data`: every worker reads the text for itself.
+ * Throws BAD_OPTION.
  */
 export function textModule(options: TextOptions): DataModule {
+  readOptions('textModule', options, OPTIONS);
   return {module: pathToFileURL(__filename).href, export: 'textCorpus', args: options};
 }

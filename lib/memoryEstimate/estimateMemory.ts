@@ -136,7 +136,7 @@ export class MemoryEstimator {
 
   /** The largest batch whose step stays within `limitBytes`; 0 where not even one sample does. */
   largestBatch(limitBytes: number, options: Omit<EstimateMemoryOptions, 'batchSize'> = {}): number {
-    const {microBatches = 1} = options;
+    const {microBatches = 1} = readOptions('estimateMemory', options, OPTIONS);
     const fits = (size: number) =>
       this.at({...options, batchSize: size * microBatches}).peakBytes <= limitBytes;
     if (!fits(1)) return 0;

@@ -4,6 +4,7 @@
  * look, words and table are made here.
  */
 import type {Config} from 'plotly.js';
+import {anObject, aString, listOf, readOptions, type OptionTable} from '../base/options';
 import type {MimeBundle} from './display';
 import {detailsHtml, escapeHtml} from './html';
 import {fontFamily, paper, rankColors} from './palette';
@@ -22,6 +23,14 @@ export interface FigureOptions {
   /** The figure's numbers; stands under the figure, to be opened. */
   table: {rows: readonly Row[]} & Partial<TableOptions>;
 }
+
+const OPTIONS: OptionTable<FigureOptions> = {
+  title: aString,
+  alt: aString,
+  data: listOf('traces'),
+  'layout?': anObject,
+  table: anObject,
+};
 
 const axis = {
   gridcolor: paper.grid,
@@ -86,9 +95,10 @@ export class Figure extends View {
 
   constructor(options: FigureOptions) {
     const {title, alt, data, layout} = options;
-    const numbers = table(options.table.rows, {
-      ...options.table,
-      caption: options.table.caption ?? title,
+    const {rows, ...tableOptions} = options.table;
+    const numbers = table(rows, {
+      ...tableOptions,
+      caption: tableOptions.caption ?? title,
     });
     const tableHtml = String(numbers.outputs[0]!['text/html']);
     const plotly = {
@@ -112,7 +122,7 @@ export class Figure extends View {
   }
 }
 
-/** A figure from plotly.js data and layout. */
+/** A figure from plotly.js data and layout. Throws BAD_OPTION. */
 export function figure(options: FigureOptions): Figure {
-  return new Figure(options);
+  return new Figure(readOptions('figure', options, OPTIONS));
 }

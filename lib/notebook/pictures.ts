@@ -5,6 +5,14 @@ import type * as tf from '@tensorflow/tfjs';
 import type {PNG as PngLibrary} from 'pngjs';
 import type {ShapedArray} from '../base/arrays';
 import {ManyHandsError, shown} from '../base/errors';
+import {
+  anything,
+  aString,
+  positiveNumber,
+  readOptions,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
 import {escapeHtml, imageHtml} from './html';
 import {card, element, text} from './svg';
 import {View} from './view';
@@ -23,6 +31,14 @@ export interface PictureOptions {
   scale?: number;
 }
 
+const OPTIONS: OptionTable<PictureOptions> = {
+  'caption?': aString,
+  'labels?': anything,
+  'count?': wholeNumber(0),
+  'columns?': wholeNumber(1),
+  'scale?': positiveNumber('screen pixels'),
+};
+
 interface Grid {
   count: number;
   height: number;
@@ -39,6 +55,7 @@ interface Grid {
  * as 0..1. Throws BAD_DATA for any other shape.
  */
 export function pictures(source: tf.Tensor | ShapedArray, options: PictureOptions = {}): View {
+  readOptions('pictures', options, OPTIONS);
   const grid = gridOf(source, options.count ?? 24);
   const scale = options.scale ?? Math.ceil(84 / Math.max(grid.height, grid.width));
   const tile = {width: grid.width * scale, height: grid.height * scale};

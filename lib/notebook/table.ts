@@ -3,6 +3,7 @@
  * terminal.
  */
 import {ManyHandsError, shown} from '../base/errors';
+import {anObject, aString, either, listOf, readOptions, type OptionTable} from '../base/options';
 import {formatBytes} from '../base/units';
 import {formatNumber, formatSeconds} from './format';
 import {escapeHtml} from './html';
@@ -29,6 +30,12 @@ export interface TableOptions {
   units?: Readonly<Record<string, string>>;
 }
 
+const OPTIONS: OptionTable<TableOptions> = {
+  caption: aString,
+  'columns?': either(listOf('column names', aString), anObject),
+  'units?': anObject,
+};
+
 interface Column {
   key: string;
   head: string;
@@ -41,6 +48,7 @@ interface Column {
  * no row has.
  */
 export function table(rows: readonly Row[], options: TableOptions): View {
+  readOptions('table', options, OPTIONS);
   const columns = columnsOf(rows, options);
   return new View([
     {

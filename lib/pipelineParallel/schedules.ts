@@ -187,9 +187,9 @@ export function promisedLive(
 }
 
 /**
- * The bubble as a share of the total time, where all stages take the same and messages no time:
- * naive (p-1)/p; gpipe and 1f1b (p-1)/(m+p-1); interleaved (p-1)/(vm+p-1); zero-bubble, whose three
- * parts cost the same, (p-1)/(3m+p-1).
+ * The bubble as a share of the total time, from 0 to 1, where all stages cost the same and messages
+ * cost nothing: naive (p-1)/p; gpipe and 1f1b (p-1)/(m+p-1); interleaved (p-1)/(vm+p-1);
+ * zero-bubble, whose three parts cost the same, (p-1)/(3m+p-1). Throws BAD_OPTION.
  */
 export function bubbleFormula(name: ScheduleName, sizes: ScheduleSizes): number {
   checkName(name);

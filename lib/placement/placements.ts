@@ -82,7 +82,8 @@ export interface PlacementsOptions {
   batchSize?: number;
 }
 
-const OPTIONS: OptionTable<PlacementsOptions> = {
+/** The checks of `PlacementsOptions`. */
+export const PLACEMENTS_OPTIONS: OptionTable<PlacementsOptions> = {
   'devices?': wholeNumber(1),
   'batchSize?': wholeNumber(1),
 };
@@ -182,7 +183,7 @@ export function placements(
   strategy: Strategy | Plan,
   options: PlacementsOptions = {},
 ): Placements {
-  readOptions('placements', options, OPTIONS);
+  readOptions('placements', options, PLACEMENTS_OPTIONS);
   const compiled = model as unknown as {optimizer_?: tf.Optimizer};
   if (!compiled.optimizer_)
     throw new ManyHandsError(

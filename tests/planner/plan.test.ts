@@ -228,7 +228,7 @@ describe('proof', () => {
       before,
     );
     await expect(validatePlan(made, text, [], {})).rejects.toThrow(
-      /proof wants the rows of a plan/,
+      /validatePlan: rows must be the rows of a plan/,
     );
     await expect(validatePlan(made, text, rows, {seconds: 0})).rejects.toThrow(
       /seconds must be above 0/,

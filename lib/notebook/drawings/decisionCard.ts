@@ -2,6 +2,7 @@
  * The decision card: a page with the machine's numbers, the walk with the learner's
  * own in each inequality, and the planner's verdicts. Blank where nothing is known yet.
  */
+import {anObject, listOf, positiveNumber, readOptions, type OptionTable} from '../../base/options';
 import {formatBytes} from '../../base/units';
 import type {Machine} from '../../planner/machine';
 import type {LinkOperation} from '../../planner/commBenchmark';
@@ -34,6 +35,14 @@ export interface DecisionCardOptions {
   filled?: Partial<Record<DecisionQuestion, string>>;
   verdicts?: readonly DecisionVerdict[];
 }
+
+const OPTIONS: OptionTable<DecisionCardOptions> = {
+  'machine?': anObject,
+  'flopsPerSecond?': positiveNumber('operations a second'),
+  'memoryBytes?': positiveNumber('bytes'),
+  'filled?': anObject,
+  'verdicts?': listOf('verdicts'),
+};
 
 const WIDTH = 840;
 const LEFT = 24;
@@ -204,10 +213,11 @@ function told(options: DecisionCardOptions): string {
 }
 
 /**
- * The decision card: without options the walk with room for your numbers, with them the filled
- * page; `saveDrawing` keeps it as an SVG file.
+ * The decision card. Without options it has room for your numbers, with them it is filled in;
+ * `saveDrawing` saves it as an SVG file. Throws BAD_OPTION.
  */
 export function decisionCard(options: DecisionCardOptions = {}): Drawn {
+  readOptions('decisionCard', options, OPTIONS);
   const parts = [
     machinePart(options),
     head(['the question, and its inequality', 'with my numbers', 'and then']),

@@ -4,9 +4,11 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../../base/errors';
+import {aString, readOptions, type OptionTable} from '../../base/options';
 import {formatBytes} from '../../base/units';
 import {AXES_OUTSIDE_IN, type Mesh} from '../../mesh/mesh';
 import {
+  PLACEMENTS_OPTIONS,
   placements,
   type Placements,
   type PlacementsOptions,
@@ -23,6 +25,8 @@ export interface MeshDrawingOptions extends PlacementsOptions {
   /** @default the mesh's sizes and the stage of ZeRO */
   title?: string;
 }
+
+const OPTIONS: OptionTable<MeshDrawingOptions> = {...PLACEMENTS_OPTIONS, 'title?': aString};
 
 const MOST_RANKS = 16;
 const LINE = 16;
@@ -146,9 +150,10 @@ function told(
 export function meshDrawing(
   model: tf.LayersModel,
   strategy: Strategy | Plan,
-  {title, ...options}: MeshDrawingOptions = {},
+  options: MeshDrawingOptions = {},
 ): View {
-  const held = placements(model, strategy, options);
+  const {title, ...rest} = readOptions('meshDrawing', options, OPTIONS);
+  const held = placements(model, strategy, rest);
   const {mesh, ranks} = held;
   if (mesh.size > MOST_RANKS)
     throw new ManyHandsError(

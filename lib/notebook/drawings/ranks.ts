@@ -3,6 +3,7 @@
  * axis.
  */
 import {ManyHandsError, shown} from '../../base/errors';
+import {anything, nameFrom, readOptions, type OptionTable} from '../../base/options';
 import {Mesh, type Axis, type MeshSizes} from '../../mesh/mesh';
 import {Drawing} from '../drawing';
 import type {View} from '../view';
@@ -17,6 +18,13 @@ export interface RanksDrawingOptions {
   innermost?: 'tensor' | 'data';
 }
 
+const OPTIONS: OptionTable<RanksDrawingOptions> = {
+  // Both are checked against the mesh.
+  rank: anything,
+  devicesPerNode: anything,
+  'innermost?': nameFrom(['tensor', 'data']),
+};
+
 const AXES: readonly Axis[] = ['tensor', 'data', 'pipeline'];
 const BOX = {width: 76, height: 52, step: 84} as const;
 
@@ -24,10 +32,12 @@ const BOX = {width: 76, height: 52, step: 84} as const;
  * The ranks of a mesh, a frame a machine, and the groups of one of them. Throws BAD_OPTION for a
  * rank that it has not, or machines that are not filled.
  */
-export function ranksDrawing(
-  sizes: MeshSizes,
-  {rank, devicesPerNode, innermost = 'tensor'}: RanksDrawingOptions,
-): View {
+export function ranksDrawing(sizes: MeshSizes, options: RanksDrawingOptions): View {
+  const {
+    rank,
+    devicesPerNode,
+    innermost = 'tensor',
+  } = readOptions('ranksDrawing', options, OPTIONS);
   const {data, tensor, pipeline} = sizes;
   const swapped = innermost === 'data';
   const mesh = new Mesh(

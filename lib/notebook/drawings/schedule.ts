@@ -3,6 +3,7 @@
  * work with the number of its micro-batch. It can play itself: boxes appear as their time comes.
  */
 import {ManyHandsError} from '../../base/errors';
+import {aFunction, aString, readOptions, trueOrFalse, type OptionTable} from '../../base/options';
 import {
   simulateSchedule,
   UNIT_COST,
@@ -29,6 +30,12 @@ export interface ScheduleDrawingOptions {
   /** Whether the boxes appear one after another when the drawing is first seen. @default true */
   animated?: boolean;
 }
+
+const OPTIONS: OptionTable<ScheduleDrawingOptions> = {
+  'title?': aString,
+  'costOf?': aFunction,
+  'animated?': trueOrFalse,
+};
 
 const LOOKS: Record<Compute['do'], {fill: string; edge: string; words: string}> = {
   forward: {...kindStyle('forward'), words: 'forward'},
@@ -155,10 +162,12 @@ function draw(
  * The schedule as a view that plays itself; its caption says the bubble and the most micro-batches
  * alive on each rank. Throws BAD_SCHEDULE where it comes to a deadlock.
  */
-export function scheduleDrawing(
-  schedule: Schedule,
-  {title = schedule.name, costOf = UNIT_COST, animated = true}: ScheduleDrawingOptions = {},
-): View {
+export function scheduleDrawing(schedule: Schedule, options: ScheduleDrawingOptions = {}): View {
+  const {
+    title = schedule.name,
+    costOf = UNIT_COST,
+    animated = true,
+  } = readOptions('scheduleDrawing', options, OPTIONS);
   const playing = simulateSchedule(schedule, costOf);
   if (playing.stuck.some((place) => place !== null))
     throw new ManyHandsError(

@@ -5,9 +5,9 @@
 import {median} from '../../base/statistics';
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
-import {formatBytes} from '../../base/units';
+import {aString, listOf, readOptions, trueOrFalse, type OptionTable} from '../../base/options';
 import {Figure} from '../figure';
-import {formatNumber, formatSeconds} from '../format';
+import {formatWithUnit} from '../format';
 import {paper, rankStyle} from '../palette';
 
 /** One bar. */
@@ -33,14 +33,18 @@ export interface BarsOptions {
   log?: boolean;
 }
 
+const OPTIONS: OptionTable<BarsOptions> = {
+  title: aString,
+  y: aString,
+  unit: aString,
+  bars: listOf('bars'),
+  'log?': trueOrFalse,
+};
+
 /** A bar for each of `bars`. Throws BAD_DATA without values. */
-export function barsFigure({title, y, unit, bars, log = false}: BarsOptions): Figure {
-  const words = (value: number): string =>
-    unit === 'seconds'
-      ? formatSeconds(value)
-      : unit === 'bytes'
-        ? formatBytes(value)
-        : `${formatNumber(value)} ${unit}`;
+export function barsFigure(options: BarsOptions): Figure {
+  const {title, y, unit, bars, log = false} = readOptions('barsFigure', options, OPTIONS);
+  const words = (value: number): string => formatWithUnit(value, unit);
   const rows = bars.map(({name, values, rank}, at) => {
     const all = typeof values === 'number' ? [values] : values;
     if (all.length === 0)

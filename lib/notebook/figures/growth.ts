@@ -5,9 +5,17 @@
 import {median, powerLaw} from '../../base/statistics';
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
+import {
+  aString,
+  listOf,
+  nameFrom,
+  readOptions,
+  trueOrFalse,
+  type OptionTable,
+} from '../../base/options';
 import {formatBytes} from '../../base/units';
 import {Figure} from '../figure';
-import {formatNumber, formatSeconds} from '../format';
+import {formatNumber, formatWithUnit} from '../format';
 import {paper, rankColors} from '../palette';
 import {logTicks} from '../scale';
 
@@ -50,28 +58,27 @@ export interface GrowthOptions {
   xUnit?: 'bytes';
 }
 
+const OPTIONS: OptionTable<GrowthOptions> = {
+  title: aString,
+  x: aString,
+  y: aString,
+  unit: aString,
+  series: listOf('series'),
+  'log?': trueOrFalse,
+  'computed?': trueOrFalse,
+  'xUnit?': nameFrom(['bytes']),
+};
+
 const symbols = ['circle', 'square', 'diamond', 'triangle-up', 'x', 'cross'] as const;
 
 /**
  * Lines with measured points, ranges and extrapolations. Throws BAD_DATA for a point without
  * values.
  */
-export function growthFigure({
-  title,
-  x,
-  y,
-  unit,
-  series,
-  log = true,
-  xUnit,
-  computed = false,
-}: GrowthOptions): Figure {
-  const words = (value: number): string =>
-    unit === 'seconds'
-      ? formatSeconds(value)
-      : unit === 'bytes'
-        ? formatBytes(value)
-        : `${formatNumber(value)} ${unit}`;
+export function growthFigure(options: GrowthOptions): Figure {
+  readOptions('growthFigure', options, OPTIONS);
+  const {title, x, y, unit, series, log = true, xUnit, computed = false} = options;
+  const words = (value: number): string => formatWithUnit(value, unit);
   const all = series.map(measured);
   const type = log ? 'log' : 'linear';
   return new Figure({

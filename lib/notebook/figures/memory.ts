@@ -3,6 +3,7 @@
  */
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
+import {aString, listOf, positiveNumber, readOptions, type OptionTable} from '../../base/options';
 import {formatBytes} from '../../base/units';
 import type {ByCategory, Category} from '../../memory';
 import {Figure} from '../figure';
@@ -23,6 +24,12 @@ export interface MemoryOptions {
   /** Bytes: a line across, with its size. */
   limit?: number;
 }
+
+const OPTIONS: OptionTable<MemoryOptions> = {
+  title: aString,
+  bars: listOf('bars'),
+  'limit?': positiveNumber('bytes'),
+};
 
 /** From the bottom: what stays from step to step, then what comes and goes. */
 const ORDER: readonly Category[] = [
@@ -45,7 +52,8 @@ const WORDS: Record<Category, string> = {
 };
 
 /** Stacked bars of memory. Throws BAD_DATA without bars, or for one without figures. */
-export function memoryFigure({title, bars, limit}: MemoryOptions): Figure {
+export function memoryFigure(options: MemoryOptions): Figure {
+  const {title, bars, limit} = readOptions('memoryFigure', options, OPTIONS);
   if (bars.length === 0) throw new ManyHandsError('BAD_DATA', 'memoryFigure: no bars were given.');
   const rows = bars.map(({name, byCategory}) => {
     if (!byCategory)
