@@ -44,7 +44,7 @@ export type {Link, Machine} from './planner/machine';
 export type {LinkOperation, TimedOperation} from './planner/commBenchmark';
 export {plan, rowName} from './planner/plan';
 export type {PlanOptions, PlanRow, Prediction} from './planner/plan';
-export type {StepCost, StepParts} from './planner/cost';
+export type {StepCost, StepParts} from './planner/stepCost';
 export type {DeviceMemory} from './planner/memory';
 export {validatePlan} from './validatePlan';
 export type {PlanValidation, ValidatePlanOptions, ValidatedRow} from './validatePlan';

@@ -20,9 +20,12 @@ import {readGraph, type Graph} from '../model/graph';
 import {calibrate} from './calibrate';
 import type {Machine} from './machine';
 import {modelChoices} from './choices';
-import {ModelCost, type ModelChoice, type StepCost, type StepParts} from './cost';
+import {ModelCost} from './cost';
+import type {ModelChoice} from './modelChoice';
+import type {StepCost, StepParts} from './stepCost';
 import {ModelMemory, type DeviceMemory} from './memory';
-import {profileModel, updateSeconds, type Sizing} from './profile';
+import {profileModel, type Sizing} from './profile';
+import {updateSeconds} from './updateTime';
 
 /** What `plan` is asked. */
 export interface PlanOptions {

@@ -23,7 +23,7 @@ import {
   type Machine,
   type PlanRow,
 } from '#lib/index.js';
-import {timesAt, type StepTimes} from '#lib/planner/profile.js';
+import {timesAt, type StepTimes} from '#lib/planner/stepTimes.js';
 
 let cache: string;
 beforeAll(() => {
@@ -231,7 +231,7 @@ describe('proof', () => {
       /validatePlan: rows must be the rows of a plan/,
     );
     await expect(validatePlan(made, text, rows, {seconds: 0})).rejects.toThrow(
-      /seconds must be above 0/,
+      /seconds must be a number of seconds above 0/,
     );
   });
 });
