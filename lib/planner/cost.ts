@@ -47,8 +47,7 @@ export class ModelCost {
   /** The cost of a step over `batchSize` samples of all devices together. */
   at(choice: ModelChoice, batchSize: number): StepCost {
     const {mesh, microBatches} = choice;
-    const mostWorkers = Math.max(...this.times.map(({workers}) => workers));
-    const workers = mesh.size === 1 ? 1 : Math.min(mesh.size, mostWorkers);
+    const workers = this.measuredWorkers(mesh.size);
     const samples = Math.ceil(batchSize / mesh.data / microBatches);
     const times = timesAt(this.times, samples, workers);
     const contention = this.contention(choice, times);
@@ -64,6 +63,13 @@ export class ModelCost {
       (1 + contention.lateness);
     const allParts = {...parts, rest};
     return {seconds: sum(Object.values(allParts)), parts: allParts, bubble, traffic};
+  }
+
+  /** The least measured number of workers that is `ranks` or more, else the largest. */
+  private measuredWorkers(ranks: number): number {
+    const measured = this.times.map(({workers}) => workers);
+    const enough = measured.filter((workers) => workers >= ranks);
+    return enough.length > 0 ? Math.min(...enough) : Math.max(...measured);
   }
 
   /**
