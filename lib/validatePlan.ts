@@ -177,9 +177,9 @@ export async function validatePlan(
     };
     try {
       const {microBatches, recompute} = row;
-      const one = Array.isArray(devices) ? devices.slice(0, 1) : 1;
+      const oneDevice = Array.isArray(devices) ? devices.slice(0, 1) : 1;
       return row.devices === 1
-        ? await train(copy, part, {...common, microBatches, recompute, devices: one})
+        ? await train(copy, part, {...common, microBatches, recompute, devices: oneDevice})
         : await trainParallel(copy, part, {...common, devices, strategy: row});
     } finally {
       disposeModel(copy);

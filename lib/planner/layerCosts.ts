@@ -64,14 +64,14 @@ function summedBytes(
 }
 
 /**
- * Seconds of a sharded layer that has `share` of its work on each rank. `all` and `half` are the
+ * Seconds of a sharded layer that has `share` of its work on each rank. `full` and `half` are the
  * seconds over all samples and over half of them; they tell how much of a call does not depend on
  * its size.
  */
-function shardSeconds(all: number, half: number, share: number): number {
-  if (share === 1) return all;
-  const fixed = Math.min(all, Math.max(0, 2 * half - all));
-  return fixed + (all - fixed) * share;
+function shardSeconds(full: number, half: number, share: number): number {
+  if (share === 1) return full;
+  const fixed = Math.min(full, Math.max(0, 2 * half - full));
+  return fixed + (full - fixed) * share;
 }
 
 /** The calls whose forward runs again in the backward pass. */
@@ -96,7 +96,7 @@ export function layerCosts(
 ): LayerCosts {
   const {tensor} = choice.mesh;
   const recomputed = recomputedCalls(graph, calls, choice);
-  const all = timesAt(times, samples, workers);
+  const full = timesAt(times, samples, workers);
   const half = timesAt(times, samples / 2, workers);
   const costs: LayerCosts = {
     forward: 0,
@@ -114,15 +114,15 @@ export function layerCosts(
   for (const call of calls) {
     const {index} = call;
     const share = choice.rules[call.name] ? 1 / tensor : 1;
-    const forward = shardSeconds(all.forward[index], half.forward[index], share);
-    const backward = shardSeconds(all.backward[index], half.backward[index], share);
+    const forward = shardSeconds(full.forward[index], half.forward[index], share);
+    const backward = shardSeconds(full.backward[index], half.backward[index], share);
     const bytes = summedBytes(graph, call, choice, samples);
-    const again = recomputed.has(call);
+    const recomputes = recomputed.has(call);
     costs.forward += forward;
-    costs.backward += backward + (again ? forward : 0);
+    costs.backward += backward + (recomputes ? forward : 0);
     costs.forwardComm += collective(bytes.forward);
-    costs.backwardComm += collective(bytes.backward) + (again ? collective(bytes.forward) : 0);
-    costs.bytes += bytes.forward * (again ? 2 : 1) + bytes.backward;
+    costs.backwardComm += collective(bytes.backward) + (recomputes ? collective(bytes.forward) : 0);
+    costs.bytes += bytes.forward * (recomputes ? 2 : 1) + bytes.backward;
   }
   return costs;
 }
