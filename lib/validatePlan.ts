@@ -1,10 +1,18 @@
 /**
- * `proof(model, data, rows)`: a plan tested by running it.
+ * `validatePlan(model, data, rows)`: runs some rows of a plan and compares them with its predictions.
  */
 import {median, rankCorrelation, ratioInterval} from './base/statistics';
 import type * as tf from '@tensorflow/tfjs';
 import type {Data, ShapedArray} from './base/arrays';
-import {ManyHandsError, shown} from './base/errors';
+import {shown} from './base/errors';
+import {
+  anything,
+  listOf,
+  positiveNumber,
+  readOptions,
+  refuseOption,
+  type OptionTable,
+} from './base/options';
 import {describeModel, type ModuleReference} from './model/describe';
 import {disposeModel, rebuildModel} from './model/rebuild';
 import {rowName, type PlanRow} from './planner/plan';
@@ -13,13 +21,13 @@ import type {TrainResult} from './run/result';
 import {train} from './run/train';
 import {trainParallel} from './trainParallel';
 
-/** How a plan is tested. */
+/** How a plan is validated. */
 export interface ValidatePlanOptions {
-  /** About how long all runs may take, in seconds; there are three rounds at least. @default 30 */
+  /** About how many seconds all runs may take; there are at least three rounds. @default 30 */
   seconds?: number;
   /**
-   * The devices that the plan was made for: how many, or their ids. @default as many as the largest
-   * row takes
+   * The devices that the plan was made for: their number, or their ids. @default as many as the row
+   * with the most devices uses
    */
   devices?: number | string[];
   /** As the option of `train`. */
@@ -28,51 +36,60 @@ export interface ValidatePlanOptions {
 
 /** One row that was run. */
 export interface ValidatedRow {
-  /** What a table calls it. */
+  /** Its name in a table. */
   name: string;
   row: PlanRow;
-  /** Seconds of a step, as the plan has it. */
+  /** Predicted seconds of a step. */
   predictedSeconds: number;
-  /** Seconds of the median step, the median over the rounds. */
+  /** Measured seconds of a step: the median of each round's median step. */
   measuredSeconds: number;
-  /** Bytes of the fullest device, as the plan has it. */
+  /** Predicted bytes on the fullest device. */
   predictedBytes: number;
-  /** Bytes of the fullest device, measured. */
+  /** Measured bytes on the fullest device. */
   measuredBytes: number;
-  /** Its time by that of the plan's first row, round by round: the 95 % interval of the mean. */
+  /**
+   * The 95 % interval of the mean ratio of its time to that of the plan's first row, over the rounds.
+   */
   interval: [number, number];
 }
 
-/** What the runs said of a plan. */
+/** The result of validating a plan. */
 export interface PlanValidation {
-  /** The plan's first three that fit, and of the others that fit the one that it calls worst. */
+  /** The plan's first three rows that fit, and the one predicted slowest among the others that fit. */
   rows: ValidatedRow[];
   /** How often each row was run. */
   rounds: number;
-  /** Spearman's, of predicted and measured times, from -1 to 1; null where it cannot be told. */
+  /**
+   * Spearman's rank correlation of predicted and measured times, from -1 to 1; null where all times
+   * are equal or there are fewer than two rows.
+   */
   rankCorrelation: number | null;
   /**
-   * What the plan's first row takes beyond the best that was run, as a share of that one's time; 0
-   * where it is the best.
+   * How much longer the plan's first row takes than the fastest row, as a share of the fastest row's
+   * time; 0 if the first row is the fastest.
    */
   regret: number;
-  /** Whether the regret is at most 5 %, or the best's interval by the first row reaches 1. */
+  /** Whether the regret is at most 5 %, or the fastest row's interval reaches 1. */
   right: boolean;
 }
 
+const OPTIONS: OptionTable<ValidatePlanOptions> = {
+  'seconds?': positiveNumber('seconds'),
+  // `train` and `trainParallel` check these.
+  'devices?': anything,
+  'modules?': listOf('URLs, or of {module, export}'),
+};
+
 const STEPS = 8;
-/**
- * The first steps of a run find threads and code that are not warm yet: so many seconds of each run
- * do not count.
- */
+/** Seconds at the start of each run that do not count: threads and code are not warm yet. */
 const WARM_SECONDS = 0.2;
 const RUN_SECONDS = 0.6;
 const MOST_EPOCHS = 50;
 const LEAST_ROUNDS = 3;
 const GOOD = 0.05;
 
-/** The first three, and a deliberate loser: of the rest the one that is foretold to be worst. */
-function chosen(rows: readonly PlanRow[]): PlanRow[] {
+/** The first three rows that fit, and the one predicted slowest among the others that fit. */
+function rowsToRun(rows: readonly PlanRow[]): PlanRow[] {
   const fitting = rows.filter(({prediction: {fits}}) => fits);
   const worst = fitting
     .slice(3)
@@ -84,11 +101,8 @@ function chosen(rows: readonly PlanRow[]): PlanRow[] {
   return [...fitting.slice(0, 3), ...(worst ? [worst] : [])];
 }
 
-/**
- * The median of the steps after the warm-up, which is a quarter of them at least and three quarters
- * at most.
- */
-function settled(steps: readonly number[]): number {
+/** The median of the steps after the warm-up, which takes between a quarter and three quarters. */
+function medianAfterWarmUp(steps: readonly number[]): number {
   let [first, spent] = [0, 0];
   while (first < steps.length && spent < WARM_SECONDS) spent += steps[first++];
   const from = Math.min(
@@ -98,8 +112,8 @@ function settled(steps: readonly number[]): number {
   return median(steps.slice(from));
 }
 
-/** The data of a few steps; a described data set stays as it is. */
-function few(data: Data, samples: number): Data {
+/** The first `samples` samples of the data; a described data set stays as it is. */
+function firstSamples(data: Data, samples: number): Data {
   if (data !== null && typeof data === 'object' && 'module' in data) return data;
   const {xs, ys} = readArrays(data, 'data');
   const cut = (arrays: ShapedArray[]) =>
@@ -115,9 +129,16 @@ function few(data: Data, samples: number): Data {
 }
 
 /**
- * Runs the plan's first three rows and a deliberate loser in turn, round after round, on copies of
- * `model`, for about `seconds`, and sets what was measured beside what was foretold. `model` is not
- * trained. `data` should have eight batches. Throws BAD_OPTION, and what the runs throw.
+ * Validates a plan: trains copies of `model` by some of its rows and returns, for each, the measured
+ * seconds of a step and bytes of the fullest device next to the predicted ones, and whether the
+ * plan's first row was a good choice. It runs the first three rows that fit and a deliberate loser
+ * (the row predicted slowest) in turn, round after round, for about `seconds`. Predicted and measured
+ * times are compared by Spearman's rank correlation; intervals are Student's t of the logarithms of
+ * ratios. `model` itself is not trained. `data` should have at least eight batches of the plan's
+ * batch size.
+ *
+ * Throws BAD_OPTION for an unknown option, for `rows` that are not a plan's, and for a plan in which
+ * no row fits; otherwise it throws what `train` and `trainParallel` throw.
  */
 export async function validatePlan(
   model: tf.LayersModel,
@@ -125,27 +146,18 @@ export async function validatePlan(
   rows: readonly PlanRow[],
   options: ValidatePlanOptions = {},
 ): Promise<PlanValidation> {
-  const {seconds = 30, modules = []} = options;
-  if (!(seconds > 0))
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `proof: seconds must be above 0; it is ${shown(seconds)}.`,
-    );
+  const {seconds = 30, modules = []} = readOptions('validatePlan', options, OPTIONS);
   if (!Array.isArray(rows) || rows.length === 0 || !rows.every((row) => row?.prediction))
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `proof wants the rows of a plan; it got ${shown(rows)}.`,
-    );
-  const running = chosen(rows as PlanRow[]);
+    refuseOption(`validatePlan: rows must be the rows of a plan; they are ${shown(rows)}.`);
+  const running = rowsToRun(rows as PlanRow[]);
   if (running.length === 0)
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      'proof: no row of the plan fits, so there is nothing to run: give plan a larger memoryLimit, or a smaller batchSize.',
+    refuseOption(
+      'validatePlan: no row of the plan fits, so there is nothing to run: give plan a larger memoryLimit, or a smaller batchSize.',
     );
   const {batchSize} = running[0].prediction;
   const devices = options.devices ?? Math.max(...rows.map((row) => row.strategy.devices));
   const description = await describeModel(model, modules);
-  const part = few(data, STEPS * batchSize);
+  const part = firstSamples(data, STEPS * batchSize);
 
   const run = async (row: PlanRow): Promise<TrainResult> => {
     const copy = await rebuildModel(description);
@@ -175,45 +187,45 @@ export async function validatePlan(
   };
 
   const times = running.map((): number[] => []);
-  const bytes = running.map(() => 0);
+  const peakBytes = running.map(() => 0);
   const start = performance.now();
   let rounds = 0;
   for (
-    let last = 0;
-    rounds < LEAST_ROUNDS || performance.now() - start + last < 1000 * seconds;
+    let lastRound = 0;
+    rounds < LEAST_ROUNDS || performance.now() - start + lastRound < 1000 * seconds;
     rounds++
   ) {
-    const begun = performance.now();
+    const roundStart = performance.now();
     for (const [i, row] of running.entries()) {
       const {record, memory} = await run(row);
-      times[i].push(settled(record.steps.map((step) => step.seconds)));
-      bytes[i] = Math.max(...memory.map(({peakBytes}) => peakBytes));
+      times[i].push(medianAfterWarmUp(record.steps.map((step) => step.seconds)));
+      peakBytes[i] = Math.max(...memory.map((use) => use.peakBytes));
     }
-    last = performance.now() - begun;
+    lastRound = performance.now() - roundStart;
   }
-  const proved = running.map(
+  const validated = running.map(
     (row, i): ValidatedRow => ({
       name: rowName(row),
       row,
       predictedSeconds: row.prediction.stepSeconds,
       measuredSeconds: median(times[i]),
       predictedBytes: row.prediction.memory.total,
-      measuredBytes: bytes[i],
+      measuredBytes: peakBytes[i],
       interval: ratioInterval(times[i].map((time, round) => time / times[0][round])),
     }),
   );
-  const best = proved.reduce((least, one) =>
-    one.measuredSeconds < least.measuredSeconds ? one : least,
+  const fastest = validated.reduce((least, row) =>
+    row.measuredSeconds < least.measuredSeconds ? row : least,
   );
-  const regret = proved[0].measuredSeconds / best.measuredSeconds - 1;
+  const regret = validated[0].measuredSeconds / fastest.measuredSeconds - 1;
   return {
-    rows: proved,
+    rows: validated,
     rounds,
     regret,
-    right: regret <= GOOD || best.interval[1] >= 1,
+    right: regret <= GOOD || fastest.interval[1] >= 1,
     rankCorrelation: rankCorrelation(
-      proved.map(({predictedSeconds}) => predictedSeconds),
-      proved.map(({measuredSeconds}) => measuredSeconds),
+      validated.map(({predictedSeconds}) => predictedSeconds),
+      validated.map(({measuredSeconds}) => measuredSeconds),
     ),
   };
 }

@@ -20,8 +20,12 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(values.length - 1, Math.floor(share * values.length))];
 }
 
-/** Two-sided 95 % quantiles of Student's t for 1, 2, 3 and so on degrees of freedom. */
-const T = [
+/**
+ * Two-sided 95 % quantiles of Student's t for 1 to 15 degrees of freedom. With more degrees the last
+ * value still serves. It is conservative: the true quantile falls from 2.131 towards 1.96, so
+ * intervals come out up to 9 % too wide.
+ */
+const STUDENT_T = [
   12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145,
   2.131,
 ];
@@ -36,11 +40,11 @@ export function ratioInterval(ratios: readonly number[]): [number, number] {
   const logs = ratios.map(Math.log);
   const mean = sum(logs) / n;
   const variance = sum(logs.map((log) => (log - mean) ** 2)) / (n - 1);
-  const reach = T[Math.min(n - 1, T.length) - 1] * Math.sqrt(variance / n);
+  const reach = STUDENT_T[Math.min(n - 1, STUDENT_T.length) - 1] * Math.sqrt(variance / n);
   return [Math.exp(mean - reach), Math.exp(mean + reach)];
 }
 
-/** Ranks from 1; equal values share the mean of their ranks. */
+/** The ranks of the values, from 1; equal values share the mean of their ranks. */
 function ranks(values: readonly number[]): number[] {
   const sorted = [...values].sort((a, b) => a - b);
   return values.map((value) => (sorted.indexOf(value) + sorted.lastIndexOf(value)) / 2 + 1);

@@ -3,6 +3,14 @@
  * machines where processes cannot share memory.
  */
 import {ManyHandsError} from '../base/errors';
+import {
+  checkValue,
+  listOf,
+  positiveNumber,
+  readOptions,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
 import {mismatch} from './mismatch';
 import type {CallDescriptor, Numbers, NumberType, Transport} from './types';
 
@@ -164,6 +172,19 @@ class InProcessTransport implements Transport {
   close(): void {}
 }
 
+/** How `createInProcessGroup` makes its transports. */
+export interface InProcessGroupOptions {
+  /** The longest that a rank waits for another in one operation, in milliseconds. @default 30000 */
+  timeoutMs?: number;
+  /** The ranks' numbers in the larger group that they belong to, for messages. @default 0, 1, ... */
+  worldRanks?: number[];
+}
+
+const OPTIONS: OptionTable<InProcessGroupOptions> = {
+  'timeoutMs?': positiveNumber('milliseconds'),
+  'worldRanks?': listOf('ranks', wholeNumber(0)),
+};
+
 /**
  * The transports of `size` ranks in this process, by rank; `abort` of any of them ends the waits of
  * all. `timeoutMs` limits a wait, in milliseconds; `worldRanks` holds the rank in the whole run of
@@ -171,21 +192,18 @@ class InProcessTransport implements Transport {
  */
 export function createInProcessGroup(
   size: number,
-  {
-    timeoutMs = DEFAULT_TIMEOUT_MS,
-    worldRanks = Array.from({length: size}, (_, rank) => rank),
-  }: {timeoutMs?: number; worldRanks?: number[]} = {},
+  options: InProcessGroupOptions = {},
 ): Array<
   Transport & {
     /** Ends the waits and later calls of every rank with ABORTED and this reason. */
     abort(reason: string): void;
   }
 > {
-  if (!Number.isInteger(size) || size < 1)
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `the number of ranks must be a whole number from 1; it is ${size}.`,
-    );
+  checkValue('createInProcessGroup', 'the number of ranks', size, wholeNumber(1));
+  const {
+    timeoutMs = DEFAULT_TIMEOUT_MS,
+    worldRanks = Array.from({length: size}, (_, rank) => rank),
+  } = readOptions('createInProcessGroup', options, OPTIONS);
   const state = new GroupState(worldRanks, timeoutMs);
   return Array.from({length: size}, (_, rank) => new InProcessTransport(state, rank));
 }

@@ -13,7 +13,7 @@ export {
 } from './algorithms';
 export {fitAlphaBeta, type AlphaBeta, type MessageTime} from './alphaBeta';
 export {createCommunicator} from './communicator';
-export {createInProcessGroup} from './inProcess';
+export {createInProcessGroup, type InProcessGroupOptions} from './inProcess';
 export {runRanks} from './runRanks';
 export type {
   Algorithm,

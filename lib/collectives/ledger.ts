@@ -2,8 +2,7 @@
  * The byte ledger: what a rank really sent and received, and what the formulas of its calls
  * predict.
  */
-import type {Transport} from './types';
-import {partStart, type LedgerLine} from './types';
+import {type Transport, partStart, type LedgerLine} from './types';
 
 export type Bytes = {sent: number; received: number};
 

@@ -2,9 +2,14 @@
  * Runs a program on ranks inside this process: the same code that `spmd` runs in separate
  * processes, for a lesson or a test.
  */
+import {positiveNumber, readOptions, type OptionTable} from '../base/options';
 import {createCommunicator} from './communicator';
-import {createInProcessGroup} from './inProcess';
+import {createInProcessGroup, type InProcessGroupOptions} from './inProcess';
 import type {Communicator} from './types';
+
+const OPTIONS: OptionTable<Pick<InProcessGroupOptions, 'timeoutMs'>> = {
+  'timeoutMs?': positiveNumber('milliseconds'),
+};
 
 /**
  * Runs `program` on `size` ranks at once and resolves to the results by rank. When a rank throws,
@@ -14,8 +19,9 @@ import type {Communicator} from './types';
 export async function runRanks<T>(
   size: number,
   program: (comm: Communicator) => Promise<T>,
-  {timeoutMs}: {timeoutMs?: number} = {},
+  options: Pick<InProcessGroupOptions, 'timeoutMs'> = {},
 ): Promise<T[]> {
+  const {timeoutMs} = readOptions('runRanks', options, OPTIONS);
   const transports = createInProcessGroup(size, {timeoutMs});
   let first: {error: unknown} | null = null;
   const results = await Promise.allSettled(

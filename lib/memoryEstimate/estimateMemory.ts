@@ -2,13 +2,13 @@
  * Where a model's memory goes, before it is trained.
  */
 import type * as tf from '@tensorflow/tfjs';
-import {ManyHandsError, shown} from '../base/errors';
+import {anything, checkValue, readOptions, wholeNumber, type OptionTable} from '../base/options';
 import {byCategory, type ByCategory} from '../memory/categories';
 import {variablesOf} from '../model/weights';
 import {segmentsOf, type Recompute} from '../model/segments';
 import {optimizerSizes, type OptimizerSizes} from './optimizerSizes';
 import {probeModel, type Probed} from './probe';
-import {simulate} from './simulateStep';
+import {simulateStep} from './simulateStep';
 
 /** How a step is to be taken, as `train`'s options say it. */
 export interface EstimateMemoryOptions {
@@ -50,19 +50,19 @@ function elementsOf(tensors: Iterable<{size: number}>): number {
   return count;
 }
 
-function check({batchSize = 32, microBatches = 1}: EstimateMemoryOptions): void {
-  for (const [name, value] of Object.entries({batchSize, microBatches})) {
-    if (!Number.isInteger(value) || value < 1)
-      throw new ManyHandsError(
-        'BAD_OPTION',
-        `account: ${name} must be a whole number from 1; it is ${shown(value)}.`,
-      );
-  }
-  if (microBatches > batchSize)
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `account: microBatches must be at most batchSize, which is ${batchSize}; it is ${microBatches}.`,
-    );
+const OPTIONS: OptionTable<EstimateMemoryOptions> = {
+  'batchSize?': wholeNumber(1),
+  'microBatches?': wholeNumber(1),
+  // `segmentsOf` checks it against the model.
+  'recompute?': anything,
+};
+
+function check(options: EstimateMemoryOptions): void {
+  const {batchSize = 32, microBatches = 1} = readOptions('estimateMemory', options, OPTIONS);
+  checkValue('estimateMemory', 'microBatches', microBatches, {
+    expected: `at most batchSize, which is ${batchSize}`,
+    accepts: () => microBatches <= batchSize,
+  });
 }
 
 /** The account of a compiled model, for any batch size: what it takes is probed once. */
@@ -89,7 +89,7 @@ export class MemoryEstimator {
     const state = this.optimizer.state * trained + this.optimizer.fixed;
     // The largest micro-batch decides; where there are several, it may come when gradients are
     // there already.
-    const walked = simulate(
+    const walked = simulateStep(
       this.probed,
       segments,
       Math.ceil(batchSize / microBatches),
@@ -136,7 +136,7 @@ export class MemoryEstimator {
 
   /** The largest batch whose step stays within `limitBytes`; 0 where not even one sample does. */
   largestBatch(limitBytes: number, options: Omit<EstimateMemoryOptions, 'batchSize'> = {}): number {
-    const {microBatches = 1} = options;
+    const {microBatches = 1} = readOptions('estimateMemory', options, OPTIONS);
     const fits = (size: number) =>
       this.at({...options, batchSize: size * microBatches}).peakBytes <= limitBytes;
     if (!fits(1)) return 0;

@@ -2,7 +2,17 @@
  * Memory by formula, for models that no machine at hand could hold: what the state of
  * a training takes, and the activations of a transformer.
  */
-import {ManyHandsError, oneOf, shown} from '../base/errors';
+import {
+  either,
+  anObject,
+  nameFrom,
+  numberAmong,
+  numberFrom,
+  readOptions,
+  trueOrFalse,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
 
 /** Bytes a parameter: of the weights, their gradients, and the optimizer's state. */
 export interface Recipe {
@@ -24,21 +34,6 @@ export const RECIPES: Readonly<Record<'float32' | 'mixed', Recipe>> = {
   mixed: {parameters: 2, gradients: 2, optimizer: 12},
 };
 
-function number(call: string, name: string, value: unknown, least: number, whole = true): number {
-  if (
-    typeof value !== 'number' ||
-    !Number.isFinite(value) ||
-    value < least ||
-    (whole && !Number.isInteger(value))
-  ) {
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `${call}: ${name} must be a ${whole ? 'whole ' : ''}number from ${least}; it is ${shown(value)}.`,
-    );
-  }
-  return value;
-}
-
 /** What of a training is divided among how many devices. */
 export interface StateOptions {
   /** How many there are, Ψ. */
@@ -51,36 +46,47 @@ export interface StateOptions {
   recipe?: 'float32' | 'mixed' | Recipe;
 }
 
+const STATE_OPTIONS: OptionTable<StateOptions> = {
+  parameters: wholeNumber(1),
+  'zero?': numberAmong([0, 1, 2, 3]),
+  'devices?': wholeNumber(1),
+  'recipe?': either(nameFrom(Object.keys(RECIPES)), {
+    ...anObject,
+    expected: '{parameters, gradients, optimizer} in bytes',
+  }),
+};
+
+const bytesEach = numberFrom(0, 'bytes');
+/** The checks of a recipe that is given in bytes. */
+export const RECIPE_OPTIONS: OptionTable<Recipe> = {
+  parameters: bytesEach,
+  gradients: bytesEach,
+  optimizer: bytesEach,
+};
+
 /**
  * Bytes of parameters, gradients and optimizer state on each device: with Ψ parameters, stage 1
  * divides the optimizer's part by N_d, stage 2 the gradients' too, stage 3 all of it (Rajbhandari
  * et al. 2020, section 5 and table 1). Throws BAD_OPTION.
  */
 export function modelStateBytes(options: StateOptions): Recipe & {total: number} {
-  const call = 'modelStateBytes';
-  const {zero = 0, devices = 1, recipe: named = 'float32'} = options;
-  const count = number(call, 'parameters', options.parameters, 1);
-  number(call, 'devices', devices, 1);
-  if (![0, 1, 2, 3].includes(zero))
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `${call}: zero must be 0, 1, 2 or 3; it is ${shown(zero)}.`,
-    );
-  const recipe = typeof named === 'string' ? RECIPES[named] : named;
-  if (!recipe)
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `${call}: recipe must be ${oneOf(Object.keys(RECIPES))}, or {parameters, gradients, optimizer} in bytes; it is ${shown(named)}.`,
-    );
-  for (const part of ['parameters', 'gradients', 'optimizer'] as const)
-    number(call, `recipe.${part}`, recipe[part], 0, false);
+  const {
+    parameters: count,
+    zero = 0,
+    devices = 1,
+    recipe: named = 'float32',
+  } = readOptions('modelStateBytes', options, STATE_OPTIONS);
+  const recipe =
+    typeof named === 'string'
+      ? RECIPES[named]
+      : readOptions('modelStateBytes', named, RECIPE_OPTIONS, {path: 'recipe'});
   const share = (bytes: number, from: number) => (count * bytes) / (zero >= from ? devices : 1);
-  const found = {
+  const parts = {
     parameters: share(recipe.parameters, 3),
     gradients: share(recipe.gradients, 2),
     optimizer: share(recipe.optimizer, 1),
   };
-  return {...found, total: found.parameters + found.gradients + found.optimizer};
+  return {...parts, total: parts.parameters + parts.gradients + parts.optimizer};
 }
 
 /** A transformer's sizes. */
@@ -99,20 +105,35 @@ export interface TransformerSizes {
   ffn?: number;
 }
 
+/** The checks of a transformer's sizes. */
+export const SIZE_OPTIONS: OptionTable<TransformerSizes> = {
+  layers: wholeNumber(1),
+  hidden: wholeNumber(1),
+  heads: wholeNumber(1),
+  vocab: wholeNumber(1),
+  sequence: wholeNumber(1),
+  'ffn?': wholeNumber(1),
+};
+const {heads, vocab, ...shared} = SIZE_OPTIONS;
+/** Neither formula needs all sizes; a spec that has the others may be passed as it is. */
+type ParameterSizes = Omit<TransformerSizes, 'heads'> & {heads?: number};
+type ActivationSizes = Omit<TransformerSizes, 'vocab'> & {vocab?: number};
+const PARAMETER_SIZES: OptionTable<ParameterSizes> = {...shared, vocab, 'heads?': heads};
+const ACTIVATION_SIZES: OptionTable<ActivationSizes> = {...shared, heads, 'vocab?': vocab};
+
 /**
  * P = 12 l h² (1 + 13/(12 h) + (V + s)/(12 l h)) (Narayanan et al. 2021, "Efficient large-scale
  * language model training", equation 2). With a width f of the feed-forward layers' own, a block
  * has 4 h² + 2 h f weights, and 9 h + f biases and scales: the same at f = 4 h. Throws BAD_OPTION.
  */
-export function transformerParameters({
-  layers: l,
-  hidden: h,
-  vocab: v,
-  sequence: s,
-  ffn: f = 4 * h,
-}: Omit<TransformerSizes, 'heads'>): number {
-  for (const [name, value] of Object.entries({layers: l, hidden: h, vocab: v, sequence: s, ffn: f}))
-    number('transformerParameters', name, value, 1);
+export function transformerParameters(sizes: Omit<TransformerSizes, 'heads'>): number {
+  const {
+    layers: l,
+    hidden: h,
+    vocab: v,
+    sequence: s,
+    ffn: f = 4 * h,
+  } = readOptions<ParameterSizes>('transformerParameters', sizes, PARAMETER_SIZES);
   return l * (4 * h * h + 2 * h * f + 9 * h + f) + (v + s) * h;
 }
 
@@ -138,6 +159,14 @@ export interface ActivationOptions {
   sequenceParallel?: boolean;
 }
 
+const ACTIVATION_OPTIONS: OptionTable<ActivationOptions> = {
+  batch: wholeNumber(1),
+  'bytes?': numberAmong([2, 4]),
+  'recompute?': nameFrom(['none', 'selective', 'full']),
+  'tensor?': wholeNumber(1),
+  'sequenceParallel?': trueOrFalse,
+};
+
 /**
  * Bytes of the activations that the layers of a transformer keep for their backward on each device:
  * a layer takes s b h (10 + 24/t + 5 a s/(h t)) in 16 bits, and with sequence parallelism all of it
@@ -148,22 +177,24 @@ export interface ActivationOptions {
  * BAD_OPTION.
  */
 export function activationBytes(
-  {layers, hidden: h, heads: a, sequence: s, ffn: f = 4 * h}: Omit<TransformerSizes, 'vocab'>,
+  sizes: Omit<TransformerSizes, 'vocab'>,
   options: ActivationOptions,
 ): number {
   const call = 'activationBytes';
-  for (const [name, value] of Object.entries({layers, hidden: h, heads: a, sequence: s, ffn: f}))
-    number(call, name, value, 1);
-  const {bytes: e = 2, recompute = 'none', tensor: t = 1, sequenceParallel = false} = options;
-  const b = number(call, 'batch', options.batch, 1);
-  number(call, 'tensor', t, 1);
-  if (e !== 2 && e !== 4)
-    throw new ManyHandsError('BAD_OPTION', `${call}: bytes must be 2 or 4; it is ${shown(e)}.`);
-  if (!['none', 'selective', 'full'].includes(recompute))
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `${call}: recompute must be ${oneOf(['none', 'selective', 'full'])}; it is ${shown(recompute)}.`,
-    );
+  const {
+    layers,
+    hidden: h,
+    heads: a,
+    sequence: s,
+    ffn: f = 4 * h,
+  } = readOptions<ActivationSizes>(call, sizes, ACTIVATION_SIZES);
+  const {
+    batch: b,
+    bytes: e = 2,
+    recompute = 'none',
+    tensor: t = 1,
+    sequenceParallel = false,
+  } = readOptions(call, options, ACTIVATION_OPTIONS);
   const undivided = sequenceParallel ? t : 1;
   if (recompute === 'full') return (layers * e * s * b * h) / undivided;
   // Of 16-bit numbers, 4 tensors of the layer's width and 2 masks are whole on every device; 4 of

@@ -269,7 +269,7 @@ class Walker {
 /**
  * The walk of one micro-batch of `samples`; `later`: gradients of an earlier one are there already.
  */
-export function simulate(
+export function simulateStep(
   probed: Probed,
   segments: Segment[],
   samples: number,

@@ -2,6 +2,7 @@
  * Compilation of the models, and initial weights that depend only on the seed and the layer's name.
  */
 import * as tf from '@tensorflow/tfjs';
+import {anything, type OptionTable} from '../base/options';
 import {seedFor} from '../base/random';
 
 /** The options of every model. */
@@ -16,7 +17,13 @@ export interface CompileOptions {
   metrics?: string[];
 }
 
-export const COMPILE_NAMES = ['seed', 'optimizer', 'loss', 'metrics'] as const;
+/** The checks of `CompileOptions`, whose values tfjs checks itself. */
+export const COMPILE_OPTIONS: OptionTable<CompileOptions> = {
+  'seed?': anything,
+  'optimizer?': anything,
+  'loss?': anything,
+  'metrics?': anything,
+};
 export const DEFAULT_SEED = 42;
 
 /** Compiles a model with `options`, or `defaults` for those left out; returns the model. */

@@ -2,9 +2,16 @@
  * A small convolutional network for images, with batch normalization.
  */
 import * as tf from '@tensorflow/tfjs';
-import {checkNames, dropoutRate, wholeNumber, wholeNumbers} from '../base/checks';
-import {ManyHandsError} from '../base/errors';
-import {COMPILE_NAMES, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
+import {
+  readOptions,
+  shareBelow1,
+  trueOrFalse,
+  wholeNumber,
+  wholeNumbers,
+  type Check,
+  type OptionTable,
+} from '../base/options';
+import {COMPILE_OPTIONS, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
 import {Dropout} from './layers';
 
 /** The size of the network and of its images. */
@@ -21,6 +28,22 @@ export interface ConvnetOptions extends CompileOptions {
   dropout?: number;
 }
 
+const threeSizes = wholeNumbers(1, 3);
+/** [height, width, channels] of a picture. */
+export const pictureShape: Check = {
+  expected: '[height, width, channels] of one picture, whole numbers from 1',
+  accepts: (value) => threeSizes.accepts(value) && (value as number[]).length === 3,
+};
+
+const OPTIONS: OptionTable<ConvnetOptions> = {
+  ...COMPILE_OPTIONS,
+  'inputShape?': pictureShape,
+  'filters?': wholeNumbers(1, 1),
+  'classes?': wholeNumber(2),
+  'batchNorm?': trueOrFalse,
+  'dropout?': shareBelow1,
+};
+
 /**
  * Makes a classifier [samples, height, width, channels] -> [samples, classes], compiled with adam
  * and 'sparseCategoricalCrossentropy'. Its blocks are `block_i/conv` (3 x 3 with stride 2, which
@@ -34,19 +57,14 @@ export interface ConvnetOptions extends CompileOptions {
  * BAD_OPTION for an unknown or invalid option.
  */
 export function convnet(options: ConvnetOptions = {}): tf.Sequential {
-  checkNames('convnet', options, [
-    'inputShape',
-    'filters',
-    'classes',
-    'batchNorm',
-    'dropout',
-    ...COMPILE_NAMES,
-  ]);
-  const {seed = DEFAULT_SEED, batchNorm = true} = options;
-  const inputShape = imageShape('convnet', options.inputShape ?? [28, 28, 1]);
-  const filters = wholeNumbers('convnet', 'filters', options.filters ?? [16, 32], 1, 1);
-  const classes = wholeNumber('convnet', 'classes', options.classes ?? 10, 2);
-  const dropout = dropoutRate('convnet', options.dropout ?? 0);
+  const {
+    seed = DEFAULT_SEED,
+    inputShape = [28, 28, 1],
+    filters = [16, 32],
+    classes = 10,
+    batchNorm = true,
+    dropout = 0,
+  } = readOptions('convnet', options, OPTIONS);
   const model = tf.sequential({name: 'convnet'});
   filters.forEach((count, i) => {
     const name = `block_${i}/conv`;
@@ -84,16 +102,4 @@ export function convnet(options: ConvnetOptions = {}): tf.Sequential {
     loss: 'sparseCategoricalCrossentropy',
     metrics: ['accuracy'],
   });
-}
-
-/** Returns `shape`; throws BAD_OPTION unless it is [height, width, channels]. */
-export function imageShape(call: string, shape: number[]): number[] {
-  wholeNumbers(call, 'inputShape', shape, 1, 3);
-  if (shape.length !== 3) {
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `${call}: inputShape must be [height, width, channels] of an image; [${shape}] has ${shape.length} dims.`,
-    );
-  }
-  return shape;
 }

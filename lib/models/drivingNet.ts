@@ -1,10 +1,16 @@
 /**
  * A small network that steers: it maps an image of a road to a steering angle.
  */
+import {pictureShape} from './convnet';
 import * as tf from '@tensorflow/tfjs';
-import {checkNames, dropoutRate, wholeNumber, wholeNumbers} from '../base/checks';
-import {COMPILE_NAMES, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
-import {imageShape} from './convnet';
+import {compiled, DEFAULT_SEED, glorot, he, type CompileOptions, COMPILE_OPTIONS} from './compiled';
+import {
+  readOptions,
+  shareBelow1,
+  wholeNumber,
+  wholeNumbers,
+  type OptionTable,
+} from '../base/options';
 import {Dropout} from './layers';
 
 /** The size of the network and of its frames. */
@@ -19,6 +25,14 @@ export interface DrivingNetOptions extends CompileOptions {
   dropout?: number;
 }
 
+const OPTIONS: OptionTable<DrivingNetOptions> = {
+  ...COMPILE_OPTIONS,
+  'inputShape?': pictureShape,
+  'filters?': wholeNumbers(1, 1),
+  'units?': wholeNumber(1),
+  'dropout?': shareBelow1,
+};
+
 /**
  * Makes a network [samples, height, width, channels] -> [samples, 1], compiled with adam and
  * 'meanSquaredError' of the steering as a share of full lock. Its layers are the convolutions
@@ -31,18 +45,13 @@ export interface DrivingNetOptions extends CompileOptions {
  * unknown or invalid option.
  */
 export function drivingNet(options: DrivingNetOptions = {}): tf.Sequential {
-  checkNames('drivingNet', options, [
-    'inputShape',
-    'filters',
-    'units',
-    'dropout',
-    ...COMPILE_NAMES,
-  ]);
-  const {seed = DEFAULT_SEED} = options;
-  const inputShape = imageShape('drivingNet', options.inputShape ?? [48, 64, 3]);
-  const filters = wholeNumbers('drivingNet', 'filters', options.filters ?? [12, 24, 32], 1, 1);
-  const units = wholeNumber('drivingNet', 'units', options.units ?? 64, 1);
-  const dropout = dropoutRate('drivingNet', options.dropout ?? 0);
+  const {
+    seed = DEFAULT_SEED,
+    inputShape = [48, 64, 3],
+    filters = [12, 24, 32],
+    units = 64,
+    dropout = 0,
+  } = readOptions('drivingNet', options, OPTIONS);
   const model = tf.sequential({name: 'drivingNet'});
   filters.forEach((count, i) => {
     const name = `conv_${i}`;

@@ -2,8 +2,14 @@
  * A multilayer perceptron.
  */
 import * as tf from '@tensorflow/tfjs';
-import {checkNames, dropoutRate, wholeNumber, wholeNumbers} from '../base/checks';
-import {COMPILE_NAMES, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
+import {
+  readOptions,
+  shareBelow1,
+  wholeNumber,
+  wholeNumbers,
+  type OptionTable,
+} from '../base/options';
+import {COMPILE_OPTIONS, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
 import {Dropout} from './layers';
 
 /** The number and width of the layers. */
@@ -18,6 +24,14 @@ export interface MlpOptions extends CompileOptions {
   dropout?: number;
 }
 
+const OPTIONS: OptionTable<MlpOptions> = {
+  ...COMPILE_OPTIONS,
+  'inputShape?': wholeNumbers(1, 1),
+  'units?': wholeNumbers(1, 0),
+  'classes?': wholeNumber(2),
+  'dropout?': shareBelow1,
+};
+
 /**
  * Makes a classifier [samples, ...inputShape] -> [samples, classes], compiled with sgd (0.1) and
  * 'sparseCategoricalCrossentropy'. Its layers are `flatten` if needed, Dense layers with ReLU
@@ -26,12 +40,13 @@ export interface MlpOptions extends CompileOptions {
  * 1,863,690. Throws BAD_OPTION for an unknown or invalid option.
  */
 export function mlp(options: MlpOptions = {}): tf.Sequential {
-  checkNames('mlp', options, ['inputShape', 'units', 'classes', 'dropout', ...COMPILE_NAMES]);
-  const {seed = DEFAULT_SEED} = options;
-  const inputShape = wholeNumbers('mlp', 'inputShape', options.inputShape ?? [784], 1, 1);
-  const units = wholeNumbers('mlp', 'units', options.units ?? [1024, 1024], 1, 0);
-  const classes = wholeNumber('mlp', 'classes', options.classes ?? 10, 2);
-  const dropout = dropoutRate('mlp', options.dropout ?? 0);
+  const {
+    seed = DEFAULT_SEED,
+    inputShape = [784],
+    units = [1024, 1024],
+    classes = 10,
+    dropout = 0,
+  } = readOptions('mlp', options, OPTIONS);
   const model = tf.sequential({name: 'mlp'});
   let first: {inputShape?: number[]} = {inputShape};
   if (inputShape.length > 1) {

@@ -3,10 +3,16 @@
  * and recompute.
  */
 import * as tf from '@tensorflow/tfjs';
-import {checkNames, dropoutRate, wholeNumber} from '../base/checks';
-import {ManyHandsError} from '../base/errors';
+import {
+  readOptions,
+  refuseOption,
+  shareBelow1,
+  trueOrFalse,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
 import {seedFor} from '../base/random';
-import {COMPILE_NAMES, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
+import {COMPILE_OPTIONS, compiled, DEFAULT_SEED, glorot, he, type CompileOptions} from './compiled';
 import {CausalSelfAttention, Dropout, LayerNorm, PositionEmbedding, TokenEmbedding} from './layers';
 
 /** The number and width of the blocks, and the tokens. */
@@ -32,6 +38,18 @@ export interface TransformerOptions extends CompileOptions {
   tied?: boolean;
 }
 
+const OPTIONS: OptionTable<TransformerOptions> = {
+  ...COMPILE_OPTIONS,
+  'layers?': wholeNumber(1),
+  'hidden?': wholeNumber(1),
+  'heads?': wholeNumber(1),
+  'ffn?': wholeNumber(1),
+  'vocab?': wholeNumber(2),
+  'sequence?': wholeNumber(1),
+  'dropout?': shareBelow1,
+  'tied?': trueOrFalse,
+};
+
 type Symbolic = tf.SymbolicTensor;
 
 /**
@@ -51,32 +69,21 @@ type Symbolic = tf.SymbolicTensor;
  * BAD_OPTION for an unknown or invalid option.
  */
 export function transformer(options: TransformerOptions = {}): tf.LayersModel {
-  const call = 'transformer';
-  checkNames(call, options, [
-    'layers',
-    'hidden',
-    'heads',
-    'ffn',
-    'vocab',
-    'sequence',
-    'dropout',
-    'tied',
-    ...COMPILE_NAMES,
-  ]);
-  const {seed = DEFAULT_SEED, tied = false} = options;
-  const layers = wholeNumber(call, 'layers', options.layers ?? 2, 1);
-  const hidden = wholeNumber(call, 'hidden', options.hidden ?? 64, 1);
-  const heads = wholeNumber(call, 'heads', options.heads ?? 4, 1);
-  const ffn = wholeNumber(call, 'ffn', options.ffn ?? 4 * hidden, 1);
-  const vocabulary = wholeNumber(call, 'vocab', options.vocab ?? 96, 2);
-  const sequence = wholeNumber(call, 'sequence', options.sequence ?? 64, 1);
-  const dropout = dropoutRate(call, options.dropout ?? 0);
-  if (hidden % heads !== 0) {
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `transformer: hidden (${hidden}) must be a multiple of heads (${heads}), for example ${heads * Math.ceil(hidden / heads)}.`,
+  const {
+    seed = DEFAULT_SEED,
+    layers = 2,
+    hidden = 64,
+    heads = 4,
+    ffn = 4 * hidden,
+    vocab: vocabulary = 96,
+    sequence = 64,
+    dropout = 0,
+    tied = false,
+  } = readOptions('transformer', options, OPTIONS);
+  if (hidden % heads !== 0)
+    refuseOption(
+      `transformer: hidden (${hidden}) is divided among ${heads} heads, which leaves ${hidden % heads} over: make hidden a multiple of heads, for example ${heads * Math.ceil(hidden / heads)}.`,
     );
-  }
   const drop = (name: string, x: Symbolic) =>
     dropout > 0 ? (new Dropout({name, rate: dropout}).apply(x) as Symbolic) : x;
 

@@ -3,6 +3,7 @@
  * of the numbers. The ready-made figures (figures/) supply the data; this module adds the rest.
  */
 import type {Config} from 'plotly.js';
+import {anObject, aString, listOf, readOptions, type OptionTable} from '../base/options';
 import type {MimeBundle} from './display';
 import {detailsHtml, escapeHtml} from './markup';
 import {fontFamily, paper, rankColors} from './palette';
@@ -21,6 +22,14 @@ export interface FigureOptions {
   /** The figure's numbers, a table under the figure that the reader can open. */
   table: {rows: readonly Row[]} & Partial<TableOptions>;
 }
+
+const OPTIONS: OptionTable<FigureOptions> = {
+  title: aString,
+  alt: aString,
+  data: listOf('traces'),
+  'layout?': anObject,
+  table: anObject,
+};
 
 const axis = {
   gridcolor: paper.grid,
@@ -83,9 +92,10 @@ export class Figure extends View {
 
   constructor(options: FigureOptions) {
     const {title, alt, data, layout} = options;
-    const numbers = table(options.table.rows, {
-      ...options.table,
-      caption: options.table.caption ?? title,
+    const {rows, ...tableOptions} = options.table;
+    const numbers = table(rows, {
+      ...tableOptions,
+      caption: tableOptions.caption ?? title,
     });
     const tableHtml = String(numbers.outputs[0]['text/html']);
     const plotly = {
@@ -111,5 +121,5 @@ export class Figure extends View {
 
 /** Makes a figure from plotly.js data and layout. */
 export function figure(options: FigureOptions): Figure {
-  return new Figure(options);
+  return new Figure(readOptions('figure', options, OPTIONS));
 }

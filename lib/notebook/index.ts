@@ -16,6 +16,7 @@ export type {Bar, BarsOptions} from './figures/bars';
 export {memoryFigure} from './figures/memory';
 export type {MemoryBar, MemoryOptions} from './figures/memory';
 export {timelineFigure} from './figures/timeline';
+export type {TimelineOptions} from './figures/timeline';
 export {median, powerLaw} from '../base/statistics';
 export {pictures} from './pictures';
 export type {PictureOptions} from './pictures';

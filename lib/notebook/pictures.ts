@@ -7,6 +7,14 @@ import type {ShapedArray} from '../base/arrays';
 import {ManyHandsError, shown} from '../base/errors';
 import {loadOptional} from '../base/optionalPackage';
 import {escapeHtml, imageHtml, card, element, text} from './markup';
+import {
+  anything,
+  aString,
+  positiveNumber,
+  readOptions,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
 import {View} from './view';
 
 /** How many pictures are shown, how large, and with which words. */
@@ -26,6 +34,14 @@ export interface PictureOptions {
   scale?: number;
 }
 
+const OPTIONS: OptionTable<PictureOptions> = {
+  'caption?': aString,
+  'labels?': anything,
+  'count?': wholeNumber(0),
+  'columns?': wholeNumber(1),
+  'scale?': positiveNumber('screen pixels'),
+};
+
 interface Grid {
   count: number;
   height: number;
@@ -42,6 +58,7 @@ interface Grid {
  * most 1 are taken as 0..1. Throws BAD_DATA for any other shape.
  */
 export function pictures(source: tf.Tensor | ShapedArray, options: PictureOptions = {}): View {
+  readOptions('pictures', options, OPTIONS);
   const grid = gridOf(source, options.count ?? 24);
   const scale = options.scale ?? Math.ceil(84 / Math.max(grid.height, grid.width));
   const tile = {width: grid.width * scale, height: grid.height * scale};

@@ -2,6 +2,7 @@
  * Tables for a cell, with headers that a screen reader can follow, and as plain text for a terminal.
  */
 import {ManyHandsError, shown} from '../base/errors';
+import {anObject, aString, either, listOf, readOptions, type OptionTable} from '../base/options';
 import {formatBytes} from '../base/units';
 import {formatNumber, formatSeconds} from '../base/format';
 import {escapeHtml} from './markup';
@@ -28,6 +29,12 @@ export interface TableOptions {
   units?: Readonly<Record<string, string>>;
 }
 
+const OPTIONS: OptionTable<TableOptions> = {
+  caption: aString,
+  'columns?': either(listOf('column names', aString), anObject),
+  'units?': anObject,
+};
+
 interface Column {
   key: string;
   head: string;
@@ -40,6 +47,7 @@ interface Column {
  * no row has a key for.
  */
 export function table(rows: readonly Row[], options: TableOptions): View {
+  readOptions('table', options, OPTIONS);
   const columns = columnsOf(rows, options);
   return new View([
     {

@@ -4,7 +4,7 @@
  */
 import {median} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
-import {ManyHandsError, oneOf, shown} from '../base/errors';
+import {nameFrom, readOptions, refuseOption, wholeNumber, type OptionTable} from '../base/options';
 import {variablesOf} from '../model/weights';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
 import {applyLayer, maskAfter} from '../step/layerCall';
@@ -189,26 +189,22 @@ export interface SplitOptions {
   samples?: number;
 }
 
+const OPTIONS: OptionTable<SplitOptions> = {
+  stages: wholeNumber(1),
+  'by?': nameFrom(BALANCES),
+  'samples?': wholeNumber(1),
+};
+
 /** The cuts of a balanced split, and the graph that they cut. */
 export function chooseSplitPoints(
   model: tf.LayersModel,
-  {stages, by = 'computed', samples = 32}: SplitOptions,
+  options: SplitOptions,
   graph = readGraph(model),
 ): {graph: Graph; cuts: SplitPoint[]; costs: number[]} {
-  if (!Number.isInteger(stages) || stages < 1)
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `stages must be a whole number from 1; it is ${shown(stages)}.`,
-    );
-  if (!BALANCES.includes(by))
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `a split is balanced by ${oneOf(BALANCES as string[])}; it is ${shown(by)}.`,
-    );
+  const {stages, by = 'computed', samples = 32} = readOptions('splitModel', options, OPTIONS);
   const possible = possibleSplitPoints(graph);
   if (possible.length < stages - 1)
-    throw new ManyHandsError(
-      'BAD_OPTION',
+    refuseOption(
       `the model cannot be cut into ${stages} stages, for which it would take ${stages - 1} cuts: a cut lies between two layers where one tensor goes on. ${splitPointNames(graph)} Take at most ${possible.length + 1} stages.`,
     );
   const costs = costsOf(model, graph, by, samples);

@@ -1,7 +1,8 @@
 /**
  * The field's schedules, for p ranks and m micro-batches.
  */
-import {ManyHandsError, oneOf, shown} from '../base/errors';
+import {oneOf, shown} from '../base/errors';
+import {readOptions, refuseOption, wholeNumber, type OptionTable} from '../base/options';
 import {withMessages, type Compute, type Schedule} from './schedule';
 
 /** Their names. */
@@ -112,11 +113,16 @@ export interface ScheduleSizes {
   stagesPerRank?: number;
 }
 
-function whole(name: string, value: unknown, least: number): void {
-  if (!Number.isInteger(value) || (value as number) < least)
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `a schedule's ${name} must be a whole number from ${least}; it is ${shown(value)}.`,
+const SIZES: OptionTable<ScheduleSizes> = {
+  ranks: wholeNumber(1),
+  microBatches: wholeNumber(1),
+  'stagesPerRank?': wholeNumber(1),
+};
+
+function checkName(name: ScheduleName): void {
+  if (!SCHEDULE_NAMES.includes(name))
+    refuseOption(
+      `schedule must be ${oneOf(SCHEDULE_NAMES)}, or {name, actions}; it is ${shown(name)}.`,
     );
 }
 
@@ -128,34 +134,25 @@ export const defaultStagesPerRank = (name: ScheduleName | string): number =>
  * A schedule by its name. Throws BAD_OPTION, for 'interleaved-1f1b' also where m is not divisible
  * by p, with the nearest two.
  */
-export function pipelineSchedule(
-  name: ScheduleName,
-  {ranks: p, microBatches: m, stagesPerRank}: ScheduleSizes,
-): Schedule {
-  if (!SCHEDULE_NAMES.includes(name))
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `schedule must be ${oneOf(SCHEDULE_NAMES as string[])}, or {name, actions}; it is ${shown(name)}.`,
-    );
-  const v = stagesPerRank ?? defaultStagesPerRank(name);
-  whole('ranks', p, 1);
-  whole('microBatches', m, 1);
-  whole('stagesPerRank', v, 1);
+export function pipelineSchedule(name: ScheduleName, sizes: ScheduleSizes): Schedule {
+  checkName(name);
+  const {
+    ranks: p,
+    microBatches: m,
+    stagesPerRank: v = defaultStagesPerRank(name),
+  } = readOptions('pipelineSchedule', sizes, SIZES);
   if (name !== 'interleaved-1f1b' && v > 1)
-    throw new ManyHandsError(
-      'BAD_OPTION',
+    refuseOption(
       `stagesPerRank: ${v} gives each rank ${v} stages, which the schedule '${name}' does not interleave: leave stagesPerRank out, or take schedule: 'interleaved-1f1b'.`,
     );
   if (name === 'interleaved-1f1b') {
     if (v < 2)
-      throw new ManyHandsError(
-        'BAD_OPTION',
+      refuseOption(
         `schedule 'interleaved-1f1b' wants stagesPerRank from 2, stages a rank; it is ${v}. With one, take '1f1b'.`,
       );
     if (m % p !== 0) {
       const below = Math.floor(m / p) * p;
-      throw new ManyHandsError(
-        'BAD_OPTION',
+      refuseOption(
         `schedule 'interleaved-1f1b' takes micro-batches ${p} at a time, as many as ranks, and microBatches ${m} is not divisible by ${p}: take ${below > 0 ? `${below} or ${below + p}` : p}.`,
       );
     }
@@ -190,15 +187,17 @@ export function promisedLive(
 }
 
 /**
- * The bubble as a share of the total time, where all stages take the same and messages no time:
- * naive (p-1)/p; gpipe and 1f1b (p-1)/(m+p-1); interleaved (p-1)/(vm+p-1); zero-bubble, whose three
- * parts cost the same, (p-1)/(3m+p-1).
+ * The bubble as a share of the total time, from 0 to 1, where all stages cost the same and messages
+ * cost nothing: naive (p-1)/p; gpipe and 1f1b (p-1)/(m+p-1); interleaved (p-1)/(vm+p-1);
+ * zero-bubble, whose three parts cost the same, (p-1)/(3m+p-1). Throws BAD_OPTION.
  */
-export function bubbleFormula(
-  name: ScheduleName,
-  {ranks: p, microBatches: m, stagesPerRank}: ScheduleSizes,
-): number {
-  const v = stagesPerRank ?? defaultStagesPerRank(name);
+export function bubbleFormula(name: ScheduleName, sizes: ScheduleSizes): number {
+  checkName(name);
+  const {
+    ranks: p,
+    microBatches: m,
+    stagesPerRank: v = defaultStagesPerRank(name),
+  } = readOptions('bubbleFormula', sizes, SIZES);
   const formulas: Record<ScheduleName, number> = {
     naive: (p - 1) / p,
     gpipe: (p - 1) / (m + p - 1),

@@ -5,7 +5,8 @@
 import {sum} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
 import {optimizerSizes} from '../memoryEstimate/optimizerSizes';
-import {ManyHandsError, shown} from '../base/errors';
+import {ManyHandsError} from '../base/errors';
+import {readOptions, wholeNumber, type OptionTable} from '../base/options';
 import {partStart} from '../collectives/types';
 import type {Coordinates, Mesh} from '../mesh/mesh';
 import {stageGraphs} from '../pipelineParallel/stages';
@@ -83,6 +84,12 @@ export interface PlacementsOptions {
   /** Samples of a step, which count where cuts are balanced. @default 32 */
   batchSize?: number;
 }
+
+/** The checks of `PlacementsOptions`. */
+export const PLACEMENTS_OPTIONS: OptionTable<PlacementsOptions> = {
+  'devices?': wholeNumber(1),
+  'batchSize?': wholeNumber(1),
+};
 
 /** tfjs's weight of a layer. */
 interface LayerWeight {
@@ -182,17 +189,12 @@ export function placements(
   strategy: Strategy | Plan,
   options: PlacementsOptions = {},
 ): Placements {
+  readOptions('placements', options, PLACEMENTS_OPTIONS);
   const compiled = model as unknown as {optimizer_?: tf.Optimizer};
   if (!compiled.optimizer_)
     throw new ManyHandsError(
       'BAD_MODEL',
       "placements: the model is not compiled, so what its optimizer keeps is not known: call model.compile({optimizer: 'adam', loss: 'meanSquaredError'}) first.",
-    );
-  const {devices} = options;
-  if (devices !== undefined && (!Number.isInteger(devices) || devices < 1))
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `placements: devices must be a whole number from 1; it is ${shown(devices)}.`,
     );
   const {graph, mesh, zero, rules, walks} = divide(model, strategy, options);
   const {state} = optimizerSizes(model.optimizer);

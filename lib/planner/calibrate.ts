@@ -1,31 +1,39 @@
 /**
- * This machine measured for the planner: what each operation between workers takes.
+ * `calibrate(options)`: measures this machine for the planner, the seconds of every operation between
+ * workers.
  */
 import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
-import {ManyHandsError, shown} from '../base/errors';
+import {anything, readOptions, trueOrFalse, type OptionTable} from '../base/options';
+import {sum} from '../base/statistics';
 import {fitAlphaBeta} from '../collectives/alphaBeta';
-import {chooseDevices, type Device} from '../devices/devices';
+import {chooseDevices} from '../devices/devices';
 import {engineInfo} from '../devices/engine';
 import {spmd} from '../run/spmd';
 import {TIMED_OPERATIONS, type LinkArgs, type LinkTime} from './commBenchmark';
 import {commOverheads} from './commOverhead';
-import {keep, recall, type Link, type Machine} from './machine';
+import {loadMeasurement, saveMeasurement, type Link, type Machine} from './machine';
 
 /** How `calibrate` measures. */
 export interface CalibrateOptions {
-  /** How many devices, or their ids, as `trainParallel` takes them. @default 2 */
+  /** The number of devices, or their ids, as in `trainParallel`. @default 2 */
   devices?: number | string[];
-  /** Measure again, whatever was kept. @default false */
+  /** Measure again, even if there is a saved measurement. @default false */
   fresh?: boolean;
 }
 
+const OPTIONS: OptionTable<CalibrateOptions> = {
+  // `chooseDevices` checks it.
+  'devices?': anything,
+  'fresh?': trueOrFalse,
+};
+
 const PROGRAM = pathToFileURL(join(__dirname, 'commBenchmark.js')).href;
-/** Elements: from what costs little but the call to what is far larger than a cache. */
+/** Elements of the arrays: the smallest cost little more than the call, the largest exceed a cache. */
 const LENGTHS = [256, 16_384, 1_048_576, 4_194_304];
 const ROUNDS = 11;
 
-async function linksOf(ids: string[]): Promise<Link[]> {
+async function measureLinks(ids: string[]): Promise<Link[]> {
   const [times] = await spmd<LinkTime[], LinkArgs>(PROGRAM, {
     devices: ids,
     threads: 1,
@@ -35,52 +43,46 @@ async function linksOf(ids: string[]): Promise<Link[]> {
     const {alpha, beta} = fitAlphaBeta(times.filter((time) => time.operation === operation));
     return {operation, ranks: ids.length, alpha, beta};
   });
-  const {order, meeting, sum} = await commOverheads(ids);
-  // Between layers ranks also wait for each other, which a sum by itself does not show.
+  const {dispatch, barrier, sumTensor} = await commOverheads(ids);
+  // Between layers ranks also wait for each other, which a sum measured alone does not show.
   const inSteps = links.map((link) =>
-    link.operation === 'sumTensor' ? {...link, alpha: Math.max(link.alpha, sum)} : link,
+    link.operation === 'sumTensor' ? {...link, alpha: Math.max(link.alpha, sumTensor)} : link,
   );
   return [
     ...inSteps,
-    {operation: 'dispatch', ranks: ids.length, alpha: order, beta: 0},
-    {operation: 'barrier', ranks: ids.length, alpha: meeting, beta: 0},
+    {operation: 'dispatch', ranks: ids.length, alpha: dispatch, beta: 0},
+    {operation: 'barrier', ranks: ids.length, alpha: barrier, beta: 0},
   ];
 }
 
-/** Group sizes that are measured: pairs, and as many as may talk at once. */
-function groupSizes(chosen: readonly Device[]): number[] {
-  return [...new Set([2, chosen.length])].filter((size) => size > 1 && size <= chosen.length);
+/** The group sizes to measure: pairs, and all devices together. */
+function groupSizes(count: number): number[] {
+  return [...new Set([2, count])].filter((size) => size > 1 && size <= count);
 }
 
 /**
- * Measures this machine: α (seconds) and β (seconds a byte) of every operation between workers, as
- * the strategies make it, among two and among all of `devices`. Takes a few seconds, and is kept
- * per machine and engine in the user's cache folder; what a model's own layers take, `plan`
- * measures and keeps by itself. Throws BAD_OPTION and DEVICE.
+ * Measures this machine: α (seconds) and β (seconds per byte) of every operation between workers, as
+ * the strategies use it, among two and among all of `devices`. It takes a few seconds and saves the
+ * result per machine and engine in the user's cache folder. `plan` measures the layers of a model
+ * itself. Throws BAD_OPTION and DEVICE.
  */
-export async function calibrate({
-  devices = 2,
-  fresh = false,
-}: CalibrateOptions = {}): Promise<Machine> {
-  if (typeof fresh !== 'boolean')
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `calibrate: fresh must be true or false; it is ${shown(fresh)}.`,
-    );
-  const chosen = chooseDevices(devices);
-  const ids = chosen.map(({id}) => id);
-  const what = `links ${ids.join(' ')}`;
-  const known = fresh ? null : recall<Machine>(what);
-  if (known) return known;
+export async function calibrate(options: CalibrateOptions = {}): Promise<Machine> {
+  const {devices = 2, fresh = false} = readOptions('calibrate', options, OPTIONS);
+  const machineDevices = chooseDevices(devices);
+  const ids = machineDevices.map(({id}) => id);
+  const measurement = `links ${ids.join(' ')}`;
+  const saved = fresh ? null : loadMeasurement<Machine>(measurement);
+  if (saved) return saved;
   const links: Link[] = [];
-  for (const size of groupSizes(chosen)) links.push(...(await linksOf(ids.slice(0, size))));
+  for (const size of groupSizes(ids.length))
+    links.push(...(await measureLinks(ids.slice(0, size))));
   const {name, libtensorflow} = engineInfo();
-  const own = new Map(chosen.map((device) => [device.id, device.memoryBytes]));
-  const memoryBytes = [...own.values()].reduce((sum, bytes) => sum + bytes, 0);
-  return keep(what, {
-    device: chosen[0].name,
-    cores: chosen[0].threads,
-    memoryBytes,
+  // A device may be named several times; its memory counts once.
+  const bytesById = new Map(machineDevices.map((device) => [device.id, device.memoryBytes]));
+  return saveMeasurement(measurement, {
+    device: machineDevices[0].name,
+    cores: machineDevices[0].threads,
+    memoryBytes: sum([...bytesById.values()]),
     engine: [name, libtensorflow].filter(Boolean).join(' '),
     links,
   });

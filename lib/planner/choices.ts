@@ -1,23 +1,23 @@
 /**
- * Every way to train a model on so many devices that makes sense, each as the run
- * would take it.
+ * Every sensible way to train a model on a number of devices.
  */
 import {divisors} from '../base/numbers';
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import {Mesh} from '../mesh/mesh';
 import {chooseSplitPoints} from '../pipelineParallel/balance';
-import type {SplitPoint} from '../pipelineParallel/splitPoints';
 import {pipelineSchedule} from '../pipelineParallel/schedules';
 import type {Graph} from '../model/graph';
 import type {Recompute} from '../model/segments';
-import {resolveLayout, type Rules} from '../tensorParallel/layout';
-import type {ModelChoice} from './cost';
+import {resolveLayout} from '../tensorParallel/layout';
+import type {ModelChoice} from './modelChoice';
 
-/** As many micro-batches as a pipeline is tried with: stages, and so many times that. */
-const MICRO_BATCHES = [1, 2, 4];
+/** The numbers of micro-batches that a pipeline is tried with, as multiples of its stages. */
+const MICRO_BATCHES_PER_STAGE = [1, 2, 4];
+/** The number of micro-batches for gradient accumulation without a pipeline. */
+const ACCUMULATION = 4;
 
-/** What a builder refuses is no choice. */
+/** Returns null where the model does not allow a choice, so that `make` refuses it. */
 function orNull<T>(make: () => T): T | null {
   try {
     return make();
@@ -27,9 +27,7 @@ function orNull<T>(make: () => T): T | null {
   }
 }
 
-/**
- * Every mesh of up to `devices` ranks: of one, of all, and of the sizes between that divide them.
- */
+/** Every mesh whose size divides `devices`. */
 function meshes(devices: number): Mesh[] {
   return divisors(devices).flatMap((size) =>
     divisors(size).flatMap((tensor) =>
@@ -40,68 +38,72 @@ function meshes(devices: number): Mesh[] {
   );
 }
 
-/**
- * The blocks of several layers, where there are any: without them `recompute: 'block'` has nothing
- * to compute again.
- */
+/** `recompute: 'block'` is a choice only where a block has several layers. */
 function recomputesOf({calls}: Graph): Recompute[] {
   return calls.some(({block}, i) => calls.some((other, j) => i !== j && other.block === block))
     ? ['none', 'block']
     : ['none'];
 }
 
-/** All choices for a step over `batchSize` samples. */
+/** Every choice for a step over `batchSize` samples on up to `devices` devices. */
 export function modelChoices(
   {model, graph}: {model: tf.LayersModel; graph: Graph},
   batchSize: number,
   devices: number,
 ): ModelChoice[] {
-  const layouts = new Map<number, Rules | null>();
-  const layoutOf = (tensor: number) => {
-    if (!layouts.has(tensor))
-      layouts.set(
-        tensor,
-        tensor === 1 ? {} : orNull(() => resolveLayout(graph, undefined, tensor)),
-      );
-    return layouts.get(tensor)!;
-  };
-  // The balance that a run takes looks at a sample, whatever the batch.
-  const cuts = new Map<number, SplitPoint[] | null>();
-  const cutsOf = (stages: number) => {
-    if (!cuts.has(stages))
-      cuts.set(
-        stages,
-        orNull(() => chooseSplitPoints(model, {stages}, graph).cuts),
-      );
-    return cuts.get(stages)!;
-  };
+  const layoutOf = memoized((tensor) =>
+    tensor === 1 ? {} : orNull(() => resolveLayout(graph, undefined, tensor)),
+  );
+  // A run balances its stages by one sample, whatever the batch.
+  const splitPointsOf = memoized((stages) =>
+    stages === 1 ? [] : orNull(() => chooseSplitPoints(model, {stages}, graph).cuts),
+  );
   const recomputes = recomputesOf(graph);
-  const found: ModelChoice[] = [];
+  const choices: ModelChoice[] = [];
   for (const mesh of meshes(devices)) {
     const rules = layoutOf(mesh.tensor);
-    const share = Math.floor(batchSize / mesh.data);
-    if (rules === null || share < 1) continue;
+    const cuts = splitPointsOf(mesh.pipeline);
+    const samples = Math.floor(batchSize / mesh.data);
+    if (rules === null || cuts === null || samples < 1) continue;
     const zeros = mesh.data > 1 ? ([0, 1, 2, 3] as const) : ([0] as const);
-    const stages = mesh.pipeline > 1 ? cutsOf(mesh.pipeline) : [];
-    if (stages === null) continue;
-    for (const microBatches of mesh.pipeline === 1
-      ? [1]
-      : MICRO_BATCHES.map((times) => times * mesh.pipeline).filter((m) => m <= share)) {
+    for (const microBatches of microBatchesOf(mesh, samples)) {
       const pipeline =
         mesh.pipeline === 1
           ? null
           : {
               schedule: pipelineSchedule('1f1b', {ranks: mesh.pipeline, microBatches}),
-              cuts: stages,
+              cuts,
             };
       for (const zero of zeros)
         for (const recompute of recomputes)
-          found.push({mesh, zero, microBatches, recompute, rules, pipeline});
+          choices.push({mesh, zero, microBatches, recompute, rules, pipeline});
     }
-    // Accumulation makes activations smaller where nothing else does.
-    if (mesh.pipeline === 1 && share >= 4)
+    // Accumulation reduces activations without any other division.
+    if (mesh.pipeline === 1 && samples >= ACCUMULATION)
       for (const zero of zeros)
-        found.push({mesh, zero, microBatches: 4, recompute: 'none', rules, pipeline: null});
+        choices.push({
+          mesh,
+          zero,
+          microBatches: ACCUMULATION,
+          recompute: 'none',
+          rules,
+          pipeline: null,
+        });
   }
-  return found;
+  return choices;
+}
+
+/** The numbers of micro-batches to try for a replica's share of `samples` samples. */
+function microBatchesOf({pipeline}: Mesh, samples: number): number[] {
+  if (pipeline === 1) return [1];
+  return MICRO_BATCHES_PER_STAGE.map((times) => times * pipeline).filter((m) => m <= samples);
+}
+
+/** Computes each size's value once. */
+function memoized<T>(compute: (size: number) => T): (size: number) => T {
+  const values = new Map<number, T>();
+  return (size) => {
+    if (!values.has(size)) values.set(size, compute(size));
+    return values.get(size)!;
+  };
 }

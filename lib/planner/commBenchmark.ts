@@ -1,19 +1,20 @@
 /**
- * What the planner times between ranks: each operation as a strategy makes it, with
- * the engine's copies before and after.
+ * The program that `calibrate` runs on all ranks: it times each operation as a strategy uses it,
+ * including the copies out of and into the engine.
  */
+import {median} from '../base/statistics';
 import type {Communicator} from '../collectives/types';
 import type {SpmdContext} from '../job/spmdProtocol';
 
 /**
- * An operation between ranks, as the planner counts it; 'dispatch': what a helper thread takes to be
- * told of one and to say that it is done; 'barrier': what a step takes because ranks wait for each
- * other at its end.
+ * An operation between ranks, as the planner counts it. 'dispatch': handing an operation to the
+ * communication thread and hearing that it is done. 'barrier': the waiting of ranks for each other at
+ * the end of a step.
  */
 export type LinkOperation = TimedOperation | 'dispatch' | 'barrier';
 /**
- * Those that are timed by themselves: a layer's sum with the engine's copies, three collectives
- * over shared arrays, a pipeline's message, and reading a tensor.
+ * The operations that are timed on their own: the sum in a sharded layer with the engine's copies,
+ * three collectives over shared arrays, a pipeline's message, and reading a tensor.
  */
 export type TimedOperation =
   | 'sumTensor'
@@ -32,12 +33,13 @@ export const TIMED_OPERATIONS: readonly TimedOperation[] = [
 ];
 
 export interface LinkArgs {
-  /** Elements of each array that is timed. */
+  /** The lengths of the arrays, in elements. */
   lengths: number[];
+  /** How often each operation is timed. */
   rounds: number;
 }
 
-/** Seconds of one operation over one array, the median over the rounds. */
+/** The median time of one operation on one array. */
 export interface LinkTime {
   operation: TimedOperation;
   /** Bytes of the whole array. */
@@ -47,38 +49,35 @@ export interface LinkTime {
 
 type Tf = SpmdContext<LinkArgs>['tf'];
 
-const middle = (values: number[]) =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-
-/** The message of a pipeline: out of the engine, to the other rank, and into its engine. */
-async function sendOne(
+/** A pipeline's message: out of the engine, to the other rank of a pair, and into its engine. */
+async function sendTensor(
   comm: Communicator,
   tf: Tf,
   tensor: InstanceType<Tf['Tensor']>,
 ): Promise<void> {
   const {rank, size} = comm;
-  const pair = rank ^ 1;
-  if (pair >= size) return;
+  const peer = rank ^ 1;
+  if (peer >= size) return;
   if (rank % 2 === 0) {
-    await comm.send(tensor.dataSync() as Float32Array, {to: pair});
+    await comm.send(tensor.dataSync() as Float32Array, {to: peer});
     return;
   }
   const values = new Float32Array(tensor.size);
-  await comm.recv(values, {from: pair});
+  await comm.recv(values, {from: peer});
   tf.tensor(values).dispose();
 }
 
-/** Times every operation over every length; rank 0's times count. */
+/** Times every operation on every length; the planner uses the times of rank 0. */
 export default async function timeLinks({
   comm,
   tf,
   args: {lengths, rounds},
 }: SpmdContext<LinkArgs>): Promise<LinkTime[]> {
-  const found: LinkTime[] = [];
+  const times: LinkTime[] = [];
   for (const length of lengths) {
     const shared = await comm.allocate(length, 'float32');
     const ones = tf.ones([length]);
-    // As a step finds them: fresh out of an operation.
+    // In a step a tensor comes fresh out of an operation.
     let tensor = tf.clone(ones);
     const operations: Record<TimedOperation, () => Promise<void>> = {
       sumTensor: async () => {
@@ -89,7 +88,7 @@ export default async function timeLinks({
       allReduce: () => comm.allReduce(shared),
       reduceScatter: async () => void (await comm.reduceScatter(shared)),
       allGather: () => comm.allGather(shared),
-      send: () => sendOne(comm, tf, tensor),
+      send: () => sendTensor(comm, tf, tensor),
       read: async () => shared.set(tensor.dataSync() as Float32Array),
     };
     for (const [operation, run] of Object.entries(operations) as Array<
@@ -102,13 +101,13 @@ export default async function timeLinks({
         await comm.barrier();
         const start = performance.now();
         await run();
-        // A send is over when it has come.
+        // A send ends when the message has arrived.
         if (operation === 'send') await comm.barrier();
         if (round >= 0) seconds.push((performance.now() - start) / 1000);
       }
-      found.push({operation, bytes: 4 * length, seconds: middle(seconds)});
+      times.push({operation, bytes: 4 * length, seconds: median(seconds)});
     }
     tf.dispose([tensor, ones]);
   }
-  return found;
+  return times;
 }

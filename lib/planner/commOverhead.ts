@@ -1,6 +1,6 @@
 /**
- * What ranks take to wait for each other, beside any bytes: from real steps of a small
- * model, as plain copies and in shards, whose many units make many orders to the ranks' helper
+ * Measures the overheads of communication that do not depend on bytes: from real steps of a small
+ * model, replicated and sharded. Its many sharded units make many operations for the communication
  * threads.
  */
 import {median, sum} from '../base/statistics';
@@ -10,14 +10,15 @@ import {describeModel} from '../model/describe';
 import {readGraph} from '../model/graph';
 import {resolveRun} from '../run/resolveRun';
 import {runTraining} from '../run/runTraining';
-import {dataFor, profileModel} from './profile';
+import {profileModel} from './profile';
+import {syntheticData} from './syntheticData';
 
 const LAYERS = 8;
 const WIDTH = 64;
 const SAMPLES = 16;
 const STEPS = 60;
 
-function reference(): tf.LayersModel {
+function benchmarkModel(): tf.LayersModel {
   const model = tf.sequential({name: 'calibration'});
   for (let i = 0; i < LAYERS; i++)
     model.add(
@@ -33,8 +34,8 @@ function reference(): tf.LayersModel {
 }
 
 /**
- * Seconds of the median step of `model` on the workers, along an axis of the mesh; each walks as
- * many samples.
+ * Seconds of the median step of `model` on the workers `ids`, all along one axis of the mesh. Every
+ * worker computes the same number of samples.
  */
 async function stepSeconds(
   model: tf.LayersModel,
@@ -43,7 +44,7 @@ async function stepSeconds(
   zero: 0 | 3 = 0,
 ): Promise<number> {
   const batchSize = axis === 'data' ? SAMPLES * ids.length : SAMPLES;
-  const data = dataFor(model, batchSize * STEPS);
+  const data = syntheticData(model, batchSize * STEPS);
   const options = {
     ...{batchSize, shuffle: false, seed: 1, verbose: 0 as const, trace: false},
     ...{devices: ids, threads: 1},
@@ -55,34 +56,43 @@ async function stepSeconds(
   return median(record.steps.slice(STEPS / 2).map(({seconds}) => seconds));
 }
 
+/** Overheads of communication, in seconds. */
+export interface CommOverheads {
+  /** Seconds of handing an operation to the communication thread. */
+  dispatch: number;
+  /** Seconds of waiting for each other at the end of a step. */
+  barrier: number;
+  /** Seconds of a sum between two layers. */
+  sumTensor: number;
+}
+
 /**
- * Seconds of an order to a helper thread among the workers on `ids`, of the meeting at a step's
- * end, and of a sum between two layers; their bytes are so few that they do not count.
+ * Measures the overheads among the workers on `ids`. The model is so small that its bytes do not
+ * count.
  */
-export async function commOverheads(
-  ids: string[],
-): Promise<{order: number; meeting: number; sum: number}> {
-  const model = reference();
+export async function commOverheads(ids: string[]): Promise<CommOverheads> {
+  const model = benchmarkModel();
   try {
     const described = {model, description: await describeModel(model), graph: readGraph(model)};
     const [alone] = await profileModel(described, [{samples: SAMPLES, ids}]);
-    const computed =
+    const aloneSeconds =
       sum(alone.forward) +
       sum(alone.backward) +
       alone.loss +
       alone.input +
       alone.update +
       alone.rest;
-    const plain = await stepSeconds(model, ids, 'data');
-    const shards = await stepSeconds(model, ids, 'data', 3);
-    const parts = await stepSeconds(model, ids, 'tensor');
-    // In shards each unit is gathered forward and backward, and its gradients are scattered; plain
-    // copies have one order a step, which the meeting takes in. A pair of layers has a sum forward
-    // and one backward, but for the first, whose input wants no gradient.
+    const replicated = await stepSeconds(model, ids, 'data');
+    const sharded = await stepSeconds(model, ids, 'data', 3);
+    const tensor = await stepSeconds(model, ids, 'tensor');
+    // A sharded unit has three operations: a gather in the forward, a gather in the backward, and the
+    // scatter of its gradients. Replicas have one operation a step, which counts as part of the
+    // barrier. A pair of layers has a sum in the forward and one in the backward, except the first
+    // pair, whose input needs no gradient.
     return {
-      order: Math.max(0, (shards - plain) / (3 * LAYERS - 1)),
-      meeting: Math.max(0, plain - computed),
-      sum: Math.max(0, (parts - plain) / (LAYERS - 1)),
+      dispatch: Math.max(0, (sharded - replicated) / (3 * LAYERS - 1)),
+      barrier: Math.max(0, replicated - aloneSeconds),
+      sumTensor: Math.max(0, (tensor - replicated) / (LAYERS - 1)),
     };
   } finally {
     disposeModel(model);

@@ -1,5 +1,5 @@
 /**
- * A machine in the planner's numbers, and where they are kept between runs.
+ * A machine as the planner's numbers describe it, and the cache of measurements on disk.
  */
 import {createHash} from 'node:crypto';
 import {mkdirSync, readFileSync} from 'node:fs';
@@ -8,24 +8,24 @@ import {join} from 'node:path';
 import {writeWhole} from '../base/wholeFile';
 import {engineInfo} from '../devices/engine';
 import type {LinkOperation} from './commBenchmark';
-import type {StepTimes} from './profile';
+import type {StepTimes} from './stepTimes';
 
-/** α and β of an operation among so many ranks. */
+/** α and β of an operation among `ranks` ranks. */
 export interface Link {
   operation: LinkOperation;
-  /** Ranks that take part. */
+  /** The number of ranks that take part. */
   ranks: number;
-  /** Seconds however short the array. */
+  /** α: seconds, however short the array. */
   alpha: number;
-  /** Seconds a byte of the whole array. */
+  /** β: seconds per byte of the whole array. */
   beta: number;
 }
 
-/** What `calibrate` found of this machine. */
+/** A machine as `calibrate` measured it. */
 export interface Machine {
   /** The processor's name, or the GPU's. */
   device: string;
-  /** Physical cores that this process may use; 0 of a GPU. */
+  /** Physical cores that this process may use; 0 for a GPU. */
   cores: number;
   /** Bytes of memory for all workers together. */
   memoryBytes: number;
@@ -48,12 +48,12 @@ const FORMAT = 'many-hands-calibration/7';
 
 const folder = () => join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'many-hands');
 
-/** The name under which this machine and engine keep `what`. */
-function fileOf(what: string): string {
+/** The file of a measurement on this machine with this engine. */
+function fileOf(measurement: string): string {
   const {name, libtensorflow} = engineInfo();
   const key = [
     FORMAT,
-    what,
+    measurement,
     cpus()[0]?.model,
     cpus().length,
     process.arch,
@@ -64,24 +64,21 @@ function fileOf(what: string): string {
   return join(folder(), `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
 }
 
-/**
- * What was kept under `what` on this machine; null where there is nothing, or nothing that can be
- * read.
- */
-export function recall<T>(what: string): T | null {
+/** A measurement saved on this machine; null where there is none, or its file cannot be read. */
+export function loadMeasurement<T>(measurement: string): T | null {
   try {
-    return JSON.parse(readFileSync(fileOf(what), 'utf8')) as T;
+    return JSON.parse(readFileSync(fileOf(measurement), 'utf8')) as T;
   } catch {
     return null;
   }
 }
 
 /**
- * Keeps a value under `what`. A place that cannot be written keeps nothing, and the next run
- * measures again.
+ * Saves a measurement and returns its value. Where the folder cannot be written, nothing is saved,
+ * and the next run measures again.
  */
-export function keep<T>(what: string, value: T): T {
-  const file = fileOf(what);
+export function saveMeasurement<T>(measurement: string, value: T): T {
+  const file = fileOf(measurement);
   try {
     mkdirSync(folder(), {recursive: true});
     writeWhole(file, JSON.stringify(value));

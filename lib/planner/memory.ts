@@ -1,15 +1,14 @@
 /**
- * The memory of the fullest device of a choice for a model, by what it is for: the
- * account of one device, divided as the strategies divide it.
+ * The memory of the fullest device of a choice for a model, by category: the estimate for one device,
+ * divided as the strategies divide it.
  */
 import {CACHE_LINE_BYTES} from '../base/cacheLine';
 import {sum} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
 import {optimizerSizes, type OptimizerSizes} from '../memoryEstimate/optimizerSizes';
 import {probeModel, type CallSizes, type Probed} from '../memoryEstimate/probe';
-import {simulate, sizesAt} from '../memoryEstimate/simulateStep';
+import {simulateStep, sizesAt} from '../memoryEstimate/simulateStep';
 import {channelBytesFor} from '../collectives/sharedMemory/layout';
-import {GlobalBatchNorm} from '../dataParallel/batchNorm';
 import {plainSgd} from '../dataParallel/dividedUpdate';
 import {checkSchedule} from '../pipelineParallel/checkSchedule';
 import {stageGraphs} from '../pipelineParallel/stages';
@@ -17,9 +16,10 @@ import {placedOn, placedSize} from '../placement/placements';
 import type {LayerCall} from '../model/graph';
 import {segmentsOf, type Segment} from '../model/segments';
 import {shardedOf} from '../tensorParallel/layout';
-import type {ModelChoice} from './cost';
+import {acrossRanks, outputBytes} from './batchNormProbe';
+import type {ModelChoice} from './modelChoice';
 
-/** Bytes of the fullest device, by what they are for. */
+/** Bytes on the fullest device, by category. */
 export interface DeviceMemory {
   /** Bytes of weights. */
   parameters: number;
@@ -27,45 +27,27 @@ export interface DeviceMemory {
   gradients: number;
   /** Bytes of the optimizer's state. */
   optimizer: number;
-  /** Bytes of activations, with what a layer needs while it runs. */
+  /** Bytes of activations and of the temporary tensors of the running layer. */
   activations: number;
-  /** Bytes of weights that are gathered, gradients that leave and messages under way. */
+  /** Bytes of gathered weights, of gradients in flight and of messages in flight. */
   buffers: number;
-  /** Bytes of all that. */
+  /** Bytes in total. */
   total: number;
 }
 
-const FLOAT = 4;
+const FLOAT_BYTES = 4;
 
-/**
- * A probe with batch norm as it is over several ranks: it keeps one tensor of its output's size,
- * and makes four on the way there, five on the way back.
- */
-function acrossRanks({graph, ...probes}: Probed, at: 'two' | 'three'): Probed['two'] {
-  const calls = probes[at].calls.map((own, i): CallSizes => {
-    if (!GlobalBatchNorm.is(graph.calls[i])) return own;
-    const output = sum(own.outputs.map((lies) => ('own' in lies ? lies.own : 0)));
-    return {
-      ...own,
-      inside: output,
-      keepsInputs: own.keepsInputs.map(() => false),
-      keepsOutputs: own.keepsOutputs.map(() => false),
-      forward: 4 * output,
-      backward: 5 * output,
-    };
-  });
-  return {...probes[at], calls};
-}
-
-/** At the peak: bytes of activations, and the share of the gradients that is there. */
-interface Walked {
+/** A rank at its peak. */
+interface Peak {
+  /** Bytes. */
   activations: number;
+  /** The share of the gradients that exists, from 0 to 1. */
   gradients: number;
-  /** Bytes for messages that are under way. */
+  /** Bytes of messages in flight. */
   channels?: number;
 }
 
-/** The memory of a model's choices, its layers probed once. */
+/** Computes the memory of any choice for one model, whose layers are probed once. */
 export class ModelMemory {
   private readonly alone: ProbedMemory;
   private readonly replicated: ProbedMemory;
@@ -97,118 +79,116 @@ class ProbedMemory {
   ) {}
 
   /**
-   * Elements of the weights of `calls` on the fullest rank of the tensor axis, block by block;
-   * trained ones, and the others.
+   * Elements of the weights of `calls` on the fullest rank of the tensor axis: of trained ones, in
+   * all, in the largest and in each block, and of the others.
    */
   private weights(
     calls: readonly LayerCall[],
     {rules, mesh: {tensor}}: ModelChoice,
-  ): {trained: number; fixed: number; units: number[]; largest: number} {
+  ): {trained: number; nonTrainable: number; units: number[]; largest: number} {
     const trainable = new Set(this.probed.sum.entries.map(({variable}) => variable));
     const units = new Map<string, number>();
-    const found = {trained: 0, fixed: 0, largest: 0};
-    for (const [variable, held] of placedOn(calls, rules, tensor - 1, tensor)) {
-      const size = placedSize(held);
+    const counts = {trained: 0, nonTrainable: 0, largest: 0};
+    for (const [variable, placement] of placedOn(calls, rules, tensor - 1, tensor)) {
+      const size = placedSize(placement);
       if (!trainable.has(variable)) {
-        found.fixed += size;
+        counts.nonTrainable += size;
         continue;
       }
-      found.trained += size;
-      found.largest = Math.max(found.largest, size);
-      units.set(held.block, (units.get(held.block) ?? 0) + size);
+      counts.trained += size;
+      counts.largest = Math.max(counts.largest, size);
+      units.set(placement.block, (units.get(placement.block) ?? 0) + size);
     }
-    return {...found, units: [...units.values()]};
+    return {...counts, units: [...units.values()]};
   }
 
-  /**
-   * Of what a layer's tape holds, what a rank is spared: the other ranks' parts of a divided layer.
-   */
-  private sparedOf(
+  /** Bytes of a sharded layer's tape that other ranks hold. */
+  private otherShardsOf(
     call: LayerCall,
     {rules, mesh: {tensor}}: ModelChoice,
     sizes: readonly CallSizes[],
   ): number {
-    const own = sizes[call.index];
-    const output = sum(own.outputs.map((lies) => ('own' in lies ? lies.own : 0)));
     if (tensor === 1 || !rules[call.name]) return 0;
-    return (
-      (1 - 1 / tensor) *
-      (own.inside +
-        (shardedOf(call.layer, rules[call.name]).outputPlacement(3) === 'shard' ? output : 0))
-    );
+    const callSizes = sizes[call.index];
+    const outputIsSharded = shardedOf(call.layer, rules[call.name]).outputPlacement(3) === 'shard';
+    const bytes = callSizes.inside + (outputIsSharded ? outputBytes(callSizes) : 0);
+    return (1 - 1 / tensor) * bytes;
   }
 
   /**
-   * The same of `calls` when most is held: of segments that are computed again, one is there at a
-   * time.
+   * The same for `calls` at the peak. Only one of the recomputed segments is alive at a time.
    */
-  private spared(calls: readonly LayerCall[], choice: ModelChoice, samples: number): number {
+  private otherShards(calls: readonly LayerCall[], choice: ModelChoice, samples: number): number {
     const {calls: sizes} = sizesAt(this.probed, samples);
     const inside = new Set(calls);
-    const of = (segment: Segment) =>
+    const bytesOf = (segment: Segment) =>
       sum(
         segment.calls
           .filter((call) => inside.has(call))
-          .map((call) => this.sparedOf(call, choice, sizes)),
+          .map((call) => this.otherShardsOf(call, choice, sizes)),
       );
     const segments = segmentsOf(this.probed.graph, choice.recompute);
     return (
-      sum(segments.filter(({again}) => !again).map(of)) +
-      Math.max(0, ...segments.filter(({again}) => again).map(of))
+      sum(segments.filter(({again}) => !again).map(bytesOf)) +
+      Math.max(0, ...segments.filter(({again}) => again).map(bytesOf))
     );
   }
 
   /**
-   * A rank without a pipeline at its peak. Gradients are there from the start where there are
-   * several replicas or micro-batches, else they come as the walk goes back.
+   * A rank without a pipeline at its peak. With several replicas or micro-batches, all gradients exist
+   * from the start; otherwise the backward pass creates them one by one.
    */
-  private walked(choice: ModelChoice, samples: number): Walked {
-    const {graph, sum: own} = this.probed;
-    const there = choice.mesh.data > 1 || choice.microBatches > 1;
-    const {gradients, activations} = simulate(
+  private peakWithoutPipeline(choice: ModelChoice, samples: number): Peak {
+    const {graph, sum: gradientSum} = this.probed;
+    const allGradients = choice.mesh.data > 1 || choice.microBatches > 1;
+    const {gradients, activations} = simulateStep(
       this.probed,
       segmentsOf(graph, choice.recompute),
       samples,
-      there,
+      allGradients,
     );
-    const trained = FLOAT * sum(own.entries.map(({variable}) => variable.size));
+    const trained = FLOAT_BYTES * sum(gradientSum.entries.map(({variable}) => variable.size));
     return {
-      activations: Math.max(0, activations - this.spared(graph.calls, choice, samples)),
+      activations: Math.max(0, activations - this.otherShards(graph.calls, choice, samples)),
       gradients: gradients / trained,
     };
   }
 
   /**
-   * A stage: what its layers hold of one micro-batch, and what the layers at work need beside that.
+   * Bytes of a stage: `held` by its layers for one micro-batch, and `working` in addition for the
+   * layer that runs. `hasLoss`: whether the model ends with this stage.
    */
-  private staged(
+  private stageBytes(
     calls: readonly LayerCall[],
     choice: ModelChoice,
     samples: number,
-    ends: boolean,
+    hasLoss: boolean,
   ): {held: number; working: number} {
     const {graph} = this.probed;
-    const {held, activations, batch} = simulate(
+    const {held, activations, batch} = simulateStep(
       this.probed,
       segmentsOf(graph, choice.recompute),
       samples,
       true,
     );
-    const own = sum(calls.map(({index}) => held[index]));
-    const spared = this.spared(calls, choice, samples);
+    const stageHeld = sum(calls.map(({index}) => held[index]));
+    const otherShards = this.otherShards(calls, choice, samples);
     const {calls: sizes, loss} = sizesAt(this.probed, samples);
     if (choice.recompute === 'none')
       return {
-        held: own - spared,
+        held: stageHeld - otherShards,
         working: Math.max(
           0,
           ...calls.map(({index}) => Math.max(sizes[index].forward, sizes[index].backward)),
-          ends ? loss.extra : 0,
+          hasLoss ? loss.extra : 0,
         ),
       };
-    // A segment that is computed again has all of its tapes while it goes back: what the whole
-    // model's walk needs beyond what it holds.
-    return {held: own, working: Math.max(0, activations - sum(held) - batch - spared)};
+    // A recomputed segment has all of its tapes during its backward: the peak of the whole model less
+    // what the model holds.
+    return {
+      held: stageHeld,
+      working: Math.max(0, activations - sum(held) - batch - otherShards),
+    };
   }
 
   /** The fullest device of a choice, over `batchSize` samples of all devices together. */
@@ -216,11 +196,14 @@ class ProbedMemory {
     const {mesh, microBatches, pipeline} = choice;
     const samples = Math.ceil(batchSize / mesh.data / microBatches);
     const {graph} = this.probed;
-    if (!pipeline) return this.device(graph.calls, choice, this.walked(choice, samples));
+    if (!pipeline)
+      return this.device(graph.calls, choice, this.peakWithoutPipeline(choice, samples));
     const stages = stageGraphs(graph, pipeline.cuts).map((stage) => stage.graph.calls);
     const {live, room} = checkSchedule(pipeline.schedule);
     const message =
-      FLOAT * samples * Math.max(...pipeline.cuts.map(({shape}) => tf.util.sizeFromShape(shape)));
+      FLOAT_BYTES *
+      samples *
+      Math.max(...pipeline.cuts.map(({shape}) => tf.util.sizeFromShape(shape)));
     const stagesPerRank = stages.length / mesh.pipeline;
     const channel = channelBytesFor(room * (message + CACHE_LINE_BYTES));
     const peers = (rank: number) =>
@@ -229,68 +212,78 @@ class ProbedMemory {
           action.do === 'send' ? [action.peer] : [],
         ),
       ).size;
-    const all = Array.from({length: mesh.pipeline}, (_, rank) => {
-      const own = stages.filter((_, stage) => stage % mesh.pipeline === rank);
-      const walked = own.map((calls, localStage) =>
-        this.staged(
+    const ranks = Array.from({length: mesh.pipeline}, (_, rank) => {
+      const rankStages = stages.filter((_, stage) => stage % mesh.pipeline === rank);
+      const stageSizes = rankStages.map((calls, localStage) =>
+        this.stageBytes(
           calls,
           choice,
           samples,
-          rank === mesh.pipeline - 1 && localStage === own.length - 1,
+          rank === mesh.pipeline - 1 && localStage === rankStages.length - 1,
         ),
       );
-      const held = sum(walked.map((one) => one.held)) / stagesPerRank;
-      const working = Math.max(...walked.map((one) => one.working));
+      const held = sum(stageSizes.map((stage) => stage.held)) / stagesPerRank;
+      const working = Math.max(...stageSizes.map((stage) => stage.working));
       const channels = channel * peers(rank);
-      const full = {
+      const allAlive = {
         activations: live[rank] * held + working,
         gradients: microBatches > live[rank] ? 1 : 0,
         channels,
       };
-      // Where all micro-batches are alive before the first goes back, gradients come when the
-      // first's activations are gone.
-      const later = {activations: (live[rank] - 1) * held + working, gradients: 1, channels};
-      return [full, later]
-        .map((peak) => this.device(own.flat(), choice, peak))
-        .reduce((most, one) => (one.total > most.total ? one : most));
+      // If all micro-batches are alive before the first backward, gradients appear when the first
+      // micro-batch's activations are gone.
+      const afterFirst = {activations: (live[rank] - 1) * held + working, gradients: 1, channels};
+      return fullest(
+        [allAlive, afterFirst].map((peak) => this.device(rankStages.flat(), choice, peak)),
+      );
     });
-    return all.reduce((most, one) => (one.total > most.total ? one : most));
+    return fullest(ranks);
   }
 
   private device(
     calls: readonly LayerCall[],
     choice: ModelChoice,
-    {activations, gradients, channels = 0}: Walked,
+    {activations, gradients, channels = 0}: Peak,
   ): DeviceMemory {
     const {
       mesh: {data},
       zero,
       microBatches,
     } = choice;
-    const {trained, fixed, units, largest} = this.weights(calls, choice);
+    const {trained, nonTrainable, units, largest} = this.weights(calls, choice);
     const largestUnit = Math.max(0, ...units);
     const share = (from: number) => (zero >= from ? 1 / data : 1);
-    // A replica's gradients are summed over micro-batches before they leave.
-    const summed = data > 1 && zero === 0 && microBatches > 1 ? FLOAT * (trained + largest) : 0;
+    // A replica sums its gradients over the micro-batches before it sends them.
+    const accumulated =
+      data > 1 && zero === 0 && microBatches > 1 ? FLOAT_BYTES * (trained + largest) : 0;
+    const unitBuffers = (zero >= 2 ? 2 : 0) + (zero === 3 ? 2 : 0);
     const state = {
-      parameters: FLOAT * (trained * share(3) + fixed),
+      parameters: FLOAT_BYTES * (trained * share(3) + nonTrainable),
       optimizer: this.optimizer.state * trained * share(1) + this.optimizer.fixed,
-      buffers: FLOAT * (largestUnit * ((zero >= 2 ? 2 : 0) + (zero === 3 ? 2 : 0))) + channels,
+      buffers: FLOAT_BYTES * largestUnit * unitBuffers + channels,
     };
-    const whole = FLOAT * trained * share(2);
-    // The update has all gradients, and room of its own, when activations are gone.
-    // Plain sgd's ranks update their parts of the weights in place.
+    const allGradients = FLOAT_BYTES * trained * share(2);
+    // The update runs when the activations are gone. It has all gradients and its own temporary
+    // tensors, except plain SGD, whose ranks update their shards of the weights in place.
     const inPlace = zero === 0 && data > 1 && this.sgd;
     const updating = inPlace
       ? 0
       : this.optimizer.update * (zero > 0 && data > 1 ? largestUnit / data : largest);
-    const walk = {gradients: whole * gradients, activations, buffers: state.buffers + summed};
-    const found = {
-      ...state,
-      ...(whole + updating > walk.gradients + activations + summed
-        ? {gradients: whole, activations: updating}
-        : walk),
+    const duringBackward = {
+      gradients: allGradients * gradients,
+      activations,
+      buffers: state.buffers + accumulated,
     };
-    return {...found, total: sum(Object.values(found))};
+    const updateIsPeak =
+      allGradients + updating > duringBackward.gradients + activations + accumulated;
+    const bytes = {
+      ...state,
+      ...(updateIsPeak ? {gradients: allGradients, activations: updating} : duringBackward),
+    };
+    return {...bytes, total: sum(Object.values(bytes))};
   }
+}
+
+function fullest(devices: readonly DeviceMemory[]): DeviceMemory {
+  return devices.reduce((most, device) => (device.total > most.total ? device : most));
 }

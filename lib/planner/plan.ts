@@ -3,7 +3,14 @@
  * step would take, best first.
  */
 import type * as tf from '@tensorflow/tfjs';
-import {ManyHandsError, shown} from '../base/errors';
+import {
+  anObject,
+  anything,
+  listOf,
+  readOptions,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
 import {parseBytes} from '../base/units';
 import {chooseDevices} from '../devices/devices';
 import {describeModel, type ModuleReference} from '../model/describe';
@@ -16,10 +23,12 @@ import {readGraph, type Graph} from '../model/graph';
 import {calibrate} from './calibrate';
 import type {Machine, Measured} from './machine';
 import {modelChoices} from './choices';
-import {ModelCost, type StepCost, type StepParts} from './cost';
+import {ModelCost} from './cost';
+import type {StepCost, StepParts} from './stepCost';
 import {ModelMemory, type DeviceMemory} from './memory';
 import {ranked, reasonOf, type Candidate} from './rank';
-import {profileModel, updateSeconds, type DescribedModel, type Sizing} from './profile';
+import {profileModel, type DescribedModel, type Sizing} from './profile';
+import {updateSeconds} from './updateTime';
 
 /** What `plan` is asked. */
 export interface PlanOptions {
@@ -136,16 +145,16 @@ function rowOf(
   };
 }
 
-function wholeFrom1(name: string, value: unknown): number {
-  if (!Number.isInteger(value) || (value as number) < 1)
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `plan: ${name} must be a whole number from 1; it is ${shown(value)}.`,
-    );
-  return value as number;
-}
-
-const KNOWN = ['batchSize', 'devices', 'machine', 'memoryLimit', 'samples', 'modules'];
+const OPTIONS: OptionTable<PlanOptions> = {
+  'batchSize?': wholeNumber(1),
+  // `chooseDevices` checks it.
+  'devices?': anything,
+  'machine?': anObject,
+  // `parseBytes` checks it.
+  'memoryLimit?': anything,
+  'samples?': wholeNumber(1),
+  'modules?': listOf('URLs, or of {module, export}'),
+};
 
 /** What `planModel` is asked, checked. */
 export interface PlanRequest {
@@ -204,16 +213,14 @@ export async function planFrom(
   model: tf.LayersModel,
   options: PlanOptions = {},
 ): Promise<PlanRow[]> {
-  const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
-  if (unknown)
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `plan has no option '${unknown}'. It knows: ${KNOWN.join(', ')}.`,
-    );
-  const {devices = 2, memoryLimit, machine, modules = []} = options;
-  const batchSize = wholeFrom1('batchSize', options.batchSize ?? 32);
-  const samples =
-    options.samples === undefined ? undefined : wholeFrom1('samples', options.samples);
+  const {
+    batchSize = 32,
+    devices = 2,
+    memoryLimit,
+    machine,
+    samples,
+    modules = [],
+  } = readOptions('plan', options, OPTIONS);
   const ids = chooseDevices(devices).map(({id}) => id);
   const limit = memoryLimit === undefined ? undefined : parseBytes(memoryLimit, 'memoryLimit');
   const description = await describeModel(model, modules);

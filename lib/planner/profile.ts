@@ -1,164 +1,71 @@
 /**
- * What a model's layers take on this machine: seconds of each one's forward and
- * backward in real steps of one-thread workers, over several sizes of a micro-batch, alone and with
- * the other cores at work.
+ * Measures how long a model's layers take on this machine: real steps of one-thread workers, over
+ * several sizes of a micro-batch, alone and with the other cores at work.
  */
 import {median, sum} from '../base/statistics';
-import * as tf from '@tensorflow/tfjs';
-import type {ShapedArray} from '../base/arrays';
-import {siblingOf} from '../memoryEstimate/optimizerSizes';
+import type * as tf from '@tensorflow/tfjs';
 import type {ModuleReference} from '../model/describe';
 import type {ModelDescription} from '../model/description';
-import {innerModel} from '../model/inner';
+import type {Graph} from '../model/graph';
 import {disposeModel, rebuildModel} from '../model/rebuild';
 import {topologyHash} from '../run/record';
 import type {TrainResult} from '../run/result';
-import type {Graph} from '../model/graph';
-import {targetShape, type CompiledModel} from '../step/objective';
-import {updateInTurn} from '../step/update';
 import {train} from '../run/train';
-import {keep, recall} from './machine';
+import {loadMeasurement, saveMeasurement} from './machine';
+import {meanTimes, medianTimes, warmSteps, type StepTimes} from './stepTimes';
+import {syntheticData} from './syntheticData';
 
-/** A step of one worker over so many samples, in seconds. */
-export interface StepTimes {
-  samples: number;
-  /** How many workers took such steps at the same time. */
-  workers: number;
-  /** By layer call. */
-  forward: number[];
-  /** By layer call. */
-  backward: number[];
-  /** The loss, its gradient and the metrics. */
-  loss: number;
-  input: number;
-  update: number;
-  /** What a step takes beside all that. */
-  rest: number;
-  /**
-   * The slower worker's step by the mean of both, step by step: what ranks that wait for each other
-   * lose. 1 of one worker.
-   */
-  slowest: number;
+/** A model, its description and its graph, each read once. */
+export interface DescribedModel {
+  model: tf.LayersModel;
+  description: ModelDescription;
+  graph: Graph;
 }
 
-const STEPS = 6;
+/** A size to measure: steps of `samples` samples, on all devices `ids` at once. */
+export interface Sizing {
+  samples: number;
+  ids: string[];
+}
+
+const STEPS_PER_EPOCH = 6;
 /** Seconds of steps that a measurement takes. */
 const SECONDS = 0.3;
 const ROUNDS = 2;
 const MOST_EPOCHS = 40;
 
-interface SymbolicLike {
-  shape: Array<number | null>;
-  dtype: string;
+/** The model to measure, in the forms that a measurement needs. */
+interface Subject {
+  model: tf.LayersModel;
+  description: ModelDescription;
+  /** The layer of each call, in call order. */
+  names: readonly string[];
+  modules: ModuleReference[];
 }
 
-/**
- * Numbers in the shapes that the model takes: what a layer computes does not decide how long it
- * takes.
- */
-export function dataFor(
-  model: tf.LayersModel,
-  samples: number,
-): {xs: ShapedArray[]; ys: ShapedArray[]} {
-  const compiled = innerModel(model) as unknown as CompiledModel;
-  const shapeOf = ({shape}: SymbolicLike) => [
-    samples,
-    ...shape.slice(1).map((length) => length ?? 1),
-  ];
-  const filled = (shape: number[], whole: boolean): ShapedArray => {
-    const size = tf.util.sizeFromShape(shape);
-    return {values: whole ? new Int32Array(size) : new Float32Array(size).fill(0.1), shape};
-  };
-  const xs = (model.inputs as unknown as SymbolicLike[]).map((input) =>
-    filled(shapeOf(input), input.dtype === 'int32'),
+/** The median ratio of the slowest worker's step to the mean of all, step by step. */
+function slowestRatio(results: readonly TrainResult[]): number {
+  const seconds = results.map(({record}) => warmSteps(record.steps).map((step) => step.seconds));
+  return median(
+    seconds[0].map((_, step) => {
+      const ofStep = seconds.map((workerSeconds) => workerSeconds[step]);
+      return Math.max(...ofStep) / (sum(ofStep) / ofStep.length);
+    }),
   );
-  const ys = (model.outputs as unknown as SymbolicLike[]).map((output, i) => {
-    const {shape, sparse} = targetShape(compiled, i, shapeOf(output));
-    return filled(shape, sparse);
-  });
-  return {xs, ys};
-}
-
-/** A run's steps but for the first third, in which code is not warm yet. */
-const settled = <T>(steps: readonly T[]): T[] => steps.slice(Math.ceil(steps.length / 3));
-
-/** The medians over a run's steps, but for the first ones. */
-function timesOf(
-  {trace: {spans}, record}: TrainResult,
-  names: readonly string[],
-  samples: number,
-  workers: number,
-): StepTimes {
-  const steps = settled(record.steps.map((_, step) => step));
-  const secondsOf = (kind: string, name: string | null, nth = 0) =>
-    median(
-      steps.map((step) => {
-        const own = spans.filter(
-          (span) =>
-            span.step === step && span.kind === kind && (name === null || span.name === name),
-        );
-        return name === null
-          ? sum(own.map(({wallSeconds}) => wallSeconds))
-          : (own[nth]?.wallSeconds ?? 0);
-      }),
-    );
-  const nth = (i: number) => names.slice(0, i).filter((name) => name === names[i]).length;
-  const uses = (i: number) => names.filter((name) => name === names[i]).length;
-  const forward = names.map((name, i) => secondsOf('forward', name, nth(i)));
-  // Backward comes to a layer's last use first.
-  const backward = names.map((name, i) => secondsOf('backward', name, uses(i) - 1 - nth(i)));
-  const [loss, input, update] = [
-    secondsOf('forward', 'loss'),
-    secondsOf('input', null),
-    secondsOf('update', null),
-  ];
-  const whole = median(settled(record.steps).map(({seconds}) => seconds));
-  const known = sum([loss, input, update, ...forward, ...backward]);
-  return {
-    samples,
-    workers,
-    forward,
-    backward,
-    loss,
-    input,
-    update,
-    rest: Math.max(0, whole - known),
-    slowest: 1,
-  };
-}
-
-/** The mean of several measurements of one size. */
-function meanOf(all: readonly StepTimes[]): StepTimes {
-  const mean = (of: (times: StepTimes) => number) => sum(all.map(of)) / all.length;
-  const layers = (kind: 'forward' | 'backward') =>
-    all[0][kind].map((_, i) => mean((times) => times[kind][i]));
-  return {
-    ...all[0],
-    forward: layers('forward'),
-    backward: layers('backward'),
-    loss: mean(({loss}) => loss),
-    input: mean(({input}) => input),
-    update: mean(({update}) => update),
-    rest: mean(({rest}) => rest),
-    slowest: mean(({slowest}) => slowest),
-  };
 }
 
 /**
- * Steps of one size, over so many epochs of a few; and how many epochs make the seconds that are
- * wanted.
+ * Measures steps of one size over `epochs` short epochs. Returns the times, and how many epochs the
+ * next measurement needs for its `SECONDS`.
  */
 async function measure(
-  model: tf.LayersModel,
-  description: ModelDescription,
-  names: readonly string[],
+  {model, description, names, modules}: Subject,
   {samples, ids}: Sizing,
   epochs: number,
-  modules: ModuleReference[],
 ): Promise<{times: StepTimes; epochs: number}> {
   const copies = await Promise.all(ids.map(() => rebuildModel(description)));
   try {
-    const data = dataFor(model, samples * STEPS);
+    const data = syntheticData(model, samples * STEPS_PER_EPOCH);
     const results = await Promise.all(
       copies.map((copy, i) =>
         train(copy, data, {
@@ -174,69 +81,22 @@ async function measure(
         }),
       ),
     );
-    const steps = results.map(({record}) => settled(record.steps).map((step) => step.seconds));
-    const slowest = median(
-      steps[0].map(
-        (_, step) =>
-          Math.max(...steps.map((own) => own[step])) /
-          (sum(steps.map((own) => own[step])) / steps.length),
-      ),
+    const times = meanTimes(
+      results.map((result) => medianTimes(result, names, samples, ids.length)),
     );
+    const epochsNeeded = Math.ceil(SECONDS / (STEPS_PER_EPOCH * results[0].stepSeconds));
     return {
-      times: {
-        ...meanOf(results.map((result) => timesOf(result, names, samples, ids.length))),
-        slowest,
-      },
-      epochs: Math.max(
-        1,
-        Math.min(MOST_EPOCHS, Math.ceil(SECONDS / (STEPS * results[0].stepSeconds))),
-      ),
+      times: {...times, slowest: slowestRatio(results)},
+      epochs: Math.max(1, Math.min(MOST_EPOCHS, epochsNeeded)),
     };
   } finally {
     copies.forEach(disposeModel);
   }
 }
 
-const TINY = 16;
-const UPDATES = 40;
-
 /**
- * Seconds of the update of a weight of hardly any size by this kind of optimizer: what each weight
- * costs, however small.
- */
-export function updateSeconds(optimizer: tf.Optimizer): number {
-  const own = siblingOf(optimizer);
-  const variable = tf.tidy(() => tf.variable(tf.ones([TINY])));
-  const gradient = tf.ones([TINY]);
-  try {
-    const times = Array.from({length: UPDATES}, () => {
-      const start = performance.now();
-      updateInTurn(own, [variable], {gradient: () => gradient});
-      return (performance.now() - start) / 1000;
-    });
-    return median(times.slice(UPDATES / 2));
-  } finally {
-    tf.dispose([variable, gradient]);
-    own.dispose();
-  }
-}
-
-/** A model, its description and its graph, each read once. */
-export interface DescribedModel {
-  model: tf.LayersModel;
-  description: ModelDescription;
-  graph: Graph;
-}
-
-/** What is to be measured: steps over `samples` by the devices `ids` at once. */
-export interface Sizing {
-  samples: number;
-  ids: string[];
-}
-
-/**
- * The times of each size, measured or remembered; a size is measured once per machine, engine and
- * model.
+ * Returns the times of each size. A size is measured once per machine, engine and model; later calls
+ * load the saved times.
  */
 export async function profileModel(
   {model, description, graph}: DescribedModel,
@@ -244,76 +104,28 @@ export async function profileModel(
   modules: ModuleReference[] = [],
 ): Promise<StepTimes[]> {
   const names = graph.calls.map(({name}) => name);
+  const subject: Subject = {model, description, names, modules};
   const hash = topologyHash({
     topology: description.topology,
     optimizer: description.optimizer,
     loss: description.loss,
   });
-  const all = sizes.map((size) => {
-    const what = `steps ${hash} ${size.samples} ${size.ids.join(' ')}`;
-    return {size, what, known: recall<StepTimes>(what), epochs: 1, taken: [] as StepTimes[]};
+  const profiles = sizes.map((size) => {
+    const key = `steps ${hash} ${size.samples} ${size.ids.join(' ')}`;
+    const measured: StepTimes[] = [];
+    return {size, key, saved: loadMeasurement<StepTimes>(key), epochs: 1, measured};
   });
-  // Round after round over all sizes: a machine that is slow for a while is slow for each of them.
+  // Each round visits all sizes, so a machine that is slow for a while slows all of them alike.
   for (let round = -1; round < ROUNDS; round++) {
-    for (const one of all) {
-      if (one.known) continue;
-      const {times, epochs} = await measure(
-        model,
-        description,
-        names,
-        one.size,
-        one.epochs,
-        modules,
-      );
-      one.epochs = epochs;
-      // In the first, code is not warm yet.
-      if (round >= 0) one.taken.push(times);
+    for (const profile of profiles) {
+      if (profile.saved) continue;
+      const {times, epochs} = await measure(subject, profile.size, profile.epochs);
+      profile.epochs = epochs;
+      // The first round only warms the code up.
+      if (round >= 0) profile.measured.push(times);
     }
   }
-  return all.map(({what, known, taken}) => known ?? keep(what, meanOf(taken)));
-}
-
-/**
- * The times at any number of samples, from those measured with so many workers: along straight
- * lines between the sizes, and beyond them.
- */
-export function timesAt(times: readonly StepTimes[], samples: number, workers: number): StepTimes {
-  const own = times.filter((one) => one.workers === workers).sort((a, b) => a.samples - b.samples);
-  const exact = own.find((one) => one.samples === samples);
-  if (exact) return exact;
-  if (own.length === 1) return scaled(own[0], samples);
-  const at = Math.min(
-    own.length - 2,
-    Math.max(0, own.findIndex((one) => one.samples > samples) - 1),
+  return profiles.map(
+    ({key, saved, measured}) => saved ?? saveMeasurement(key, meanTimes(measured)),
   );
-  const [low, high] = [
-    own[own[own.length - 1].samples < samples ? own.length - 2 : at],
-    own[own[own.length - 1].samples < samples ? own.length - 1 : at + 1],
-  ];
-  const share = (samples - low.samples) / (high.samples - low.samples);
-  const between = (a: number, b: number) => Math.max(0, a + share * (b - a));
-  return {
-    samples,
-    workers,
-    forward: low.forward.map((one, i) => between(one, high.forward[i])),
-    backward: low.backward.map((one, i) => between(one, high.backward[i])),
-    slowest: between(low.slowest, high.slowest),
-    loss: between(low.loss, high.loss),
-    input: between(low.input, high.input),
-    update: between(low.update, high.update),
-    rest: between(low.rest, high.rest),
-  };
-}
-
-/** From one size alone: in proportion. */
-function scaled(times: StepTimes, samples: number): StepTimes {
-  const by = samples / times.samples;
-  return {
-    ...times,
-    samples,
-    forward: times.forward.map((one) => one * by),
-    backward: times.backward.map((one) => one * by),
-    loss: times.loss * by,
-    input: times.input * by,
-  };
 }

@@ -2,7 +2,8 @@
  * Orders the candidates of a plan, and says of each why it stands where it does.
  */
 import {formatBytes} from '../base/units';
-import type {ModelChoice, StepCost, StepParts} from './cost';
+import type {ModelChoice} from './modelChoice';
+import type {StepCost, StepParts} from './stepCost';
 import type {DeviceMemory} from './memory';
 
 /** Differences below this are not worth another device, or another division. */

@@ -8,14 +8,18 @@ export type {
   SpecChoice,
   SpecMachine,
   SpecPlan,
+  SpecPrediction,
   SpecRecompute,
   SpecRow,
+  SpecStrategy,
   TransformerSpec,
 } from '../specPlanner/spec';
 export {simulate} from '../simulate/simulate';
-export type {SimulatedRank, Simulation, SimulationOptions} from '../simulate/simulate';
+export type {SimulatedRank, Simulation} from '../simulate/simulate';
+export type {SimulationOptions} from '../simulate/readSimulation';
 export type {SimulationCosts, StageCost} from '../simulate/costs';
 export {simulateRow} from '../simulate/simulateRow';
+export type {SimulateRowOptions} from '../simulate/simulateRow';
 export {
   activationBytes,
   modelStateBytes,
@@ -36,6 +40,6 @@ export type {CalibrateOptions} from '../planner/calibrate';
 export type {Link, Machine} from '../planner/machine';
 export type {LinkOperation, TimedOperation} from '../planner/commBenchmark';
 export type {PlannedStrategy, PlanOptions, PlanRow, Prediction} from '../planner/plan';
-export type {StepCost, StepParts} from '../planner/cost';
+export type {StepCost, StepParts} from '../planner/stepCost';
 export type {DeviceMemory} from '../planner/memory';
 export type {PlanValidation, ValidatePlanOptions, ValidatedRow} from '../validatePlan';

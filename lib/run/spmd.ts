@@ -4,8 +4,9 @@
  */
 import {join} from 'node:path';
 import {ManyHandsError, shown} from '../base/errors';
+import {anything, readOptions, wholeNumber, type OptionTable} from '../base/options';
 import {moduleUrl} from '../base/modules';
-import {createSharedGroup, DEFAULT_TIMEOUT_MS, type SharedGroup} from '../collectives/sharedMemory';
+import {createSharedGroup, type SharedGroup} from '../collectives/sharedMemory';
 import {programSource, uncloneable} from '../job/portable';
 import {stopOnInterrupt} from './interrupt';
 import type {ProgramHandle, SpmdDone, SpmdJob, SpmdProgram} from '../job/spmdProtocol';
@@ -32,21 +33,18 @@ export interface SpmdOptions<A = unknown> {
   signal?: AbortSignal;
 }
 
-const KNOWN = ['devices', 'threads', 'args', 'timeoutMs', 'signal'];
+const OPTIONS: OptionTable<SpmdOptions> = {
+  // `runDevices` checks it.
+  'devices?': anything,
+  'threads?': wholeNumber(1),
+  // `uncloneable` checks it.
+  'args?': anything,
+  'timeoutMs?': wholeNumber(1),
+  'signal?': anything,
+};
 
 function check(options: SpmdOptions): void {
-  const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
-  if (unknown)
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `spmd has no option '${unknown}'. It knows: ${KNOWN.join(', ')}.`,
-    );
-  const {timeoutMs = DEFAULT_TIMEOUT_MS, args} = options;
-  if (!Number.isInteger(timeoutMs) || timeoutMs < 1)
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `timeoutMs must be a whole number from 1; it is ${shown(timeoutMs)}.`,
-    );
+  const {args} = readOptions('spmd', options, OPTIONS);
   const why = uncloneable(args, 'args');
   if (why)
     throw new ManyHandsError(

@@ -1,88 +1,108 @@
 /**
- * What a simulated step is made of, in seconds; and these costs checked, stage by
- * stage.
+ * The costs that a simulated step is made of, in seconds, and how they are checked stage by stage.
  */
-import {ManyHandsError, oneOf, shown} from '../base/errors';
+import {
+  anObject,
+  checkValue,
+  numberFrom,
+  readOptions,
+  refuseOption,
+  type Check,
+  type OptionTable,
+} from '../base/options';
 import type {Compute, Schedule} from '../pipelineParallel/schedule';
 
-/** Seconds, the same on every stage or by the stage's number, from 0. */
+/** Seconds: one number for every stage, or a function of the stage's number, which counts from 0. */
 export type StageCost = number | ((stage: number) => number);
 
 /**
- * A step's costs; each is of one micro-batch where nothing else is said. Stages count as the
- * pipeline runs through them: stage s is on its rank s mod p.
+ * The costs of a step, in seconds of one micro-batch unless stated otherwise. Stages are numbered in
+ * the order in which the pipeline runs through them: stage s is on pipeline rank s mod p.
  */
 export interface SimulationCosts {
-  /** A stage's forward, with what the tensor axis says in it. */
+  /** A stage's forward pass, including the tensor axis's collectives in it. */
   forward: StageCost;
-  /** A whole backward, likewise: of every schedule but those in two parts. */
+  /**
+   * A stage's whole backward pass, likewise. Every schedule needs it except those that split the
+   * backward.
+   */
   backward?: StageCost;
-  /** The part of a backward for the stage's input, likewise: 'zero-bubble' has it, and the next. */
+  /**
+   * The part of a backward for the stage's input, likewise. 'zero-bubble' needs this cost and the
+   * next.
+   */
   backwardInput?: StageCost;
-  /** The part for its weights. */
+  /** The part of a backward for the stage's weights. */
   backwardWeights?: StageCost;
   /**
-   * What of these the tensor axis takes, which is drawn in their middle as one all-reduce. @default
-   * 0
+   * How much of these costs the tensor axis takes. Each is drawn as one all-reduce in the middle of
+   * its action. @default 0
    */
   tensor?: Partial<Record<Compute['do'], StageCost>>;
   /**
-   * Handing over what the stage made, activations or gradients, to the stage beside it; the sender
-   * does nothing else meanwhile. @default 0
+   * Sending a stage's activations or gradients to the neighbouring stage; the sender does nothing
+   * else meanwhile. @default 0
    */
   send?: StageCost;
   /**
-   * The data axis's reduction, once a step, after a rank's last micro-batch; by the rank's place in
-   * its pipeline. @default 0
+   * The reduction along the data axis, once a step, after a rank's last micro-batch; by pipeline
+   * rank. @default 0
    */
   data?: StageCost;
-  /** The optimizer's update, once a step; by the rank's place in its pipeline. @default 0 */
+  /** The optimizer's update, once a step; by pipeline rank. @default 0 */
   update?: StageCost;
 }
 
-/** Costs by stage, each a number of seconds. */
+/** The costs of every stage, in seconds. */
 export interface CheckedCosts {
   compute: Record<Compute['do'], number[]>;
   tensor: Record<Compute['do'], number[]>;
   send: number[];
-  /** By the rank's place in its pipeline. */
+  /** By pipeline rank. */
   data: number[];
-  /** By the rank's place in its pipeline. */
+  /** By pipeline rank. */
   update: number[];
 }
 
 const KINDS: readonly Compute['do'][] = ['forward', 'backward', 'backwardInput', 'backwardWeights'];
-const NAMES = [...KINDS, 'tensor', 'send', 'data', 'update'];
+const seconds = numberFrom(0, 'seconds');
+const cost: Check = {
+  expected: `${seconds.expected}, or a function of the stage that gives one`,
+  accepts: (value) => typeof value === 'function' || seconds.accepts(value),
+};
+const COSTS: OptionTable<SimulationCosts> = {
+  forward: cost,
+  'backward?': cost,
+  'backwardInput?': cost,
+  'backwardWeights?': cost,
+  'tensor?': anObject,
+  'send?': cost,
+  'data?': cost,
+  'update?': cost,
+};
+const TENSOR_COSTS: OptionTable<NonNullable<SimulationCosts['tensor']>> = {
+  'forward?': cost,
+  'backward?': cost,
+  'backwardInput?': cost,
+  'backwardWeights?': cost,
+};
 
 function refuse(message: string): never {
-  throw new ManyHandsError('BAD_OPTION', `simulate: ${message}`);
+  refuseOption(`simulate: ${message}`);
 }
 
-function checkNames(where: string, value: unknown, known: readonly string[]): void {
-  if (value === null || typeof value !== 'object')
-    refuse(
-      `${where} must be an object of seconds, such as {forward: 1e-3, backward: 2e-3}; it is ${shown(value)}.`,
-    );
-  const unknown = Object.keys(value).find((name) => !known.includes(name));
-  if (unknown !== undefined) refuse(`${where} has no '${unknown}'; it knows ${oneOf(known)}.`);
-}
-
-/** One cost on each of `count` stages. */
-function secondsOf(name: string, cost: StageCost, count: number): number[] {
-  return Array.from({length: count}, (_, stage) => {
-    const seconds: unknown = typeof cost === 'function' ? cost(stage) : cost;
-    if (typeof seconds !== 'number' || !Number.isFinite(seconds) || seconds < 0) {
-      refuse(
-        `costs.${name}${typeof cost === 'function' ? ` of stage ${stage}` : ''} must be a number of seconds from 0${typeof cost === 'function' ? '' : ', or a function of the stage that gives one'}; it is ${shown(seconds)}.`,
-      );
-    }
-    return seconds;
-  });
+/** The cost of each of `count` stages, in seconds. */
+function costByStage(name: string, value: StageCost, count: number): number[] {
+  if (typeof value === 'number') return new Array<number>(count).fill(value);
+  return Array.from({length: count}, (_, stage) =>
+    checkValue('simulate', `costs.${name} of stage ${stage}`, value(stage), seconds),
+  );
 }
 
 /**
- * The costs of a schedule on a mesh with so many ranks along `data` and `tensor`. Throws BAD_OPTION
- * for what is missing, negative, or of an axis that the mesh has not.
+ * Returns the costs of a schedule by stage, for a mesh with `data` and `tensor` ranks along those
+ * axes. Throws BAD_OPTION for a cost that is missing, negative, or for an axis that the mesh does
+ * not have.
  */
 export function readCosts(
   costs: SimulationCosts,
@@ -90,45 +110,45 @@ export function readCosts(
   stagesPerRank: number,
   {data, tensor}: {data: number; tensor: number},
 ): CheckedCosts {
-  checkNames('costs', costs, NAMES);
-  if (costs.tensor !== undefined) checkNames('costs.tensor', costs.tensor, KINDS);
+  readOptions('simulate', costs, COSTS, {path: 'costs', noun: 'cost'});
+  if (costs.tensor !== undefined)
+    readOptions('simulate', costs.tensor, TENSOR_COSTS, {path: 'costs.tensor', noun: 'cost'});
   const ranks = actions.length;
   const stages = ranks * stagesPerRank;
   const used = new Set(actions.flatMap((list) => list.map(({do: kind}) => kind)));
   const compute = {} as CheckedCosts['compute'];
-  const ofTensor = {} as CheckedCosts['tensor'];
+  const tensorCosts = {} as CheckedCosts['tensor'];
   for (const kind of KINDS) {
-    const own = costs[kind];
-    if (own === undefined && used.has(kind)) {
-      const halves =
+    if (costs[kind] === undefined && used.has(kind)) {
+      const advice =
         kind === 'backwardInput' || kind === 'backwardWeights'
           ? '; where you know no better, half of a whole backward'
           : '';
       refuse(
-        `costs.${kind} is missing, and the schedule has such actions: give it in seconds${halves}.`,
+        `costs.${kind} is missing, and the schedule has such actions: give it in seconds${advice}.`,
       );
     }
-    compute[kind] = secondsOf(kind, own ?? 0, stages);
-    ofTensor[kind] = secondsOf(`tensor.${kind}`, costs.tensor?.[kind] ?? 0, stages);
-    ofTensor[kind].forEach((seconds, stage) => {
+    compute[kind] = costByStage(kind, costs[kind] ?? 0, stages);
+    tensorCosts[kind] = costByStage(`tensor.${kind}`, costs.tensor?.[kind] ?? 0, stages);
+    tensorCosts[kind].forEach((seconds, stage) => {
       if (seconds > 0 && tensor === 1)
         refuse(
           `costs.tensor.${kind} is ${seconds}, and the mesh has no tensor axis: leave costs.tensor out.`,
         );
       if (used.has(kind) && seconds > compute[kind][stage])
         refuse(
-          `costs.tensor.${kind} is ${seconds} on stage ${stage}, more than all of costs.${kind}, ${compute[kind][stage]}, of which it is a part.`,
+          `costs.tensor.${kind} is ${seconds} on stage ${stage}, more than all of costs.${kind}, ${compute[kind][stage]}, which includes it.`,
         );
     });
   }
-  const reduction = secondsOf('data', costs.data ?? 0, ranks);
+  const reduction = costByStage('data', costs.data ?? 0, ranks);
   if (data === 1 && reduction.some((seconds) => seconds > 0))
     refuse('costs.data is above 0, and the mesh has no data axis: leave it out.');
   return {
     compute,
-    tensor: ofTensor,
-    send: secondsOf('send', costs.send ?? 0, stages),
+    tensor: tensorCosts,
+    send: costByStage('send', costs.send ?? 0, stages),
     data: reduction,
-    update: secondsOf('update', costs.update ?? 0, ranks),
+    update: costByStage('update', costs.update ?? 0, ranks),
   };
 }

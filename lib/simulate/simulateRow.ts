@@ -1,9 +1,10 @@
 /**
- * A row of a plan on the virtual clock: its step action by action, from the formulas
- * that the row's seconds are made of.
+ * `simulateRow(spec, row)`: simulates a row of a plan action by action, with the formulas that the
+ * row's seconds are computed from.
  */
 import {transformerParameters} from '../memoryEstimate/formulas';
-import {ManyHandsError, shown} from '../base/errors';
+import {shown} from '../base/errors';
+import {anObject, listOf, readOptions, refuseOption, type OptionTable} from '../base/options';
 import {readSpec} from '../specPlanner/readSpec';
 import {simulate, type Simulation} from './simulate';
 import type {CheckedSpec, SpecChoice, SpecRow, TransformerSpec} from '../specPlanner/spec';
@@ -11,39 +12,29 @@ import {passFlops, pipelineMessages, tensorMessages} from '../specPlanner/formul
 import {bandwidths, dataMessagesOf, messageSeconds} from '../specPlanner/row';
 import type {SimulationCosts} from './costs';
 
+/** Which spans `simulateRow` returns. */
+export interface SimulateRowOptions {
+  /** The ranks whose spans are returned, as in `simulate`. */
+  ranks?: readonly number[];
+}
+
+const OPTIONS: OptionTable<SimulateRowOptions> = {'ranks?': listOf('ranks, such as [0, 1]')};
+
 function refuse(message: string): never {
-  throw new ManyHandsError('BAD_OPTION', `simulateRow: ${message}`);
+  refuseOption(`simulateRow: ${message}`);
 }
 
 function choiceOf({machine: {devices}, batchSize}: CheckedSpec, row: SpecRow): SpecChoice {
-  if (row === null || typeof row !== 'object' || !row.mesh)
+  if (!anObject.accepts(row) || !anObject.accepts(row.strategy?.mesh))
     refuse(`row must be one of planSpec(spec).rows; it is ${shown(row)}.`);
-  const {
-    mesh: {data, tensor, pipeline},
-    microBatch,
-    microBatches,
-    zero,
-    recompute,
-    sequenceParallel,
-    stagesPerRank,
-    schedule,
-  } = row;
-  if (data * tensor * pipeline !== devices || data * microBatch * microBatches !== batchSize) {
+  const {mesh, microBatches, ...rest} = row.strategy;
+  const ranks = mesh.data * mesh.tensor * mesh.pipeline;
+  const samples = mesh.data * rest.microBatch * microBatches;
+  if (ranks !== devices || samples !== batchSize)
     refuse(
-      `the row has ${data * tensor * pipeline} devices and ${data * microBatch * microBatches} samples, and the spec ${devices} and ${batchSize}: give the spec that it was planned from.`,
+      `the row has ${ranks} devices and ${samples} samples, and the spec ${devices} and ${batchSize}: give the spec that it was planned from.`,
     );
-  }
-  return {
-    data,
-    tensor,
-    pipeline,
-    microBatch,
-    zero,
-    recompute,
-    sequenceParallel,
-    stagesPerRank,
-    schedule,
-  };
+  return {...mesh, ...rest};
 }
 
 /** The costs of a choice's actions, in seconds. */
@@ -58,52 +49,56 @@ function costsOf(
   const bytes = precision === 'mixed' ? 2 : 4;
   const speed = bandwidths(spec, choice);
   const arithmetic = (flops: number) => flops / (machine.flopsPerSecond * machine.efficiency);
-  // Of a layer's all-reduces two are forward; full recompute has those again in its backward.
   const reductions =
     tensor > 1
       ? messageSeconds(tensorMessages(sizes, choice, bytes), speed.tensor, spec) / stagesPerRank
       : 0;
-  const said = {
+  // Two of a layer's all-reduces are in its forward. Full recompute repeats them in the backward.
+  const reduced = {
     forward: reductions * (recompute === 'full' ? 2 / 6 : 2 / 4),
     backward: reductions * (recompute === 'full' ? 4 / 6 : 2 / 4),
   };
   const forward = (stage: number) => arithmetic(passFlops(sizes, choice, stage).forward);
   const backward = (stage: number) => arithmetic(passFlops(sizes, choice, stage).backward);
-  // Half of a backward without recompute is for the weights, and says nothing.
-  const ofWeights = (stage: number) =>
+  // Half of a backward without recompute is for the weights. It needs no all-reduce.
+  const weightsBackward = (stage: number) =>
     arithmetic(passFlops(sizes, {...choice, recompute: 'none'}, stage).backward / 2);
   const messages = pipelineMessages(sizes, choice, bytes);
   const parameters = transformerParameters(sizes);
+  const dataSeconds = (pipelineRank: number) =>
+    messageSeconds(
+      dataMessagesOf(spec, parameters, choice, microBatches, pipelineRank),
+      speed.data,
+      spec,
+    );
   return {
-    forward: (stage) => forward(stage) + said.forward,
-    backward: (stage) => backward(stage) + said.backward,
-    backwardInput: (stage) => backward(stage) - ofWeights(stage) + said.backward,
-    backwardWeights: ofWeights,
-    tensor: {forward: said.forward, backward: said.backward, backwardInput: said.backward},
+    forward: (stage) => forward(stage) + reduced.forward,
+    backward: (stage) => backward(stage) + reduced.backward,
+    backwardInput: (stage) => backward(stage) - weightsBackward(stage) + reduced.backward,
+    backwardWeights: weightsBackward,
+    tensor: {
+      forward: reduced.forward,
+      backward: reduced.backward,
+      backwardInput: reduced.backward,
+    },
     send: pipeline > 1 ? messageSeconds(messages, speed.pipeline, spec) / messages.count : 0,
-    data: (place) =>
-      data > 1
-        ? messageSeconds(
-            dataMessagesOf(spec, parameters, choice, microBatches, place),
-            speed.data,
-            spec,
-          )
-        : 0,
+    data: data > 1 ? dataSeconds : 0,
   };
 }
 
 /**
- * Plays a row of `planSpec(spec)`: seconds as the row has them, but that each stage takes its own
- * time, where the row takes all to be as full as the last, which has the logits (so it is shorter),
- * and that a rank waits while a message is handed over (so it is longer by up to a few sends a
- * stage). `ranks`: as in `simulate`. Throws BAD_OPTION for a spec of parameters alone, and a row of
- * another spec.
+ * Simulates a step of a row of `planSpec(spec)`, with costs in seconds from the same formulas. The
+ * result differs from the row's seconds in two ways. Each stage takes its own time, while the row
+ * counts every stage as long as the last, which has the logits; this makes the simulation shorter. A
+ * rank waits while a message is on its way; this makes it longer, by up to a few sends per stage.
+ * Throws BAD_OPTION for a spec that has only a number of parameters, and for a row of another spec.
  */
 export function simulateRow(
   spec: TransformerSpec,
   row: SpecRow,
-  {ranks}: {ranks?: readonly number[]} = {},
+  options: SimulateRowOptions = {},
 ): Simulation {
+  const {ranks} = readOptions('simulateRow', options, OPTIONS);
   const checked = readSpec(spec);
   const {sizes} = checked;
   if (!sizes)
@@ -112,11 +107,12 @@ export function simulateRow(
     );
   const choice = choiceOf(checked, row);
   const {data, tensor, pipeline, stagesPerRank, schedule} = choice;
+  const {microBatches} = row.strategy;
   return simulate({
     mesh: {data, tensor, pipeline},
     schedule,
-    microBatches: row.microBatches,
-    costs: costsOf(checked, sizes, choice, row.microBatches),
+    microBatches,
+    costs: costsOf(checked, sizes, choice, microBatches),
     ...(schedule === 'interleaved-1f1b' ? {stagesPerRank} : {}),
     ...(ranks ? {ranks} : {}),
   });

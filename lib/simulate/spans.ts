@@ -1,5 +1,5 @@
 /**
- * A simulated step as the spans that a real run's trace has of it.
+ * The spans of a simulated step, as a real run's trace has them.
  */
 import type {Mesh} from '../mesh/mesh';
 import {actionSpan} from '../pipelineParallel/actionSpan';
@@ -12,44 +12,43 @@ import type {Schedule} from '../pipelineParallel/schedule';
 import type {Span, SpanKind} from '../trace/spans';
 import type {CheckedCosts} from './costs';
 
-/**
- * What a rank does when its last micro-batch is over, by its place in the pipeline; all in seconds.
- */
-export interface Ending {
-  /** Its last action is over. */
+/** When a step's last phases begin and end, in seconds; lists are by pipeline rank. */
+export interface StepEnd {
+  /** When the rank's last action ends. */
   worked: number[];
-  /** Its part of the data axis is over. */
+  /** When the rank's reduction along the data axis ends. */
   reduced: number[];
-  /** All ranks have the loss, so that they update. */
-  known: number;
+  /** When all ranks have the loss, so that they update. */
+  updateStart: number;
 }
 
-/** The part of a playing that is of each place of the pipeline, in its order. */
-function byPlace<T extends TimedAction | TimedMessage>(
-  all: readonly T[],
-  places: ReadonlySet<number>,
+/** The timed actions of each of these pipeline ranks, in the order of time. */
+function byPipelineRank<T extends TimedAction | TimedMessage>(
+  actions: readonly T[],
+  pipelineRanks: ReadonlySet<number>,
 ): Map<number, T[]> {
-  const found = new Map([...places].map((place): [number, T[]] => [place, []]));
-  for (const one of all) found.get(one.rank)?.push(one);
-  return found;
+  const lists = new Map([...pipelineRanks].map((rank): [number, T[]] => [rank, []]));
+  for (const action of actions) lists.get(action.rank)?.push(action);
+  return lists;
 }
 
-/** The spans of `ranks`, a rank after the other, each in the order of time. */
+/** The spans of `ranks`, one rank after another, each in the order of time. */
 export function spansOf(
   mesh: Mesh,
   schedule: Schedule,
   stagesPerRank: number,
   {played, messages}: Pick<ScheduleTimeline, 'played' | 'messages'>,
   costs: CheckedCosts,
-  ending: Ending,
+  {worked, reduced, updateStart}: StepEnd,
   ranks: readonly number[],
 ): Span[] {
-  const placeOf = (rank: number) => mesh.coordinatesOf(rank).pipeline;
-  const places = new Set(ranks.map(placeOf));
-  const [computes, sent] = [byPlace(played, places), byPlace(messages, places)];
+  const pipelineRankOf = (rank: number) => mesh.coordinatesOf(rank).pipeline;
+  const pipelineRanks = new Set(ranks.map(pipelineRankOf));
+  const computesOf = byPipelineRank(played, pipelineRanks);
+  const messagesOf = byPipelineRank(messages, pipelineRanks);
   const spans: Span[] = [];
   for (const rank of ranks) {
-    const place = placeOf(rank);
+    const pipelineRank = pipelineRankOf(rank);
     const add = (kind: SpanKind, name: string, start: number, end: number) => {
       const works = kind !== 'wait' && kind !== 'communication';
       spans.push({
@@ -62,40 +61,36 @@ export function spansOf(
         cpuSeconds: works ? end - start : 0,
       });
     };
-    let [compute, message] = [0, 0];
-    for (const action of schedule.actions[place]) {
+    let [nextCompute, nextMessage] = [0, 0];
+    for (const action of schedule.actions[pipelineRank]) {
       if (action.do === 'update') continue;
       const {kind, name} = actionSpan(action, stagesPerRank);
       if ('peer' in action) {
-        const {start, end} = sent.get(place)![message++];
+        const {start, end} = messagesOf.get(pipelineRank)![nextMessage++];
         add(kind, name, start, end);
         continue;
       }
-      const {start, end} = computes.get(place)![compute++];
-      const stage = action.localStage * mesh.pipeline + place;
-      const said = costs.tensor[action.do][stage];
-      if (said === 0) add(kind, name, start, end);
-      else {
-        // A divided layer completes its result in the middle of the walk, which then goes on.
-        const half = (end - start - said) / 2;
-        add(kind, name, start, start + half);
-        add(
-          'communication',
-          `all-reduce stage ${stage}${action.do === 'forward' ? '' : ', gradient'}`,
-          start + half,
-          end - half,
-        );
-        add(kind, name, end - half, end);
+      const {start, end} = computesOf.get(pipelineRank)![nextCompute++];
+      const stage = action.localStage * mesh.pipeline + pipelineRank;
+      const tensor = costs.tensor[action.do][stage];
+      if (tensor === 0) {
+        add(kind, name, start, end);
+        continue;
       }
+      // The action's all-reduces are drawn as one, in its middle.
+      const half = (end - start - tensor) / 2;
+      const gradient = action.do === 'forward' ? '' : ', gradient';
+      add(kind, name, start, start + half);
+      add('communication', `all-reduce stage ${stage}${gradient}`, start + half, end - half);
+      add(kind, name, end - half, end);
     }
-    const {worked, reduced, known} = ending;
     if (mesh.data > 1) {
-      // A helper thread reduces, and the rank waits for it.
-      add('wait', 'gradients', worked[place], reduced[place]);
-      add('communication', 'bucket 0', worked[place], reduced[place]);
+      // The communication thread reduces, and the rank waits for it.
+      add('wait', 'gradients', worked[pipelineRank], reduced[pipelineRank]);
+      add('communication', 'bucket 0', worked[pipelineRank], reduced[pipelineRank]);
     }
-    if (mesh.pipeline > 1) add('wait', 'metrics', reduced[place], known);
-    add('update', 'update', known, known + costs.update[place]);
+    if (mesh.pipeline > 1) add('wait', 'metrics', reduced[pipelineRank], updateStart);
+    add('update', 'update', updateStart, updateStart + costs.update[pipelineRank]);
   }
   return spans;
 }

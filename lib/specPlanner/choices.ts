@@ -1,6 +1,6 @@
 /**
- * Which choices a spec leaves: each that divides evenly, around those that are fixed;
- * and refusals of fixed ones that cannot be.
+ * The choices that a spec leaves open: each that divides evenly and agrees with `fixed`; refusals of
+ * fixed choices that are impossible.
  */
 import {divisors} from '../base/numbers';
 import {refuseSpec, someOf} from './readSpec';
@@ -9,47 +9,57 @@ import type {CheckedSpec, SpecChoice, SpecRecompute} from './spec';
 type Axis = 'data' | 'tensor' | 'pipeline';
 
 /**
- * Why a number cannot stand on an axis of the mesh; null where it can. `free`: it is not fixed, so
- * that tensor stays within a node.
+ * Why an axis of the mesh cannot have `n` ranks; null where it can. `free`: the spec does not fix the
+ * axis, so tensor must stay within a node.
  */
-function against(
-  {machine: {devices, devicesPerNode}, sizes, batchSize, fixed}: CheckedSpec,
-  axis: Axis,
+function objection(spec: CheckedSpec, axis: Axis, n: number, free: boolean): string | null {
+  const {devices} = spec.machine;
+  if (devices % n !== 0) return `does not divide machine.devices ${devices}`;
+  if (axis === 'data') return dataObjection(spec, n);
+  if (axis === 'pipeline') return pipelineObjection(spec, n);
+  return tensorObjection(spec, n, free);
+}
+
+function dataObjection({batchSize, fixed}: CheckedSpec, n: number): string | null {
+  const microBatch = fixed.microBatch ?? 1;
+  if (batchSize % (n * microBatch) === 0) return null;
+  const detail =
+    microBatch > 1 ? ` into whole micro-batches of fixed.microBatch ${microBatch}` : '';
+  return `does not divide batchSize ${batchSize}${detail}`;
+}
+
+function pipelineObjection({sizes, fixed}: CheckedSpec, n: number): string | null {
+  const {stagesPerRank} = fixed;
+  if (stagesPerRank > 1 && n === 1)
+    return `leaves one stage, which fixed.stagesPerRank ${stagesPerRank} cannot interleave`;
+  if (!sizes || sizes.layers % (n * stagesPerRank) === 0) return null;
+  const times = stagesPerRank > 1 ? `times stagesPerRank ${stagesPerRank} ` : '';
+  return `${times}does not divide model.layers ${sizes.layers} into equal stages`;
+}
+
+function tensorObjection(
+  {machine: {devicesPerNode}, sizes, fixed}: CheckedSpec,
   n: number,
   free: boolean,
 ): string | null {
-  if (devices % n !== 0) return `does not divide machine.devices ${devices}`;
-  if (axis === 'data') {
-    const b = fixed.microBatch ?? 1;
-    if (batchSize % (n * b) !== 0)
-      return `does not divide batchSize ${batchSize}${b > 1 ? ` into whole micro-batches of fixed.microBatch ${b}` : ''}`;
-  } else if (axis === 'pipeline') {
-    if (fixed.stagesPerRank > 1 && n === 1)
-      return `leaves one stage, which fixed.stagesPerRank ${fixed.stagesPerRank} cannot interleave`;
-    if (sizes && sizes.layers % (n * fixed.stagesPerRank) !== 0)
-      return `${fixed.stagesPerRank > 1 ? `times stagesPerRank ${fixed.stagesPerRank} ` : ''}does not divide model.layers ${sizes.layers} into equal stages`;
-  } else {
-    if (sizes && sizes.heads % n !== 0)
-      return `does not divide model.heads ${sizes.heads}, and each device takes whole heads`;
-    if (sizes && sizes.ffn % n !== 0) return `does not divide model.ffn ${sizes.ffn}`;
-    if (sizes && fixed.sequenceParallel && sizes.sequence % n !== 0)
-      return `does not divide model.sequence ${sizes.sequence}, which sequenceParallel divides`;
-    if (free && devicesPerNode % n !== 0)
-      return `does not divide a node's ${devicesPerNode} devices`;
-  }
+  if (sizes && sizes.heads % n !== 0)
+    return `does not divide model.heads ${sizes.heads}, and each device takes whole heads`;
+  if (sizes && sizes.ffn % n !== 0) return `does not divide model.ffn ${sizes.ffn}`;
+  if (sizes && fixed.sequenceParallel && sizes.sequence % n !== 0)
+    return `does not divide model.sequence ${sizes.sequence}, which sequenceParallel divides`;
+  if (free && devicesPerNode % n !== 0) return `does not divide a node's ${devicesPerNode} devices`;
   return null;
 }
 
-/** What may stand on an axis: the fixed number, or all that can. */
-function allowed(spec: CheckedSpec, axis: Axis): number[] {
+/** The possible sizes of an axis: the fixed number, or all that have no objection. */
+function axisSizes(spec: CheckedSpec, axis: Axis): number[] {
+  const possible = (free: boolean) =>
+    divisors(spec.machine.devices).filter((n) => objection(spec, axis, n, free) === null);
   const pinned = spec.fixed[axis];
-  if (pinned === undefined)
-    return divisors(spec.machine.devices).filter((n) => against(spec, axis, n, true) === null);
-  const why = against(spec, axis, pinned, false);
+  if (pinned === undefined) return possible(true);
+  const why = objection(spec, axis, pinned, false);
   if (why === null) return [pinned];
-  refuseSpec(
-    `fixed.${axis} is ${pinned}, which ${why}. Allowed: ${someOf(divisors(spec.machine.devices).filter((n) => against(spec, axis, n, false) === null))}.`,
-  );
+  refuseSpec(`fixed.${axis} is ${pinned}, which ${why}. Allowed: ${someOf(possible(false))}.`);
 }
 
 /** Refuses fixed choices that contradict the batch, the devices or each other. */
@@ -57,7 +67,7 @@ function checkFixed({batchSize, machine: {devices}, fixed}: CheckedSpec): void {
   const {data, tensor, pipeline, microBatch, stagesPerRank, schedule} = fixed;
   if (schedule === 'interleaved-1f1b' && stagesPerRank < 2)
     refuseSpec(
-      `fixed.stagesPerRank is ${stagesPerRank}, and the schedule 'interleaved-1f1b' wants from 2 stages a device. With one, take '1f1b'.`,
+      `fixed.stagesPerRank is ${stagesPerRank}, and the schedule 'interleaved-1f1b' needs 2 or more stages a device. With one, take '1f1b'.`,
     );
   if (schedule !== 'interleaved-1f1b' && stagesPerRank > 1)
     refuseSpec(
@@ -71,43 +81,57 @@ function checkFixed({batchSize, machine: {devices}, fixed}: CheckedSpec): void {
     Axis,
     number,
   ][];
-  const product = pinned.reduce((all, [, n]) => all * n, 1);
-  if (pinned.length < 2 || (pinned.length === 3 ? product === devices : devices % product === 0))
-    return;
+  const product = pinned.reduce((total, [, n]) => total * n, 1);
+  const wholeMesh = pinned.length === 3;
+  if (pinned.length < 2 || (wholeMesh ? product === devices : devices % product === 0)) return;
   const words = pinned.map(([axis, n]) => `${axis} ${n}`).join(' x ');
   refuseSpec(
-    `fixed ${words} is ${product}, and machine.devices is ${devices}, all of which are used. Allowed: a product of ${pinned.length === 3 ? devices : someOf(divisors(devices))}.`,
+    `fixed ${words} is ${product}, and machine.devices is ${devices}, all of which are used. Allowed: a product of ${wholeMesh ? devices : someOf(divisors(devices))}.`,
   );
 }
 
-/** Whether a schedule takes so many micro-batches. */
-const takes = ({schedule}: CheckedSpec['fixed'], pipeline: number, microBatches: number) =>
+/** Whether a schedule works with this number of micro-batches. */
+const schedules = ({schedule}: CheckedSpec['fixed'], pipeline: number, microBatches: number) =>
   schedule !== 'interleaved-1f1b' || microBatches % pipeline === 0;
 
+function recomputesOf({sizes, fixed}: CheckedSpec): SpecRecompute[] {
+  if (fixed.recompute) return [fixed.recompute];
+  return sizes ? ['none', 'selective', 'full'] : ['none'];
+}
+
+function zerosOf({fixed}: CheckedSpec, data: number): Array<SpecChoice['zero']> {
+  if (fixed.zero !== undefined) return [fixed.zero];
+  return data > 1 ? [0, 1, 2, 3] : [0];
+}
+
+/** The possible sizes of a micro-batch, in samples. */
+function microBatchesOf(
+  {sizes, fixed, batchSize}: CheckedSpec,
+  data: number,
+  pipeline: number,
+): number[] {
+  if (fixed.microBatch !== undefined) return [fixed.microBatch];
+  if (sizes) return divisors(batchSize / data);
+  return [pipeline === 1 ? batchSize / data : 1];
+}
+
 /**
- * Every choice that the spec leaves. Tensor parallelism that is not fixed stays within a node; ZeRO
- * that is not fixed wants more than one replica; with parameters alone nothing is computed again
- * unless fixed, and a replica's share is one micro-batch, on several stages a micro-batch a sample.
- * Throws BAD_OPTION where nothing is left.
+ * Every choice that the spec leaves open. Tensor parallelism stays within a node, and ZeRO needs
+ * more than one replica, unless they are fixed. A spec with only a number of parameters has no
+ * recompute unless it is fixed, and its micro-batch is a replica's share of the batch, or one sample
+ * in a pipeline. Throws BAD_OPTION where no choice is left.
  */
 export function choicesOf(spec: CheckedSpec): SpecChoice[] {
   checkFixed(spec);
   const {
     machine: {devices},
     batchSize,
-    sizes,
     fixed,
   } = spec;
-  const [datas, tensors, pipelines] = [
-    allowed(spec, 'data'),
-    allowed(spec, 'tensor'),
-    allowed(spec, 'pipeline'),
-  ];
-  const recomputes: SpecRecompute[] = fixed.recompute
-    ? [fixed.recompute]
-    : sizes
-      ? ['none', 'selective', 'full']
-      : ['none'];
+  const datas = axisSizes(spec, 'data');
+  const tensors = axisSizes(spec, 'tensor');
+  const pipelines = axisSizes(spec, 'pipeline');
+  const recomputes = recomputesOf(spec);
   const choices: SpecChoice[] = [];
   const meshes: Array<{data: number; pipeline: number}> = [];
   for (const tensor of tensors)
@@ -115,22 +139,9 @@ export function choicesOf(spec: CheckedSpec): SpecChoice[] {
       const data = devices / (tensor * pipeline);
       if (!datas.includes(data)) continue;
       meshes.push({data, pipeline});
-      const zeros =
-        fixed.zero !== undefined
-          ? [fixed.zero]
-          : data > 1
-            ? ([0, 1, 2, 3] as const)
-            : ([0] as const);
-      const microBatches =
-        fixed.microBatch !== undefined
-          ? [fixed.microBatch]
-          : sizes
-            ? divisors(batchSize / data)
-            : [pipeline === 1 ? batchSize / data : 1];
-      for (const microBatch of microBatches.filter((b) =>
-        takes(fixed, pipeline, batchSize / (data * b)),
-      )) {
-        for (const zero of zeros)
+      for (const microBatch of microBatchesOf(spec, data, pipeline)) {
+        if (!schedules(fixed, pipeline, batchSize / (data * microBatch))) continue;
+        for (const zero of zerosOf(spec, data))
           for (const recompute of recomputes)
             choices.push({...fixed, data, tensor, pipeline, microBatch, zero, recompute});
       }
@@ -142,12 +153,12 @@ export function choicesOf(spec: CheckedSpec): SpecChoice[] {
     );
   const words = meshes.slice(0, 4).map(({data, pipeline}) => {
     const possible = divisors(batchSize / data).filter((b) =>
-      takes(fixed, pipeline, batchSize / (data * b)),
+      schedules(fixed, pipeline, batchSize / (data * b)),
     );
     return `with data ${data} and pipeline ${pipeline}, microBatch ${someOf(possible)}`;
   });
-  const given = fixed.microBatch === undefined ? '' : ` fixed.microBatch ${fixed.microBatch} of`;
+  const subject = fixed.microBatch === undefined ? '' : ` fixed.microBatch ${fixed.microBatch} of`;
   refuseSpec(
-    `the schedule 'interleaved-1f1b' takes as many micro-batches at a time as there are stages, and${given} batchSize ${batchSize} gives no multiple of that. Allowed: ${words.join('; ')}.`,
+    `the schedule 'interleaved-1f1b' takes as many micro-batches at a time as there are stages, and${subject} batchSize ${batchSize} gives no multiple of that. Allowed: ${words.join('; ')}.`,
   );
 }

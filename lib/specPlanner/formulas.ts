@@ -1,7 +1,8 @@
 /**
- * A transformer's operations, activations and messages, by the papers' formulas: B
- * samples a step, b a micro-batch, s tokens a sample, l layers, h hidden, f between the
- * feed-forward layers, a heads, V tokens; d data, t tensor, p pipeline, m micro-batches, v stagesPerRank.
+ * A transformer's operations, activations and messages by the papers' formulas. Symbols: B samples
+ * of a step, b samples of a micro-batch, s tokens of a sample, l layers, h hidden, f the width
+ * between the feed-forward layers, a heads, V vocabulary; d data, t tensor, p pipeline, m
+ * micro-batches, v stages per rank.
  */
 import {activationBytes, type Recipe, type TransformerSizes} from '../memoryEstimate/formulas';
 import {promisedLive} from '../pipelineParallel/schedules';
@@ -11,25 +12,25 @@ type Sizes = Required<TransformerSizes>;
 
 /**
  * Operations of the layers' forward pass: a layer takes 24 B s h² + 4 B s² h (Narayanan et al.
- * 2021, appendix "Floating-point operations"); of the 24, 16 are 4 f/h of the feed-forward's two
- * products.
+ * 2021, appendix "Floating-point operations"). Of the 24, 16 come from the feed-forward layers' two
+ * products: 4 f/h each way.
  */
 const layersForward = ({layers: l, hidden: h, sequence: s, ffn: f}: Sizes, samples: number) =>
   samples * l * (8 * s * h * h + 4 * s * h * f + 4 * s * s * h);
 
-/** Operations of the logits, forward and backward: 6 B s h V (the same place). */
+/** Operations of the logits, forward and backward: 6 B s h V (same appendix). */
 const logits = ({hidden: h, sequence: s, vocab: V}: Sizes, samples: number) =>
   6 * samples * s * h * V;
 
 /**
- * 72 B s l h² (1 + s/(6 h) + V/(12 l h)): a forward, and a backward of twice its operations
- * (Korthikanti et al. 2022, appendix A, model FLOPs).
+ * Operations of a step's forward, and of its backward, which takes twice as many: 72 B s l h² (1 +
+ * s/(6 h) + V/(12 l h)) (Korthikanti et al. 2022, appendix A, model FLOPs).
  */
 export const modelFlops = (sizes: Sizes, samples: number): number =>
   3 * layersForward(sizes, samples) + logits(sizes, samples);
 
 /**
- * Operations that recompute adds. Full: the layers' forward once more, which makes 96 B s l h² (1 +
+ * Operations that recompute adds. Full: another forward of the layers, in total 96 B s l h² (1 +
  * s/(6 h) + V/(16 l h)) (Narayanan et al. 2021, equation 3). Selective: 12 B s² h a layer, as in
  * Korthikanti et al. 2022, appendix A, 72 B s l h² (1 + s/(3 h) + V/(12 l h)), which is what its
  * table of utilizations shows; counting products alone it would be 4 B s² h.
@@ -41,12 +42,12 @@ function recomputeFlops(sizes: Sizes, samples: number, recompute: SpecRecompute)
     : 0;
 }
 
-/** Operations of a step with those of recompute. */
+/** Operations of a step, including those of recompute. */
 export const hardwareFlops = (sizes: Sizes, samples: number, recompute: SpecRecompute): number =>
   modelFlops(sizes, samples) + recomputeFlops(sizes, samples, recompute);
 
 /**
- * Operations of a micro-batch on each device of the fullest stage: the last, which has the logits.
+ * Operations of a micro-batch on each device of the busiest stage, the last: it has the logits.
  */
 export function stageFlops(
   sizes: Sizes,
@@ -58,9 +59,9 @@ export function stageFlops(
 }
 
 /**
- * Operations of a micro-batch on each device of one of the p v stages, forward and backward: twice
- * the forward's and what is computed again. The last stage has the logits, so that the stages of
- * the last device come to `stageFlops`.
+ * Operations of a micro-batch on each device of one of the p v stages. A backward takes twice the
+ * forward's operations and those of recompute. The last stage has the logits, so the stages of the
+ * last device add up to `stageFlops`.
  */
 export function passFlops(
   sizes: Sizes,
@@ -69,15 +70,18 @@ export function passFlops(
 ): {forward: number; backward: number} {
   const stages = pipeline * stagesPerRank;
   const forward = layersForward(sizes, microBatch) / stages;
-  const again = recomputeFlops(sizes, microBatch, recompute) / stages;
-  const last = stage === stages - 1 ? logits(sizes, microBatch) / 3 : 0;
-  return {forward: (forward + last) / tensor, backward: (2 * (forward + last) + again) / tensor};
+  const recomputed = recomputeFlops(sizes, microBatch, recompute) / stages;
+  const head = stage === stages - 1 ? logits(sizes, microBatch) / 3 : 0;
+  return {
+    forward: (forward + head) / tensor,
+    backward: (2 * (forward + head) + recomputed) / tensor,
+  };
 }
 
 /**
- * Parameters of a stage on each device: its layers', and the tied table, V h, of which the first
- * stage and the last each hold a copy, as Megatron-LM has it; the positions, s h, are the first's.
- * All by t.
+ * Parameters of a stage on each device: those of its layers and of the tied embedding table, V h. As
+ * in Megatron-LM, the first and the last stage each hold a copy of the table. The first stage also
+ * holds the position embedding, s h. All of it is divided by t.
  */
 export function stageParameters(
   sizes: Sizes,
@@ -86,17 +90,19 @@ export function stageParameters(
   stage: number,
 ): number {
   const {hidden: h, vocab: V, sequence: s} = sizes;
-  const tables = pipeline === 1 || stage === 0 ? (V + s) * h : stage === pipeline - 1 ? V * h : 0;
-  return ((total - (V + s) * h) / pipeline + tables) / tensor;
+  const layers = (total - (V + s) * h) / pipeline;
+  if (pipeline === 1 || stage === 0) return (layers + (V + s) * h) / tensor;
+  const table = stage === pipeline - 1 ? V * h : 0;
+  return (layers + table) / tensor;
 }
 
 /**
- * Bytes of activations on a device of a stage: each of its layers as often as the schedule has it
- * alive, at m ≥ p on the first stage of 1F1B all l layers' worth, interleaved l (1 + (p-1)/(p v))
- * (Korthikanti et al. 2022, section 4.2.3). First stage: a mask of s b h bytes for each micro-batch
- * on its way through the p stages. Last stage: the final norm's and the logits' inputs and float32
- * logits, 4 s b h (1 + V/h) in 16 bits (section 4.3), for each micro-batch whose backward has not
- * begun.
+ * Bytes of activations on a device of a stage: those of its layers, times the number of micro-batches
+ * that the schedule keeps alive. At m ≥ p the first stage of 1F1B keeps as much as l layers do,
+ * interleaved l (1 + (p-1)/(p v)) (Korthikanti et al. 2022, section 4.2.3). The first stage adds a
+ * dropout mask of s b h bytes for each micro-batch in the pipeline. The last stage adds the inputs of
+ * the final norm and of the logits, and float32 logits: 4 s b h (1 + V/h) in 16 bits (section 4.3)
+ * for each micro-batch whose backward has not begun.
  */
 export function stageActivations(
   sizes: Sizes,
@@ -132,19 +138,19 @@ export function stageActivations(
   );
 }
 
-/** Messages that a device sends: their bytes in all, and how many follow each other. */
+/** Messages that a device sends one after another. */
 export interface Messages {
-  /** Bytes. */
+  /** Bytes of all messages together. */
   bytes: number;
-  /** Messages, one after the other. */
+  /** The number of messages. */
   count: number;
 }
 
 /**
- * Ring all-reduces of a micro-batch: two forward and two backward a layer, and with full recompute
- * two more, each 2 (t-1)/t of s b h numbers: 8 b s h (t-1)/t a layer (Narayanan et al. 2021,
- * section 3.2). Sequence parallelism's halves send the same (Korthikanti et al. 2022, section
- * 4.2.2).
+ * Ring all-reduces of a micro-batch: each layer has two in the forward and two in the backward, and
+ * two more with full recompute. Each sends 2 (t-1)/t of s b h numbers, in total 8 b s h (t-1)/t per
+ * layer (Narayanan et al. 2021, section 3.2). The all-gathers and reduce-scatters of sequence
+ * parallelism send the same (Korthikanti et al. 2022, section 4.2.2).
  */
 export function tensorMessages(
   {layers, hidden, sequence}: Sizes,
@@ -159,17 +165,18 @@ export function tensorMessages(
 }
 
 /**
- * A micro-batch's activations forward and gradients backward, s b h numbers each, v times as many
- * where interleaved (Narayanan et al. 2021, sections 2.2.2 and 3.2); by t under sequence
- * parallelism. The first stage sends no gradients, the last no activations, so that of two stages
- * the busier sends 2 v - 1.
+ * A micro-batch's activations in the forward and gradients in the backward: s b h numbers each, v
+ * times as many messages where stages are interleaved (Narayanan et al. 2021, sections 2.2.2 and
+ * 3.2), divided by t under sequence parallelism. The first stage sends no gradients and the last no
+ * activations, so the busier of two devices sends 2 v - 1.
  */
 export function pipelineMessages(
   {hidden, sequence}: Sizes,
   {tensor, pipeline, microBatch, stagesPerRank, sequenceParallel}: SpecChoice,
   bytes: number,
 ): Messages {
-  const count = pipeline === 1 ? 0 : pipeline === 2 ? 2 * stagesPerRank - 1 : 2 * stagesPerRank;
+  const perMicroBatch = pipeline === 2 ? 2 * stagesPerRank - 1 : 2 * stagesPerRank;
+  const count = pipeline === 1 ? 0 : perMicroBatch;
   return {
     bytes: (count * sequence * microBatch * hidden * bytes) / (sequenceParallel ? tensor : 1),
     count,
@@ -177,11 +184,11 @@ export function pipelineMessages(
 }
 
 /**
- * A step's messages over the data axis, for the Ψ parameters of a device, each (d-1)/d of them in a
- * ring (Rajbhandari et al. 2020, section 7: 2 Ψ, and 3 Ψ in stage 3). Without ZeRO gradients are
- * reduced and gathered; from stage 1 they are reduced and the parameters gathered. Where gradients
- * are divided (2, 3) each of m micro-batches is reduced by itself, and in stage 3 each gathers the
- * parameters twice, `units` (layers) at a time.
+ * A step's messages along the data axis for the Ψ parameters of a device. Each collective of a ring
+ * sends (d-1)/d of them (Rajbhandari et al. 2020, section 7: 2 Ψ, and 3 Ψ in stage 3). Without ZeRO,
+ * gradients are reduce-scattered and all-gathered; from stage 1 on, the parameters are all-gathered
+ * instead. In stages 2 and 3, each of the m micro-batches reduces its gradients separately. In stage
+ * 3, each micro-batch also gathers the parameters twice, one of `units` (layers) at a time.
  */
 export function dataMessages(
   parameters: number,

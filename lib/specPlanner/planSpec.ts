@@ -1,36 +1,36 @@
 /**
- * Plans a transformer from a spec: every choice that makes sense, best first. Numbers
- * alone: no model, no engine.
+ * `planSpec(spec)`: evaluates every sensible way to train a transformer, best first. It computes with
+ * numbers only and loads neither a model nor an engine.
  */
 import {transformerParameters} from '../memoryEstimate/formulas';
 import type {CheckedSpec, SpecPlan, TransformerSpec} from './spec';
 import {choicesOf} from './choices';
 import {readSpec} from './readSpec';
 import {modelFlops} from './formulas';
-import {reasonOf, type Tried} from './reasons';
-import {evaluateChoice, type Evaluated} from './row';
+import {reasonOf, type SearchSummary} from './reasons';
+import {evaluateChoice, type EvaluatedChoice} from './row';
 
 /**
- * As many rows at most that show every choice; more show the best micro-batch of each mesh, stage
- * of ZeRO and recompute.
+ * The most rows that show every choice. Where there are more choices, the rows show the best
+ * micro-batch of each mesh, stage of ZeRO and recompute.
  */
 const MOST_ROWS = 1000;
 
-/** Numbers in turn, the first that differ decide. */
-function compare(one: readonly number[], other: readonly number[]): number {
-  const at = one.findIndex((value, i) => value !== other[i]);
-  return at < 0 ? 0 : one[at] - other[at];
+/** Compares two lists by the first numbers that differ. */
+function compareLists(a: readonly number[], b: readonly number[]): number {
+  const index = a.findIndex((value, i) => value !== b[i]);
+  return index < 0 ? 0 : a[index] - b[index];
 }
 
 /**
- * What fits comes before what does not. Of what fits the fastest, of equals the simplest; by state
- * alone, the least cut up. Of what does not fit, the least memory. The order never depends on how
- * choices were found.
+ * The sort key of a choice. Choices that fit come first, by step time; among equals the simplest,
+ * and without times the one with the least sharding. Choices that do not fit follow by memory. The
+ * order does not depend on the order of the search.
  */
-function order({row, choice}: Evaluated): number[] {
+function sortKey({prediction, choice}: EvaluatedChoice): number[] {
   const {tensor, pipeline, zero, microBatch} = choice;
-  const {total} = row.memory;
-  const simple = [
+  const {total} = prediction.memory;
+  const complexity = [
     tensor * pipeline,
     zero,
     tensor,
@@ -38,31 +38,35 @@ function order({row, choice}: Evaluated): number[] {
     total,
     microBatch,
   ];
-  return row.fits
-    ? [0, row.stepSeconds ?? 0, ...simple]
-    : [1, total, row.stepSeconds ?? 0, ...simple];
+  return prediction.fits
+    ? [0, prediction.stepSeconds ?? 0, ...complexity]
+    : [1, total, prediction.stepSeconds ?? 0, ...complexity];
 }
 
-function sorted(all: readonly Evaluated[]): Evaluated[] {
-  return all
-    .map((one) => ({one, key: order(one)}))
-    .sort((a, b) => compare(a.key, b.key))
-    .map(({one}) => one);
+function evaluateAll(spec: CheckedSpec, parameters: number): EvaluatedChoice[] {
+  return choicesOf(spec)
+    .map((choice) => {
+      const evaluated = evaluateChoice(spec, parameters, choice);
+      return {evaluated, key: sortKey(evaluated)};
+    })
+    .sort((a, b) => compareLists(a.key, b.key))
+    .map(({evaluated}) => evaluated);
 }
 
-/** The best of each mesh, stage of ZeRO and recompute, in their order. */
-function bestOfEach(all: readonly Evaluated[]): Evaluated[] {
+/** The best choice of each mesh, stage of ZeRO and recompute, in their order. */
+function bestOfEach(choices: readonly EvaluatedChoice[]): EvaluatedChoice[] {
   const seen = new Set<string>();
-  return all.filter(({choice: {data, tensor, pipeline, zero, recompute}}) => {
+  return choices.filter(({choice: {data, tensor, pipeline, zero, recompute}}) => {
     const key = [data, tensor, pipeline, zero, recompute].join();
     return !seen.has(key) && seen.add(key);
   });
 }
 
 /**
- * Seconds of a step on one device by itself, null where it does not fit there or the mesh is fixed.
+ * Seconds of a step on a single device; null where the model does not fit there or the spec fixes
+ * the mesh.
  */
-function aloneSeconds(spec: CheckedSpec, parameters: number): number | null {
+function singleDeviceSeconds(spec: CheckedSpec, parameters: number): number | null {
   const {data, tensor, pipeline, ...rest} = spec.fixed;
   if (
     !spec.sizes ||
@@ -73,59 +77,59 @@ function aloneSeconds(spec: CheckedSpec, parameters: number): number | null {
     pipeline !== undefined
   )
     return null;
-  const alone: CheckedSpec = {
+  const singleDevice: CheckedSpec = {
     ...spec,
     machine: {...spec.machine, devices: 1, devicesPerNode: 1},
     fixed: rest,
   };
-  const [best] = sorted(
-    choicesOf(alone).map((choice) => evaluateChoice(alone, parameters, choice)),
-  );
-  return best.row.fits ? best.row.stepSeconds : null;
+  const [best] = evaluateAll(singleDevice, parameters);
+  return best.prediction.fits ? best.prediction.stepSeconds : null;
 }
 
-/** A plan, and how many choices were tried for its rows. */
+/** A plan, and how many choices were evaluated for it. */
 export interface CountedPlan {
   plan: SpecPlan;
-  /** Choices tried, those without a row of their own too. */
-  tried: number;
+  /** The number of choices evaluated, including those without a row. */
+  evaluated: number;
 }
 
-/** `planSpec`, with the count of what was tried. Throws BAD_OPTION. */
+/** `planSpec`, with the number of choices evaluated. Throws BAD_OPTION. */
 export function planSpecCounted(value: TransformerSpec): CountedPlan {
   const spec = readSpec(value);
   const parameters =
     'parameters' in spec.model ? spec.model.parameters : transformerParameters(spec.model);
-  const all = sorted(choicesOf(spec).map((choice) => evaluateChoice(spec, parameters, choice)));
-  const copies = all.filter(
+  const choices = evaluateAll(spec, parameters);
+  const copies = choices.filter(
     ({choice}) => choice.zero === 0 && choice.tensor * choice.pipeline === 1,
   );
-  const kept = all.length > MOST_ROWS ? bestOfEach(all) : all;
-  const tried: Tried = {
-    count: all.length,
-    aloneSeconds: aloneSeconds(spec, parameters),
-    copyFits: copies.length === 0 ? null : copies.some(({row}) => row.fits),
+  const shown = choices.length > MOST_ROWS ? bestOfEach(choices) : choices;
+  const search: SearchSummary = {
+    count: choices.length,
+    singleDeviceSeconds: singleDeviceSeconds(spec, parameters),
+    copyFits: copies.length === 0 ? null : copies.some(({prediction}) => prediction.fits),
   };
-  const rows = kept.map((one, rank) => ({
-    ...one.row,
-    reason: reasonOf(one, rank, kept[0], spec, tried),
+  const rows = shown.map((evaluated, index) => ({
+    strategy: evaluated.strategy,
+    prediction: evaluated.prediction,
+    reason: reasonOf(evaluated, index, shown[0], spec, search),
   }));
   return {
     plan: {parameters, flopsPerStep: spec.sizes && modelFlops(spec.sizes, spec.batchSize), rows},
-    tried: all.length,
+    evaluated: choices.length,
   };
 }
 
 /**
- * Plans the training of a transformer with Adam: every mesh that multiplies to the devices, stage
- * of ZeRO, micro-batch and recompute that divides evenly, around what `fixed` says; at most 1000
- * rows, of more the best micro-batch of each mesh, stage of ZeRO and recompute.
+ * Plans the training of a transformer with Adam, without a model or a device, and returns rows, best
+ * first. It evaluates every mesh whose product is the number of devices, with every stage of ZeRO,
+ * micro-batch and recompute that divide evenly and agree with `fixed`. There are at most 1000 rows;
+ * where there are more choices, the best micro-batch of each mesh, stage of ZeRO and recompute.
  *
- * Memory is the papers': state by ZeRO (Rajbhandari et al. 2020), activations by Korthikanti et al.
- * 2022; gathered weights, the layer that is computed again, message buffers and the allocator's
- * waste are not in it. Time is arithmetic at `efficiency` of the peak, and messages that overlap
- * with nothing. Tensor is the innermost axis of the mesh, within a node unless fixed. Throws
- * BAD_OPTION, naming key, value and what is allowed.
+ * Memory in bytes follows the papers: state by ZeRO (Rajbhandari et al. 2020), activations by
+ * Korthikanti et al. 2022. It does not include gathered weights, the layer that is being recomputed,
+ * message buffers and the allocator's overhead. Time in seconds is arithmetic at `efficiency` of the
+ * peak, plus messages that overlap with nothing. Tensor is the innermost axis of the mesh, and stays
+ * within a node unless `fixed`. Throws BAD_OPTION with the key, its value and what is allowed.
  */
 export function planSpec(spec: TransformerSpec): SpecPlan {
   return planSpecCounted(spec).plan;

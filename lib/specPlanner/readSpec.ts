@@ -1,58 +1,36 @@
 /**
- * Reads a spec: every key known, every value in its range, defaults filled in. A
- * refusal names key, value and what is allowed.
+ * Reads a spec: checks every key and value and fills in the defaults. A refusal names the key, its
+ * value and what is allowed.
  */
 import {divisors} from '../base/numbers';
-import {RECIPES} from '../memoryEstimate/formulas';
-import {ManyHandsError, oneOf, shown} from '../base/errors';
-import {nearest} from '../base/nearest';
+import {
+  anObject,
+  nameFrom,
+  numberFrom,
+  positiveNumber,
+  positiveShare,
+  readOptions,
+  refuseOption,
+  trueOrFalse,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
+import {RECIPE_OPTIONS, RECIPES, type TransformerSizes} from '../memoryEstimate/formulas';
+import {oneOf, shown} from '../base/errors';
 import {SCHEDULE_NAMES} from '../pipelineParallel/schedules';
-import type {CheckedSpec, TransformerSpec} from './spec';
+import type {CheckedSpec, SpecChoice, SpecMachine, TransformerSpec} from './spec';
 
-type Check = (value: unknown) => string | null;
-
-const MOST = 1e9;
-const whole =
-  (least: number, most: number): Check =>
-  (value) =>
-    Number.isInteger(value) && (value as number) >= least && (value as number) <= most
-      ? null
-      : `a whole number from ${least} to ${most}`;
-const above =
-  (unit: string): Check =>
-  (value) =>
-    typeof value === 'number' && Number.isFinite(value) && value > 0
-      ? null
-      : `a number of ${unit} above 0, such as 80e9`;
-const from0 =
-  (unit: string): Check =>
-  (value) =>
-    typeof value === 'number' && Number.isFinite(value) && value >= 0
-      ? null
-      : `a number of ${unit} from 0`;
-const share: Check = (value) =>
-  typeof value === 'number' && value > 0 && value <= 1 ? null : 'a number above 0, up to 1';
-const word =
-  (names: readonly string[]): Check =>
-  (value) =>
-    names.includes(value as string) ? null : oneOf(names);
-const trueOrFalse: Check = (value) => (typeof value === 'boolean' ? null : 'true or false');
-const object: Check = (value) =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? null : 'an object, {...}';
-
-/** A key and its check; one whose name ends in `?` may be left out. */
-type Keys = Record<string, Check>;
-
-const count = whole(1, MOST);
-const SPEC: Keys = {
-  model: object,
-  machine: object,
+/** Beyond these, products of sizes are no longer exact. */
+const count = wholeNumber(1, 1e9);
+const SPEC: OptionTable<TransformerSpec> = {
+  model: anObject,
+  machine: anObject,
   batchSize: count,
-  precision: word(['mixed', 'float32']),
-  'recipe?': object,
-  'fixed?': object,
+  precision: nameFrom(['mixed', 'float32']),
+  'recipe?': anObject,
+  'fixed?': anObject,
 };
-const SIZES: Keys = {
+const SIZES: OptionTable<TransformerSizes> = {
   layers: count,
   hidden: count,
   heads: count,
@@ -60,91 +38,65 @@ const SIZES: Keys = {
   sequence: count,
   'ffn?': count,
 };
-const PARAMETERS: Keys = {parameters: whole(1, 1e15)};
-const MACHINE: Keys = {
-  devices: whole(1, 1e6),
-  devicesPerNode: whole(1, MOST),
-  memoryBytes: above('bytes'),
-  flopsPerSecond: above('operations a second'),
-  'efficiency?': share,
-  nodeBandwidth: above('bytes a second'),
-  networkBandwidth: above('bytes a second'),
-  'latency?': from0('seconds'),
+const PARAMETERS: OptionTable<{parameters: number}> = {parameters: wholeNumber(1, 1e15)};
+const bandwidth = positiveNumber('bytes a second', '80e9');
+const MACHINE: OptionTable<SpecMachine> = {
+  devices: wholeNumber(1, 1e6),
+  devicesPerNode: count,
+  memoryBytes: positiveNumber('bytes', '80e9'),
+  flopsPerSecond: positiveNumber('operations a second', '80e9'),
+  'efficiency?': positiveShare,
+  nodeBandwidth: bandwidth,
+  networkBandwidth: bandwidth,
+  'latency?': numberFrom(0, 'seconds'),
 };
-const RECIPE: Keys = {
-  parameters: from0('bytes'),
-  gradients: from0('bytes'),
-  optimizer: from0('bytes'),
-};
-const FIXED: Keys = {
+const FIXED: OptionTable<Partial<SpecChoice>> = {
   'data?': count,
   'tensor?': count,
   'pipeline?': count,
   'microBatch?': count,
-  'zero?': whole(0, 3),
-  'recompute?': word(['none', 'selective', 'full']),
+  'zero?': wholeNumber(0, 3),
+  'recompute?': nameFrom(['none', 'selective', 'full']),
   'sequenceParallel?': trueOrFalse,
   'stagesPerRank?': count,
-  'schedule?': word(SCHEDULE_NAMES),
+  'schedule?': nameFrom(SCHEDULE_NAMES),
 };
 
-/** A refusal of a spec: always BAD_OPTION. */
+/** Throws BAD_OPTION, as every refusal of a spec does. */
 export function refuseSpec(message: string): never {
-  throw new ManyHandsError('BAD_OPTION', `spec: ${message}`);
+  refuseOption(`spec: ${message}`);
 }
 
-/** Checks one object's keys and values; `at` is its place, '' or 'machine.'. */
-function checkKeys(at: string, value: object, keys: Keys): void {
-  const given = value as Record<string, unknown>;
-  const names = Object.keys(keys).map((key) => key.replace('?', ''));
-  for (const key of Object.keys(given)) {
-    if (names.includes(key)) continue;
-    refuseSpec(
-      `there is no key '${at}${key}'; did you mean '${at}${nearest(key, names)}'? Allowed here: ${names.join(', ')}.`,
-    );
-  }
-  for (const [key, check] of Object.entries(keys)) {
-    const name = key.replace('?', '');
-    if (given[name] === undefined) {
-      if (!key.endsWith('?'))
-        refuseSpec(`'${at}${name}' is missing; it must be ${check(undefined)}.`);
-      continue;
-    }
-    const allowed = check(given[name]);
-    if (allowed !== null)
-      refuseSpec(
-        `${at}${name} is ${typeof given[name] === 'number' ? given[name] : shown(given[name])}; it must be ${allowed}.`,
-      );
-  }
+function readPart<T extends object>(path: string, value: T, table: OptionTable<T>): T {
+  return readOptions('spec', value, table, {path, noun: 'key'});
 }
 
 /**
- * A spec with its defaults. Throws BAD_OPTION for a key, a value or a combination of sizes that
- * cannot be.
+ * Returns the spec with its defaults filled in. Throws BAD_OPTION for an unknown key, a bad value or
+ * an impossible combination of sizes.
  */
 export function readSpec(value: unknown): CheckedSpec {
-  if (object(value) !== null)
+  if (!anObject.accepts(value))
     refuseSpec(
-      `it is ${shown(value)}; it must be an object, {"model": {...}, "machine": {...}, "batchSize": n, "precision": "mixed"}.`,
+      `it must be an object, {"model": {...}, "machine": {...}, "batchSize": n, "precision": "mixed"}; it is ${shown(value)}.`,
     );
-  checkKeys('', value as object, SPEC);
-  const spec = value as TransformerSpec;
-  const alone = 'parameters' in spec.model;
-  if (alone && Object.keys(spec.model).length > 1) {
+  const spec = readOptions('spec', value as TransformerSpec, SPEC, {noun: 'key'});
+  if ('parameters' in spec.model && Object.keys(spec.model).length > 1) {
     const others = Object.keys(spec.model).filter((key) => key !== 'parameters');
     refuseSpec(
       `model has 'parameters' and ${oneOf(others)}; it must be {parameters} alone, or the sizes ${Object.keys(SIZES).slice(0, -1).join(', ')} (and ffn), from which parameters are counted.`,
     );
   }
-  checkKeys('model.', spec.model, alone ? PARAMETERS : SIZES);
-  checkKeys('machine.', spec.machine, MACHINE);
-  if (spec.recipe !== undefined) checkKeys('recipe.', spec.recipe, RECIPE);
+  if ('parameters' in spec.model) readPart('model', spec.model, PARAMETERS);
+  else readPart('model', spec.model, SIZES);
+  readPart('machine', spec.machine, MACHINE);
+  if (spec.recipe !== undefined) readPart('recipe', spec.recipe, RECIPE_OPTIONS);
   const {fixed = {}} = spec;
   if ('mesh' in fixed)
     refuseSpec(
       'there is no key \'fixed.mesh\'; write its axes themselves: {"data": 2, "tensor": 4, "pipeline": 1}.',
     );
-  checkKeys('fixed.', fixed, FIXED);
+  readPart('fixed', fixed, FIXED);
 
   let sizes: CheckedSpec['sizes'] = null;
   if (!('parameters' in spec.model)) {
@@ -171,7 +123,7 @@ export function readSpec(value: unknown): CheckedSpec {
   };
 }
 
-/** Allowed numbers, the middle ones left out where there are many. */
+/** Lists the allowed numbers; leaves out the middle ones where there are many. */
 export function someOf(numbers: readonly number[]): string {
   if (numbers.length === 0) return 'none';
   return numbers.length <= 12

@@ -1,10 +1,9 @@
 /**
- * The sentence of each row: whether it fits, what it spends its time on, and why it
- * stands where it stands.
+ * The reason of each row: whether it fits, what its time goes to, and why it ranks where it does.
  */
 import {formatBytes} from '../base/units';
 import type {CheckedSpec} from './spec';
-import type {Evaluated, SpecPart} from './row';
+import type {EvaluatedChoice, SpecPart} from './row';
 
 const PARTS: Record<SpecPart, string> = {
   compute: 'arithmetic',
@@ -16,143 +15,178 @@ const PARTS: Record<SpecPart, string> = {
 
 /** Seconds in three figures with a unit. */
 export function secondsText(seconds: number): string {
-  const [scale, unit] = seconds >= 1 ? [1, 's'] : seconds >= 1e-3 ? [1e3, 'ms'] : [1e6, 'µs'];
+  const [scale, unit] = unitOf(seconds);
   return `${Number((seconds * scale).toPrecision(3))} ${unit}`;
 }
 
+function unitOf(seconds: number): [number, string] {
+  if (seconds >= 1) return [1, 's'];
+  return seconds >= 1e-3 ? [1e3, 'ms'] : [1e6, 'µs'];
+}
+
 const percent = (share: number) => `${Number((100 * share).toPrecision(2))} %`;
-const place = ({choice, stage}: Evaluated) =>
-  choice.pipeline > 1 ? ` on stage ${stage} of ${choice.pipeline}` : '';
+const stageText = ({choice, fullestStage}: EvaluatedChoice) =>
+  choice.pipeline > 1 ? ` on stage ${fullestStage} of ${choice.pipeline}` : '';
 
 /** '61.0 GB of 80.0 GB a device', with the stage. */
-const holding = (one: Evaluated, {machine}: CheckedSpec) =>
-  `${formatBytes(one.row.memory.total)} of ${formatBytes(machine.memoryBytes)} a device${place(one)}`;
+const memoryText = (evaluated: EvaluatedChoice, {machine}: CheckedSpec) =>
+  `${formatBytes(evaluated.prediction.memory.total)} of ${formatBytes(machine.memoryBytes)} a device${stageText(evaluated)}`;
 
-function tooMuch(one: Evaluated, {machine}: CheckedSpec): string {
-  const {total, ...kinds} = one.row.memory;
+function excessText(evaluated: EvaluatedChoice, {machine}: CheckedSpec): string {
+  const {total, ...kinds} = evaluated.prediction.memory;
   const [kind, bytes] = Object.entries(kinds).reduce((most, next) =>
     (next[1] ?? 0) > (most[1] ?? 0) ? next : most,
   );
   const words = kind === 'optimizer' ? "the optimizer's state" : kind;
-  return `${formatBytes(bytes ?? 0)} of ${words}${place(one)}, ${formatBytes(total)} in all, ${formatBytes(machine.memoryBytes)} a device`;
+  return `${formatBytes(bytes ?? 0)} of ${words}${stageText(evaluated)}, ${formatBytes(total)} in all, ${formatBytes(machine.memoryBytes)} a device`;
 }
 
-/** What a reader of the row would stumble over. */
-function notes({choice, row, parts}: Evaluated, {machine, sizes}: CheckedSpec): string[] {
+/** Remarks on what may surprise a reader of the row. */
+function notes(
+  {choice, strategy: {microBatches}, parts}: EvaluatedChoice,
+  {machine, sizes}: CheckedSpec,
+): string[] {
   const {data, tensor, zero} = choice;
-  const m = row.microBatches;
-  const all: string[] = [];
+  const remarks: string[] = [];
   if (!sizes)
-    all.push(
+    remarks.push(
       'judged by its state alone, since activations and times need layers, hidden, heads, vocab and sequence',
     );
-  if (zero > 0 && data === 1) all.push(`zero ${zero} has one replica and nothing to divide`);
-  if (zero >= 2 && data > 1 && m > 1)
-    all.push(
-      `zero ${zero} ${zero === 3 ? 'gathers weights and ' : ''}reduces gradients in each of ${m} micro-batches`,
+  if (zero > 0 && data === 1) remarks.push(`zero ${zero} has one replica and nothing to divide`);
+  if (zero >= 2 && data > 1 && microBatches > 1)
+    remarks.push(
+      `zero ${zero} ${zero === 3 ? 'gathers weights and ' : ''}reduces gradients in each of ${microBatches} micro-batches`,
     );
   if (parts && tensor > 1 && machine.devicesPerNode % tensor !== 0)
-    all.push("tensor does not stay within a node and has the network's bandwidth");
-  return all;
+    remarks.push("tensor does not stay within a node and has the network's bandwidth");
+  return remarks;
 }
 
-/** Why a slower row is slower than the best: the part that takes the most time more. */
-function slower(one: Evaluated, best: Evaluated): string {
-  if (!one.parts || !best.parts)
-    return `fits, cut up more than the best: ${tensorAndPipeline(one)}, zero ${one.choice.zero}`;
-  const ratio = one.row.stepSeconds! / best.row.stepSeconds!;
-  if (ratio < 1.0005) {
-    const [mine, its] = [one.row.memory.total, best.row.memory.total];
-    return `fits, as fast as the best, which ${its < mine ? 'holds less' : `is simpler${mine < its ? ` and holds ${formatBytes(its - mine)} more a device` : ''}`}`;
-  }
+function sameSpeedText(evaluated: EvaluatedChoice, best: EvaluatedChoice): string {
+  const bytes = evaluated.prediction.memory.total;
+  const bestBytes = best.prediction.memory.total;
+  if (bestBytes < bytes) return 'fits, as fast as the best, which holds less';
+  const more =
+    bytes < bestBytes ? ` and holds ${formatBytes(bestBytes - bytes)} more a device` : '';
+  return `fits, as fast as the best, which is simpler${more}`;
+}
+
+/** Why the arithmetic of a choice takes longer than that of the best. */
+function computeCause({choice}: EvaluatedChoice, best: EvaluatedChoice): string {
+  if (choice.recompute !== 'none' && choice.recompute !== best.choice.recompute)
+    return ` (recompute: ${choice.recompute})`;
+  return choice.pipeline > best.choice.pipeline ? ' of the last stage, which has the logits,' : '';
+}
+
+/** Why a row is slower than the best: the part whose time differs most. */
+function slowerText(evaluated: EvaluatedChoice, best: EvaluatedChoice): string {
+  const {parts} = evaluated;
+  if (!parts || !best.parts)
+    return `fits, cut up more than the best: ${tensorAndPipeline(evaluated)}, zero ${evaluated.choice.zero}`;
+  const ratio = evaluated.prediction.stepSeconds! / best.prediction.stepSeconds!;
+  if (ratio < 1.0005) return sameSpeedText(evaluated, best);
+  const bestParts = best.parts;
   const times =
     ratio < 2
       ? `${percent(ratio - 1)} slower than the best`
       : `${Number(ratio.toPrecision(3))} times as long as the best`;
-  const more = (part: SpecPart) => one.parts![part] - best.parts![part];
+  const more = (part: SpecPart) => parts[part] - bestParts[part];
   const part = (Object.keys(PARTS) as SpecPart[]).reduce((most, next) =>
     more(next) > more(most) ? next : most,
   );
-  const recompute =
-    one.choice.recompute !== 'none' && one.choice.recompute !== best.choice.recompute;
-  const cause =
-    part !== 'compute'
-      ? ''
-      : recompute
-        ? ` (recompute: ${one.choice.recompute})`
-        : one.choice.pipeline > best.choice.pipeline
-          ? ' of the last stage, which has the logits,'
-          : '';
-  return `fits, ${times}: ${PARTS[part]}${cause} ${secondsText(one.parts[part])} a step, there ${best.parts[part] > 0 ? secondsText(best.parts[part]) : 'none'}`;
+  const cause = part === 'compute' ? computeCause(evaluated, best) : '';
+  const bestTime = bestParts[part] > 0 ? secondsText(bestParts[part]) : 'none';
+  return `fits, ${times}: ${PARTS[part]}${cause} ${secondsText(parts[part])} a step, there ${bestTime}`;
 }
 
-/** What the best row's sentence also rests on. */
-export interface Tried {
-  /** Choices that were tried. */
+/** The facts about the search as a whole that the best row's reason mentions. */
+export interface SearchSummary {
+  /** The number of choices evaluated. */
   count: number;
   /**
-   * Seconds of a step on one of the devices alone, where the model fits there and the mesh was
-   * free.
+   * Seconds of a step on a single device; null where the model does not fit there or the spec fixes
+   * the mesh.
    */
-  aloneSeconds: number | null;
-  /** Whether a whole copy, nothing divided, fits on a device; null where none was tried. */
+  singleDeviceSeconds: number | null;
+  /** Whether a full copy of the model fits on a device; null where no such choice was evaluated. */
   copyFits: boolean | null;
 }
 
-function tensorAndPipeline({choice: {tensor, pipeline}}: Evaluated): string {
-  return (
-    [
-      tensor > 1 ? `each layer over ${tensor} devices` : '',
-      pipeline > 1 ? `the layers in ${pipeline} stages` : '',
-    ]
-      .filter(Boolean)
-      .join(' and ') || 'whole layers'
-  );
+function tensorAndPipeline({choice: {tensor, pipeline}}: EvaluatedChoice): string {
+  const words = [
+    tensor > 1 ? `each layer over ${tensor} devices` : '',
+    pipeline > 1 ? `the layers in ${pipeline} stages` : '',
+  ];
+  return words.filter(Boolean).join(' and ') || 'whole layers';
 }
 
-function bestWords(
-  best: Evaluated,
+/** 'the fastest of 96 tried fits (61.0 GB of 80.0 GB a device), 1.2 s a step, 40 % of it arithmetic' */
+function bestFitText(best: EvaluatedChoice, spec: CheckedSpec, count: number): string {
+  const {
+    parts,
+    prediction: {stepSeconds},
+  } = best;
+  const superlative = parts ? 'the fastest' : 'the least cut up';
+  const subject = count > 1 ? `${superlative} of ${count} tried` : 'the one choice';
+  const time = parts
+    ? `, ${secondsText(stepSeconds!)} a step, ${percent(parts.compute / stepSeconds!)} of it arithmetic`
+    : '';
+  return `${subject} fits (${memoryText(best, spec)})${time}`;
+}
+
+function bestText(
+  best: EvaluatedChoice,
   spec: CheckedSpec,
-  {count, aloneSeconds, copyFits}: Tried,
+  {count, singleDeviceSeconds, copyFits}: SearchSummary,
 ): string {
   const {
     choice: {data, zero},
-    parts,
-    row,
+    prediction: {stepSeconds},
   } = best;
-  const time = parts
-    ? `, ${secondsText(row.stepSeconds!)} a step, ${percent(parts.compute / row.stepSeconds!)} of it arithmetic`
-    : '';
-  const fits = `${count > 1 ? `${parts ? 'the fastest' : 'the least cut up'} of ${count} tried` : 'the one choice'} fits (${holding(best, spec)})${time}`;
-  if (spec.machine.devices === 1)
-    return `one device, and the model fits: do not parallelise; ${fits}`;
-  if (aloneSeconds !== null && row.stepSeconds !== null && aloneSeconds <= row.stepSeconds) {
-    return `do not parallelise: one device alone takes ${secondsText(aloneSeconds)} a step, no longer than these ${spec.machine.devices}; of meshes, ${fits}`;
-  }
+  const {devices} = spec.machine;
+  const fits = bestFitText(best, spec, count);
+  if (devices === 1) return `one device, and the model fits: do not parallelise; ${fits}`;
+  if (singleDeviceSeconds !== null && stepSeconds !== null && singleDeviceSeconds <= stepSeconds)
+    return `do not parallelise: one device alone takes ${secondsText(singleDeviceSeconds)} a step, no longer than these ${devices}; of meshes, ${fits}`;
   if (count === 1) return fits;
-  if (data === spec.machine.devices)
-    return `${zero === 0 ? 'a whole copy fits on each device, so data parallelism alone' : `data parallelism, its state divided (zero ${zero})${copyFits !== false ? '' : ', since no device has room for a whole copy'}`}; ${fits}`;
-  const why =
-    copyFits === null
-      ? ''
-      : copyFits
-        ? 'faster than whole copies: '
-        : 'no device has room for a whole copy: ';
-  return `${why}${tensorAndPipeline(best)}${data > 1 ? `, ${data} replicas` : ''}; ${fits}`;
+  if (data === devices && zero === 0)
+    return `a whole copy fits on each device, so data parallelism alone; ${fits}`;
+  const noCopy = copyFits === false;
+  if (data === devices)
+    return `data parallelism, its state divided (zero ${zero})${noCopy ? ', since no device has room for a whole copy' : ''}; ${fits}`;
+  const replicas = data > 1 ? `, ${data} replicas` : '';
+  return `${copyText(copyFits)}${tensorAndPipeline(best)}${replicas}; ${fits}`;
 }
 
-/** The reason of `one`, the row at `rank` of the plan, whose first is `best`. */
-export function reasonOf(
-  one: Evaluated,
-  rank: number,
-  best: Evaluated,
+function copyText(copyFits: boolean | null): string {
+  if (copyFits === null) return '';
+  return copyFits ? 'faster than whole copies: ' : 'no device has room for a whole copy: ';
+}
+
+function verdictText(
+  evaluated: EvaluatedChoice,
+  index: number,
+  best: EvaluatedChoice,
   spec: CheckedSpec,
-  tried: Tried,
+  search: SearchSummary,
 ): string {
-  const verdict = !one.row.fits
-    ? `${rank === 0 && tried.count > 1 ? `none of ${tried.count} tried fits, and this comes nearest: it ` : ''}does not fit: ${tooMuch(one, spec)}`
-    : rank === 0
-      ? bestWords(one, spec, tried)
-      : slower(one, best);
-  return `${[verdict, ...notes(one, spec)].join('; ')}.`;
+  if (evaluated.prediction.fits)
+    return index === 0 ? bestText(evaluated, spec, search) : slowerText(evaluated, best);
+  const nearest =
+    index === 0 && search.count > 1
+      ? `none of ${search.count} tried fits, and this comes nearest: it `
+      : '';
+  return `${nearest}does not fit: ${excessText(evaluated, spec)}`;
+}
+
+/** The reason of a choice: `index` is its position in the plan, `best` the plan's first row. */
+export function reasonOf(
+  evaluated: EvaluatedChoice,
+  index: number,
+  best: EvaluatedChoice,
+  spec: CheckedSpec,
+  search: SearchSummary,
+): string {
+  const verdict = verdictText(evaluated, index, best, spec, search);
+  return `${[verdict, ...notes(evaluated, spec)].join('; ')}.`;
 }

@@ -1,134 +1,132 @@
 /**
- * A spec: a transformer, the machine and the batch that `planSpec` plans for, in
- * numbers alone; and the plan's rows.
+ * The input of `planSpec`, a spec (a transformer, a machine and a batch, as numbers), and its output,
+ * the rows of the plan.
  */
 import type {Recipe, TransformerSizes} from '../memoryEstimate/formulas';
 import type {ScheduleName} from '../pipelineParallel/schedules';
 
 /**
- * What of the activations is computed again in the backward pass: nothing, the attention's scores,
- * or every layer from its input.
+ * What the backward pass recomputes: nothing, the attention scores, or every layer from its input.
  */
 export type SpecRecompute = 'none' | 'selective' | 'full';
 
-/** The machine of a spec. Its nodes hold consecutive devices. */
+/** The machine of a spec. Each node holds consecutive devices. */
 export interface SpecMachine {
-  /** Devices in all, n; all of them are used. */
+  /** The number of devices, n; all of them are used. */
   devices: number;
-  /** Devices of a node; as many as there are, or more, is one node. */
+  /** Devices of a node; `devices` or more means a single node. */
   devicesPerNode: number;
   /** Memory of a device, in bytes. */
   memoryBytes: number;
   /** Peak floating-point operations a second of a device, in the spec's precision. */
   flopsPerSecond: number;
   /**
-   * Share of that peak that the layers' own arithmetic reaches, above 0 to 1; waiting and messages
-   * are counted apart. @default 0.5
+   * The share of that peak that the layers' arithmetic reaches, above 0 and up to 1; waiting and
+   * messages are counted separately. @default 0.5
    */
   efficiency?: number;
   /** Bytes a second that a device sends to another in its node, one direction. */
   nodeBandwidth: number;
   /** Bytes a second that a device sends to another node, one direction. */
   networkBandwidth: number;
-  /** Seconds that a message takes besides its bytes, α. @default 0 */
+  /** Seconds that a message takes in addition to the time of its bytes, α. @default 0 */
   latency?: number;
 }
 
-/** One way to train: how the devices are arranged, and what is divided, cut or computed again. */
+/** One way to train: how the devices are arranged, what is sharded, and what is recomputed. */
 export interface SpecChoice {
-  /** Devices that each hold other samples, d. */
+  /** Replicas, each with its own samples, d. */
   data: number;
   /** Devices that share each layer, t. */
   tensor: number;
-  /** Stages' devices, p. */
+  /** Devices of a pipeline, p. */
   pipeline: number;
   /** Samples of a micro-batch, b. */
   microBatch: number;
   /** The stage of ZeRO over the data axis. */
   zero: 0 | 1 | 2 | 3;
   recompute: SpecRecompute;
-  /** Whether what tensor parallelism leaves whole is divided along the sequence. */
+  /** Whether activations that tensor parallelism replicates are sharded along the sequence. */
   sequenceParallel: boolean;
-  /** Stages a device, v. */
+  /** Stages of each device, v. */
   stagesPerRank: number;
-  /** The pipeline's order; on one stage '1f1b' is plain accumulation. */
+  /** The pipeline's schedule; on one stage '1f1b' is plain gradient accumulation. */
   schedule: ScheduleName;
 }
 
 /** What `planSpec` plans for. */
 export interface TransformerSpec {
-  /** The model's sizes, or its number of parameters alone: activations and times are null then. */
+  /** The model's sizes, or only its number of parameters: activations and times are null then. */
   model: TransformerSizes | {parameters: number};
   machine: SpecMachine;
   /** Samples of a step, over all devices, B. */
   batchSize: number;
   /**
-   * Adam's 16 bytes a parameter as 2 + 2 + 12 ('mixed') or 4 + 4 + 8; activations take 2 or 4 bytes
-   * a number.
+   * Adam's 16 bytes per parameter as 2 + 2 + 12 ('mixed') or 4 + 4 + 8 ('float32'); activations take
+   * 2 or 4 bytes per number.
    */
   precision: 'mixed' | 'float32';
-  /** Bytes a parameter, in the precision's place. */
+  /** Bytes per parameter. @default those of the precision */
   recipe?: Recipe;
   /**
-   * Choices that are made already. What is left out is tried, but: `sequenceParallel` is false,
-   * `stagesPerRank` 1 (2 with 'interleaved-1f1b'), `schedule` '1f1b' ('interleaved-1f1b' with more
-   * stagesPerRank).
+   * Choices that are already made. The planner tries all values of those left out, except three that
+   * have a default: `sequenceParallel` false, `stagesPerRank` 1 (2 with 'interleaved-1f1b') and
+   * `schedule` '1f1b' ('interleaved-1f1b' with more stages per rank).
    */
   fixed?: Partial<SpecChoice>;
 }
 
-/**
- * One choice and what it comes to. What needs the model's sizes is null where the spec has none.
- */
-export interface SpecRow {
+/** A choice as a row of the plan has it. */
+export interface SpecStrategy extends Omit<SpecChoice, 'data' | 'tensor' | 'pipeline'> {
   mesh: Pick<SpecChoice, 'data' | 'tensor' | 'pipeline'>;
-  /** Samples of a micro-batch, b. */
-  microBatch: number;
   /** Micro-batches of a step on each device, m. */
   microBatches: number;
-  /** The stage of ZeRO, over the data axis. */
-  zero: 0 | 1 | 2 | 3;
-  recompute: SpecRecompute;
-  sequenceParallel: boolean;
-  /** Stages a device, v. */
-  stagesPerRank: number;
-  schedule: ScheduleName;
+}
+
+/** What a step is predicted to take. Fields that need the model's sizes are null without them. */
+export interface SpecPrediction {
   /** Bytes on the fullest device. */
   memory: Recipe & {activations: number | null; total: number};
   /** Whether the total is within the device's memory; state alone where activations are null. */
   fits: boolean;
   stepSeconds: number | null;
-  /** Floating-point operations of a step over all devices, with what is computed again. */
+  /** Floating-point operations of a step over all devices, recomputation included. */
   hardwareFlops: number | null;
   /**
-   * Model FLOPs utilization: the model's operations over what all devices could do in a step's time
-   * at their peak.
+   * Model FLOPs utilization: the model's operations divided by what all devices could do in a step's
+   * time at their peak.
    */
   mfu: number | null;
-  /** The share of the total time that the schedule leaves a device idle. */
+  /** The share of the total time in which the schedule leaves a device idle. */
   bubble: number;
   /** Bytes that the busiest device sends in a step, by axis of the mesh. */
   traffic: {tensor: number | null; pipeline: number | null; data: number};
-  /** The verdict and why, in a sentence. */
+}
+
+/** One way to train the model, its predicted step, and the verdict. */
+export interface SpecRow {
+  strategy: SpecStrategy;
+  prediction: SpecPrediction;
+  /** The verdict and its cause, in a sentence. */
   reason: string;
 }
 
-/** What `planSpec` answers. */
+/** What `planSpec` returns. */
 export interface SpecPlan {
   /** The model's parameters, P. */
   parameters: number;
   /**
-   * Floating-point operations of a step that the model needs, nothing computed again; null without
-   * its sizes.
+   * Floating-point operations that a step of the model needs, without recomputation; null without
+   * the model's sizes.
    */
   flopsPerStep: number | null;
-  /** Best first; what does not fit comes after, the nearest first. */
+  /** Best first; rows that do not fit come last, those with the least memory first. */
   rows: SpecRow[];
 }
 
-/** A spec that was checked, its defaults filled in. */
+/** A checked spec with its defaults. */
 export interface CheckedSpec extends TransformerSpec {
-  /** The sizes, where the spec has them. */
+  /** The model's sizes; null where the spec has only the number of parameters. */
   sizes: Required<TransformerSizes> | null;
   machine: Required<SpecMachine>;
   recipe: Recipe;

@@ -1,30 +1,19 @@
 /**
- * A plan as text: the best row of each mesh, with units, and the verdict.
+ * A plan as text: a table with the best row of each mesh, and the verdict.
  */
 import {formatBytes} from '../../lib/base/units';
 import type {CountedPlan} from '../../lib/specPlanner/planSpec';
 import type {SpecRow} from '../../lib/specPlanner/spec';
 import {secondsText} from '../../lib/specPlanner/reasons';
 
-/** Meshes that the table shows. */
+/** The most meshes that the table shows. */
 const MOST_MESHES = 12;
 
 const percent = (share: number | null) => (share === null ? '-' : `${(100 * share).toFixed(1)} %`);
 
-function cells({
-  mesh,
-  microBatch,
-  microBatches,
-  zero,
-  recompute,
-  stagesPerRank,
-  schedule,
-  memory,
-  fits,
-  stepSeconds,
-  mfu,
-  bubble,
-}: SpecRow): string[] {
+function cells({strategy, prediction}: SpecRow): string[] {
+  const {mesh, microBatch, microBatches, zero, recompute, stagesPerRank, schedule} = strategy;
+  const {memory, fits, stepSeconds, mfu, bubble} = prediction;
   return [
     `${mesh.data} x ${mesh.tensor} x ${mesh.pipeline}`,
     `${microBatches} x ${microBatch}`,
@@ -52,11 +41,11 @@ const HEADS = [
   'bubble',
 ];
 
-/** The table, and what was tried. */
-export function planText({plan: {parameters, flopsPerStep, rows}, tried}: CountedPlan): string {
+/** The table, how many choices were evaluated, and the verdict. */
+export function planText({plan: {parameters, flopsPerStep, rows}, evaluated}: CountedPlan): string {
   const meshes = new Map<string, SpecRow>();
   for (const row of rows) {
-    const key = Object.values(row.mesh).join();
+    const key = Object.values(row.strategy.mesh).join();
     if (!meshes.has(key)) meshes.set(key, row);
   }
   const table = [HEADS, ...[...meshes.values()].slice(0, MOST_MESHES).map(cells)];
@@ -73,7 +62,7 @@ export function planText({plan: {parameters, flopsPerStep, rows}, tried}: Counte
     '',
     ...lines,
     '',
-    `${tried} tried, ${rows.filter(({fits}) => fits).length} of ${rows.length} rows fit; shown: the best of each mesh${meshes.size > MOST_MESHES ? `, ${MOST_MESHES} of ${meshes.size}` : ''}.`,
+    `${evaluated} tried, ${rows.filter(({prediction}) => prediction.fits).length} of ${rows.length} rows fit; shown: the best of each mesh${meshes.size > MOST_MESHES ? `, ${MOST_MESHES} of ${meshes.size}` : ''}.`,
     `Verdict: ${rows[0].reason}`,
     '',
   ].join('\n');

@@ -92,7 +92,7 @@ describe('drivingFrames', () => {
   });
   it('refuses what cannot be', () => {
     expect(() => drivingFrames({cars: 0, framesPerCar: 1, seed: 1})).toThrow(
-      /cars is a whole number, 1 or more/,
+      /cars must be a whole number from 1;/,
     );
     expect(() => drivingFrames({cars: 2, framesPerCar: 1, seed: 1, bend: ['left']})).toThrow(
       /lists 1 cars, but there are 2/,

@@ -62,10 +62,10 @@ describe('textCorpus', () => {
   });
   it('refuses what cannot be', () => {
     expect(() => textCorpus({sequence: 0, samples: 1, seed: 1})).toThrow(
-      /sequence is a whole number/,
+      /sequence must be a whole number from 1;/,
     );
     expect(() => textCorpus({sequence: 1e9, samples: 1, seed: 1})).toThrow(
-      /sequence is a whole number, from 1 to/,
+      /sequence must be a whole number from 1 to/,
     );
     expect(() => textCorpus({sequence: 4, samples: 1, seed: 0.5})).toThrow(/seed/);
     expect(() => textCorpus({sequence: 4, samples: 1, seed: 1, part: 'all' as 'test'})).toThrow(

@@ -237,12 +237,14 @@ describe('each model learns', () => {
 describe('options', () => {
   it('are checked before anything is built', () => {
     expect(() => mlp({unit: [3]} as object)).toThrow(/no option 'unit'.*'units'/);
-    expect(() => mlp({units: [0]})).toThrow(/units is a list/);
+    expect(() => mlp({units: [0]})).toThrow(/units must be a list/);
     expect(() => mlp({dropout: 1})).toThrow(/below 1/);
-    expect(() => convnet({inputShape: [28, 28]})).toThrow(/3 or more whole numbers/);
+    expect(() => convnet({inputShape: [28, 28]})).toThrow(
+      /inputShape must be \[height, width, channels\]/,
+    );
     expect(() => drivingNet({inputShape: [1, 2, 3, 4]})).toThrow(/height, width, channels/);
-    expect(() => transformer({hidden: 10, heads: 4})).toThrow(/hidden \(10\).*heads \(4\).*12/);
-    expect(() => transformer({layers: 0})).toThrow(/layers is a whole number, 1 or more/);
+    expect(() => transformer({hidden: 10, heads: 4})).toThrow(/hidden \(10\).*4 heads.*12/);
+    expect(() => transformer({layers: 0})).toThrow(/layers must be a whole number from 1;/);
     expect(() => mlp({seed: 0.5})).toThrow(/seed/);
   });
   it('choose optimizer, loss and metrics', () => {

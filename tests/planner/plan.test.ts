@@ -23,7 +23,7 @@ import {
 import type {Measured} from '#lib/planner/machine.js';
 import {planFrom} from '#lib/planner/plan.js';
 import {cpus} from '../helpers/devices';
-import {timesAt, type StepTimes} from '#lib/planner/profile.js';
+import {timesAt, type StepTimes} from '#lib/planner/stepTimes.js';
 import {temporaryFolder} from '../helpers/folders';
 
 let cache: string;
@@ -238,10 +238,10 @@ describe('proof', () => {
       before,
     );
     await expect(validatePlan(made, text, [], {})).rejects.toThrow(
-      /proof wants the rows of a plan/,
+      /validatePlan: rows must be the rows of a plan/,
     );
     await expect(validatePlan(made, text, rows, {seconds: 0})).rejects.toThrow(
-      /seconds must be above 0/,
+      /seconds must be a number of seconds above 0/,
     );
   });
 });

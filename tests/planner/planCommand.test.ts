@@ -37,7 +37,9 @@ describe('npm run plan', () => {
     expect(found).toEqual(JSON.parse(JSON.stringify(planSpec(tinySpec(4, 8)))));
     expect(Object.keys(found)).toEqual(['parameters', 'flopsPerStep', 'rows']);
     for (const row of found.rows) {
-      expect(Object.keys(row)).toEqual([
+      expect(Object.keys(row)).toEqual(['strategy', 'prediction', 'reason']);
+      const {strategy, prediction} = row;
+      expect(Object.keys(strategy)).toEqual([
         'mesh',
         'microBatch',
         'microBatches',
@@ -46,6 +48,9 @@ describe('npm run plan', () => {
         'sequenceParallel',
         'stagesPerRank',
         'schedule',
+      ]);
+      expect(Object.keys(strategy.mesh)).toEqual(['data', 'tensor', 'pipeline']);
+      expect(Object.keys(prediction)).toEqual([
         'memory',
         'fits',
         'stepSeconds',
@@ -53,17 +58,15 @@ describe('npm run plan', () => {
         'mfu',
         'bubble',
         'traffic',
-        'reason',
       ]);
-      expect(Object.keys(row.mesh)).toEqual(['data', 'tensor', 'pipeline']);
-      expect(Object.keys(row.memory)).toEqual([
+      expect(Object.keys(prediction.memory)).toEqual([
         'parameters',
         'gradients',
         'optimizer',
         'activations',
         'total',
       ]);
-      expect(Object.keys(row.traffic)).toEqual(['tensor', 'pipeline', 'data']);
+      expect(Object.keys(prediction.traffic)).toEqual(['tensor', 'pipeline', 'data']);
     }
   });
 
@@ -137,7 +140,7 @@ describe('npm run plan', () => {
     ],
     [
       ['--spec', file('zero.json', {...tinySpec(0, 8)}), '--json'],
-      /spec: machine.devices is 0; it must be a whole number from 1/,
+      /spec: machine.devices must be a whole number from 1 to 1000000; it is 0/,
     ],
   ])('%j is wrong use: exit 2, one sentence on stderr, nothing on stdout', (args, message) => {
     const {status, stdout, stderr} = plan(...args);

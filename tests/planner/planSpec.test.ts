@@ -41,13 +41,7 @@ function someSpec(): TransformerSpec {
 }
 
 const choiceOf = ({
-  mesh,
-  microBatch,
-  zero,
-  recompute,
-  sequenceParallel,
-  stagesPerRank,
-  schedule,
+  strategy: {mesh, microBatch, zero, recompute, sequenceParallel, stagesPerRank, schedule},
 }: SpecRow): SpecChoice => ({
   ...mesh,
   microBatch,
@@ -64,17 +58,19 @@ describe('forty specs by chance', () => {
   it('are of all kinds', () => {
     const rows = plans.flatMap(({plan}) => plan.rows);
     expect(rows.length).toBeGreaterThan(2000);
-    expect(plans.some(({plan}) => plan.rows.every(({fits}) => !fits))).toBe(true);
-    expect(plans.some(({plan}) => plan.rows.every(({fits}) => fits))).toBe(true);
+    expect(plans.some(({plan}) => plan.rows.every(({prediction}) => !prediction.fits))).toBe(true);
+    expect(plans.some(({plan}) => plan.rows.every(({prediction}) => prediction.fits))).toBe(true);
     expect(
-      rows.some(({fits}) => fits) &&
-        rows.some(({mesh}) => mesh.data > 1 && mesh.tensor > 1 && mesh.pipeline > 1),
+      rows.some(({prediction}) => prediction.fits) &&
+        rows.some(({strategy: {mesh}}) => mesh.data > 1 && mesh.tensor > 1 && mesh.pipeline > 1),
     ).toBe(true);
   });
 
   it('have meshes that multiply to the devices, micro-batches to the batch, memory to its total, and no row twice', () => {
     for (const {spec, plan} of plans) {
-      for (const {mesh, microBatch, microBatches, memory, fits, traffic} of plan.rows) {
+      for (const {strategy, prediction} of plan.rows) {
+        const {mesh, microBatch, microBatches} = strategy;
+        const {memory, fits, traffic} = prediction;
         expect(mesh.data * mesh.tensor * mesh.pipeline).toBe(spec.machine.devices);
         expect(mesh.data * microBatch * microBatches).toBe(spec.batchSize);
         expect(memory.total).toBe(
@@ -93,8 +89,9 @@ describe('forty specs by chance', () => {
   it('keep tensor within a node, and utilization within the efficiency', () => {
     for (const {spec, plan} of plans) {
       const node = Math.min(spec.machine.devicesPerNode, spec.machine.devices);
-      for (const {mesh, mfu, bubble, hardwareFlops} of plan.rows) {
-        expect(node % mesh.tensor).toBe(0);
+      for (const {strategy, prediction} of plan.rows) {
+        const {mfu, bubble, hardwareFlops} = prediction;
+        expect(node % strategy.mesh.tensor).toBe(0);
         expect(mfu).toBeGreaterThan(0);
         expect(mfu).toBeLessThanOrEqual(0.5 * (1 - bubble) + 1e-12);
         expect(hardwareFlops).toBeGreaterThanOrEqual(plan.flopsPerStep!);
@@ -107,7 +104,7 @@ describe('forty specs by chance', () => {
       plan: {rows},
     } of plans) {
       for (let i = 1; i < rows.length; i++) {
-        const [before, after] = [rows[i - 1], rows[i]];
+        const [before, after] = [rows[i - 1].prediction, rows[i].prediction];
         if (before.fits !== after.fits) expect(before.fits).toBe(true);
         else if (before.fits) expect(before.stepSeconds).toBeLessThanOrEqual(after.stepSeconds!);
         else expect(before.memory.total).toBeLessThanOrEqual(after.memory.total);
@@ -122,26 +119,28 @@ describe('forty specs by chance', () => {
     } of plans) {
       const all = new Map(rows.map((row) => [JSON.stringify(choiceOf(row)), row]));
       for (const row of rows) {
+        const {strategy, prediction} = row;
         const other = (change: Partial<SpecChoice>) =>
-          all.get(JSON.stringify({...choiceOf(row), ...change}));
+          all.get(JSON.stringify({...choiceOf(row), ...change}))?.prediction;
         const more =
-          row.zero < 3 && row.mesh.data > 1
-            ? other({zero: (row.zero + 1) as SpecChoice['zero']})
+          strategy.zero < 3 && strategy.mesh.data > 1
+            ? other({zero: (strategy.zero + 1) as SpecChoice['zero']})
             : undefined;
         if (more) {
           seen++;
-          expect(more.memory.total).toBeLessThan(row.memory.total);
+          expect(more.memory.total).toBeLessThan(prediction.memory.total);
           // Of several stages another may be the fullest then.
-          if (row.mesh.pipeline === 1) expect(more.memory.activations).toBe(row.memory.activations);
-          expect(more.traffic.data).toBeGreaterThanOrEqual(row.traffic.data);
+          if (strategy.mesh.pipeline === 1)
+            expect(more.memory.activations).toBe(prediction.memory.activations);
+          expect(more.traffic.data).toBeGreaterThanOrEqual(prediction.traffic.data);
         }
         const [selective, full] = [other({recompute: 'selective'}), other({recompute: 'full'})];
-        if (row.recompute === 'none' && selective && full) {
+        if (strategy.recompute === 'none' && selective && full) {
           seen++;
-          expect(row.memory.total).toBeGreaterThan(selective.memory.total);
+          expect(prediction.memory.total).toBeGreaterThan(selective.memory.total);
           expect(selective.memory.total).toBeGreaterThan(full.memory.total);
-          expect(full.hardwareFlops).toBeGreaterThan(row.hardwareFlops!);
-          expect(full.stepSeconds).toBeGreaterThan(row.stepSeconds!);
+          expect(full.hardwareFlops).toBeGreaterThan(prediction.hardwareFlops!);
+          expect(full.stepSeconds).toBeGreaterThan(prediction.stepSeconds!);
         }
       }
     }
@@ -162,9 +161,9 @@ describe('forty specs by chance', () => {
     for (const {spec} of plans) {
       const {
         plan: {rows},
-        tried,
+        evaluated,
       } = planSpecCounted(spec);
-      expect(rows.length).toBe(tried);
+      expect(rows.length).toBe(evaluated);
     }
     const {machine} = tinySpec(64, 1);
     const many: TransformerSpec = {
@@ -175,13 +174,15 @@ describe('forty specs by chance', () => {
     };
     const {
       plan: {rows},
-      tried,
+      evaluated,
     } = planSpecCounted(many);
-    expect(tried).toBeGreaterThan(1000);
+    expect(evaluated).toBeGreaterThan(1000);
     expect(rows.length).toBeLessThanOrEqual(1000);
-    const kinds = rows.map(({mesh, zero, recompute}) => JSON.stringify([mesh, zero, recompute]));
+    const kinds = rows.map(({strategy: {mesh, zero, recompute}}) =>
+      JSON.stringify([mesh, zero, recompute]),
+    );
     expect(new Set(kinds).size).toBe(rows.length);
-    const [{mesh, zero, recompute}] = rows;
+    const {mesh, zero, recompute} = rows[0].strategy;
     const all = planSpec({...many, fixed: {...mesh, zero, recompute}}).rows;
     expect(all.length).toBeGreaterThan(10);
     expect({...all[0], reason: ''}).toEqual({...rows[0], reason: ''});
@@ -216,7 +217,7 @@ describe('the reason', () => {
 
   it('of a copy that fits and cheap messages: data parallelism alone, nothing divided', () => {
     const [best] = planSpec(roomy(tinySpec(4, 64), {})).rows;
-    expect(best).toMatchObject({
+    expect(best.strategy).toMatchObject({
       mesh: {data: 4, tensor: 1, pipeline: 1},
       zero: 0,
       recompute: 'none',
@@ -227,7 +228,7 @@ describe('the reason', () => {
   it('of a copy that does not fit: what was divided instead', () => {
     const state = 16 * 3616;
     const [best] = planSpec(roomy(tinySpec(4, 8), {memoryBytes: state})).rows;
-    expect(best.fits).toBe(true);
+    expect(best.prediction.fits).toBe(true);
     expect(best.reason).toMatch(/no device has room for a whole copy/);
   });
 
@@ -255,7 +256,7 @@ describe('the reason', () => {
       }),
       machine: {...tinySpec(2, 8).machine, memoryBytes: 30000},
     }).rows;
-    expect([one.fits, over.fits]).toEqual([true, false]);
+    expect([one.prediction.fits, over.prediction.fits]).toEqual([true, false]);
     expect(over.reason).toBe(
       'does not fit: 35.3 kB of activations on stage 1 of 2, 64.5 kB in all, 30.0 kB a device.',
     );
@@ -274,7 +275,7 @@ describe('the reason', () => {
 
   it('of a slower row: how much slower, and by what', () => {
     const {rows} = planSpec(roomy(tinySpec(4, 8), {}));
-    const slow = rows.find(({mesh}) => mesh.pipeline === 4)!;
+    const slow = rows.find(({strategy}) => strategy.mesh.pipeline === 4)!;
     expect(slow.reason).toMatch(
       /^fits, .*(slower than|times as long as) the best: the pipeline's bubble .* a step, there none\.$/,
     );

@@ -14,7 +14,8 @@ import {
   type ScheduleName,
 } from '#lib/pipelineParallel/schedules.js';
 import {planSpec} from '#lib/specPlanner/planSpec.js';
-import {simulate, type Simulation, type SimulationOptions} from '#lib/simulate/simulate.js';
+import type {SimulationOptions} from '#lib/simulate/readSimulation.js';
+import {simulate, type Simulation} from '#lib/simulate/simulate.js';
 import type {SimulationCosts} from '#lib/simulate/costs.js';
 import {simulateRow} from '#lib/simulate/simulateRow.js';
 import type {SpecChoice} from '#lib/specPlanner/spec.js';
@@ -262,15 +263,15 @@ describe('a row of a plan', () => {
     const spec = large(fixed);
     const [row] = planSpec(spec).rows;
     const {seconds, mesh} = simulateRow(spec, row);
-    expect({...mesh}).toEqual(row.mesh);
-    expect(seconds / row.stepSeconds!).toBeGreaterThan(0.97);
-    expect(seconds / row.stepSeconds!).toBeLessThan(1.03);
+    expect({...mesh}).toEqual(row.strategy.mesh);
+    expect(seconds / row.prediction.stepSeconds!).toBeGreaterThan(0.97);
+    expect(seconds / row.prediction.stepSeconds!).toBeLessThan(1.03);
   });
 
   it('to the digit on one stage, where nothing is uneven and nothing is handed over', () => {
     const spec = tinySpec(4, 16, {tensor: 2, pipeline: 1, microBatch: 2});
     for (const row of planSpec(spec).rows)
-      expect(simulateRow(spec, row).seconds).toBeCloseTo(row.stepSeconds!, 9);
+      expect(simulateRow(spec, row).seconds).toBeCloseTo(row.prediction.stepSeconds!, 9);
   });
 
   it('of two stages by hand: the last has the logits, rank 0 sends activations', () => {
@@ -290,7 +291,7 @@ describe('a row of a plan', () => {
       expect.closeTo(2 * send, 12),
       expect.closeTo(2 * send, 12),
     ]);
-    expect(seconds).toBeLessThan(row.stepSeconds!);
+    expect(seconds).toBeLessThan(row.prediction.stepSeconds!);
   });
 
   it('is refused without sizes, or with another spec', () => {
@@ -327,7 +328,7 @@ describe('what is refused', () => {
     ],
     [{costs: {...EVEN, tensor: {forward: 0.5}}}, /the mesh has no tensor axis/],
     [{costs: {...EVEN, data: 1}}, /the mesh has no data axis/],
-    [{costs: {...EVEN, sent: 1}}, /costs has no 'sent'/],
+    [{costs: {...EVEN, sent: 1}}, /no cost 'costs.sent'.* Did you mean 'costs.send'\?/],
     [
       {
         mesh: {pipeline: 3},
@@ -338,7 +339,7 @@ describe('what is refused', () => {
     ],
     [
       {schedule: schedule('mine', ['F1 B1', 'F1 B1'])},
-      /microBatches is 2 .*the schedule 'mine' has 1/,
+      /microBatches is 2, and the schedule 'mine' has 1/,
     ],
     [{ranks: [0, 2]}, /ranks names 2 .*the ranks 0 to 1/],
     [{microBatches: 0}, /microBatches must be a whole number from 1/],
@@ -346,8 +347,8 @@ describe('what is refused', () => {
       {mesh: {pipeline: 1000}, microBatches: 1000},
       /1000 ranks with 1000 micro-batches are 2000000 forwards and backwards/,
     ],
-    [{mesh: {stages: 2}}, /mesh has no axis 'stages'/],
-    [{pace: 1}, /there is no option 'pace'/],
+    [{mesh: {stages: 2}}, /no axis 'mesh.stages'\. It knows: data, tensor, pipeline/],
+    [{pace: 1}, /simulate has no option 'pace'/],
   ] as Array<[Partial<SimulationOptions>, RegExp]>)('%j', (options, sentence) => {
     const call = () => simulate({...base, ...options});
     expect(call).toThrow(sentence);

@@ -2,7 +2,7 @@
  * Causal self-attention with several heads, which tfjs lacks.
  */
 import * as tf from '@tensorflow/tfjs';
-import {wholeNumber} from '../../base/checks';
+import {checkValue, wholeNumber} from '../../base/options';
 import {seedFor} from '../../base/random';
 import {lastDim, onlyTensor, type LayerArgs} from './layer';
 
@@ -39,8 +39,8 @@ export class CausalSelfAttention extends tf.layers.Layer {
 
   constructor(args: CausalSelfAttentionArgs) {
     super(args);
-    this.heads = wholeNumber('CausalSelfAttention', 'heads', args.heads, 1);
-    this.headSize = wholeNumber('CausalSelfAttention', 'headSize', args.headSize, 1);
+    this.heads = checkValue('CausalSelfAttention', 'heads', args.heads, wholeNumber(1));
+    this.headSize = checkValue('CausalSelfAttention', 'headSize', args.headSize, wholeNumber(1));
     this.seed = args.seed;
   }
 

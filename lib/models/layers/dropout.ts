@@ -3,7 +3,7 @@
  * micro-batches.
  */
 import * as tf from '@tensorflow/tfjs';
-import {dropoutRate} from '../../base/checks';
+import {checkValue, shareBelow1} from '../../base/options';
 import {dropoutWithContext} from '../../base/dropout';
 import {stepContext} from '../../base/stepContext';
 import {onlyTensor, type LayerArgs} from './layer';
@@ -28,7 +28,7 @@ export class Dropout extends tf.layers.Layer {
 
   constructor(args: DropoutArgs) {
     super(args);
-    this.rate = dropoutRate('Dropout', args.rate);
+    this.rate = checkValue('Dropout', 'rate', args.rate, shareBelow1);
     this.supportsMasking = true;
   }
 

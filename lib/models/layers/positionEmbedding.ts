@@ -2,7 +2,7 @@
  * A learned vector for each position of a sequence, added to the input at that position.
  */
 import * as tf from '@tensorflow/tfjs';
-import {wholeNumber} from '../../base/checks';
+import {checkValue, wholeNumber} from '../../base/options';
 import {ManyHandsError} from '../../base/errors';
 import {seedFor} from '../../base/random';
 import {lastDim, onlyTensor, type LayerArgs} from './layer';
@@ -26,7 +26,7 @@ export class PositionEmbedding extends tf.layers.Layer {
 
   constructor(args: PositionEmbeddingArgs) {
     super(args);
-    this.sequence = wholeNumber('PositionEmbedding', 'sequence', args.sequence, 1);
+    this.sequence = checkValue('PositionEmbedding', 'sequence', args.sequence, wholeNumber(1));
     this.seed = args.seed;
   }
 

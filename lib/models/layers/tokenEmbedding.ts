@@ -2,7 +2,7 @@
  * A table with a vector for each token, which can also serve as the head of a language model.
  */
 import * as tf from '@tensorflow/tfjs';
-import {wholeNumber} from '../../base/checks';
+import {checkValue, wholeNumber} from '../../base/options';
 import {seedFor} from '../../base/random';
 import {onlyTensor, type LayerArgs} from './layer';
 
@@ -30,8 +30,8 @@ export class TokenEmbedding extends tf.layers.Layer {
 
   constructor(args: TokenEmbeddingArgs) {
     super(args);
-    this.vocabulary = wholeNumber('TokenEmbedding', 'vocabulary', args.vocabulary, 1);
-    this.hidden = wholeNumber('TokenEmbedding', 'hidden', args.hidden, 1);
+    this.vocabulary = checkValue('TokenEmbedding', 'vocabulary', args.vocabulary, wholeNumber(1));
+    this.hidden = checkValue('TokenEmbedding', 'hidden', args.hidden, wholeNumber(1));
     this.seed = args.seed;
   }
 

@@ -2,6 +2,7 @@
  * Draws the decision card: the machine's numbers, the decision steps with the learner's numbers in
  * each inequality, and the planner's verdicts. Unknown fields stay blank.
  */
+import {anObject, listOf, positiveNumber, readOptions, type OptionTable} from '../../base/options';
 import {formatBytes} from '../../base/units';
 import type {Machine} from '../../planner/machine';
 import type {LinkOperation} from '../../planner/commBenchmark';
@@ -34,6 +35,14 @@ export interface DecisionCardOptions {
   filled?: Partial<Record<DecisionQuestion, string>>;
   verdicts?: readonly DecisionVerdict[];
 }
+
+const OPTIONS: OptionTable<DecisionCardOptions> = {
+  'machine?': anObject,
+  'flopsPerSecond?': positiveNumber('operations a second'),
+  'memoryBytes?': positiveNumber('bytes'),
+  'filled?': anObject,
+  'verdicts?': listOf('verdicts'),
+};
 
 const WIDTH = 840;
 const LEFT = 24;
@@ -209,6 +218,7 @@ function altText(options: DecisionCardOptions): string {
  * SVG file.
  */
 export function decisionCard(options: DecisionCardOptions = {}): Drawn {
+  readOptions('decisionCard', options, OPTIONS);
   const parts = [
     machinePart(options),
     headerPart(['the question, and its inequality', 'with my numbers', 'and then']),

@@ -4,9 +4,11 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../../base/errors';
+import {aString, readOptions, type OptionTable} from '../../base/options';
 import {formatBytes} from '../../base/units';
 import {AXES_OUTSIDE_IN, type Mesh} from '../../mesh/mesh';
 import {
+  PLACEMENTS_OPTIONS,
   placements,
   type Placements,
   type PlacementsOptions,
@@ -28,6 +30,8 @@ export interface MeshDrawingOptions extends PlacementsOptions {
   /** The heading. Default: the sizes of the mesh and the stage of ZeRO. */
   title?: string;
 }
+
+const OPTIONS: OptionTable<MeshDrawingOptions> = {...PLACEMENTS_OPTIONS, 'title?': aString};
 
 const MOST_RANKS = 16;
 const LINE = 16;
@@ -153,9 +157,10 @@ function describe(
 export function meshDrawing(
   model: tf.LayersModel,
   strategy: Strategy | Plan,
-  {title, ...options}: MeshDrawingOptions = {},
+  options: MeshDrawingOptions = {},
 ): View {
-  const placed = placements(model, strategy, options);
+  const {title, ...rest} = readOptions('meshDrawing', options, OPTIONS);
+  const placed = placements(model, strategy, rest);
   const {mesh, ranks} = placed;
   if (mesh.size > MOST_RANKS)
     throw new ManyHandsError(

@@ -3,6 +3,7 @@
  */
 import {ManyHandsError, shown} from '../../base/errors';
 import {AXES_INSIDE_OUT, Mesh, type Axis, type MeshSizes} from '../../mesh/mesh';
+import {anything, nameFrom, readOptions, type OptionTable} from '../../base/options';
 import {Drawing} from '../drawing';
 import type {View} from '../view';
 
@@ -18,16 +19,25 @@ export interface RanksDrawingOptions {
 
 /** The axes when data and tensor change places. */
 const SWAPPED: Record<Axis, Axis> = {data: 'tensor', tensor: 'data', pipeline: 'pipeline'};
+const OPTIONS: OptionTable<RanksDrawingOptions> = {
+  // Both are checked against the mesh.
+  rank: anything,
+  devicesPerNode: anything,
+  'innermost?': nameFrom(['tensor', 'data']),
+};
+
 const BOX = {width: 76, height: 52, step: 84} as const;
 
 /**
  * Draws the ranks of a mesh, framed by machine, and the groups of one rank. Throws BAD_OPTION for a
  * rank that the mesh does not have, or when the ranks do not fill whole machines.
  */
-export function ranksDrawing(
-  sizes: MeshSizes,
-  {rank, devicesPerNode, innermost = 'tensor'}: RanksDrawingOptions,
-): View {
+export function ranksDrawing(sizes: MeshSizes, options: RanksDrawingOptions): View {
+  const {
+    rank,
+    devicesPerNode,
+    innermost = 'tensor',
+  } = readOptions('ranksDrawing', options, OPTIONS);
   const {data, tensor, pipeline} = sizes;
   const swapped = innermost === 'data';
   const mesh = new Mesh(

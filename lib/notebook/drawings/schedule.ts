@@ -3,6 +3,7 @@
  * the number of its micro-batch. An animated drawing shows the boxes one after another.
  */
 import {ManyHandsError} from '../../base/errors';
+import {aFunction, aString, readOptions, trueOrFalse, type OptionTable} from '../../base/options';
 import {
   simulateSchedule,
   UNIT_COST,
@@ -10,10 +11,9 @@ import {
   type ScheduleTimeline,
 } from '../../pipelineParallel/simulateSchedule';
 import {LETTER, type Compute, type Schedule} from '../../pipelineParallel/schedule';
-import {Drawn} from '../view';
+import {Drawn, type View} from '../view';
 import {kindStyle, paper} from '../palette';
 import {card, element, line, text} from '../markup';
-import type {View} from '../view';
 
 const LEFT = 76;
 const ROW = 40;
@@ -29,6 +29,12 @@ export interface ScheduleDrawingOptions {
   /** Whether the boxes appear one after another when the drawing is shown. @default true */
   animated?: boolean;
 }
+
+const OPTIONS: OptionTable<ScheduleDrawingOptions> = {
+  'title?': aString,
+  'costOf?': aFunction,
+  'animated?': trueOrFalse,
+};
 
 const LOOKS: Record<Compute['do'], {fill: string; edge: string; words: string}> = {
   forward: {...kindStyle('forward'), words: 'forward'},
@@ -161,10 +167,12 @@ function draw(
  * Draws a schedule; the caption states its bubble and the largest number of live micro-batches on
  * each rank. Throws BAD_SCHEDULE for a schedule with a deadlock.
  */
-export function scheduleDrawing(
-  schedule: Schedule,
-  {title = schedule.name, costOf = UNIT_COST, animated = true}: ScheduleDrawingOptions = {},
-): View {
+export function scheduleDrawing(schedule: Schedule, options: ScheduleDrawingOptions = {}): View {
+  const {
+    title = schedule.name,
+    costOf = UNIT_COST,
+    animated = true,
+  } = readOptions('scheduleDrawing', options, OPTIONS);
   const timeline = simulateSchedule(schedule, costOf);
   if (timeline.stuck.some((blocked) => blocked !== null))
     throw new ManyHandsError(

@@ -6,6 +6,7 @@ import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
 import {Figure} from '../figure';
 import {quantityWords} from '../quantity';
+import {aString, listOf, readOptions, trueOrFalse, type OptionTable} from '../../base/options';
 import {paper, rankStyle} from '../palette';
 
 /** A bar of a bar chart. */
@@ -32,12 +33,21 @@ export interface BarsOptions {
   log?: boolean;
 }
 
+const OPTIONS: OptionTable<BarsOptions> = {
+  title: aString,
+  y: aString,
+  unit: aString,
+  bars: listOf('bars'),
+  'log?': trueOrFalse,
+};
+
 /**
  * Draws a bar chart of `bars`: each bar's height is the median of its values in `unit`, with an error
  * bar from the lowest to the highest for repeated runs. Returns the figure with a table of its
  * numbers. Throws BAD_DATA without bars, or for a bar without values.
  */
-export function barsFigure({title, y, unit, bars, log = false}: BarsOptions): Figure {
+export function barsFigure(options: BarsOptions): Figure {
+  const {title, y, unit, bars, log = false} = readOptions('barsFigure', options, OPTIONS);
   const words = (value: number): string => quantityWords(value, unit);
   const rows = bars.map(({name, values, rank}, index) => {
     const runs = typeof values === 'number' ? [values] : values;

@@ -7,6 +7,14 @@ import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
 import {Figure} from '../figure';
 import {formatNumber} from '../../base/format';
+import {
+  aString,
+  listOf,
+  nameFrom,
+  readOptions,
+  trueOrFalse,
+  type OptionTable,
+} from '../../base/options';
 import {paper, rankColors} from '../palette';
 import {quantityWords} from '../quantity';
 import {binaryBytes, byteTicks, compact, labelledTicks} from '../scale';
@@ -52,6 +60,17 @@ export interface GrowthOptions {
   xUnit?: 'bytes';
 }
 
+const OPTIONS: OptionTable<GrowthOptions> = {
+  title: aString,
+  x: aString,
+  y: aString,
+  unit: aString,
+  series: listOf('series'),
+  'log?': trueOrFalse,
+  'computed?': trueOrFalse,
+  'xUnit?': nameFrom(['bytes']),
+};
+
 /** The cells of a row that was not measured. */
 const NO_RUNS = {lowest: null, highest: null, runs: null};
 const symbols = ['circle', 'square', 'diamond', 'triangle-up', 'x', 'cross'] as const;
@@ -60,16 +79,9 @@ const symbols = ['circle', 'square', 'diamond', 'triangle-up', 'x', 'cross'] as 
  * Draws lines with measured points, ranges and extrapolations. Returns the figure with a table of
  * its numbers. Throws BAD_DATA for a line without points or a point without values.
  */
-export function growthFigure({
-  title,
-  x,
-  y,
-  unit,
-  series,
-  log = true,
-  xUnit,
-  computed = false,
-}: GrowthOptions): Figure {
+export function growthFigure(options: GrowthOptions): Figure {
+  readOptions('growthFigure', options, OPTIONS);
+  const {title, x, y, unit, series, log = true, xUnit, computed = false} = options;
   const words = (value: number): string => quantityWords(value, unit);
   const lines = series.map(lineOf);
   const xWords = xUnit === 'bytes' ? binaryBytes : formatNumber;

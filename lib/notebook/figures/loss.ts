@@ -3,6 +3,7 @@
  */
 import type {Data} from 'plotly.js';
 import {ManyHandsError, shown} from '../../base/errors';
+import {positiveNumber, readOptions, type OptionTable} from '../../base/options';
 import {Figure} from '../figure';
 import {count, formatNumber} from '../../base/format';
 import {rankColors} from '../palette';
@@ -32,6 +33,8 @@ export interface LossOptions {
   stepsAPoint?: number;
 }
 
+const OPTIONS: OptionTable<LossOptions> = {'stepsAPoint?': positiveNumber()};
+
 /**
  * Draws the loss curves of a result, or of several by name: `lossFigure({'batch 64': a, 'batch 512':
  * b})`. x counts epochs, or steps with `stepsAPoint`; a single run also shows the loss of each step.
@@ -40,8 +43,9 @@ export interface LossOptions {
 export function lossFigure(
   runs: RunLike | Readonly<Record<string, RunLike>>,
   title = 'Loss by epoch',
-  {stepsAPoint}: LossOptions = {},
+  options: LossOptions = {},
 ): Figure {
+  const {stepsAPoint} = readOptions('lossFigure', options, OPTIONS);
   const [counted, each, scale] = stepsAPoint
     ? ['steps done', `of ${stepsAPoint} steps`, stepsAPoint]
     : ['epochs done', 'of an epoch', 1];

@@ -3,6 +3,7 @@
  */
 import type {Data} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
+import {aString, listOf, positiveNumber, readOptions, type OptionTable} from '../../base/options';
 import {formatBytes} from '../../base/units';
 import type {ByCategory, Category} from '../../memory';
 import {Figure} from '../figure';
@@ -23,6 +24,12 @@ export interface MemoryOptions {
   /** A limit in bytes, drawn as a labelled line. */
   limit?: number;
 }
+
+const OPTIONS: OptionTable<MemoryOptions> = {
+  title: aString,
+  bars: listOf('bars'),
+  'limit?': positiveNumber('bytes'),
+};
 
 /** From the bottom: categories that stay from step to step, then those that come and go. */
 const ORDER: readonly Category[] = [
@@ -54,7 +61,8 @@ function scaleOf(bytes: number): {unit: string; by: number} {
  * Draws stacked bars of memory by category. Returns the figure with a table of its numbers, in
  * bytes. Throws BAD_DATA without bars, or for a bar without bytes.
  */
-export function memoryFigure({title, bars, limit}: MemoryOptions): Figure {
+export function memoryFigure(options: MemoryOptions): Figure {
+  const {title, bars, limit} = readOptions('memoryFigure', options, OPTIONS);
   if (bars.length === 0) throw new ManyHandsError('BAD_DATA', 'memoryFigure: no bars were given.');
   const rows = bars.map(({name, byCategory}) => {
     if (!byCategory)

@@ -3,10 +3,21 @@
  */
 import type {Data, Layout} from 'plotly.js';
 import {ManyHandsError} from '../../base/errors';
+import {anObject, aString, readOptions, type OptionTable} from '../../base/options';
 import type {Span, SpanKind} from '../../trace/spans';
 import {Figure} from '../figure';
 import {formatSeconds} from '../../base/format';
 import {kindStyles, paper, rankStyle} from '../palette';
+
+/** How `timelineFigure` draws a trace. */
+export interface TimelineOptions {
+  /** @default 'What each rank did, and when' */
+  title?: string;
+  /** Only the steps from `from` up to, not including, `to`. @default all */
+  steps?: {from: number; to: number};
+}
+
+const OPTIONS: OptionTable<TimelineOptions> = {'title?': aString, 'steps?': anObject};
 
 /**
  * Draws the spans of a trace, or only those of the steps from `from` up to but not including `to`.
@@ -14,11 +25,13 @@ import {kindStyles, paper, rankStyle} from '../palette';
  */
 export function timelineFigure(
   trace: {spans: readonly Span[]},
-  {
-    title = 'What each rank did, and when',
-    steps,
-  }: {title?: string; steps?: {from: number; to: number}} = {},
+  options: TimelineOptions = {},
 ): Figure {
+  const {title = 'What each rank did, and when', steps} = readOptions(
+    'timelineFigure',
+    options,
+    OPTIONS,
+  );
   const spans = trace.spans.filter(({step}) => !steps || (step >= steps.from && step < steps.to));
   if (spans.length === 0)
     throw new ManyHandsError(

@@ -1,0 +1,39 @@
+/**
+ * Data in the shapes that a model takes, to measure its steps with.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type {ShapedArray} from '../base/arrays';
+import {innerModel} from '../model/inner';
+import {targetShape, type CompiledModel} from '../step/objective';
+
+interface SymbolicLike {
+  shape: Array<number | null>;
+  dtype: string;
+}
+
+/**
+ * Inputs and targets of `samples` samples, all elements alike: the time that a layer takes does not
+ * depend on its values.
+ */
+export function syntheticData(
+  model: tf.LayersModel,
+  samples: number,
+): {xs: ShapedArray[]; ys: ShapedArray[]} {
+  const compiled = innerModel(model) as unknown as CompiledModel;
+  const shapeOf = ({shape}: SymbolicLike) => [
+    samples,
+    ...shape.slice(1).map((length) => length ?? 1),
+  ];
+  const filled = (shape: number[], isInteger: boolean): ShapedArray => {
+    const size = tf.util.sizeFromShape(shape);
+    return {values: isInteger ? new Int32Array(size) : new Float32Array(size).fill(0.1), shape};
+  };
+  const xs = (model.inputs as unknown as SymbolicLike[]).map((input) =>
+    filled(shapeOf(input), input.dtype === 'int32'),
+  );
+  const ys = (model.outputs as unknown as SymbolicLike[]).map((output, i) => {
+    const {shape, sparse} = targetShape(compiled, i, shapeOf(output));
+    return filled(shape, sparse);
+  });
+  return {xs, ys};
+}
