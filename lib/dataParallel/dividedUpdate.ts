@@ -7,6 +7,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {partOf, type Communicator} from '../collectives/types';
 import {addScaled} from '../collectives/kernels';
+import {withLearningRate} from '../model/tfjsInternals';
 import type {BucketPlan} from './buckets';
 import {FlatParameter} from './flatParameter';
 
@@ -18,7 +19,7 @@ interface Sgd {
 
 /** w - η g of plain SGD, where this optimizer is that and nothing more; null for any other. */
 export function plainSgd(optimizer: tf.Optimizer): Sgd | null {
-  return optimizer.constructor === tf.SGDOptimizer ? (optimizer as unknown as Sgd) : null;
+  return optimizer.constructor === tf.SGDOptimizer ? withLearningRate(optimizer) : null;
 }
 
 export class DividedUpdate {

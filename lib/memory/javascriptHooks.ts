@@ -6,9 +6,9 @@
  * garbage collector runs, not before.
  */
 import * as tf from '@tensorflow/tfjs';
+import type {Counter, OperationRecord, Output} from './call';
 import {tensorBytes, typeNumber} from './elementTypes';
 import {javascriptOutputs} from './javascriptCalls';
-import type {Counter, OperationRecord} from './meter';
 
 interface Entry {
   values?: ArrayLike<number>;
@@ -104,13 +104,13 @@ export function hookJavaScript(counter: Counter): () => void {
     if (running) return func(args);
     const inputs = args.inputs as Record<string, tf.TensorInfo>;
     for (const input of Object.values(inputs)) if (input) meet(input);
-    let foretold = null;
+    let predicted: Output[] | null = null;
     try {
-      foretold = javascriptOutputs(kernel, inputs, args.attrs as Record<string, unknown>);
+      predicted = javascriptOutputs(kernel, inputs, args.attrs as Record<string, unknown>);
     } catch {
       // Inputs that no rule can read: the kernel says what is wrong with them.
     }
-    if (foretold) counter.admitForetold(kernel, foretold);
+    if (predicted) counter.admitPredicted(kernel, predicted);
     const liveBefore = ledger.liveBytes;
     const mine: Running = {op: kernel, written: []};
     running = mine;
@@ -129,7 +129,7 @@ export function hookJavaScript(counter: Counter): () => void {
       const record: OperationRecord = {
         op: kernel,
         layer: counter.layer(),
-        foretold,
+        predicted,
         liveBefore,
         liveBytes: ledger.liveBytes,
         outputs: outputs.map(({dataId, shape, dtype}) => {

@@ -8,7 +8,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
 import {stepContext} from '../base/stepContext';
-import type {Call, Output} from './call';
+import type {Call, Counter, OperationRecord, Output, SizedOutput} from './call';
 import {byCategory, place, type ByCategory, type Category} from './categories';
 import {FLOAT, tensorBytes} from './elementTypes';
 import {hookJavaScript} from './javascriptHooks';
@@ -16,20 +16,6 @@ import {Ledger, NamedBuffer} from './ledger';
 import {mayShare, newBytes, outputsOf} from './outputShapes';
 import {MemoryLimitError} from './refusal';
 import {hookTensorFlow} from './tensorflowHooks';
-
-/**
- * One operation that ran: what its rule foretold (null: only running tells) and the buffers of its
- * outputs, in bytes alive before and after.
- */
-export interface OperationRecord {
-  op: string;
-  layer: string | null;
-  foretold: readonly Output[] | null;
-  /** For each output its bytes, and whether they are another tensor's. */
-  outputs: {shape: readonly number[]; type: number; bytes: number; shared: boolean}[];
-  liveBefore: number;
-  liveBytes: number;
-}
 
 /** The peak: bytes by what they were for, and where it was. */
 export interface Peak {
@@ -65,8 +51,7 @@ export interface MemoryMeter {
   stop(): void;
 }
 
-/** What the engines' hooks tell the meter. */
-export class Counter {
+class MeterCounter implements Counter {
   readonly ledger = new Ledger();
   limitBytes: number | undefined;
   observer: MemoryMeter['observer'] = null;
@@ -96,7 +81,7 @@ export class Counter {
    * False where nobody asks what an operation that makes its own outputs will make: there is no
    * limit, and no observer.
    */
-  asks(op: string): boolean {
+  needsPrediction(op: string): boolean {
     return this.limitBytes !== undefined || this.observer !== null || mayShare(op);
   }
 
@@ -104,7 +89,7 @@ export class Counter {
    * The rule's word on `call`; null where there is none, or where its inputs are wrong, which the
    * engine will say better.
    */
-  foretell(call: Call): Output[] | null {
+  predict(call: Call): Output[] | null {
     try {
       return outputsOf(call);
     } catch {
@@ -113,11 +98,7 @@ export class Counter {
   }
 
   /** Refuses when `bytes` more would pass the limit. */
-  admit(
-    op: string,
-    bytes: number,
-    outputs: () => {shape: readonly number[]; type: number}[],
-  ): void {
+  admit(op: string, bytes: number, outputs: () => SizedOutput[]): void {
     if (
       this.limitBytes === undefined ||
       bytes === 0 ||
@@ -127,7 +108,7 @@ export class Counter {
     this.refuse(op, bytes, this.ledger.liveBytes, outputs(), false);
   }
 
-  admitForetold(op: string, outputs: readonly Output[]): void {
+  admitPredicted(op: string, outputs: readonly Output[]): void {
     this.admit(op, newBytes(outputs), () => outputs.filter((output) => output.from === undefined));
   }
 
@@ -135,7 +116,7 @@ export class Counter {
     op: string,
     bytes: number,
     liveBytes: number,
-    outputs: {shape: readonly number[]; type: number}[],
+    outputs: SizedOutput[],
     afterwards: boolean,
   ): never {
     throw new MemoryLimitError({
@@ -164,7 +145,7 @@ export class Counter {
 
 const LARGEST = 5;
 /** The one of this process. */
-let running: {meter: MemoryMeter; counter: Counter} | null = null;
+let running: {meter: MemoryMeter; counter: MeterCounter} | null = null;
 
 /**
  * Starts to count on the engine that is in force. Variables that exist are counted at once, other
@@ -184,7 +165,7 @@ export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMete
       `memory is counted on the engines 'tensorflow' and 'cpu'; this process runs ${shown(backend)}.`,
     );
   }
-  const counter = new Counter();
+  const counter = new MeterCounter();
   counter.limitBytes = limitBytes;
   const unhook = backend === 'tensorflow' ? hookTensorFlow(counter) : hookJavaScript(counter);
   const {ledger} = counter;

@@ -3,9 +3,8 @@
  * the backend's methods that are wrapped here.
  */
 import * as tf from '@tensorflow/tfjs';
-import type {Call, Output} from './call';
+import type {Call, Counter, OperationRecord, Output} from './call';
 import {tensorBytes, typeNumber} from './elementTypes';
-import type {Counter, OperationRecord} from './meter';
 
 /**
  * What the backend of tfjs-node keeps of a tensor; `values` until an operation first needs it as
@@ -72,7 +71,7 @@ export function hookTensorFlow(counter: Counter): () => void {
   // The operation that runs now, and how many of its outputs have come.
   let operation: string | null = null;
   let sources: readonly tf.Tensor[] = [];
-  let foretold: readonly Output[] | null = null;
+  let predicted: readonly Output[] | null = null;
   let arrived = 0;
   let record: OperationRecord | null = null;
 
@@ -96,15 +95,15 @@ export function hookTensorFlow(counter: Counter): () => void {
    */
   function begin(op: string, attributes: Attribute[], inputs: tf.Tensor[]): void {
     for (let i = 0; i < inputs.length; i++) meet(inputs[i]);
-    foretold = counter.asks(op)
-      ? counter.foretell(new TensorFlowCall(op, attributes, inputs, backend))
+    predicted = counter.needsPrediction(op)
+      ? counter.predict(new TensorFlowCall(op, attributes, inputs, backend))
       : null;
-    if (foretold && counter.limitBytes !== undefined) counter.admitForetold(op, foretold);
+    if (predicted && counter.limitBytes !== undefined) counter.admitPredicted(op, predicted);
     if (counter.observer)
       record = {
         op,
         layer: counter.layer(),
-        foretold,
+        predicted,
         outputs: [],
         liveBefore: ledger.liveBytes,
         liveBytes: 0,
@@ -115,7 +114,7 @@ export function hookTensorFlow(counter: Counter): () => void {
   }
 
   /**
-   * After one that ran: an operation that no rule foretold has been counted by now, and is refused
+   * After one that ran: an operation that no rule predicted has been counted by now, and is refused
    * if it passed the limit.
    */
   function complete(op: string, before: number, outputs: tf.Tensor | tf.Tensor[]): void {
@@ -124,7 +123,7 @@ export function hookTensorFlow(counter: Counter): () => void {
       counter.observer?.(record);
     }
     if (
-      foretold ||
+      predicted ||
       counter.limitBytes === undefined ||
       ledger.liveBytes <= Math.max(before, counter.limitBytes)
     )
@@ -142,7 +141,7 @@ export function hookTensorFlow(counter: Counter): () => void {
   function end(): void {
     operation = null;
     sources = [];
-    foretold = null;
+    predicted = null;
     record = null;
   }
 
@@ -171,7 +170,7 @@ export function hookTensorFlow(counter: Counter): () => void {
 
   backend.createOutputTensor = (metadata) => {
     const tensor = original.createOutputTensor.call(backend, metadata);
-    const from = foretold?.[arrived++]?.from;
+    const from = predicted?.[arrived++]?.from;
     const owner = from === undefined ? undefined : ledger.get(sources[from].dataId);
     const bytes = tensorBytes(metadata.shape, metadata.dtype);
     if (owner) ledger.share(tensor.dataId, owner);

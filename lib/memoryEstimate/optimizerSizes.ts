@@ -5,6 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {withMeter, type MemoryMeter} from '../memory';
 import {describeState, slotLists, stateTensors} from '../model/optimizerState';
+import {optimizerFromConfig} from '../model/tfjsInternals';
 import {updateInTurn} from '../step/update';
 
 export interface OptimizerSizes {
@@ -20,9 +21,7 @@ const ELEMENTS = 4096;
 
 /** A fresh optimizer of the same class and configuration. */
 export function siblingOf(optimizer: tf.Optimizer): tf.Optimizer {
-  const [optimizerClass, fromConfig] =
-    tf.serialization.SerializationMap.getMap().classNameMap[optimizer.getClassName()];
-  return fromConfig(optimizerClass, optimizer.getConfig()) as unknown as tf.Optimizer;
+  return optimizerFromConfig(optimizer.getClassName(), optimizer.getConfig())!;
 }
 
 export function optimizerSizes(optimizer: tf.Optimizer): OptimizerSizes {

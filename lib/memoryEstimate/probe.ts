@@ -6,12 +6,12 @@
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import {sharesBuffer, withMeter, type MemoryMeter} from '../memory';
-import {innerModel} from '../model/inner';
+import {compiledModel, symbolicInputs} from '../model/tfjsInternals';
 import {nonTrainableWeights, remember} from '../model/nonTrainableWeights';
 import {GradientSum} from '../step/gradientSum';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
 import {applyLayer, maskAfter} from '../step/layerCall';
-import {Objective, targetShape, type CompiledModel} from '../step/objective';
+import {Objective, targetShape} from '../step/objective';
 import {Slots} from '../step/slots';
 import {backward, discard, record} from '../step/tape';
 import {tensorBytes, typeNumber} from '../memory/elementTypes';
@@ -55,19 +55,14 @@ export interface Probe {
 
 const CONTEXT: StepContext = {seed: 1, layer: '', step: 0, firstSample: 0};
 
-interface SymbolicLike {
-  shape: Array<number | null>;
-  dtype: tf.DataType;
-}
-
 function inputsOf(model: tf.LayersModel, batch: number): tf.Tensor[] {
-  return (model.inputs as unknown as SymbolicLike[]).map(({shape, dtype}) =>
+  return symbolicInputs(model).map(({shape, dtype}) =>
     tf.zeros([batch, ...(shape.slice(1) as number[])], dtype === 'int32' ? 'int32' : 'float32'),
   );
 }
 
 function targetsOf(model: tf.LayersModel, outputs: tf.Tensor[]): tf.Tensor[] {
-  const compiled = innerModel(model) as unknown as CompiledModel;
+  const compiled = compiledModel(model);
   return outputs.map((output, i) => tf.zeros(targetShape(compiled, i, output.shape).shape));
 }
 

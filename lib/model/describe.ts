@@ -5,28 +5,14 @@ import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf, shown} from '../base/errors';
 import {importModule, moduleUrl} from '../base/modules';
 import type {FunctionReference, ModelDescription, WeightDescription} from './description';
-import {innerModel} from './inner';
 import {describeState} from './optimizerState';
+import {compiledModel, isCompiled, weightsOf, type LayerWeight} from './tfjsInternals';
 
 /**
  * An entry of the option `modules`: a module's URL, or one of its exports that the model was
  * compiled with.
  */
 export type ModuleReference = string | {module: string; export?: string};
-
-interface Compiled {
-  loss: unknown;
-  metrics: unknown;
-  optimizer_?: tf.Optimizer;
-  lossFunctions?: unknown[];
-  collectedTrainableWeights?: Array<{originalName: string}>;
-  weights: Array<{
-    originalName: string;
-    shape: Array<number | null>;
-    dtype: string;
-    read(): tf.Tensor;
-  }>;
-}
 
 /** Finds the reference of each function that a model was compiled with. */
 class References {
@@ -83,7 +69,7 @@ function checkCompiled(model: tf.LayersModel): void {
       `train needs a tf.LayersModel (tf.sequential or tf.model); it got ${shown(model)}.`,
     );
   }
-  if (!(model as unknown as Compiled).optimizer_) {
+  if (!isCompiled(model)) {
     throw new ManyHandsError(
       'BAD_MODEL',
       "the model is not compiled: call model.compile({optimizer: 'sgd', loss: 'meanSquaredError'}) first.",
@@ -97,12 +83,8 @@ function checkCompiled(model: tf.LayersModel): void {
   }
 }
 
-function describeWeight(weight: Compiled['weights'][number]): WeightDescription {
-  return {
-    name: weight.originalName,
-    shape: weight.shape as number[],
-    dtype: weight.dtype as WeightDescription['dtype'],
-  };
+function describeWeight({originalName, shape, dtype}: LayerWeight): WeightDescription {
+  return {name: originalName, shape, dtype};
 }
 
 /**
@@ -116,7 +98,7 @@ export async function describeModel(
   checkCompiled(model);
   const references = new References();
   await references.addModules(modules);
-  const inner = innerModel(model) as unknown as Compiled;
+  const compiled = compiledModel(model);
   let topology: object;
   try {
     topology = JSON.parse(model.toJSON() as string) as object;
@@ -127,15 +109,15 @@ export async function describeModel(
       {cause: error},
     );
   }
-  const weights = (model as unknown as Compiled).weights;
-  const trainable = (inner.collectedTrainableWeights ?? []).map((weight) =>
-    weights.indexOf(weight as Compiled['weights'][number]),
+  const weights = weightsOf(model);
+  const trainable = (compiled.collectedTrainableWeights ?? []).map((weight) =>
+    weights.indexOf(weight),
   );
   return {
     topology,
     className: model.getClassName(),
-    loss: references.all(inner.loss, 'loss'),
-    metrics: inner.metrics ? references.all(inner.metrics, 'metric') : null,
+    loss: references.all(compiled.loss, 'loss'),
+    metrics: compiled.metrics ? references.all(compiled.metrics, 'metric') : null,
     optimizer: {className: model.optimizer.getClassName(), config: model.optimizer.getConfig()},
     optimizerState: describeState(model.optimizer),
     weights: weights.map(describeWeight),

@@ -3,11 +3,7 @@
  * are assigned again.
  */
 import * as tf from '@tensorflow/tfjs';
-
-interface EngineLike {
-  disposeTensor(tensor: tf.Tensor): void;
-  incRef(tensor: tf.Tensor, backend: null): void;
-}
+import {engineInternals, layerPrototype, setDataId} from './tfjsInternals';
 
 let nothing: tf.Tensor | null = null;
 
@@ -15,23 +11,21 @@ let nothing: tf.Tensor | null = null;
 export function freeStorage(variable: tf.Variable): void {
   nothing ??= tf.keep(tf.zeros([1]));
   if (variable.dataId === nothing.dataId) return;
-  const engine = tf.engine() as unknown as EngineLike;
+  const engine = engineInternals();
   engine.disposeTensor(variable);
-  // As `assign` does, but for its check of the shape.
-  (variable as unknown as {dataId: object}).dataId = nothing.dataId;
+  // As `assign` does, without its check of the shape.
+  setDataId(variable, nothing.dataId);
   engine.incRef(variable, null);
 }
-
-type AddWeight = (this: tf.layers.Layer, ...args: unknown[]) => tf.LayerVariable;
 
 /**
  * Whatever layers `build` makes starts without values, so that no more than one weight is alive at
  * once.
  */
 export async function withFreedStorage<T>(build: () => Promise<T>): Promise<T> {
-  const prototype = tf.layers.Layer.prototype as unknown as {addWeight: AddWeight};
+  const prototype = layerPrototype();
   const {addWeight} = prototype;
-  prototype.addWeight = function parked(this: tf.layers.Layer, ...args: unknown[]) {
+  prototype.addWeight = function addFreedWeight(this: tf.layers.Layer, ...args: unknown[]) {
     const [name, shape, dtype, , ...rest] = args;
     const weight = addWeight.call(this, name, shape, dtype, tf.initializers.zeros(), ...rest);
     const variable = weight.read() as tf.Variable;

@@ -4,6 +4,14 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
+import {
+  containerOf,
+  nestedModel,
+  outputOfNode,
+  type Container,
+  type LayerNode,
+  type SymbolicTensor,
+} from './tfjsInternals';
 
 /** A place that holds one tensor between two layers. */
 export type Slot = number;
@@ -29,35 +37,6 @@ export interface Graph {
   lastUse: number[];
 }
 
-// What tfjs-layers keeps of its graph; its types do not show it.
-interface NodeLike {
-  inputTensors: SymbolicLike[];
-  outputTensors: SymbolicLike[];
-}
-interface SymbolicLike {
-  id: number;
-  sourceLayer: LayerLike;
-  nodeIndex: number;
-}
-interface LayerLike {
-  name: string;
-  inboundNodes: NodeLike[];
-  getClassName(): string;
-}
-interface ContainerLike extends LayerLike {
-  inputs: SymbolicLike[];
-  outputs: SymbolicLike[];
-}
-
-function isContainer(layer: LayerLike): layer is ContainerLike {
-  const candidate = layer as Partial<ContainerLike> & {layers?: unknown};
-  return (
-    Array.isArray(candidate.layers) &&
-    Array.isArray(candidate.inputs) &&
-    Array.isArray(candidate.outputs)
-  );
-}
-
 function blockOf(name: string, models: string[]): string {
   if (models.length > 0) return models[0];
   const slash = name.lastIndexOf('/');
@@ -70,13 +49,15 @@ export function readGraph(model: tf.LayersModel): Graph {
   let slots = 0;
   const newSlot = () => slots++;
 
-  function open(container: ContainerLike, given: Slot[], models: string[]): Slot[] {
+  function open(container: Container, inputSlots: Slot[], models: string[]): Slot[] {
     const slotOf = new Map<number, Slot>();
-    container.inputs.forEach((input, i) => slotOf.set(input.id, given[i]));
-    const done = new Set<NodeLike>();
+    container.inputs.forEach((input, i) => slotOf.set(input.id, inputSlots[i]));
+    const done = new Set<LayerNode>();
     // Depth first and without recursion over layers, since a deep model would overflow the stack.
-    const visit = (fetch: SymbolicLike) => {
-      const stack: Array<{tensor: SymbolicLike; ready: boolean}> = [{tensor: fetch, ready: false}];
+    const visit = (fetch: SymbolicTensor) => {
+      const stack: Array<{tensor: SymbolicTensor; ready: boolean}> = [
+        {tensor: fetch, ready: false},
+      ];
       while (stack.length > 0) {
         const {tensor, ready} = stack.pop()!;
         if (slotOf.has(tensor.id)) continue;
@@ -100,14 +81,15 @@ export function readGraph(model: tf.LayersModel): Graph {
         done.add(node);
         const inputs = node.inputTensors.map((input) => slotOf.get(input.id)!);
         const layer = tensor.sourceLayer;
+        const nested = nestedModel(layer);
         let outputs: Slot[];
-        if (isContainer(layer)) {
-          outputs = open(layer, inputs, [...models, layer.name]);
+        if (nested) {
+          outputs = open(nested, inputs, [...models, layer.name]);
         } else {
           outputs = node.outputTensors.map(newSlot);
           calls.push({
             index: calls.length,
-            layer: layer as unknown as tf.layers.Layer,
+            layer,
             name: [...models, layer.name].join('/'),
             block: blockOf(layer.name, models),
             inputs,
@@ -121,7 +103,7 @@ export function readGraph(model: tf.LayersModel): Graph {
     return container.outputs.map((output) => slotOf.get(output.id)!);
   }
 
-  const top = model as unknown as ContainerLike;
+  const top = containerOf(model);
   const inputs = top.inputs.map(newSlot);
   const outputs = open(top, inputs, []);
   const lastUse = new Array<number>(slots).fill(-1);
@@ -129,23 +111,12 @@ export function readGraph(model: tf.LayersModel): Graph {
   return {calls, inputs, outputs, slots, lastUse};
 }
 
-interface AppliedLike {
-  getOutputAt(node: number): SymbolicOutput | SymbolicOutput[];
-  inboundNodes: unknown[];
-}
-
-/** What tfjs knows of a tensor before there is one: null in the shape is open. */
-export interface SymbolicOutput {
-  shape: Array<number | null>;
-  dtype: string;
-}
-
-/**
- * What a call's first output looks like; a layer that is applied several times has a node for each.
- */
-export function symbolicOutput(graph: Graph, call: LayerCall): SymbolicOutput {
-  const nth = graph.calls.slice(0, call.index).filter(({layer}) => layer === call.layer).length;
-  const layer = call.layer as unknown as AppliedLike;
-  const output = layer.getOutputAt(Math.min(nth, layer.inboundNodes.length - 1));
-  return Array.isArray(output) ? output[0] : output;
+/** What a call's first output looks like before there are values: null in its shape is open. */
+export function symbolicOutput(
+  graph: Graph,
+  call: LayerCall,
+): Pick<SymbolicTensor, 'shape' | 'dtype'> {
+  // A layer that is applied several times has a node for each application.
+  const node = graph.calls.slice(0, call.index).filter(({layer}) => layer === call.layer).length;
+  return outputOfNode(call.layer, node);
 }

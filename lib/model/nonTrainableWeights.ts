@@ -3,6 +3,7 @@
  * applied, and frozen layers'.
  */
 import * as tf from '@tensorflow/tfjs';
+import {nonTrainableWeightsOf} from './tfjsInternals';
 
 const known = new WeakMap<object, tf.Variable[]>();
 
@@ -10,10 +11,7 @@ const known = new WeakMap<object, tf.Variable[]>();
 export function nonTrainableWeights(layer: tf.layers.Layer | tf.LayersModel): tf.Variable[] {
   let variables = known.get(layer);
   if (!variables) {
-    const {nonTrainableWeights} = layer as unknown as {
-      nonTrainableWeights: Array<{read(): tf.Variable}>;
-    };
-    variables = [...new Set(nonTrainableWeights.map((weight) => weight.read()))];
+    variables = [...new Set(nonTrainableWeightsOf(layer).map((weight) => weight.read()))];
     known.set(layer, variables);
   }
   return variables;

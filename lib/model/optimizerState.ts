@@ -4,12 +4,12 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type {OptimizerState} from './description';
+import {optimizerFields} from './tfjsInternals';
 
 interface Slot {
   originalName: string;
   variable: tf.Variable;
 }
-type Fields = Record<string, unknown>;
 
 function isSlotList(value: unknown): value is Slot[] {
   return (
@@ -24,11 +24,11 @@ function isScalar(value: unknown): value is tf.Tensor {
 }
 
 function iterationsOf(optimizer: tf.Optimizer): number {
-  return (optimizer as unknown as {iterations_?: number}).iterations_ ?? 0;
+  return (optimizerFields(optimizer).iterations_ as number | undefined) ?? 0;
 }
 
 export function describeState(optimizer: tf.Optimizer): OptimizerState {
-  const fields = Object.entries(optimizer as unknown as Fields);
+  const fields = Object.entries(optimizerFields(optimizer));
   return {
     iterations: iterationsOf(optimizer),
     lists: fields
@@ -47,14 +47,14 @@ export function describeState(optimizer: tf.Optimizer): OptimizerState {
 
 /** The lists of what `optimizer` keeps by variable; empty ones are filled in its first update. */
 export function slotLists(optimizer: tf.Optimizer): Array<Array<Slot | undefined>> {
-  return Object.values(optimizer as unknown as Fields).filter(Array.isArray) as Slot[][];
+  return Object.values(optimizerFields(optimizer)).filter(Array.isArray) as Slot[][];
 }
 
 /**
  * The state's tensors in the description's order: lists, then scalars. They stay the optimizer's.
  */
 export function stateTensors(optimizer: tf.Optimizer, state: OptimizerState): tf.Tensor[] {
-  const fields = optimizer as unknown as Fields;
+  const fields = optimizerFields(optimizer);
   return [
     ...state.lists.flatMap(({field}) => (fields[field] as Slot[]).map((slot) => slot.variable)),
     ...state.scalars.map(({field}) => fields[field] as tf.Tensor),
@@ -72,7 +72,7 @@ export function restoreState(
   state: OptimizerState,
   values: Float32Array[],
 ): void {
-  const fields = optimizer as unknown as Fields;
+  const fields = optimizerFields(optimizer);
   let at = 0;
   tf.tidy(() => {
     for (const {field, names, shapes} of state.lists) {
@@ -90,5 +90,5 @@ export function restoreState(
       else fields[field] = tf.keep(value);
     }
   });
-  (optimizer as unknown as {iterations_: number}).iterations_ = state.iterations;
+  fields.iterations_ = state.iterations;
 }

@@ -5,53 +5,49 @@ import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
 import {importModule} from '../base/modules';
 import type {FunctionReference, ModelDescription} from './description';
-import {innerModel} from './inner';
 import {withFreedStorage} from './freeStorage';
-
-type AnyFunction = (...args: unknown[]) => unknown;
+import {
+  compiledModel,
+  engineInternals,
+  optimizerFromConfig,
+  tfjsFunction,
+  weightsOf,
+} from './tfjsInternals';
 
 async function resolve(reference: unknown): Promise<unknown> {
   if (Array.isArray(reference)) return Promise.all(reference.map(resolve));
   if (typeof reference === 'string' || reference === null) return reference;
-  const one = reference as Exclude<FunctionReference, string> | Record<string, FunctionReference>;
-  if ('tfjs' in one && typeof one.name === 'string')
-    return (tf[one.tfjs as 'losses'] as unknown as Record<string, AnyFunction>)[one.name];
-  if ('module' in one && typeof one.module === 'string')
-    return (await importModule(one.module))[one.export as string];
+  const known = reference as Exclude<FunctionReference, string> | Record<string, FunctionReference>;
+  if ('tfjs' in known && typeof known.name === 'string')
+    return tfjsFunction(known.tfjs as 'losses' | 'metrics', known.name);
+  if ('module' in known && typeof known.module === 'string')
+    return (await importModule(known.module))[known.export as string];
   const entries = await Promise.all(
-    Object.entries(one).map(async ([key, value]) => [key, await resolve(value)]),
+    Object.entries(known).map(async ([key, value]) => [key, await resolve(value)]),
   );
   return Object.fromEntries(entries);
 }
 
 function rebuildOptimizer({className, config}: ModelDescription['optimizer']): tf.Optimizer {
-  const entry = tf.serialization.SerializationMap.getMap().classNameMap[className];
-  if (!entry) {
+  const optimizer = optimizerFromConfig(className, config);
+  if (!optimizer) {
     throw new ManyHandsError(
       'BAD_MODEL',
       `the optimizer class '${className}' is not registered in the worker: register it with tf.serialization.registerClass in a module, and name that module in modules.`,
     );
   }
-  const [optimizerClass, fromConfig] = entry;
-  return fromConfig(
-    optimizerClass,
-    config as tf.serialization.ConfigDict,
-  ) as unknown as tf.Optimizer;
+  return optimizer;
 }
 
-/** What tfjs knows of all variables of the process. */
-const registered = () =>
-  (tf.engine() as unknown as {state: {registeredVariables: Record<string, tf.Variable>}}).state
-    .registeredVariables;
+const variablesOfProcess = () => Object.values(engineInternals().state.registeredVariables);
 
-/** Builds; where that fails, the layers that were made already are gone. */
+/** Builds a model; if that fails, disposes of the layers that were already made. */
 async function buildOrNothing(build: () => Promise<tf.LayersModel>): Promise<tf.LayersModel> {
-  const before = new Set(Object.values(registered()));
+  const before = new Set(variablesOfProcess());
   try {
     return await build();
   } catch (error) {
-    for (const variable of Object.values(registered()))
-      if (!before.has(variable)) variable.dispose();
+    for (const variable of variablesOfProcess()) if (!before.has(variable)) variable.dispose();
     throw error;
   }
 }
@@ -82,8 +78,7 @@ export async function rebuildModel(
       {cause: error},
     );
   }
-  const weights = (model as unknown as {weights: Array<{originalName: string; shape: number[]}>})
-    .weights;
+  const weights = weightsOf(model);
   description.weights.forEach((weight, i) => {
     if (
       weights[i]?.originalName === weight.name &&
@@ -100,8 +95,9 @@ export async function rebuildModel(
     loss: (await resolve(description.loss)) as string,
     metrics: ((await resolve(description.metrics)) as string[] | null) ?? undefined,
   });
-  const inner = innerModel(model) as unknown as {collectedTrainableWeights: unknown[]};
-  inner.collectedTrainableWeights = description.trainable.map((place) => weights[place]);
+  compiledModel(model).collectedTrainableWeights = description.trainable.map(
+    (index) => weights[index],
+  );
   return model;
 }
 

@@ -4,6 +4,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type {ModelDescription, OptimizerState, WeightDescription} from './description';
 import {restoreState, stateShapes, stateTensors} from './optimizerState';
+import {weightsOf} from './tfjsInternals';
 
 type Values = Float32Array | Int32Array | Uint8Array;
 
@@ -16,9 +17,7 @@ const bytesOf = (weight: WeightDescription) =>
 
 /** The variables of a model's or a layer's weights, in its order. */
 export function variablesOf(model: tf.LayersModel | tf.layers.Layer): tf.Variable[] {
-  return (model as unknown as {weights: Array<{read(): tf.Variable}>}).weights.map((weight) =>
-    weight.read(),
-  );
+  return weightsOf(model).map((weight) => weight.read());
 }
 
 /** Where one tensor's bytes lie. */

@@ -5,6 +5,7 @@
 import {median} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
+import {symbolicInputs} from '../model/tfjsInternals';
 import {variablesOf} from '../model/weights';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
 import {applyLayer, maskAfter} from '../step/layerCall';
@@ -25,11 +26,6 @@ const BALANCES: readonly Balance[] = ['layers', 'computed', 'measured', 'memory'
 const STATE_BYTES = 16;
 const ROUNDS = 3;
 
-interface SymbolicLike {
-  shape: Array<number | null>;
-  dtype: tf.DataType;
-}
-
 /**
  * Walks the layers once over `samples` of zeros; `visit` sees each call with what it is given and
  * applies it.
@@ -40,7 +36,7 @@ function walk(
   samples: number,
   visit: (call: LayerCall, apply: () => tf.Tensor[], given: tf.Tensor[]) => tf.Tensor[],
 ): void {
-  const inputs = (model.inputs as unknown as SymbolicLike[]).map(({shape, dtype}) =>
+  const inputs = symbolicInputs(model).map(({shape, dtype}) =>
     tf.zeros(
       [samples, ...shape.slice(1).map((length) => length ?? 1)],
       dtype === 'int32' ? 'int32' : 'float32',

@@ -4,6 +4,7 @@
  */
 import {ManyHandsError, shown} from '../base/errors';
 import {symbolicOutput, type Graph, type LayerCall, type Slot} from '../model/graph';
+import {maskingFields} from '../model/tfjsLayers';
 
 /** A place between two calls: the stage after it begins with call `at`. */
 export interface SplitPoint {
@@ -14,17 +15,11 @@ export interface SplitPoint {
   shape: number[];
 }
 
-interface LayerLike {
-  supportsMasking: boolean;
-  maskZero?: boolean;
-  returnSequences?: boolean;
-}
-
 /** Slots whose tensor has a mask beside it, which would have to travel too. */
 function maskedSlots(graph: Graph): Set<Slot> {
   const masked = new Set<Slot>();
   for (const {layer, inputs, outputs} of graph.calls) {
-    const {supportsMasking, maskZero, returnSequences} = layer as unknown as LayerLike;
+    const {supportsMasking, maskZero, returnSequences} = maskingFields(layer);
     const begins = maskZero === true || layer.getClassName() === 'Masking';
     if (
       supportsMasking &&

@@ -11,6 +11,7 @@ import type {Coordinates, Mesh} from '../mesh/mesh';
 import {stageGraphs} from '../pipelineParallel/stages';
 import {GradientSum} from '../step/gradientSum';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
+import {isCompiled, weightsOf} from '../model/tfjsInternals';
 import {shardShape, type WeightShard} from '../model/weightShard';
 import {shardedOf, type Rules} from '../tensorParallel/layout';
 import {shardOf, partFor, type LayoutPart} from '../tensorParallel/rules';
@@ -80,15 +81,6 @@ export interface PlacementsOptions {
   /** Samples of a step, which count where cuts are balanced. @default 32 */
   batchSize?: number;
 }
-
-/** tfjs's weight of a layer. */
-interface LayerWeight {
-  originalName: string;
-  shape: number[];
-  read(): tf.Variable;
-}
-const weightsOf = (layer: tf.layers.Layer) =>
-  (layer as unknown as {weights: LayerWeight[]}).weights;
 
 const BYTES = 4;
 /** Elements that a rank has of a weight. */
@@ -176,8 +168,7 @@ export function placements(
   strategy: Strategy | Plan,
   options: PlacementsOptions = {},
 ): Placements {
-  const compiled = model as unknown as {optimizer_?: tf.Optimizer};
-  if (!compiled.optimizer_)
+  if (!isCompiled(model))
     throw new ManyHandsError(
       'BAD_MODEL',
       "holdings: the model is not compiled, so what its optimizer keeps is not known: call model.compile({optimizer: 'adam', loss: 'meanSquaredError'}) first.",

@@ -14,6 +14,7 @@ import {placedOn, placedSize} from '../placement/placements';
 import {BUCKET_BYTES} from '../run/runTraining';
 import {symbolicOutput, type Graph, type LayerCall} from '../model/graph';
 import {segmentsOf, type Recompute} from '../model/segments';
+import {trainableWeightsOf} from '../model/tfjsInternals';
 import {shardedOf, type Rules} from '../tensorParallel/layout';
 import type {LinkOperation} from './commBenchmark';
 import type {Machine} from './machine';
@@ -88,11 +89,7 @@ export class ModelCost {
     private readonly times: readonly StepTimes[],
     private readonly perWeight: number,
   ) {
-    this.trained = new Set(
-      (model as unknown as {trainableWeights: Array<{read(): tf.Variable}>}).trainableWeights.map(
-        (weight) => weight.read(),
-      ),
-    );
+    this.trained = new Set(trainableWeightsOf(model).map((weight) => weight.read()));
     this.elements = sum([...this.trained].map(({size}) => size));
   }
 

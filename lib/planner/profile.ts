@@ -9,12 +9,17 @@ import type {ShapedArray} from '../base/arrays';
 import {siblingOf} from '../memoryEstimate/optimizerSizes';
 import {describeModel, type ModuleReference} from '../model/describe';
 import type {ModelDescription} from '../model/description';
-import {innerModel} from '../model/inner';
+import {
+  compiledModel,
+  symbolicInputs,
+  symbolicOutputs,
+  type SymbolicTensor,
+} from '../model/tfjsInternals';
 import {disposeModel, rebuildModel} from '../model/rebuild';
 import {topologyHash} from '../run/record';
 import type {TrainResult} from '../run/result';
 import {readGraph} from '../model/graph';
-import {targetShape, type CompiledModel} from '../step/objective';
+import {targetShape} from '../step/objective';
 import {updateInTurn} from '../step/update';
 import {train} from '../run/train';
 import {keep, recall} from './machine';
@@ -47,11 +52,6 @@ const SECONDS = 0.3;
 const ROUNDS = 2;
 const MOST_EPOCHS = 40;
 
-interface SymbolicLike {
-  shape: Array<number | null>;
-  dtype: string;
-}
-
 /**
  * Numbers in the shapes that the model takes: what a layer computes does not decide how long it
  * takes.
@@ -60,8 +60,8 @@ export function dataFor(
   model: tf.LayersModel,
   samples: number,
 ): {xs: ShapedArray[]; ys: ShapedArray[]} {
-  const compiled = innerModel(model) as unknown as CompiledModel;
-  const shapeOf = ({shape}: SymbolicLike) => [
+  const compiled = compiledModel(model);
+  const shapeOf = ({shape}: SymbolicTensor) => [
     samples,
     ...shape.slice(1).map((length) => length ?? 1),
   ];
@@ -69,10 +69,8 @@ export function dataFor(
     const size = tf.util.sizeFromShape(shape);
     return {values: whole ? new Int32Array(size) : new Float32Array(size).fill(0.1), shape};
   };
-  const xs = (model.inputs as unknown as SymbolicLike[]).map((input) =>
-    filled(shapeOf(input), input.dtype === 'int32'),
-  );
-  const ys = (model.outputs as unknown as SymbolicLike[]).map((output, i) => {
+  const xs = symbolicInputs(model).map((input) => filled(shapeOf(input), input.dtype === 'int32'));
+  const ys = symbolicOutputs(model).map((output, i) => {
     const {shape, sparse} = targetShape(compiled, i, shapeOf(output));
     return filled(shape, sparse);
   });

@@ -14,6 +14,7 @@ import type {ModelDescription} from '../model/description';
 import {modelBytes, writeModel} from '../model/weights';
 import {readGraph} from '../model/graph';
 import {segmentsOf} from '../model/segments';
+import {isTraining, setTraining} from '../model/tfjsInternals';
 import {WorkerGroup, type GroupHandlers} from '../workers/group';
 import {createRegion, type SharedRegion} from '../workers/sharedRegion';
 import {checkData, type CheckedData} from '../job/checkData';
@@ -199,13 +200,12 @@ export async function runTraining(
     : {};
   const tensor = how.plan.mesh.tensor > 1 ? resolveTensor(model, how.plan, how.cutting) : null;
   const plan: Plan = {...(tensor ?? how.plan), ...cut};
-  const busy = model as unknown as {isTraining: boolean};
-  if (busy.isTraining)
+  if (isTraining(model))
     throw new ManyHandsError(
       'BAD_MODEL',
       'this model is being trained already: await that run first.',
     );
-  busy.isTraining = true;
+  setTraining(model, true);
   const regions: SharedRegion[] = [];
   const interrupt = stopOnInterrupt(how.signal);
   let groups: ProcessGroups | null = null;
@@ -269,6 +269,6 @@ export async function runTraining(
     groups?.close();
     run?.close();
     for (const region of regions) region.close();
-    busy.isTraining = false;
+    setTraining(model, false);
   }
 }

@@ -4,8 +4,7 @@
  * late. They equal tfjs's own up to rounding.
  */
 import * as tf from '@tensorflow/tfjs';
-
-export type Loss = (target: tf.Tensor, output: tf.Tensor) => tf.Tensor;
+import type {LossFunction} from '../model/tfjsInternals';
 
 /**
  * 'sparseCategoricalCrossentropy' (tfjs-layers 4.22, losses.ts): `output` [..., classes] is cut to
@@ -21,7 +20,7 @@ export function sparseCategoricalCrossentropy(target: tf.Tensor, output: tf.Tens
   const named = tf.oneHot(tf.cast(tf.reshape(target, [rows]), 'int32'), classes, 1, 0, 'float32');
   const loss = tf.customGrad((...inputs) => {
     const [raw] = inputs as tf.Tensor[];
-    const save = inputs[inputs.length - 1] as unknown as tf.GradSaveFunc;
+    const save = inputs[inputs.length - 1] as tf.GradSaveFunc;
     const inside = cut(raw);
     const sum = tf.sum(inside, 1, true);
     const share = tf.div(tf.sum(tf.mul(inside, named), 1, true), sum);
@@ -48,7 +47,7 @@ export function meanSquaredError(target: tf.Tensor, output: tf.Tensor): tf.Tenso
   const n = output.shape[output.rank - 1];
   return tf.customGrad((...inputs) => {
     const [raw] = inputs as tf.Tensor[];
-    const save = inputs[inputs.length - 1] as unknown as tf.GradSaveFunc;
+    const save = inputs[inputs.length - 1] as tf.GradSaveFunc;
     const apart = tf.sub(raw, target);
     save([apart]);
     return {
@@ -61,12 +60,12 @@ export function meanSquaredError(target: tf.Tensor, output: tf.Tensor): tf.Tenso
 const sameShape = (a: tf.Tensor, b: tf.Tensor) =>
   a.shape.length === b.shape.length && a.shape.every((length, i) => length === b.shape[i]);
 
-/** The quick form of a loss that a model was compiled with by name, or `own`. */
-export function quickLoss(name: unknown, own: Loss): Loss {
+/** The quick form of a loss that a model was compiled with by name, or `lossFunction`. */
+export function quickLoss(name: unknown, lossFunction: LossFunction): LossFunction {
   if (name === 'sparseCategoricalCrossentropy') return sparseCategoricalCrossentropy;
   // tfjs broadcasts a target of another shape.
   if (name === 'meanSquaredError')
     return (target, output) =>
-      sameShape(target, output) ? meanSquaredError(target, output) : own(target, output);
-  return own;
+      sameShape(target, output) ? meanSquaredError(target, output) : lossFunction(target, output);
+  return lossFunction;
 }

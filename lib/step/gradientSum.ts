@@ -4,14 +4,10 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {tagMemory, type Category} from '../memory';
-import {innerModel} from '../model/inner';
+import {compiledModel} from '../model/tfjsInternals';
 import {variablesOf} from '../model/weights';
 import type {LayerCall} from '../model/graph';
 import type {WeightGradient} from './hooks';
-
-interface Compiled {
-  collectedTrainableWeights: Array<{read(): tf.Variable; originalName: string}>;
-}
 
 export class GradientSum {
   /** One entry a trainable weight, in the order in which the optimizer keeps its moments. */
@@ -31,9 +27,9 @@ export class GradientSum {
    * layers alone.
    */
   static of(model: tf.LayersModel, calls?: readonly LayerCall[]): GradientSum {
-    const {collectedTrainableWeights: all} = innerModel(model) as unknown as Compiled;
-    const own = calls && new Set(calls.flatMap(({layer}) => variablesOf(layer)));
-    const trainable = own ? all.filter((weight) => own.has(weight.read())) : all;
+    const compiled = compiledModel(model).collectedTrainableWeights ?? [];
+    const held = calls && new Set(calls.flatMap(({layer}) => variablesOf(layer)));
+    const trainable = held ? compiled.filter((weight) => held.has(weight.read())) : compiled;
     return new GradientSum(
       trainable.map((weight) => weight.read()),
       trainable.map((weight) => weight.originalName),

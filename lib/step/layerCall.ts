@@ -5,19 +5,7 @@ import * as tf from '@tensorflow/tfjs';
 import {dropoutWithContext} from '../base/dropout';
 import {withStepContext, type StepContext} from '../base/stepContext';
 import type {LayerCall} from '../model/graph';
-
-interface DropoutLike {
-  rate: number;
-  noiseShape?: unknown;
-}
-
-interface MaskingLike {
-  supportsMasking: boolean;
-  computeMask(
-    inputs: tf.Tensor | tf.Tensor[],
-    mask?: tf.Tensor | tf.Tensor[] | null,
-  ): tf.Tensor | tf.Tensor[] | null;
-}
+import {dropoutFields, maskingFields} from '../model/tfjsLayers';
 
 /**
  * Applies the layer; tfjs's own Dropout draws the same mask at every step once it has a seed, and
@@ -32,12 +20,8 @@ export function applyLayer(
 ): tf.Tensor[] {
   const {layer} = call;
   return withStepContext({...context, layer: call.name}, () => {
-    if (
-      training &&
-      layer.getClassName() === 'Dropout' &&
-      !(layer as unknown as DropoutLike).noiseShape
-    ) {
-      const rate = (layer as unknown as DropoutLike).rate;
+    if (training && layer.getClassName() === 'Dropout' && !dropoutFields(layer).noiseShape) {
+      const {rate} = dropoutFields(layer);
       return [
         rate > 0
           ? dropoutWithContext(inputs[0], rate, {...context, layer: call.name})
@@ -62,7 +46,7 @@ export function maskAfter(
   inputs: tf.Tensor[],
   mask: tf.Tensor | null,
 ): tf.Tensor | null {
-  const layer = call.layer as unknown as MaskingLike;
+  const layer = maskingFields(call.layer);
   if (!layer.supportsMasking) return null;
   const [own] = tf.tidy(() => {
     const one = inputs.length === 1;

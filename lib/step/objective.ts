@@ -3,34 +3,17 @@
  * `fit` computes them (tfjs-layers 4.22, training.ts, makeTrainFunction).
  */
 import * as tf from '@tensorflow/tfjs';
-import {innerModel} from '../model/inner';
-import {quickLoss, type Loss} from './fastLosses';
+import {
+  compiledLoss,
+  compiledModel,
+  type CompiledModel,
+  type LossFunction,
+} from '../model/tfjsInternals';
+import {quickLoss} from './fastLosses';
 import type {Graph} from '../model/graph';
 import type {GradientSum} from './gradientSum';
 import {everywhere, hasPenalties, penaltiesOf, type PenaltyCounts} from './penalties';
 import {backward, record} from './tape';
-
-/** What a compiled model keeps of its loss and metrics; tfjs's types do not show it. */
-export interface CompiledModel {
-  loss: unknown;
-  lossFunctions: Loss[];
-  outputNames: string[];
-  metricsTensors: Array<[Loss, number]>;
-  metricsNames: string[];
-  getDedupedMetricsNames(): string[];
-}
-
-/** What the model was compiled with for an output: a name, or a function. */
-export function lossOf(
-  {loss, outputNames}: Pick<CompiledModel, 'loss' | 'outputNames'>,
-  output: number,
-): unknown {
-  return typeof loss === 'string'
-    ? loss
-    : (loss as Record<string | number, unknown>)[
-        Array.isArray(loss) ? output : outputNames[output]
-      ];
-}
 
 /**
  * The shape of an output's targets: the sparse losses take a class number in place of a row of
@@ -41,7 +24,7 @@ export function targetShape(
   output: number,
   shape: readonly number[],
 ): {shape: number[]; sparse: boolean} {
-  const sparse = String(lossOf(compiled, output)).startsWith('sparse');
+  const sparse = String(compiledLoss(compiled, output)).startsWith('sparse');
   return {shape: sparse ? [...shape.slice(0, -1), 1] : [...shape], sparse};
 }
 
@@ -50,18 +33,18 @@ export type Values = number[];
 
 export class Objective {
   private readonly compiled: CompiledModel;
-  private readonly lossFunctions: Loss[];
+  private readonly lossFunctions: LossFunction[];
   readonly names: string[];
 
   constructor(
     model: tf.LayersModel,
     private readonly graph: Graph,
   ) {
-    this.compiled = innerModel(model) as unknown as CompiledModel;
+    this.compiled = compiledModel(model);
     this.names = this.compiled.getDedupedMetricsNames();
     const {lossFunctions} = this.compiled;
-    this.lossFunctions = lossFunctions.map((own, output) =>
-      quickLoss(lossOf(this.compiled, output), own),
+    this.lossFunctions = lossFunctions.map((lossFunction, output) =>
+      quickLoss(compiledLoss(this.compiled, output), lossFunction),
     );
   }
 

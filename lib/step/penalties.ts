@@ -2,6 +2,7 @@
  * The penalties on a model's weights (tfjs: regularizers), and which rank counts them.
  */
 import type * as tf from '@tensorflow/tfjs';
+import {penaltyFunctions} from '../model/tfjsInternals';
 import {variablesOf} from '../model/weights';
 import {discard, record} from './tape';
 
@@ -31,13 +32,10 @@ function weightOf(layer: tf.layers.Layer, loss: Penalty['loss']): tf.Variable | 
   return variables.find(({id}) => read.has(id)) ?? null;
 }
 
-const lossesOf = (layer: tf.layers.Layer) =>
-  (layer as unknown as {losses: Array<Penalty['loss']>}).losses;
-
-export const hasPenalties = (layer: tf.layers.Layer) => lossesOf(layer).length > 0;
+export const hasPenalties = (layer: tf.layers.Layer) => penaltyFunctions(layer).length > 0;
 
 export function penaltiesOf(layer: tf.layers.Layer): Penalty[] {
-  return lossesOf(layer).map((loss) => {
+  return penaltyFunctions(layer).map((loss) => {
     if (!known.has(loss)) known.set(loss, weightOf(layer, loss));
     return {loss, variable: known.get(loss)!};
   });

@@ -4,13 +4,8 @@
  * al. 2023, "Zero bubble pipeline parallelism", section 2.1: B and W).
  */
 import * as tf from '@tensorflow/tfjs';
-import {addGradient, gradientOf, release, type Tape, type TapeNode} from './tape';
-
-interface EngineScopes {
-  state: {activeScope: {track: tf.Tensor[]}};
-  startScope(name?: string): void;
-  endScope(result?: tf.Tensor[]): void;
-}
+import {engineInternals, type TapeNode} from '../model/tfjsInternals';
+import {addGradient, gradientOf, release, type Tape} from './tape';
 
 /** A node that was passed, with the gradients that it still owes. */
 interface Owing {
@@ -44,7 +39,7 @@ function gradientsOf(
   node: TapeNode,
   dys: Array<tf.Tensor | null>,
 ): {found: Record<string, () => tf.Tensor>; made: tf.Tensor[]} {
-  const engine = tf.engine() as unknown as EngineScopes;
+  const engine = engineInternals();
   engine.startScope('gradients');
   try {
     const found = gradientOf(node, dys);

@@ -5,21 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
-
-/** One recorded operation, as tfjs's engine writes it (tfjs-core 4.22, tape.ts). */
-export interface TapeNode {
-  id: number;
-  kernelName: string;
-  inputs: Record<string, tf.Tensor>;
-  outputs: tf.Tensor[];
-  gradient?: (dys: Array<tf.Tensor | null>) => Record<string, () => tf.Tensor>;
-  saved: tf.Tensor[];
-}
-
-interface EngineState {
-  gradientDepth: number;
-  activeTape: TapeNode[] | null;
-}
+import {engineInternals, type TapeNode} from '../model/tfjsInternals';
 
 /**
  * What a backward walk needs: the operations between `sources` and the outputs, with the tensors
@@ -52,10 +38,6 @@ export interface Recorded {
   tape: Tape;
 }
 
-function engineState(): EngineState {
-  return (tf.engine() as unknown as {state: EngineState}).state;
-}
-
 export function release(nodes: Iterable<TapeNode>): void {
   for (const node of nodes) tf.dispose(node.saved);
 }
@@ -66,7 +48,7 @@ export function release(nodes: Iterable<TapeNode>): void {
  * made is gone, but for what the backward walk needs.
  */
 export function record(sources: tf.Tensor[], compute: () => tf.Tensor[]): Recorded {
-  const state = engineState();
+  const {state} = engineInternals();
   const {gradientDepth, activeTape} = state;
   const tape: TapeNode[] = [];
   state.gradientDepth = 1;

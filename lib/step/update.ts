@@ -6,6 +6,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {tagMemory, withMemoryFor} from '../memory';
 import {slotLists} from '../model/optimizerState';
+import {engineInternals} from '../model/tfjsInternals';
 
 /** What a weight's turn needs. */
 export interface Turns {
@@ -13,12 +14,6 @@ export interface Turns {
   gradient(index: number): tf.Tensor | null;
   /** Its turn is over. */
   done?(index: number): void;
-}
-
-interface EngineScopes {
-  state: {scopeStack: unknown[]};
-  startScope(name?: string): void;
-  endScope(): void;
 }
 
 /**
@@ -30,7 +25,7 @@ export function updateInTurn(
   variables: readonly tf.Variable[],
   turns: Turns,
 ): void {
-  const engine = tf.engine() as unknown as EngineScopes;
+  const engine = engineInternals();
   const depth = engine.state.scopeStack.length;
   const lists = slotLists(optimizer);
   let at = -1;

@@ -3,18 +3,13 @@
  * 3).
  */
 import * as tf from '@tensorflow/tfjs';
+import {activationName, conv2dFields, denseFields, embeddingFields} from '../model/tfjsLayers';
+import type {CausalSelfAttention} from '../models/layers/causalSelfAttention';
+import type {TokenEmbedding} from '../models/layers/tokenEmbedding';
 import {isRowwise, registerLayout, type LayoutPart} from './rules';
 
-interface DenseLike {
-  units: number;
-  kernel: tf.LayerVariable;
-  bias: tf.LayerVariable | null;
-  activation: {apply(x: tf.Tensor): tf.Tensor; getClassName(): string} | null;
-}
-const dense = (layer: tf.layers.Layer) => layer as unknown as DenseLike;
-
 const rowwise = (layer: tf.layers.Layer): string | null => {
-  const name = dense(layer).activation?.getClassName();
+  const name = activationName(layer);
   return name && isRowwise(name)
     ? `its activation '${name}' needs all of its outputs at once`
     : null;
@@ -23,7 +18,7 @@ const rowwise = (layer: tf.layers.Layer): string | null => {
 // Y = X A, A = [A_1, A_2] by columns: each rank has its own part of Y.
 registerLayout('Dense', 'column', {
   what: 'units',
-  count: (layer) => dense(layer).units,
+  count: (layer) => denseFields(layer).units,
   weights: {kernel: {axis: 1}, bias: {axis: 0}},
   inputPlacement: 'replicate',
   outputPlacement: () => 'shard',
@@ -33,12 +28,12 @@ registerLayout('Dense', 'column', {
 // Y = X_1 A_1 + X_2 A_2, A by rows: each rank has a summand.
 registerLayout('Dense', 'row', {
   what: 'inputs',
-  count: (layer) => dense(layer).kernel.shape[0]!,
+  count: (layer) => denseFields(layer).kernel.shape[0]!,
   weights: {kernel: {axis: 0}},
   inputPlacement: 'shard',
   outputPlacement: () => 'partial',
   partial: (layer, x) => {
-    const kernel = dense(layer).kernel.read() as tf.Tensor2D;
+    const kernel = denseFields(layer).kernel.read() as tf.Tensor2D;
     const [inputs, units] = kernel.shape;
     return tf.reshape(tf.matMul(tf.reshape(x, [x.size / inputs, inputs]), kernel), [
       ...x.shape.slice(0, -1),
@@ -46,22 +41,18 @@ registerLayout('Dense', 'row', {
     ]);
   },
   finish: (layer, sum) => {
-    const {bias, activation} = dense(layer);
+    const {bias, activation} = denseFields(layer);
     const biased = bias ? tf.add(sum, bias.read()) : tf.clone(sum);
     return activation ? activation.apply(biased) : biased;
   },
 });
 
-interface AttentionLike {
-  heads: number;
-  headSize: number;
-}
-const attention = (layer: tf.layers.Layer) => layer as unknown as AttentionLike;
-const headSize = (layer: tf.layers.Layer) => attention(layer).headSize;
+const attention = (layer: tf.layers.Layer) => layer as CausalSelfAttention;
+const headSize = (layer: tf.layers.Layer) => attention(layer)['headSize'];
 
 registerLayout('ManyHands>CausalSelfAttention', 'heads', {
   what: 'heads',
-  count: (layer) => attention(layer).heads,
+  count: (layer) => attention(layer)['heads'],
   weights: {
     query: {axis: 1, each: headSize},
     key: {axis: 1, each: headSize},
@@ -71,7 +62,7 @@ registerLayout('ManyHands>CausalSelfAttention', 'heads', {
   inputPlacement: 'replicate',
   outputPlacement: () => 'partial',
   localize: (layer, {start, end}) => {
-    attention(layer).heads = end - start;
+    attention(layer)['heads'] = end - start;
   },
 });
 
@@ -89,32 +80,25 @@ function lookUp(table: tf.Tensor, tokens: tf.Tensor, {start, end}: LayoutPart): 
   ]);
 }
 
-interface TableLike {
-  embeddings: tf.LayerVariable;
-  vocabulary: number;
-  inputDim: number;
-}
-const tableOf = (layer: tf.layers.Layer) => layer as unknown as TableLike;
-
 registerLayout('Embedding', 'vocabulary', {
   what: 'rows',
-  count: (layer) => tableOf(layer).inputDim,
+  count: (layer) => embeddingFields(layer).inputDim,
   weights: {embeddings: {axis: 0}},
   inputPlacement: 'replicate',
   outputPlacement: () => 'partial',
-  partial: (layer, tokens, part) => lookUp(tableOf(layer).embeddings.read(), tokens, part),
+  partial: (layer, tokens, part) => lookUp(embeddingFields(layer).embeddings.read(), tokens, part),
 });
 
 // Read backward, as a language model's head, each rank has the logits of its own tokens.
 const LOGITS = 3;
 registerLayout('ManyHands>TokenEmbedding', 'vocabulary', {
   what: 'tokens',
-  count: (layer) => tableOf(layer).vocabulary,
+  count: (layer) => (layer as TokenEmbedding)['vocabulary'],
   weights: {embeddings: {axis: 0}},
   inputPlacement: 'replicate',
   outputPlacement: (inputRank) => (inputRank === LOGITS ? 'gathered' : 'partial'),
   partial: (layer, x, part) => {
-    const table = tableOf(layer).embeddings.read() as tf.Tensor2D;
+    const table = (layer as TokenEmbedding)['embeddings'].read() as tf.Tensor2D;
     if (x.rank !== LOGITS) return lookUp(table, x, part);
     const [samples, sequence, hidden] = x.shape;
     return tf.reshape(tf.matMul(tf.reshape(x, [samples * sequence, hidden]), table, false, true), [
@@ -125,19 +109,14 @@ registerLayout('ManyHands>TokenEmbedding', 'vocabulary', {
   },
 });
 
-interface ConvLike {
-  filters: number;
-  dataFormat: string;
-}
-
 registerLayout('Conv2D', 'filters', {
   what: 'filters',
-  count: (layer) => (layer as unknown as ConvLike).filters,
+  count: (layer) => conv2dFields(layer).filters,
   weights: {kernel: {axis: 3}, bias: {axis: 0}},
   inputPlacement: 'replicate',
   outputPlacement: () => 'gathered',
   refuses: (layer) =>
-    (layer as unknown as ConvLike).dataFormat === 'channelsFirst'
+    conv2dFields(layer).dataFormat === 'channelsFirst'
       ? 'its channels come first, and they are gathered along the last dim'
       : rowwise(layer),
 });

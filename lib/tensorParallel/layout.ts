@@ -5,6 +5,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import type {Graph, LayerCall, Slot} from '../model/graph';
+import {activationName} from '../model/tfjsLayers';
 import './layerRules';
 import {isRowwise, LAYOUT_RULES, rulesFor, type LayoutRule, type ShardedLayer} from './rules';
 
@@ -19,9 +20,7 @@ const ELEMENTWISE = ['ReLU', 'LeakyReLU', 'ELU', 'ThresholdedReLU'];
 
 function isElementwise(layer: tf.layers.Layer): boolean {
   if (layer.getClassName() !== 'Activation') return ELEMENTWISE.includes(layer.getClassName());
-  return !isRowwise(
-    (layer as unknown as {activation: {getClassName(): string}}).activation.getClassName(),
-  );
+  return !isRowwise(activationName(layer)!);
 }
 
 function refuse(message: string): never {

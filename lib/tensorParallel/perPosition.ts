@@ -3,6 +3,8 @@
  * rank can work on its own positions alone.
  */
 import * as tf from '@tensorflow/tfjs';
+import {dropoutFields, normalizedAxes} from '../model/tfjsLayers';
+import type {PositionEmbedding} from '../models/layers/positionEmbedding';
 import type {LayoutPart} from './rules';
 
 /** How one layer class works on a run of positions. */
@@ -52,25 +54,17 @@ for (const name of [
   registerPerPosition(name);
 
 registerPerPosition('Dropout', {
-  when: (layer) => !(layer as unknown as {noiseShape?: unknown}).noiseShape,
+  when: (layer) => !dropoutFields(layer).noiseShape,
 });
 
 registerPerPosition('LayerNormalization', {
-  when: (layer) => {
-    const {axis} = layer as unknown as {axis: number | number[]};
-    // Counted from the front once the layer is built.
-    return [axis].flat().every((one) => one > 1);
-  },
+  when: (layer) => normalizedAxes(layer).every((axis) => axis > 1),
 });
 
 registerPerPosition('ManyHands>PositionEmbedding', {
   apply: (layer, x, {start, end}) =>
     tf.add(
       x,
-      tf.slice(
-        (layer as unknown as {positions: tf.LayerVariable}).positions.read(),
-        [start, 0],
-        [end - start, -1],
-      ),
+      tf.slice((layer as PositionEmbedding)['positions'].read(), [start, 0], [end - start, -1]),
     ),
 });

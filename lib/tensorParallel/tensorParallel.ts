@@ -7,6 +7,7 @@ import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {sumGradient} from '../dataParallel/sumValues';
 import {freeStorage} from '../model/freeStorage';
+import {weightsOf, type LayerWeight} from '../model/tfjsInternals';
 import {variablesOf} from '../model/weights';
 import {GradientSum} from '../step/gradientSum';
 import {readGraph, type Graph, type Slot} from '../model/graph';
@@ -29,16 +30,6 @@ export interface TensorPlan {
   /** Whether ranks hold their own positions between the divided layers. */
   sequence: boolean;
 }
-
-/** tfjs's weight of a layer: its variable can be another's. */
-interface LayerWeight {
-  val: tf.Variable;
-  shape: number[];
-  originalName: string;
-  read(): tf.Variable;
-}
-const weightsOf = (layer: tf.layers.Layer) =>
-  (layer as unknown as {weights: LayerWeight[]}).weights;
 
 export class TensorParallel implements AxisStrategy {
   private stepper!: Stepper;

@@ -28,7 +28,7 @@ export interface CausalSelfAttentionArgs extends LayerArgs {
  */
 export class CausalSelfAttention extends tf.layers.Layer {
   static readonly className = 'ManyHands>CausalSelfAttention';
-  private readonly heads: number;
+  private heads: number;
   private readonly headSize: number;
   private readonly seed: number;
   private query!: tf.LayerVariable;
@@ -113,7 +113,7 @@ function causalMask(sequence: number): Float32Array {
 function causalSoftmax(scores: tf.Tensor): tf.Tensor {
   const withGradient = tf.customGrad((...inputs) => {
     const [given] = inputs as tf.Tensor[];
-    const save = inputs[1] as unknown as tf.GradSaveFunc;
+    const save = inputs[1] as tf.GradSaveFunc;
     const sequence = given.shape[given.rank - 1];
     const shares = tf.softmax(
       tf.add(given, tf.tensor2d(causalMask(sequence), [sequence, sequence])),
