@@ -57,8 +57,8 @@ export * from './collectives';
 export {summarize} from './report/summarize';
 export {schedule, scheduleText} from './pipelineParallel/schedule';
 export type {Action, Compute, Schedule, StageMessage, Update} from './pipelineParallel/schedule';
-export {bubbleFormula, pipelineSchedule} from './pipelineParallel/schedules';
-export type {ScheduleName, ScheduleSizes} from './pipelineParallel/schedules';
+export {bubbleFormula, pipelineSchedule} from './pipelineParallel/namedSchedules';
+export type {ScheduleName, ScheduleSizes} from './pipelineParallel/namedSchedules';
 export {simulateSchedule} from './pipelineParallel/simulateSchedule';
 export type {
   CostOf,
@@ -76,7 +76,7 @@ export {registerPerPosition} from './tensorParallel/perPosition';
 export type {PerPosition} from './tensorParallel/perPosition';
 export type {
   OutputPlacement,
-  LayoutPart,
+  LayoutRange as LayoutPart,
   LayoutRule,
   ShardedLayer,
   ShardedWeight,

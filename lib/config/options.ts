@@ -9,7 +9,7 @@ import {checkSeed} from '../base/random';
 import {parseBytes} from '../base/units';
 import type {Balance} from '../pipelineParallel/balance';
 import type {Schedule} from '../pipelineParallel/schedule';
-import type {ScheduleName} from '../pipelineParallel/schedules';
+import type {ScheduleName} from '../pipelineParallel/namedSchedules';
 import type {Recompute} from '../model/segments';
 import type {Layout} from '../tensorParallel/layout';
 import type {ModuleReference} from '../model/describe';

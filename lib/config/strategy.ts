@@ -8,7 +8,7 @@ import {
   defaultStagesPerRank,
   pipelineSchedule,
   type ScheduleName,
-} from '../pipelineParallel/schedules';
+} from '../pipelineParallel/namedSchedules';
 import type {Recompute} from '../model/segments';
 import type {Rules} from '../tensorParallel/layout';
 import type {Strategy} from './options';

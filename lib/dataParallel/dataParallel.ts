@@ -34,7 +34,7 @@ export class DataParallel implements DataAxis {
   private readonly views = new Map<Place, ArrayTensor>();
   private readonly norm: GlobalBatchNorm;
   private part: PartInfo = {index: 0, count: 1, samples: 0, share: 0, last: true};
-  private late: DataContext['late'] = () => false;
+  private late: DataContext['completedLater'] = () => false;
   private missing: number[] = [];
   private left = 0;
   private step = 0;
@@ -54,7 +54,7 @@ export class DataParallel implements DataAxis {
   async open({
     stepper: {graph, gradients: sum, objective},
     runs,
-    late,
+    completedLater: late,
     load,
   }: DataContext): Promise<void> {
     await load(replicatedStorage(sum.entries));
@@ -98,7 +98,8 @@ export class DataParallel implements DataAxis {
     }
   }
 
-  readonly halves: CommunicatingLayerOf = (call) => (GlobalBatchNorm.is(call) ? this.norm : null);
+  readonly communicatingLayer: CommunicatingLayerOf = (call) =>
+    GlobalBatchNorm.is(call) ? this.norm : null;
 
   readonly hooks: StepHooks = {
     beforeStep: (step) => {
@@ -137,7 +138,7 @@ export class DataParallel implements DataAxis {
     )?.[0].entry;
   }
 
-  async absentPredict(): Promise<void> {}
+  async emptyRankPredict(): Promise<void> {}
 
   private fill(place: Place): void {
     const {entry} = place;

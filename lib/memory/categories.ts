@@ -31,7 +31,7 @@ export const CATEGORIES: readonly Category[] = [
 /** Bytes a category. */
 export type ByCategory = Record<Category, number>;
 
-export const place = (category: Category): number => CATEGORIES.indexOf(category);
+export const categoryIndex = (category: Category): number => CATEGORIES.indexOf(category);
 
 export function byCategory(bytes: ArrayLike<number>): ByCategory {
   return Object.fromEntries(CATEGORIES.map((name, i) => [name, bytes[i]])) as ByCategory;
@@ -39,9 +39,9 @@ export function byCategory(bytes: ArrayLike<number>): ByCategory {
 
 /** Places of what a model's training keeps from step to step, and its gradients. */
 export const STATE: readonly number[] = [
-  place('parameters'),
-  place('gradients'),
-  place('optimizer'),
+  categoryIndex('parameters'),
+  categoryIndex('gradients'),
+  categoryIndex('optimizer'),
 ];
 
 /** "parameters 7.45 MB, activations 1.20 MB": those that hold anything. */

@@ -45,10 +45,10 @@ export function hookJavaScript(counter: Counter): () => void {
    */
   function hold(values: unknown, shape: number[], dtype: string, keep: () => object): object {
     const type = typeNumber(dtype);
-    const whole = running !== null;
+    const ownBuffer = running !== null;
     // A complex tensor has no values of its own: its two parts come by themselves.
     const bytes = ArrayBuffer.isView(values)
-      ? ledger.growthOf(values, whole)
+      ? ledger.growthOf(values, ownBuffer)
       : values
         ? tensorBytes(shape, type)
         : 0;
@@ -56,7 +56,7 @@ export function hookJavaScript(counter: Counter): () => void {
     const id = keep();
     const op = running?.op ?? 'data';
     if (ArrayBuffer.isView(values))
-      ledger.addView(id, values, whole, shape, type, op, counter.layer());
+      ledger.addView(id, values, ownBuffer, shape, type, op, counter.layer());
     else ledger.add(id, bytes, shape, type, op, counter.layer());
     running?.written.push(id);
     return id;
@@ -112,19 +112,19 @@ export function hookJavaScript(counter: Counter): () => void {
     }
     if (predicted) counter.admitPredicted(kernel, predicted);
     const liveBefore = ledger.liveBytes;
-    const mine: Running = {op: kernel, written: []};
-    running = mine;
+    const current: Running = {op: kernel, written: []};
+    running = current;
     let result: ReturnType<tf.KernelConfig['kernelFunc']>;
     try {
       result = func(args);
     } catch (error) {
-      for (const id of mine.written) if (backend.data.has(id)) backend.disposeData(id, true);
+      for (const id of current.written) if (backend.data.has(id)) backend.disposeData(id, true);
       throw error;
     } finally {
       running = null;
     }
     const outputs = Array.isArray(result) ? result : result ? [result] : [];
-    forgetLeftovers(mine.written, outputs);
+    forgetLeftovers(current.written, outputs);
     if (counter.observer) {
       const record: OperationRecord = {
         op: kernel,
@@ -138,7 +138,7 @@ export function hookJavaScript(counter: Counter): () => void {
             shape,
             type: typeNumber(dtype),
             bytes: tensorBytes(shape, typeNumber(dtype)),
-            shared: !buffer || !mine.written.includes(dataId),
+            shared: !buffer || !current.written.includes(dataId),
           };
         }),
       };

@@ -5,7 +5,7 @@
  * It runs at every operation, so an entry hangs on the tensor's data id itself and the entries on
  * one another: no hashing, no search.
  */
-import {CATEGORIES, place, STATE, type Category} from './categories';
+import {CATEGORIES, categoryIndex, STATE, type Category} from './categories';
 import {Region, View} from './regions';
 
 /** A buffer that is alive. */
@@ -51,7 +51,7 @@ interface Entry extends LiveBuffer {
 }
 
 const ENTRY = Symbol('many-hands memory entry');
-type Tagged = {[ENTRY]?: Entry | null};
+type WithEntry = {[ENTRY]?: Entry | null};
 
 export class Ledger {
   liveBytes = 0;
@@ -63,10 +63,10 @@ export class Ledger {
   /** The most that the categories of STATE held together. */
   peakState = 0;
   /** What new buffers are for. */
-  category = place('activations');
+  category = categoryIndex('activations');
   /** Called once a new peak is over, or looked at, while it still stands. */
   onPeak: (() => void) | null = null;
-  private fresh = false;
+  private peakUnsettled = false;
   /** The buffer whose coming made the peak. */
   peakBuffer: LiveBuffer | null = null;
   private last: Entry | null = null;
@@ -74,7 +74,7 @@ export class Ledger {
 
   /** The buffer of `tensor` (a tfjs data id); undefined for one that is not in these books. */
   get(tensor: object): LiveBuffer | undefined {
-    const entry = (tensor as Tagged)[ENTRY];
+    const entry = (tensor as WithEntry)[ENTRY];
     return entry && entry.ledger === this ? entry : undefined;
   }
 
@@ -87,22 +87,22 @@ export class Ledger {
     op: string,
     layer: string | null,
   ): void {
-    this.enter(tensor, bytes, shape, type, op, layer, null, bytes);
+    this.insert(tensor, bytes, shape, type, op, layer, null, bytes);
   }
 
   /** `tensor` shares the buffer of `owner`. */
   share(tensor: object, owner: LiveBuffer): void {
     owner.tensors++;
-    (tensor as Tagged)[ENTRY] = owner as Entry;
+    (tensor as WithEntry)[ENTRY] = owner as Entry;
   }
 
   /**
    * What holding `values` would add: nothing where a live tensor already lies over the same memory.
    */
-  growthOf(values: ArrayBufferView, whole: boolean): number {
+  growthOf(values: ArrayBufferView, wholeBuffer: boolean): number {
     return (
       this.regions.get(values.buffer)?.growth(values.byteOffset, values.byteLength) ??
-      (whole ? values.buffer.byteLength : values.byteLength)
+      (wholeBuffer ? values.buffer.byteLength : values.byteLength)
     );
   }
 
@@ -113,7 +113,7 @@ export class Ledger {
   addView(
     tensor: object,
     values: ArrayBufferView,
-    whole: boolean,
+    wholeBuffer: boolean,
     shape: readonly number[],
     type: number,
     op: string,
@@ -121,16 +121,16 @@ export class Ledger {
   ): void {
     const memory = values.buffer;
     let region = this.regions.get(memory);
-    if (!region) this.regions.set(memory, (region = new Region(memory, whole, this.category)));
+    if (!region) this.regions.set(memory, (region = new Region(memory, wholeBuffer, this.category)));
     const {view, grown} = region.add(values.byteOffset, values.byteLength);
-    this.enter(tensor, values.byteLength, shape, type, op, layer, view, grown);
+    this.insert(tensor, values.byteLength, shape, type, op, layer, view, grown);
   }
 
   /** `tensor` is gone; its buffer too when no other shares it. */
   release(tensor: object): void {
-    const entry = (tensor as Tagged)[ENTRY];
+    const entry = (tensor as WithEntry)[ENTRY];
     if (!entry || entry.ledger !== this) return;
-    (tensor as Tagged)[ENTRY] = null;
+    (tensor as WithEntry)[ENTRY] = null;
     if (--entry.tensors > 0) return;
     this.settlePeak();
     if (entry.before) entry.before.after = entry.after;
@@ -150,7 +150,7 @@ export class Ledger {
 
   /** What the buffer of `tensor` is for; of memory that the program gave, all of its region. */
   tag(tensor: object, category: number): void {
-    const entry = (tensor as Tagged)[ENTRY];
+    const entry = (tensor as WithEntry)[ENTRY];
     if (!entry || entry.ledger !== this) return;
     const region = entry.view?.region;
     const before = region ? region.category : entry.category;
@@ -165,8 +165,8 @@ export class Ledger {
 
   /** Calls `onPeak` if there has been a peak since. */
   settlePeak(): void {
-    if (!this.fresh || this.liveBytes < this.peakBytes) return;
-    this.fresh = false;
+    if (!this.peakUnsettled || this.liveBytes < this.peakBytes) return;
+    this.peakUnsettled = false;
     this.onPeak?.();
   }
 
@@ -209,10 +209,10 @@ export class Ledger {
     this.peakState = 0;
     this.countState();
     this.peakBuffer = null;
-    this.fresh = false;
+    this.peakUnsettled = false;
   }
 
-  private enter(
+  private insert(
     tensor: object,
     bytes: number,
     shape: readonly number[],
@@ -238,14 +238,14 @@ export class Ledger {
     };
     if (before) before.after = entry;
     this.last = entry;
-    (tensor as Tagged)[ENTRY] = entry;
+    (tensor as WithEntry)[ENTRY] = entry;
     this.liveBytes += grown;
     this.live[view?.region.category ?? entry.category] += grown;
     this.countState();
     if (this.liveBytes > this.peakBytes) {
       this.peakBytes = this.liveBytes;
       this.peakLive.set(this.live);
-      this.fresh = true;
+      this.peakUnsettled = true;
       this.peakBuffer = entry;
     }
   }

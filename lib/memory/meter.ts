@@ -9,7 +9,7 @@ import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
 import {stepContext} from '../base/stepContext';
 import type {Call, Counter, OperationRecord, Output, SizedOutput} from './call';
-import {byCategory, place, type ByCategory, type Category} from './categories';
+import {byCategory, categoryIndex, type ByCategory, type Category} from './categories';
 import {FLOAT, tensorBytes} from './elementTypes';
 import {hookJavaScript} from './javascriptHooks';
 import {Ledger, NamedBuffer} from './ledger';
@@ -211,7 +211,7 @@ export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMete
 
 /** Says what `tensor`'s memory is for, to the meter that runs, if one does. */
 export function tagMemory(tensor: tf.Tensor | null | undefined, category: Category): void {
-  if (tensor) running?.counter.ledger.tag(tensor.dataId, place(category));
+  if (tensor) running?.counter.ledger.tag(tensor.dataId, categoryIndex(category));
 }
 
 /** What `run` makes is for `category`, unless it is tagged otherwise. */
@@ -219,7 +219,7 @@ export function withMemoryFor<T>(category: Category, run: () => T): T {
   if (!running) return run();
   const {ledger} = running.counter;
   const before = ledger.category;
-  ledger.category = place(category);
+  ledger.category = categoryIndex(category);
   try {
     return run();
   } finally {
@@ -251,12 +251,12 @@ export function noteStep(step: number): void {
 /** Whether two tensors lie over one buffer, as far as the meter that runs knows. */
 export function sharesBuffer(a: tf.Tensor, b: tf.Tensor): boolean {
   if (a.dataId === b.dataId) return true;
-  const own = running?.counter.ledger.get(a.dataId);
-  const other = running?.counter.ledger.get(b.dataId);
+  const first = running?.counter.ledger.get(a.dataId);
+  const second = running?.counter.ledger.get(b.dataId);
   return (
-    own !== undefined &&
-    other !== undefined &&
-    (own === other || (own.view !== null && own.view === other.view))
+    first !== undefined &&
+    second !== undefined &&
+    (first === second || (first.view !== null && first.view === second.view))
   );
 }
 

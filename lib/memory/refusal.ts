@@ -46,7 +46,7 @@ function shown(shape: readonly number[], type: number): string {
   return `[${shape.join(', ')}] ${typeName(type)}`;
 }
 
-function maker({op, layer, variable}: NamedBuffer): string {
+function describeMaker({op, layer, variable}: NamedBuffer): string {
   // tfjs's optimizers give their variables no name but a number.
   if (variable !== null)
     return /^\d+$/.test(variable)
@@ -62,7 +62,7 @@ function maker({op, layer, variable}: NamedBuffer): string {
 }
 
 /** What asks, with the layer if it is known. */
-function asker({op, layer}: Refusal): string {
+function describeAsker({op, layer}: Refusal): string {
   return `${op === 'data' ? "A tensor of the program's own data" : `Operation ${op}`}${layer ? ` in layer '${layer}'` : ''}`;
 }
 
@@ -74,15 +74,15 @@ function sentence(refusal: Refusal): string {
       .map(({shape, type}) => shown(shape, type))
       .join(', ') + (outputs.length > 3 ? `, and ${outputs.length - 3} more` : '');
   const asks = refusal.afterwards
-    ? `${asker(refusal)} took ${formatBytes(bytes)} (${shapes}), which could be told only after it ran; it has been released. Before it ${formatBytes(liveBytes)} were alive`
-    : `${asker(refusal)} asks for ${formatBytes(bytes)} (${shapes}) while ${formatBytes(liveBytes)} are alive`;
+    ? `${describeAsker(refusal)} took ${formatBytes(bytes)} (${shapes}), which could be told only after it ran; it has been released. Before it ${formatBytes(liveBytes)} were alive`
+    : `${describeAsker(refusal)} asks for ${formatBytes(bytes)} (${shapes}) while ${formatBytes(liveBytes)} are alive`;
   const alive =
     largest.length === 0
       ? ''
       : ` Largest alive: ${largest
           .map(
             (buffer) =>
-              `${formatBytes(buffer.bytes)} ${shown(buffer.shape, buffer.type)}, ${maker(buffer)}`,
+              `${formatBytes(buffer.bytes)} ${shown(buffer.shape, buffer.type)}, ${describeMaker(buffer)}`,
           )
           .join('; ')}.`;
   const held = inWords(refusal.byCategory);

@@ -27,7 +27,7 @@ export class Region {
    */
   constructor(
     readonly memory: ArrayBufferLike,
-    private readonly whole: boolean,
+    private readonly wholeBuffer: boolean,
     public category = 0,
   ) {}
 
@@ -53,7 +53,7 @@ export class Region {
 
   /** How many bytes `add` of this range would add. */
   growth(start: number, length: number): number {
-    if (this.whole) return 0;
+    if (this.wholeBuffer) return 0;
     const end = start + length;
     const near = this.views.filter((view) => view.start < end && start < view.end);
     return (
@@ -78,7 +78,7 @@ export class Region {
     if (this.empty) {
       this.bytes = 0;
       this.overlapping = false;
-    } else if (this.whole) this.bytes = this.memory.byteLength;
+    } else if (this.wholeBuffer) this.bytes = this.memory.byteLength;
     else if (this.overlapping) this.bytes = covered(this.views);
     else this.bytes += change;
   }

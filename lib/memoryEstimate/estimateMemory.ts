@@ -8,7 +8,7 @@ import {variablesOf} from '../model/weights';
 import {segmentsOf, type Recompute} from '../model/segments';
 import {optimizerSizes, type OptimizerSizes} from './optimizerSizes';
 import {probeModel, type Probed} from './probe';
-import {simulate} from './simulateStep';
+import {simulatePass} from './simulateStep';
 
 /** How a step is to be taken, as `train`'s options say it. */
 export interface EstimateMemoryOptions {
@@ -89,7 +89,7 @@ export class MemoryEstimator {
     const state = this.optimizer.state * trained + this.optimizer.fixed;
     // The largest micro-batch decides; where there are several, it may come when gradients are
     // there already.
-    const walked = simulate(
+    const pass = simulatePass(
       this.probed,
       segments,
       Math.ceil(batchSize / microBatches),
@@ -98,19 +98,19 @@ export class MemoryEstimator {
     const kept = this.parameters + state;
     const temporary = this.optimizer.update * this.largest;
     const updated = 4 * trained + temporary;
-    const updating = updated > walked.peak;
+    const updating = updated > pass.peak;
     const seen = new Set<object>();
     const rows = graph.calls.map((call, i): MemoryEstimateRow => {
       const first = !seen.has(call.layer);
       seen.add(call.layer);
-      const own = first ? elementsOf(new Set(variablesOf(call.layer))) : 0;
+      const weights = first ? elementsOf(new Set(variablesOf(call.layer))) : 0;
       const trainable = first ? elementsOf(sum.weightsOf(call.layer)) : 0;
       return {
         layer: call.name,
-        parameters: 4 * own,
+        parameters: 4 * weights,
         gradients: 4 * trainable,
         optimizer: this.optimizer.state * trainable,
-        activations: walked.held[i],
+        activations: pass.held[i],
       };
     });
     return {
@@ -120,17 +120,17 @@ export class MemoryEstimator {
           parameters: 0,
           gradients: 0,
           optimizer: 0,
-          activations: walked.batch,
+          activations: pass.batch,
         },
         ...rows,
       ],
-      peakBytes: kept + Math.max(updated, walked.peak),
+      peakBytes: kept + Math.max(updated, pass.peak),
       byCategory: byCategory(
         updating
           ? [this.parameters, 4 * trained, state, 0, 0, 0, temporary]
-          : [this.parameters, walked.gradients, state, walked.activations, 0, 0, 0],
+          : [this.parameters, pass.gradients, state, pass.activations, 0, 0, 0],
       ),
-      at: updating ? {phase: 'update', layer: null} : walked.at,
+      at: updating ? {phase: 'update', layer: null} : pass.valueAt,
     };
   }
 

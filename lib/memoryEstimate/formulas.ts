@@ -24,16 +24,16 @@ export const RECIPES: Readonly<Record<'float32' | 'mixed', Recipe>> = {
   mixed: {parameters: 2, gradients: 2, optimizer: 12},
 };
 
-function number(call: string, name: string, value: unknown, least: number, whole = true): number {
+function checkedNumber(call: string, name: string, value: unknown, least: number, integer = true): number {
   if (
     typeof value !== 'number' ||
     !Number.isFinite(value) ||
     value < least ||
-    (whole && !Number.isInteger(value))
+    (integer && !Number.isInteger(value))
   ) {
     throw new ManyHandsError(
       'BAD_OPTION',
-      `${call}: ${name} must be a ${whole ? 'whole ' : ''}number from ${least}; it is ${shown(value)}.`,
+      `${call}: ${name} must be a ${integer ? 'whole ' : ''}number from ${least}; it is ${shown(value)}.`,
     );
   }
   return value;
@@ -59,8 +59,8 @@ export interface StateOptions {
 export function modelStateBytes(options: StateOptions): Recipe & {total: number} {
   const call = 'modelStateBytes';
   const {zero = 0, devices = 1, recipe: named = 'float32'} = options;
-  const count = number(call, 'parameters', options.parameters, 1);
-  number(call, 'devices', devices, 1);
+  const count = checkedNumber(call, 'parameters', options.parameters, 1);
+  checkedNumber(call, 'devices', devices, 1);
   if (![0, 1, 2, 3].includes(zero))
     throw new ManyHandsError(
       'BAD_OPTION',
@@ -73,14 +73,14 @@ export function modelStateBytes(options: StateOptions): Recipe & {total: number}
       `${call}: recipe must be ${oneOf(Object.keys(RECIPES))}, or {parameters, gradients, optimizer} in bytes; it is ${shown(named)}.`,
     );
   for (const part of ['parameters', 'gradients', 'optimizer'] as const)
-    number(call, `recipe.${part}`, recipe[part], 0, false);
+    checkedNumber(call, `recipe.${part}`, recipe[part], 0, false);
   const share = (bytes: number, from: number) => (count * bytes) / (zero >= from ? devices : 1);
-  const found = {
+  const bytes = {
     parameters: share(recipe.parameters, 3),
     gradients: share(recipe.gradients, 2),
     optimizer: share(recipe.optimizer, 1),
   };
-  return {...found, total: found.parameters + found.gradients + found.optimizer};
+  return {...bytes, total: bytes.parameters + bytes.gradients + bytes.optimizer};
 }
 
 /** A transformer's sizes. */
@@ -112,7 +112,7 @@ export function transformerParameters({
   ffn: f = 4 * h,
 }: Omit<TransformerSizes, 'heads'>): number {
   for (const [name, value] of Object.entries({layers: l, hidden: h, vocab: v, sequence: s, ffn: f}))
-    number('transformerParameters', name, value, 1);
+    checkedNumber('transformerParameters', name, value, 1);
   return l * (4 * h * h + 2 * h * f + 9 * h + f) + (v + s) * h;
 }
 
@@ -153,10 +153,10 @@ export function activationBytes(
 ): number {
   const call = 'activationBytes';
   for (const [name, value] of Object.entries({layers, hidden: h, heads: a, sequence: s, ffn: f}))
-    number(call, name, value, 1);
+    checkedNumber(call, name, value, 1);
   const {bytes: e = 2, recompute = 'none', tensor: t = 1, sequenceParallel = false} = options;
-  const b = number(call, 'batch', options.batch, 1);
-  number(call, 'tensor', t, 1);
+  const b = checkedNumber(call, 'batch', options.batch, 1);
+  checkedNumber(call, 'tensor', t, 1);
   if (e !== 2 && e !== 4)
     throw new ManyHandsError('BAD_OPTION', `${call}: bytes must be 2 or 4; it is ${shown(e)}.`);
   if (!['none', 'selective', 'full'].includes(recompute))
@@ -168,7 +168,7 @@ export function activationBytes(
   if (recompute === 'full') return (layers * e * s * b * h) / undivided;
   // Of 16-bit numbers, 4 tensors of the layer's width and 2 masks are whole on every device; 4 of
   // that width are divided, 2 of f, and the scores.
-  const whole = (4 * e + 2) / undivided;
+  const replicated = (4 * e + 2) / undivided;
   const scores = recompute === 'selective' ? 0 : ((2 * e + 1) * a * s) / (h * t);
-  return layers * s * b * h * (whole + ((4 + (2 * f) / h) * e) / t + scores);
+  return layers * s * b * h * (replicated + ((4 + (2 * f) / h) * e) / t + scores);
 }

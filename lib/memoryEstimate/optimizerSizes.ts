@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import {withMeter, type MemoryMeter} from '../memory';
 import {describeState, slotLists, stateTensors} from '../model/optimizerState';
 import {optimizerFromConfig} from '../model/tfjsInternals';
-import {updateInTurn} from '../step/update';
+import {updateOneByOne} from '../step/update';
 
 export interface OptimizerSizes {
   /** Bytes of state an element of a weight. */
@@ -29,27 +29,27 @@ export function optimizerSizes(optimizer: tf.Optimizer): OptimizerSizes {
 }
 
 function sizesOf(optimizer: tf.Optimizer, meter: MemoryMeter): OptimizerSizes {
-  const own = siblingOf(optimizer);
+  const sibling = siblingOf(optimizer);
   const variable = tf.tidy(() => tf.variable(tf.ones([ELEMENTS])));
   const gradient = tf.ones([ELEMENTS]);
   try {
-    const step = () => updateInTurn(own, [variable], {gradient: () => gradient});
+    const step = () => updateOneByOne(sibling, [variable], {gradient: () => gradient});
     step();
     meter.resetPeak();
     const before = meter.liveBytes;
     step();
-    const state = slotLists(own).filter(([first]) => first).length * 4;
-    const all = stateTensors(own, describeState(own)).reduce(
+    const state = slotLists(sibling).filter(([first]) => first).length * 4;
+    const totalBytes = stateTensors(sibling, describeState(sibling)).reduce(
       (bytes, tensor) => bytes + 4 * tensor.size,
       0,
     );
     return {
       state,
-      fixed: all - state * ELEMENTS,
+      fixed: totalBytes - state * ELEMENTS,
       update: Math.floor((meter.peakBytes - before) / ELEMENTS),
     };
   } finally {
-    own.dispose();
+    sibling.dispose();
     tf.dispose([variable, gradient]);
   }
 }

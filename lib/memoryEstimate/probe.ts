@@ -20,11 +20,11 @@ import {tensorBytes, typeNumber} from '../memory/elementTypes';
  * Where a tensor lies: in a buffer of its own, in that of the call's input or output i, or in a
  * weight's.
  */
-export type Lies = {own: number} | {input: number} | {output: number} | {weight: true};
+export type BufferRef = {bytes: number} | {input: number} | {output: number} | {weight: true};
 
 /** One call at one batch size; all numbers are bytes. */
 export interface CallSizes {
-  outputs: Lies[];
+  outputs: BufferRef[];
   /** A layer's masks, which its readers are given beside the tensors. */
   mask: number;
   /** What the tape keeps beside inputs, outputs and weights. */
@@ -36,7 +36,7 @@ export interface CallSizes {
   /** The same of the backward. */
   backward: number;
   /** Of each input that wants one, its gradient; 'output' i: the one that flowed in. */
-  gradients: Array<Lies | null>;
+  gradients: Array<BufferRef | null>;
 }
 
 export interface LossSizes {
@@ -81,89 +81,89 @@ class Prober {
   ) {}
 
   /** The most that `run` needs beyond what is alive before it. */
-  private extra<T>(run: () => T): {value: T; extra: number} {
+  private peakOf<T>(run: () => T): {value: T; peakOf: number} {
     this.meter.resetPeak();
     const before = this.meter.liveBytes;
     const value = run();
-    return {value, extra: this.meter.peakBytes - before};
+    return {value, peakOf: this.meter.peakBytes - before};
   }
 
-  private liesOf(
+  private bufferOf(
     tensor: tf.Tensor,
     inputs: tf.Tensor[],
     outputs: tf.Tensor[],
     weights: tf.Tensor[],
-  ): Lies {
+  ): BufferRef {
     const input = inputs.findIndex((other) => sharesBuffer(tensor, other));
     if (input >= 0) return {input};
     const output = outputs.findIndex((other) => sharesBuffer(tensor, other));
     if (output >= 0) return {output};
     return weights.some((other) => sharesBuffer(tensor, other))
       ? {weight: true}
-      : {own: bytesOf(tensor)};
+      : {bytes: bytesOf(tensor)};
   }
 
   call(call: LayerCall): void {
     const {slots, sum} = this;
-    const given = call.inputs.map((slot) => slots.tensors[slot]!);
+    const inputs = call.inputs.map((slot) => slots.tensors[slot]!);
     const mask = slots.masks[call.inputs[0]];
     const weights = sum.weightsOf(call.layer);
-    const wanting = given.filter((_, i) => slots.wantGradient[call.inputs[i]]);
-    const forward = this.extra(() =>
-      record([...wanting, ...weights], () => applyLayer(call, given, mask, CONTEXT, true)),
+    const wanting = inputs.filter((_, i) => slots.wantGradient[call.inputs[i]]);
+    const forward = this.peakOf(() =>
+      record([...wanting, ...weights], () => applyLayer(call, inputs, mask, CONTEXT, true)),
     );
     const {outputs, tape} = forward.value;
     const saved = tape.nodes.flatMap((node) => node.saved).filter((tensor) => !tensor.isDisposed);
-    const lies = saved.map((tensor) => this.liesOf(tensor, given, outputs, weights));
-    const inside = distinct(saved.filter((_, i) => 'own' in lies[i])).reduce(
+    const buffers = saved.map((tensor) => this.bufferOf(tensor, inputs, outputs, weights));
+    const inside = distinct(saved.filter((_, i) => 'own' in buffers[i])).reduce(
       (bytes, tensor) => bytes + bytesOf(tensor),
       0,
     );
-    const found: CallSizes = {
-      outputs: outputs.map((output, i) => this.liesOf(output, given, outputs.slice(0, i), weights)),
+    const sizes: CallSizes = {
+      outputs: outputs.map((output, i) => this.bufferOf(output, inputs, outputs.slice(0, i), weights)),
       mask: 0,
       inside,
-      keepsInputs: given.map((_, i) => lies.some((one) => 'input' in one && one.input === i)),
-      keepsOutputs: outputs.map((_, i) => lies.some((one) => 'output' in one && one.output === i)),
-      forward: forward.extra,
+      keepsInputs: inputs.map((_, i) => buffers.some((one) => 'input' in one && one.input === i)),
+      keepsOutputs: outputs.map((_, i) => buffers.some((one) => 'output' in one && one.output === i)),
+      forward: forward.peakOf,
       backward: 0,
-      gradients: given.map(() => null),
+      gradients: inputs.map(() => null),
     };
-    if (tape.nodes.length > 0) this.back(call, tape, given, outputs, found);
+    if (tape.nodes.length > 0) this.backward_(call, tape, inputs, outputs, sizes);
     else discard(tape);
-    const after = maskAfter(call, given, mask);
-    found.mask = after ? bytesOf(after) : 0;
-    slots.put(call, outputs, after, wanting.length > 0 || weights.length > 0);
+    const outputMask = maskAfter(call, inputs, mask);
+    sizes.mask = outputMask ? bytesOf(outputMask) : 0;
+    slots.put(call, outputs, outputMask, wanting.length > 0 || weights.length > 0);
     slots.freeAfter(call);
-    this.calls.push(found);
+    this.calls.push(sizes);
   }
 
-  private back(
+  private backward_(
     call: LayerCall,
     tape: Parameters<typeof backward>[0],
-    given: tf.Tensor[],
+    inputs: tf.Tensor[],
     outputs: tf.Tensor[],
-    found: CallSizes,
+    sizes: CallSizes,
   ): void {
-    const flowed = outputs.map((output) => tf.onesLike(output));
-    const {value: gradients, extra} = this.extra(() =>
-      backward(tape, new Map(outputs.map((output, i) => [output.id, flowed[i]]))),
+    const outputGradients = outputs.map((output) => tf.onesLike(output));
+    const {value: gradients, peakOf: peakOf} = this.peakOf(() =>
+      backward(tape, new Map(outputs.map((output, i) => [output.id, outputGradients[i]]))),
     );
-    found.backward = extra;
+    sizes.backward = peakOf;
     call.inputs.forEach((_, i) => {
-      const gradient = gradients.get(given[i].id);
+      const gradient = gradients.get(inputs[i].id);
       if (!gradient) return;
-      const output = flowed.findIndex((other) => sharesBuffer(gradient, other));
-      found.gradients[i] = output >= 0 ? {output} : {own: bytesOf(gradient)};
+      const output = outputGradients.findIndex((other) => sharesBuffer(gradient, other));
+      sizes.gradients[i] = output >= 0 ? {output} : {bytes: bytesOf(gradient)};
     });
-    tf.dispose([...gradients.values(), ...flowed]);
+    tf.dispose([...gradients.values(), ...outputGradients]);
   }
 
   finish(model: tf.LayersModel, inputs: tf.Tensor[]): Probe {
     const outputs = this.slots.takeOutputs();
     const targets = targetsOf(model, outputs);
     const objective = new Objective(model, this.graph);
-    const {value, extra} = this.extra(() =>
+    const {value, peakOf: peakOf} = this.peakOf(() =>
       objective.withGradient(
         outputs,
         targets,
@@ -177,7 +177,7 @@ class Prober {
       0,
     );
     tf.dispose([...outputs, ...targets, ...value.gradients]);
-    return {calls: this.calls, loss: {batch, extra, gradients}};
+    return {calls: this.calls, loss: {batch, extra: peakOf, gradients}};
   }
 }
 
@@ -191,7 +191,7 @@ function probeAt(
   const inputs = inputsOf(model, batch);
   const slots = Slots.ofInputs(graph, inputs);
   // What moves while a layer is applied (batch norm's averages) is put back.
-  const putBack = remember(nonTrainableWeights(model));
+  const restore = remember(nonTrainableWeights(model));
   try {
     const prober = new Prober(meter, graph, sum, slots);
     for (const call of graph.calls) prober.call(call);
@@ -199,7 +199,7 @@ function probeAt(
   } finally {
     slots.freeAll();
     tf.dispose(inputs);
-    putBack();
+    restore();
   }
 }
 

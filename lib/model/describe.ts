@@ -1,5 +1,5 @@
 /**
- * A compiled model as plain data, or a sentence that says why it cannot be.
+ * Describes a compiled model as plain data, so that a worker can rebuild it.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf, shown} from '../base/errors';
@@ -14,7 +14,7 @@ import {compiledModel, isCompiled, weightsOf, type LayerWeight} from './tfjsInte
  */
 export type ModuleReference = string | {module: string; export?: string};
 
-/** Finds the reference of each function that a model was compiled with. */
+/** Finds a reference for each function that a model was compiled with. */
 class References {
   private readonly known = new Map<unknown, FunctionReference>();
   constructor() {
@@ -40,10 +40,10 @@ class References {
   }
   of(value: unknown, what: string): FunctionReference {
     if (typeof value === 'string') return value;
-    // The same function, or the same text: a bundler or a notebook may have loaded the module a
-    // second time.
+    // A bundler or a notebook may have loaded the module a second time, so the text is compared too.
     const known =
-      this.known.get(value) ?? [...this.known].find(([own]) => String(own) === String(value))?.[1];
+      this.known.get(value) ??
+      [...this.known].find(([candidate]) => String(candidate) === String(value))?.[1];
     if (known) return known;
     throw new ManyHandsError(
       'BAD_MODEL',
@@ -51,11 +51,11 @@ class References {
         `import it from there for compile(), and name it as modules: [{module: new URL('./${what}.mjs', import.meta.url).href, export: '...'}]; or use tfjs's name of a built-in one.`,
     );
   }
-  all<T>(value: unknown, what: string): T {
-    if (Array.isArray(value)) return value.map((part) => this.all(part, what)) as T;
+  resolveAll<T>(value: unknown, what: string): T {
+    if (Array.isArray(value)) return value.map((part) => this.resolveAll(part, what)) as T;
     if (value !== null && typeof value === 'object') {
       return Object.fromEntries(
-        Object.entries(value).map(([key, part]) => [key, this.all(part, what)]),
+        Object.entries(value).map(([key, part]) => [key, this.resolveAll(part, what)]),
       ) as T;
     }
     return this.of(value, what) as T;
@@ -88,8 +88,8 @@ function describeWeight({originalName, shape, dtype}: LayerWeight): WeightDescri
 }
 
 /**
- * Describes `model`; throws `BAD_MODEL` where it is not compiled or holds a function that no module
- * exports.
+ * Describes `model`. Throws BAD_MODEL if it is not compiled or holds a function that no module
+ * exports, and BAD_OPTION for a wrong entry of `modules`.
  */
 export async function describeModel(
   model: tf.LayersModel,
@@ -116,8 +116,8 @@ export async function describeModel(
   return {
     topology,
     className: model.getClassName(),
-    loss: references.all(compiled.loss, 'loss'),
-    metrics: compiled.metrics ? references.all(compiled.metrics, 'metric') : null,
+    loss: references.resolveAll(compiled.loss, 'loss'),
+    metrics: compiled.metrics ? references.resolveAll(compiled.metrics, 'metric') : null,
     optimizer: {className: model.optimizer.getClassName(), config: model.optimizer.getConfig()},
     optimizerState: describeState(model.optimizer),
     weights: weights.map(describeWeight),

@@ -1,26 +1,26 @@
 /**
- * Variables without values: their shape and name stay, their memory is free until they
- * are assigned again.
+ * Frees the memory of variables: their names and shapes stay, and they need new values
+ * before they are read.
  */
 import * as tf from '@tensorflow/tfjs';
 import {engineInternals, layerPrototype, setDataId} from './tfjsInternals';
 
-let nothing: tf.Tensor | null = null;
+let placeholder: tf.Tensor | null = null;
 
-/** Frees what `variable` holds; it must be assigned before an operation reads it. */
+/** Frees the memory of `variable`, which must be assigned before an operation reads it. */
 export function freeStorage(variable: tf.Variable): void {
-  nothing ??= tf.keep(tf.zeros([1]));
-  if (variable.dataId === nothing.dataId) return;
+  placeholder ??= tf.keep(tf.zeros([1]));
+  if (variable.dataId === placeholder.dataId) return;
   const engine = engineInternals();
   engine.disposeTensor(variable);
   // As `assign` does, without its check of the shape.
-  setDataId(variable, nothing.dataId);
+  setDataId(variable, placeholder.dataId);
   engine.incRef(variable, null);
 }
 
 /**
- * Whatever layers `build` makes starts without values, so that no more than one weight is alive at
- * once.
+ * Runs `build` so that every float weight of the layers that it makes starts without memory. Never
+ * more than one such weight is alive at once.
  */
 export async function withFreedStorage<T>(build: () => Promise<T>): Promise<T> {
   const prototype = layerPrototype();

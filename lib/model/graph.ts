@@ -1,6 +1,6 @@
 /**
- * A LayersModel as the flat list of layer calls that a step walks: nested models
- * opened, in an order in which every input is there before it is used.
+ * A LayersModel as a flat list of layer calls in topological order, nested models
+ * opened.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
@@ -13,16 +13,16 @@ import {
   type SymbolicTensor,
 } from './tfjsInternals';
 
-/** A place that holds one tensor between two layers. */
+/** The index of a tensor between two layers. */
 export type Slot = number;
 
-/** One application of one layer; a layer that is applied twice has two calls. */
+/** One application of a layer; a layer that is applied twice has two calls. */
 export interface LayerCall {
   index: number;
   layer: tf.layers.Layer;
-  /** The layer's name, with its nested models' names before it. */
+  /** The layer's name, after the names of the nested models that it is in. */
   name: string;
-  /** Layers whose names share what stands before the last '/', or a nested model. */
+  /** The part of the layer's name before the last '/', or the outermost nested model's name. */
   block: string;
   inputs: Slot[];
   outputs: Slot[];
@@ -33,7 +33,7 @@ export interface Graph {
   inputs: Slot[];
   outputs: Slot[];
   slots: number;
-  /** For each slot the index of the last call that reads it; -1 when none does. */
+  /** For each slot the index of the last call that reads it; -1 if none does. */
   lastUse: number[];
 }
 
@@ -43,7 +43,7 @@ function blockOf(name: string, models: string[]): string {
   return slash < 0 ? name : name.slice(0, slash);
 }
 
-/** Reads the graph of a built model. */
+/** Reads the graph of a built model. Throws BAD_MODEL for an input that the model does not list. */
 export function readGraph(model: tf.LayersModel): Graph {
   const calls: LayerCall[] = [];
   let slots = 0;
@@ -52,8 +52,8 @@ export function readGraph(model: tf.LayersModel): Graph {
   function open(container: Container, inputSlots: Slot[], models: string[]): Slot[] {
     const slotOf = new Map<number, Slot>();
     container.inputs.forEach((input, i) => slotOf.set(input.id, inputSlots[i]));
-    const done = new Set<LayerNode>();
-    // Depth first and without recursion over layers, since a deep model would overflow the stack.
+    const visited = new Set<LayerNode>();
+    // Depth first with a stack of its own: recursion over layers would overflow in a deep model.
     const visit = (fetch: SymbolicTensor) => {
       const stack: Array<{tensor: SymbolicTensor; ready: boolean}> = [
         {tensor: fetch, ready: false},
@@ -77,8 +77,8 @@ export function readGraph(model: tf.LayersModel): Graph {
             stack.push({tensor: node.inputTensors[i], ready: false});
           continue;
         }
-        if (done.has(node)) continue;
-        done.add(node);
+        if (visited.has(node)) continue;
+        visited.add(node);
         const inputs = node.inputTensors.map((input) => slotOf.get(input.id)!);
         const layer = tensor.sourceLayer;
         const nested = nestedModel(layer);

@@ -1,6 +1,6 @@
 /**
- * An optimizer's state, field by field: tfjs's own getWeights/setWeights round Adam's
- * accumulated betas anew, so that a run that goes on would not equal one that never stopped.
+ * An optimizer's state, field by field. tfjs's own getWeights and setWeights round Adam's
+ * accumulated betas, so that a resumed run would differ from an uninterrupted one.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {OptimizerState} from './description';
@@ -38,21 +38,19 @@ export function describeState(optimizer: tf.Optimizer): OptimizerState {
         names: (value as Slot[]).map((slot) => slot.originalName),
         shapes: (value as Slot[]).map((slot) => slot.variable.shape),
       })),
-    // `c` of sgd and momentum is a copy of the learning rate, which the configuration holds.
+    // `c` of sgd and momentum is a copy of the learning rate, which is in the configuration.
     scalars: fields
       .filter(([field, value]) => field !== 'c' && isScalar(value))
       .map(([field]) => ({field})),
   };
 }
 
-/** The lists of what `optimizer` keeps by variable; empty ones are filled in its first update. */
+/** The lists of state that `optimizer` keeps a variable; the first update fills them. */
 export function slotLists(optimizer: tf.Optimizer): Array<Array<Slot | undefined>> {
   return Object.values(optimizerFields(optimizer)).filter(Array.isArray) as Slot[][];
 }
 
-/**
- * The state's tensors in the description's order: lists, then scalars. They stay the optimizer's.
- */
+/** The state's tensors in the description's order: lists, then scalars. The optimizer keeps them. */
 export function stateTensors(optimizer: tf.Optimizer, state: OptimizerState): tf.Tensor[] {
   const fields = optimizerFields(optimizer);
   return [
@@ -66,25 +64,25 @@ export function stateShapes(state: OptimizerState): number[][] {
   return [...state.lists.flatMap(({shapes}) => shapes), ...state.scalars.map(() => [])];
 }
 
-/** Puts a state into an optimizer of the same class: `values` in the description's order. */
+/** Sets the state of an optimizer of the same class; `values` are in the description's order. */
 export function restoreState(
   optimizer: tf.Optimizer,
   state: OptimizerState,
   values: Float32Array[],
 ): void {
   const fields = optimizerFields(optimizer);
-  let at = 0;
+  let next = 0;
   tf.tidy(() => {
     for (const {field, names, shapes} of state.lists) {
       const old = fields[field];
       if (isSlotList(old)) for (const slot of old) slot.variable.dispose();
       fields[field] = names.map((originalName, i) => ({
         originalName,
-        variable: tf.variable(tf.tensor(values[at++], shapes[i], 'float32'), false),
+        variable: tf.variable(tf.tensor(values[next++], shapes[i], 'float32'), false),
       }));
     }
     for (const {field} of state.scalars) {
-      const value = tf.scalar(values[at++][0], 'float32');
+      const value = tf.scalar(values[next++][0], 'float32');
       const old = fields[field];
       if (old instanceof tf.Variable) old.assign(value);
       else fields[field] = tf.keep(value);

@@ -1,5 +1,5 @@
 /**
- * A model again, from its description.
+ * Rebuilds a model from its description.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
@@ -42,7 +42,7 @@ function rebuildOptimizer({className, config}: ModelDescription['optimizer']): t
 const variablesOfProcess = () => Object.values(engineInternals().state.registeredVariables);
 
 /** Builds a model; if that fails, disposes of the layers that were already made. */
-async function buildOrNothing(build: () => Promise<tf.LayersModel>): Promise<tf.LayersModel> {
+async function buildOrCleanUp(build: () => Promise<tf.LayersModel>): Promise<tf.LayersModel> {
   const before = new Set(variablesOfProcess());
   try {
     return await build();
@@ -53,12 +53,12 @@ async function buildOrNothing(build: () => Promise<tf.LayersModel>): Promise<tf.
 }
 
 /**
- * Rebuilds and compiles; the weights are tfjs's initial ones until `readModel` fills them, or with
- * `parked` none at all.
+ * Rebuilds and compiles a model. Its weights have tfjs's initial values until `readModel` fills
+ * them; with `storageFreed` they have no values and no memory. Throws BAD_MODEL.
  */
 export async function rebuildModel(
   description: ModelDescription,
-  parked = false,
+  storageFreed = false,
 ): Promise<tf.LayersModel> {
   for (const module of description.modules) await importModule(module);
   let model: tf.LayersModel;
@@ -67,9 +67,9 @@ export async function rebuildModel(
       tf.models.modelFromJSON({modelTopology: description.topology} as Parameters<
         typeof tf.models.modelFromJSON
       >[0]);
-    model = await buildOrNothing(() => (parked ? withFreedStorage(build) : build()));
+    model = await buildOrCleanUp(() => (storageFreed ? withFreedStorage(build) : build()));
   } catch (error) {
-    // A refusal under a memory limit says more than we could.
+    // The error of a memory limit says more than this one would.
     if (error instanceof ManyHandsError) throw error;
     throw new ManyHandsError(
       'BAD_MODEL',
@@ -101,7 +101,7 @@ export async function rebuildModel(
   return model;
 }
 
-/** A compiled model, with what its optimizer keeps. */
+/** Disposes of a compiled model and of its optimizer's state. */
 export function disposeModel(model: tf.LayersModel): void {
   model.optimizer.dispose();
   model.dispose();

@@ -14,8 +14,8 @@ import type {CommunicatingLayerOf, StepHooks, WeightGradient} from '../step/hook
 import type {Values} from '../step/objective';
 import type {PenaltyCounts} from '../step/penalties';
 import {predict} from '../step/predict';
-import type {AxisStrategy, LayerSchedule, Predicting} from '../step/strategy';
-import type {BatchPart, Stepper} from '../step/trainStep';
+import type {AxisStrategy, LayerSchedule, PredictionContext} from '../step/strategy';
+import type {BatchPart, StepHost} from '../step/strategy';
 import type {SpanRecorder} from '../trace/spans';
 import type {SplitPoint} from './splitPoints';
 import {receive} from './stageChannel';
@@ -32,7 +32,7 @@ export interface PipelinePlan {
 /** What a pipeline finds beside it on a rank. */
 export interface PipelineContext {
   halves: CommunicatingLayerOf;
-  predicting: Predicting;
+  predicting: PredictionContext;
   /** A slot's shape without the samples' dim, as a rank of another axis has it. */
   shapeOf(slot: Slot, shape: number[]): number[];
   countsPenalty: PenaltyCounts;
@@ -43,10 +43,10 @@ const isCompute = (action: Action): action is Compute =>
   'localStage' in action && !('peer' in action);
 
 export class PipelineParallel implements AxisStrategy {
-  readonly halves: CommunicatingLayerOf = () => null;
+  readonly communicatingLayer: CommunicatingLayerOf = () => null;
   private stages!: StageGraph[];
   private local!: LocalStage[];
-  private stepper!: Stepper;
+  private stepper!: StepHost;
   private beside!: PipelineContext;
   /** By variable, the ranks that have it. */
   private readonly ranks = new Map<tf.Variable, number[]>();
@@ -83,7 +83,7 @@ export class PipelineParallel implements AxisStrategy {
     return this.ranks.get(variable) ?? [0];
   }
 
-  async open(stepper: Stepper, beside: PipelineContext): Promise<void> {
+  async open(stepper: StepHost, beside: PipelineContext): Promise<void> {
     const {comm, plan, channelTo} = this;
     this.stepper = stepper;
     this.beside = beside;
@@ -101,9 +101,9 @@ export class PipelineParallel implements AxisStrategy {
             graph: stage.graph,
             segments: stageSegments(stage, stepper.segments, stepper.recompute === 'stage'),
             hooks: stepper.hooks,
-            sum: stepper.gradients,
-            halvesOf: beside.halves,
-            wanted: stage.from?.slot ?? null,
+            gradientSum: stepper.gradients,
+            communicatingLayerOf: beside.halves,
+            wantedInput: stage.from?.slot ?? null,
           },
         }),
       );
@@ -212,7 +212,7 @@ export class PipelineParallel implements AxisStrategy {
           [...entered, ...modelInputs.map((i) => batch!.xs[i])],
           {seed: stepper.seed, layer: '', step: 0, firstSample: 0},
           stepper.hooks,
-          {counts, halvesOf: beside.predicting.halves},
+          {counts, communicatingLayerOf: beside.predicting.communicatingLayer},
         );
         try {
           if (to)

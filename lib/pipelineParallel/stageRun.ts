@@ -6,17 +6,17 @@ import type {StepContext} from '../base/stepContext';
 import type {Communicator} from '../collectives/types';
 import {runHooks} from '../step/hooks';
 import type {Values} from '../step/objective';
-import type {BatchPart, Stepper} from '../step/trainStep';
-import {discardForward, walkForward, type Forward, type Walk} from '../step/walk';
+import type {BatchPart, StepHost} from '../step/strategy';
+import {discardForward, runForward, type ForwardState, type PassContext} from '../step/forwardPass';
 import {
-  discardLater,
-  walkBackward,
-  walkBackwardInput,
-  walkWeights,
-  type Later,
-} from '../step/walkBackward';
+  discardPending,
+  runBackward,
+  runBackwardInput,
+  runBackwardWeights,
+  type PendingWeights,
+} from '../step/backwardPass';
 import type {SpanRecorder} from '../trace/spans';
-import {actionSpan} from './actionSpan';
+import {actionSpan} from './schedule';
 import {StageChannel} from './stageChannel';
 import type {Action, Compute, StageMessage, Schedule} from './schedule';
 import type {StageGraph} from './stages';
@@ -24,16 +24,16 @@ import type {StageGraph} from './stages';
 /** One of the rank's stages, ready to be walked. */
 export interface LocalStage {
   stage: StageGraph;
-  walk: Walk;
+  walk: PassContext;
 }
 
 /** What a micro-batch has left on a stage between two actions. */
 interface Live {
   context: StepContext;
-  forward: Forward | null;
+  forward: ForwardState | null;
   /** The gradients of the model's outputs, where the stage ends the pipeline. */
   lossGradients: tf.Tensor[] | null;
-  later: Later | null;
+  later: PendingWeights | null;
 }
 
 const keyOf = ({microBatch, localStage}: Pick<Compute, 'microBatch' | 'localStage'>) =>
@@ -51,7 +51,7 @@ export class StageRun {
     private readonly comm: Communicator,
     private readonly schedule: Schedule,
     private readonly stages: LocalStage[],
-    private readonly stepper: Stepper,
+    private readonly stepper: StepHost,
     private readonly recorder: SpanRecorder | null,
     private readonly step: number,
     private readonly parts: BatchPart[],
@@ -143,7 +143,7 @@ export class StageRun {
     const live: Live = {context, forward: null, lossGradients: null, later: null};
     this.live.set(keyOf(action), live);
     try {
-      const forward = await walkForward(
+      const forward = await runForward(
         walk,
         [...entered, ...stage.modelInputs.map((i) => batch!.xs[i])],
         context,
@@ -175,7 +175,7 @@ export class StageRun {
   }
 
   /** What a backward begins with; the walk consumes it. */
-  private enter(action: Compute): {live: Live; forward: Forward; gradients: tf.Tensor[]} {
+  private enter(action: Compute): {live: Live; forward: ForwardState; gradients: tf.Tensor[]} {
     const live = this.live.get(keyOf(action))!;
     const {forward, lossGradients} = live;
     live.forward = null;
@@ -191,7 +191,7 @@ export class StageRun {
     const {stage, walk} = this.stages[action.localStage];
     const {live, forward, gradients} = this.enter(action);
     this.begin(action);
-    const input = await walkBackward(walk, forward, gradients, live.context);
+    const input = await runBackward(walk, forward, gradients, live.context);
     this.live.delete(keyOf(action));
     this.giveBack(stage, action, input);
   }
@@ -200,8 +200,8 @@ export class StageRun {
     const {stage, walk} = this.stages[action.localStage];
     const {live, forward, gradients} = this.enter(action);
     this.begin(action);
-    const {input, later} = await walkBackwardInput(walk, forward, gradients, live.context);
-    live.later = later;
+    const {input, pending} = await runBackwardInput(walk, forward, gradients, live.context);
+    live.later = pending;
     this.giveBack(stage, action, input);
   }
 
@@ -209,7 +209,7 @@ export class StageRun {
     const {walk} = this.stages[action.localStage];
     const live = this.live.get(keyOf(action))!;
     this.begin(action);
-    await walkWeights(walk, live.later!, live.context);
+    await runBackwardWeights(walk, live.later!, live.context);
     this.live.delete(keyOf(action));
   }
 
@@ -266,7 +266,7 @@ export class StageRun {
   private clear(): void {
     for (const {forward, lossGradients, later} of this.live.values()) {
       if (forward) discardForward(forward);
-      if (later) discardLater(later);
+      if (later) discardPending(later);
       tf.dispose(lossGradients ?? []);
     }
     tf.dispose([...this.inbox.values(), ...this.outbox.values()]);

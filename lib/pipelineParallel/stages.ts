@@ -57,9 +57,9 @@ export function stageSegments(
   segments: readonly Segment[],
   all: boolean,
 ): Segment[] {
-  if (all) return [{calls: graph.calls, again: true}];
+  if (all) return [{calls: graph.calls, recompute: true}];
   const own = new Set(graph.calls);
   return segments
-    .map(({calls, again}) => ({calls: calls.filter((call) => own.has(call)), again}))
+    .map(({calls, recompute}) => ({calls: calls.filter((call) => own.has(call)), recompute}))
     .filter(({calls}) => calls.length > 0);
 }

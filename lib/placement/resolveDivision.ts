@@ -8,7 +8,7 @@ import {chooseSplitPoints, type Balance} from '../pipelineParallel/balance';
 import {checkSchedule} from '../pipelineParallel/checkSchedule';
 import {splitPointName, splitPointsAt, type SplitPoint} from '../pipelineParallel/splitPoints';
 import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
-import {pipelineSchedule, promisedLive} from '../pipelineParallel/schedules';
+import {pipelineSchedule, promisedLive} from '../pipelineParallel/namedSchedules';
 import {readGraph, type Graph} from '../model/graph';
 import {resolveLayout, type Layout, type Rules} from '../tensorParallel/layout';
 import {planSequence} from '../tensorParallel/sequence';

@@ -8,7 +8,7 @@ import {ManyHandsError} from '../base/errors';
 import {Mesh} from '../mesh/mesh';
 import {chooseSplitPoints} from '../pipelineParallel/balance';
 import type {SplitPoint} from '../pipelineParallel/splitPoints';
-import {pipelineSchedule} from '../pipelineParallel/schedules';
+import {pipelineSchedule} from '../pipelineParallel/namedSchedules';
 import {readGraph, type Graph} from '../model/graph';
 import type {Recompute} from '../model/segments';
 import {resolveLayout, type Rules} from '../tensorParallel/layout';

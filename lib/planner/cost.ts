@@ -166,7 +166,7 @@ export class ModelCost {
       recompute === 'stage'
         ? calls
         : segmentsOf(this.graph, recompute)
-            .filter((segment) => segment.again)
+            .filter((segment) => segment.recompute)
             .flatMap((segment) => segment.calls),
     );
     const [whole, half] = [samples, samples / 2].map((count) =>

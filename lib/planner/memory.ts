@@ -6,7 +6,7 @@ import {sum} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
 import {optimizerSizes, type OptimizerSizes} from '../memoryEstimate/optimizerSizes';
 import {probeModel, type CallSizes, type Probed} from '../memoryEstimate/probe';
-import {simulate, sizesAt} from '../memoryEstimate/simulateStep';
+import {simulatePass, sizesAt} from '../memoryEstimate/simulateStep';
 import {channelBytesFor} from '../collectives/sharedMemory/layout';
 import {GlobalBatchNorm} from '../dataParallel/batchNorm';
 import {plainSgd} from '../dataParallel/dividedUpdate';
@@ -44,7 +44,7 @@ const CACHE_LINE = 64;
 function acrossRanks({graph, ...probes}: Probed, at: 'two' | 'three'): Probed['two'] {
   const calls = probes[at].calls.map((own, i): CallSizes => {
     if (!GlobalBatchNorm.is(graph.calls[i])) return own;
-    const output = sum(own.outputs.map((lies) => ('own' in lies ? lies.own : 0)));
+    const output = sum(own.outputs.map((lies) => ('own' in lies ? lies.bytes : 0)));
     return {
       ...own,
       inside: output,
@@ -129,7 +129,7 @@ class ProbedMemory {
     sizes: readonly CallSizes[],
   ): number {
     const own = sizes[call.index];
-    const output = sum(own.outputs.map((lies) => ('own' in lies ? lies.own : 0)));
+    const output = sum(own.outputs.map((lies) => ('own' in lies ? lies.bytes : 0)));
     if (tensor === 1 || !rules[call.name]) return 0;
     return (
       (1 - 1 / tensor) *
@@ -153,8 +153,8 @@ class ProbedMemory {
       );
     const segments = segmentsOf(this.probed.graph, choice.recompute);
     return (
-      sum(segments.filter(({again}) => !again).map(of)) +
-      Math.max(0, ...segments.filter(({again}) => again).map(of))
+      sum(segments.filter(({recompute}) => !recompute).map(of)) +
+      Math.max(0, ...segments.filter(({recompute}) => recompute).map(of))
     );
   }
 
@@ -165,7 +165,7 @@ class ProbedMemory {
   private walked(choice: ModelChoice, samples: number): Walked {
     const {graph, sum: own} = this.probed;
     const there = choice.mesh.data > 1 || choice.microBatches > 1;
-    const {gradients, activations} = simulate(
+    const {gradients, activations} = simulatePass(
       this.probed,
       segmentsOf(graph, choice.recompute),
       samples,
@@ -188,7 +188,7 @@ class ProbedMemory {
     ends: boolean,
   ): {held: number; working: number} {
     const {graph} = this.probed;
-    const {held, activations, batch} = simulate(
+    const {held, activations, batch} = simulatePass(
       this.probed,
       segmentsOf(graph, choice.recompute),
       samples,

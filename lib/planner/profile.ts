@@ -20,7 +20,7 @@ import {topologyHash} from '../run/record';
 import type {TrainResult} from '../run/result';
 import {readGraph} from '../model/graph';
 import {targetShape} from '../step/objective';
-import {updateInTurn} from '../step/update';
+import {updateOneByOne} from '../step/update';
 import {train} from '../run/train';
 import {keep, recall} from './machine';
 
@@ -209,7 +209,7 @@ export function updateSeconds(optimizer: tf.Optimizer): number {
   try {
     const times = Array.from({length: UPDATES}, () => {
       const start = performance.now();
-      updateInTurn(own, [variable], {gradient: () => gradient});
+      updateOneByOne(own, [variable], {gradient: () => gradient});
       return (performance.now() - start) / 1000;
     });
     return median(times.slice(UPDATES / 2));

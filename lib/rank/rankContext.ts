@@ -21,7 +21,7 @@ import {DataParallel, type OpenLane} from '../dataParallel/dataParallel';
 import {Mesh, type Axis} from '../mesh/mesh';
 import {PipelineParallel} from '../pipelineParallel/pipelineParallel';
 import type {RankStrategy} from '../step/strategy';
-import type {Stepper} from '../step/trainStep';
+import type {StepHost} from '../step/strategy';
 import {TensorParallel} from '../tensorParallel/tensorParallel';
 import type {SpanRecorder} from '../trace/spans';
 import {machineMs} from '../trace/threadTime';
@@ -121,7 +121,7 @@ export class RankContext {
   }
 
   /** Before the first step: the ranks start their clocks together. */
-  async begin(stepper: Stepper, recorder: SpanRecorder): Promise<void> {
+  async begin(stepper: StepHost, recorder: SpanRecorder): Promise<void> {
     await this.strategyOf!.open(stepper);
     await this.world.barrier({label: 'start'});
     const origin = new Float64Array([machineMs()]);

@@ -14,7 +14,7 @@ import {
   replayRecorded,
 } from '../pipelineParallel/recorded';
 import type {Schedule} from '../pipelineParallel/schedule';
-import {pipelineSchedule} from '../pipelineParallel/schedules';
+import {pipelineSchedule} from '../pipelineParallel/namedSchedules';
 import type {Span} from '../trace/spans';
 import type {TrainResult} from '../run/result';
 

@@ -17,7 +17,7 @@ import {
   defaultStagesPerRank,
   pipelineSchedule,
   type ScheduleName,
-} from '../pipelineParallel/schedules';
+} from '../pipelineParallel/namedSchedules';
 import type {Span} from '../trace/spans';
 import {readCosts, type CheckedCosts, type SimulationCosts} from './costs';
 import {spansOf, type Ending} from './spans';

@@ -2,7 +2,7 @@
  * A simulated step as the spans that a real run's trace has of it.
  */
 import type {Mesh} from '../mesh/mesh';
-import {actionSpan} from '../pipelineParallel/actionSpan';
+import {actionSpan} from '../pipelineParallel/schedule';
 import type {
   TimedAction,
   TimedMessage,

@@ -4,7 +4,7 @@
  * feed-forward layers, a heads, V tokens; d data, t tensor, p pipeline, m micro-batches, v stagesPerRank.
  */
 import {activationBytes, type Recipe, type TransformerSizes} from '../memoryEstimate/formulas';
-import {promisedLive} from '../pipelineParallel/schedules';
+import {promisedLive} from '../pipelineParallel/namedSchedules';
 import type {SpecChoice, SpecRecompute} from './spec';
 
 type Sizes = Required<TransformerSizes>;

@@ -6,7 +6,7 @@ import {divisors} from '../base/numbers';
 import {RECIPES} from '../memoryEstimate/formulas';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import {nearest} from '../base/nearest';
-import {SCHEDULE_NAMES} from '../pipelineParallel/schedules';
+import {SCHEDULE_NAMES} from '../pipelineParallel/namedSchedules';
 import type {CheckedSpec, TransformerSpec} from './spec';
 
 type Check = (value: unknown) => string | null;

@@ -2,7 +2,7 @@
  * One choice for a spec: its memory on the fullest device, its messages and its time.
  */
 import type {Recipe} from '../memoryEstimate/formulas';
-import {bubbleFormula} from '../pipelineParallel/schedules';
+import {bubbleFormula} from '../pipelineParallel/namedSchedules';
 import type {CheckedSpec, SpecChoice, SpecRow} from './spec';
 import {
   dataMessages,

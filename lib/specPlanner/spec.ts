@@ -3,7 +3,7 @@
  * numbers alone; and the plan's rows.
  */
 import type {Recipe, TransformerSizes} from '../memoryEstimate/formulas';
-import type {ScheduleName} from '../pipelineParallel/schedules';
+import type {ScheduleName} from '../pipelineParallel/namedSchedules';
 
 /**
  * What of the activations is computed again in the backward pass: nothing, the attention's scores,

@@ -8,18 +8,18 @@ import {discard, record} from './tape';
 
 export interface Penalty {
   loss: () => tf.Scalar;
-  /** The weight that it is on; null where it is on none. */
+  /** The weight that it reads; null if it reads none. */
   variable: tf.Variable | null;
 }
 
 /** Whether a rank adds a weight's penalty to the loss, and its gradient to the weight's. */
 export type PenaltyCounts = (variable: tf.Variable | null) => {value: boolean; gradient: boolean};
 
-export const everywhere: PenaltyCounts = () => ({value: true, gradient: true});
+export const countAll: PenaltyCounts = () => ({value: true, gradient: true});
 
-const known = new WeakMap<Penalty['loss'], tf.Variable | null>();
+const penalizedWeight = new WeakMap<Penalty['loss'], tf.Variable | null>();
 
-/** tfjs keeps a penalty as a function, and only a tape shows what that reads. */
+/** tfjs keeps a penalty as a function, and only a tape shows which weight it reads. */
 function weightOf(layer: tf.layers.Layer, loss: Penalty['loss']): tf.Variable | null {
   const variables = variablesOf(layer);
   const {
@@ -36,7 +36,7 @@ export const hasPenalties = (layer: tf.layers.Layer) => penaltyFunctions(layer).
 
 export function penaltiesOf(layer: tf.layers.Layer): Penalty[] {
   return penaltyFunctions(layer).map((loss) => {
-    if (!known.has(loss)) known.set(loss, weightOf(layer, loss));
-    return {loss, variable: known.get(loss)!};
+    if (!penalizedWeight.has(loss)) penalizedWeight.set(loss, weightOf(layer, loss));
+    return {loss, variable: penalizedWeight.get(loss)!};
   });
 }

@@ -6,11 +6,11 @@ import * as tf from '@tensorflow/tfjs';
 import {activationName, conv2dFields, denseFields, embeddingFields} from '../model/tfjsLayers';
 import type {CausalSelfAttention} from '../models/layers/causalSelfAttention';
 import type {TokenEmbedding} from '../models/layers/tokenEmbedding';
-import {isRowwise, registerLayout, type LayoutPart} from './rules';
+import {needsWholeRow, registerLayout, type LayoutRange} from './rules';
 
 const rowwise = (layer: tf.layers.Layer): string | null => {
   const name = activationName(layer);
-  return name && isRowwise(name)
+  return name && needsWholeRow(name)
     ? `its activation '${name}' needs all of its outputs at once`
     : null;
 };
@@ -19,7 +19,7 @@ const rowwise = (layer: tf.layers.Layer): string | null => {
 registerLayout('Dense', 'column', {
   what: 'units',
   count: (layer) => denseFields(layer).units,
-  weights: {kernel: {axis: 1}, bias: {axis: 0}},
+  weights: {kernel: {dim: 1}, bias: {dim: 0}},
   inputPlacement: 'replicate',
   outputPlacement: () => 'shard',
   refuses: rowwise,
@@ -29,7 +29,7 @@ registerLayout('Dense', 'column', {
 registerLayout('Dense', 'row', {
   what: 'inputs',
   count: (layer) => denseFields(layer).kernel.shape[0]!,
-  weights: {kernel: {axis: 0}},
+  weights: {kernel: {dim: 0}},
   inputPlacement: 'shard',
   outputPlacement: () => 'partial',
   partial: (layer, x) => {
@@ -54,10 +54,10 @@ registerLayout('ManyHands>CausalSelfAttention', 'heads', {
   what: 'heads',
   count: (layer) => attention(layer)['heads'],
   weights: {
-    query: {axis: 1, each: headSize},
-    key: {axis: 1, each: headSize},
-    value: {axis: 1, each: headSize},
-    output: {axis: 0, each: headSize},
+    query: {dim: 1, each: headSize},
+    key: {dim: 1, each: headSize},
+    value: {dim: 1, each: headSize},
+    output: {dim: 0, each: headSize},
   },
   inputPlacement: 'replicate',
   outputPlacement: () => 'partial',
@@ -67,14 +67,14 @@ registerLayout('ManyHands>CausalSelfAttention', 'heads', {
 });
 
 /** The vectors of the tokens whose rows this rank has; zeros for the others. */
-function lookUp(table: tf.Tensor, tokens: tf.Tensor, {start, end}: LayoutPart): tf.Tensor {
-  const at = tf.sub(tf.reshape(tf.cast(tokens, 'int32'), [tokens.size]), tf.scalar(start, 'int32'));
-  const here = tf.logicalAnd(
-    tf.greaterEqual(at, tf.scalar(0, 'int32')),
-    tf.less(at, tf.scalar(end - start, 'int32')),
+function lookUp(table: tf.Tensor, tokens: tf.Tensor, {start, end}: LayoutRange): tf.Tensor {
+  const row = tf.sub(tf.reshape(tf.cast(tokens, 'int32'), [tokens.size]), tf.scalar(start, 'int32'));
+  const held = tf.logicalAnd(
+    tf.greaterEqual(row, tf.scalar(0, 'int32')),
+    tf.less(row, tf.scalar(end - start, 'int32')),
   );
-  const rows = tf.gather(table, tf.mul(at, tf.cast(here, 'int32')) as tf.Tensor1D);
-  return tf.reshape(tf.mul(rows, tf.reshape(tf.cast(here, 'float32'), [tokens.size, 1])), [
+  const rows = tf.gather(table, tf.mul(row, tf.cast(held, 'int32')) as tf.Tensor1D);
+  return tf.reshape(tf.mul(rows, tf.reshape(tf.cast(held, 'float32'), [tokens.size, 1])), [
     ...tokens.shape,
     table.shape[1]!,
   ]);
@@ -83,7 +83,7 @@ function lookUp(table: tf.Tensor, tokens: tf.Tensor, {start, end}: LayoutPart): 
 registerLayout('Embedding', 'vocabulary', {
   what: 'rows',
   count: (layer) => embeddingFields(layer).inputDim,
-  weights: {embeddings: {axis: 0}},
+  weights: {embeddings: {dim: 0}},
   inputPlacement: 'replicate',
   outputPlacement: () => 'partial',
   partial: (layer, tokens, part) => lookUp(embeddingFields(layer).embeddings.read(), tokens, part),
@@ -94,7 +94,7 @@ const LOGITS = 3;
 registerLayout('ManyHands>TokenEmbedding', 'vocabulary', {
   what: 'tokens',
   count: (layer) => (layer as TokenEmbedding)['vocabulary'],
-  weights: {embeddings: {axis: 0}},
+  weights: {embeddings: {dim: 0}},
   inputPlacement: 'replicate',
   outputPlacement: (inputRank) => (inputRank === LOGITS ? 'gathered' : 'partial'),
   partial: (layer, x, part) => {
@@ -112,7 +112,7 @@ registerLayout('ManyHands>TokenEmbedding', 'vocabulary', {
 registerLayout('Conv2D', 'filters', {
   what: 'filters',
   count: (layer) => conv2dFields(layer).filters,
-  weights: {kernel: {axis: 3}, bias: {axis: 0}},
+  weights: {kernel: {dim: 3}, bias: {dim: 0}},
   inputPlacement: 'replicate',
   outputPlacement: () => 'gathered',
   refuses: (layer) =>

@@ -7,7 +7,7 @@ import {ManyHandsError, oneOf, shown} from '../base/errors';
 import type {Graph, LayerCall, Slot} from '../model/graph';
 import {activationName} from '../model/tfjsLayers';
 import './layerRules';
-import {isRowwise, LAYOUT_RULES, rulesFor, type LayoutRule, type ShardedLayer} from './rules';
+import {needsWholeRow, LAYOUT_RULES, rulesFor, type LayoutRule, type ShardedLayer} from './rules';
 
 /** Layer-name pattern ('*' stands for any letters) to rule. */
 export type Layout = Record<string, LayoutRule>;
@@ -20,7 +20,7 @@ const ELEMENTWISE = ['ReLU', 'LeakyReLU', 'ELU', 'ThresholdedReLU'];
 
 function isElementwise(layer: tf.layers.Layer): boolean {
   if (layer.getClassName() !== 'Activation') return ELEMENTWISE.includes(layer.getClassName());
-  return !isRowwise(activationName(layer)!);
+  return !needsWholeRow(activationName(layer)!);
 }
 
 function refuse(message: string): never {
@@ -29,14 +29,14 @@ function refuse(message: string): never {
 
 /** The rule of a layer as its class has it. */
 export function shardedOf(layer: tf.layers.Layer, rule: LayoutRule): ShardedLayer {
-  const found = rulesFor(layer).get(rule);
-  if (!found) {
+  const sharded = rulesFor(layer).get(rule);
+  if (!sharded) {
     const has = [...rulesFor(layer).keys()];
     refuse(
       `layout gives '${layer.name}' the rule '${rule}', which layers of the class ${layer.getClassName()} do not have: ${has.length > 0 ? `take ${oneOf(has)}, or 'replicated'` : "take 'replicated', or register one with registerLayout in its module"}.`,
     );
   }
-  return found;
+  return sharded;
 }
 
 const matches = (pattern: string, name: string) =>
@@ -49,28 +49,28 @@ const matches = (pattern: string, name: string) =>
 
 function byPatterns(graph: Graph, layout: Layout): Rules {
   const rules: Rules = {};
-  const from = new Map<string, string>();
+  const patternOf = new Map<string, string>();
   for (const [pattern, rule] of Object.entries(layout)) {
     if (!LAYOUT_RULES.includes(rule))
       refuse(
         `layout: '${pattern}' must have a rule, ${oneOf(LAYOUT_RULES as string[])}; it is ${shown(rule)}.`,
       );
-    const found = [
+    const matching = [
       ...new Map(
         graph.calls.filter(({name}) => matches(pattern, name)).map((call) => [call.name, call]),
       ).values(),
     ];
-    if (found.length === 0)
+    if (matching.length === 0)
       refuse(
         `layout: no layer's name is like '${pattern}'. The layers are ${[...new Set(graph.calls.map(({name}) => name))].join(', ')}.`,
       );
-    for (const {name, layer} of found) {
-      const before = from.get(name);
-      if (before !== undefined && layout[before] !== rule)
+    for (const {name, layer} of matching) {
+      const earlier = patternOf.get(name);
+      if (earlier !== undefined && layout[earlier] !== rule)
         refuse(
-          `layout gives '${name}' two rules: '${layout[before]}' by '${before}', and '${rule}' by '${pattern}'.`,
+          `layout gives '${name}' two rules: '${layout[earlier]}' by '${earlier}', and '${rule}' by '${pattern}'.`,
         );
-      from.set(name, pattern);
+      patternOf.set(name, pattern);
       if (rule === 'replicated') continue;
       shardedOf(layer, rule);
       rules[name] = rule;
@@ -96,13 +96,13 @@ function partnerOf(graph: Graph, call: LayerCall): LayerCall | null {
  */
 function byDefault(graph: Graph, size: number): Rules {
   const rules: Rules = {};
-  const can = ({layer}: LayerCall, rule: LayoutRule) => {
+  const canBe = ({layer}: LayerCall, rule: LayoutRule) => {
     const sharded = rulesFor(layer).get(rule);
     return sharded !== undefined && !sharded.refuses?.(layer) && sharded.count(layer) >= size;
   };
   for (const call of graph.calls) {
     if (rules[call.name]) continue;
-    const alone = (['heads', 'vocabulary', 'filters'] as const).find((rule) => can(call, rule));
+    const alone = (['heads', 'vocabulary', 'filters'] as const).find((rule) => canBe(call, rule));
     if (alone) rules[call.name] = alone;
     const partner = call.layer.getClassName() === 'Dense' ? partnerOf(graph, call) : null;
     const uses = ({layer}: LayerCall) =>
@@ -112,8 +112,8 @@ function byDefault(graph: Graph, size: number): Rules {
       rules[partner.name] ||
       uses(call) > 1 ||
       uses(partner) > 1 ||
-      !can(call, 'column') ||
-      !can(partner, 'row')
+      !canBe(call, 'column') ||
+      !canBe(partner, 'row')
     )
       continue;
     rules[call.name] = 'column';
@@ -142,27 +142,27 @@ function checkCounts(graph: Graph, rules: Rules, size: number): void {
  * through layers that work element by element. `visit` sees each call with the one whose part it is
  * given.
  */
-export function partSlots(
+export function shardedSlots(
   graph: Graph,
   rules: Rules,
   visit?: (call: LayerCall, from: LayerCall | undefined) => void,
 ): Map<Slot, LayerCall> {
-  const parts = new Map<Slot, LayerCall>();
+  const shards = new Map<Slot, LayerCall>();
   for (const call of graph.calls) {
     const {name, layer, inputs, outputs} = call;
-    const from = inputs.map((slot) => parts.get(slot)).find((one) => one !== undefined);
+    const from = inputs.map((slot) => shards.get(slot)).find((maker) => maker !== undefined);
     visit?.(call, from);
     const sharded = rules[name] && shardedOf(layer, rules[name]);
     if (sharded && sharded.inputPlacement === 'replicate' && sharded.outputPlacement(0) === 'shard')
-      parts.set(outputs[0], call);
-    else if (from !== undefined && !sharded) parts.set(outputs[0], from);
+      shards.set(outputs[0], call);
+    else if (from !== undefined && !sharded) shards.set(outputs[0], from);
   }
-  return parts;
+  return shards;
 }
 
 /** Follows what is whole and what is a part from layer to layer. */
 function checkFlow(graph: Graph, rules: Rules): void {
-  const parts = partSlots(graph, rules, ({name, layer}, maker) => {
+  const shards = shardedSlots(graph, rules, ({name, layer}, maker) => {
     const from = maker?.name;
     const rule = rules[name];
     const sharded = rule && shardedOf(layer, rule);
@@ -183,7 +183,7 @@ function checkFlow(graph: Graph, rules: Rules): void {
       );
     }
   });
-  const open = graph.outputs.map((slot) => parts.get(slot)).find((one) => one !== undefined);
+  const open = graph.outputs.map((slot) => shards.get(slot)).find((maker) => maker !== undefined);
   if (open !== undefined)
     refuse(
       `layout: '${open.name}' is 'column' and ends the model, so no device would have the whole output: make it 'replicated'.`,

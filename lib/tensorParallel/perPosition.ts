@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {dropoutFields, normalizedAxes} from '../model/tfjsLayers';
 import type {PositionEmbedding} from '../models/layers/positionEmbedding';
-import type {LayoutPart} from './rules';
+import type {LayoutRange} from './rules';
 
 /** How one layer class works on a run of positions. */
 export interface PerPosition {
@@ -15,7 +15,7 @@ export interface PerPosition {
    * Its result on `x` [samples, end - start, ...], where it needs to know which positions those
    * are; without it the layer's own `apply`.
    */
-  apply?(layer: tf.layers.Layer, x: tf.Tensor, positions: LayoutPart): tf.Tensor;
+  apply?(layer: tf.layers.Layer, x: tf.Tensor, positions: LayoutRange): tf.Tensor;
 }
 
 const registry = new Map<string, PerPosition>();
@@ -30,8 +30,8 @@ export function registerPerPosition(className: string, perPosition: PerPosition 
 
 /** How the layer works on a run of positions; null where it needs all. */
 export function perPositionOf(layer: tf.layers.Layer): PerPosition | null {
-  const found = registry.get(layer.getClassName());
-  return found && (found.when?.(layer) ?? true) ? found : null;
+  const registered = registry.get(layer.getClassName());
+  return registered && (registered.when?.(layer) ?? true) ? registered : null;
 }
 
 // A Dense layer multiplies the last dim, whatever stands before it.

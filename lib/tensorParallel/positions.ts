@@ -7,7 +7,7 @@ import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {tagMemory} from '../memory';
 import type {SpanRecorder} from '../trace/spans';
-import type {LayoutPart} from './rules';
+import type {LayoutRange} from './rules';
 
 /**
  * Between the order by samples and the order by ranks: calls `copy(bySample, byRank, length)` for
@@ -28,62 +28,62 @@ export class PositionExchange {
   constructor(
     private readonly comm: Communicator,
     private readonly recorder: SpanRecorder | null,
-    private readonly positions: LayoutPart,
+    private readonly positions: LayoutRange,
   ) {}
 
-  private async said(name: string, run: () => Promise<void>): Promise<void> {
+  private async recorded(name: string, run: () => Promise<void>): Promise<void> {
     await (this.recorder ? this.recorder.inside('communication', name, run) : run());
   }
 
   /** All positions from each rank's; `own` stays the caller's. */
-  async gather(own: tf.Tensor, name: string, label: string): Promise<tf.Tensor> {
+  async gather(localPositions_TMP: tf.Tensor, name: string, label: string): Promise<tf.Tensor> {
     const {
       comm,
       comm: {rank, size},
       positions: {of},
     } = this;
-    const [samples, local, ...rest] = own.shape;
-    const all = new Float32Array(own.size * size);
-    all.set(own.dataSync() as Float32Array, rank * own.size);
-    await this.said(`all-gather ${name}`, () => comm.allGather(all, {label}));
-    const whole = new Float32Array(all.length);
-    eachRun(size, samples, local * tf.util.sizeFromShape(rest), (bySample, byRank, length) =>
-      whole.set(all.subarray(byRank, byRank + length), bySample),
+    const [samples, localPositions_TMP, ...rest] = localPositions_TMP.shape;
+    const byRank = new Float32Array(localPositions_TMP.size * size);
+    byRank.set(localPositions_TMP.dataSync() as Float32Array, rank * localPositions_TMP.size);
+    await this.recorded(`all-gather ${name}`, () => comm.allGather(byRank, {label}));
+    const bySample = new Float32Array(byRank.length);
+    eachRun(size, samples, localPositions_TMP * tf.util.sizeFromShape(rest), (bySample, byRank, length) =>
+      bySample.set(byRank.subarray(byRank, byRank + length), bySample),
     );
-    return this.tagged(whole, [samples, of, ...rest]);
+    return this.tagged(bySample, [samples, of, ...rest]);
   }
 
   /** The sum over the ranks, of which each gets its own positions, in `given`'s place. */
-  async reduceScatter(given: tf.Tensor, name: string, label: string): Promise<tf.Tensor> {
+  async reduceScatter(summand: tf.Tensor, name: string, label: string): Promise<tf.Tensor> {
     const {
       comm,
       comm: {size},
       positions: {start, end},
     } = this;
-    const [samples, , ...rest] = given.shape;
-    const whole = given.dataSync() as Float32Array;
-    const all = new Float32Array(whole.length);
+    const [samples, , ...rest] = summand.shape;
+    const bySample = summand.dataSync() as Float32Array;
+    const byRank = new Float32Array(bySample.length);
     eachRun(
       size,
       samples,
       (end - start) * tf.util.sizeFromShape(rest),
-      (bySample, byRank, length) => all.set(whole.subarray(bySample, bySample + length), byRank),
+      (bySample, byRank, length) => byRank.set(bySample.subarray(bySample, bySample + length), byRank),
     );
-    given.dispose();
-    let own = all;
-    await this.said(`reduce-scatter ${name}`, async () => {
-      own = await comm.reduceScatter(all, {label});
+    summand.dispose();
+    let summed = byRank;
+    await this.recorded(`reduce-scatter ${name}`, async () => {
+      summed = await comm.reduceScatter(byRank, {label});
     });
-    return this.tagged(own.slice(), [samples, end - start, ...rest]);
+    return this.tagged(summed.slice(), [samples, end - start, ...rest]);
   }
 
   /** This rank's positions of what all ranks have whole. */
-  own(whole: tf.Tensor): tf.Tensor {
+  localOf(full: tf.Tensor): tf.Tensor {
     const {start, end} = this.positions;
     return tf.slice(
-      whole,
-      whole.shape.map((_, i) => (i === 1 ? start : 0)),
-      whole.shape.map((length, i) => (i === 1 ? end - start : length)),
+      full,
+      full.shape.map((_, i) => (i === 1 ? start : 0)),
+      full.shape.map((length, i) => (i === 1 ? end - start : length)),
     );
   }
 

@@ -22,7 +22,7 @@ export const LAYOUT_RULES: readonly LayoutRule[] = [
 ];
 
 /** What a rank has of what is divided: from `start` up to `end` of `of`. */
-export interface LayoutPart {
+export interface LayoutRange {
   /** The first that it has. */
   start: number;
   /** The first that it has no more. */
@@ -40,7 +40,7 @@ export type OutputPlacement = 'shard' | 'partial' | 'gathered';
 /** How one weight is cut. */
 export interface ShardedWeight {
   /** The axis along which it is. */
-  axis: number;
+  dim: number;
   /** How long one of what is divided is along it; 1 without it. */
   each?(layer: tf.layers.Layer): number;
 }
@@ -61,9 +61,9 @@ export interface ShardedLayer {
   /** By how many dims the input has. */
   outputPlacement(inputRank: number): OutputPlacement;
   /** Tells the layer that it has only a part. */
-  localize?(layer: tf.layers.Layer, part: LayoutPart): void;
+  localize?(layer: tf.layers.Layer, part: LayoutRange): void;
   /** The partial result from this rank's weights; without it the layer's own `apply`. */
-  partial?(layer: tf.layers.Layer, input: tf.Tensor, part: LayoutPart): tf.Tensor;
+  partial?(layer: tf.layers.Layer, input: tf.Tensor, part: LayoutRange): tf.Tensor;
   /** What follows once the sum is there: bias, activation. */
   finish?(layer: tf.layers.Layer, sum: tf.Tensor): tf.Tensor;
   /** Why this layer cannot be divided so, in words; null where it can. */
@@ -71,7 +71,7 @@ export interface ShardedLayer {
 }
 
 /** An activation that looks at a whole row cannot work on a part of one. */
-export const isRowwise = (activation: string) => ['softmax', 'logSoftmax'].includes(activation);
+export const needsWholeRow = (activation: string) => ['softmax', 'logSoftmax'].includes(activation);
 
 const registry = new Map<string, Map<LayoutRule, ShardedLayer>>();
 
@@ -100,18 +100,18 @@ export function rulesFor(layer: tf.layers.Layer): Map<LayoutRule, ShardedLayer> 
 }
 
 /** What `rank` of `size` has. */
-export function partFor(
+export function rangeFor(
   sharded: ShardedLayer,
   layer: tf.layers.Layer,
   rank: number,
   size: number,
-): LayoutPart {
+): LayoutRange {
   const of = sharded.count(layer);
   return {start: partStart(rank, of, size), end: partStart(rank + 1, of, size), of};
 }
 
 /** A weight's name without its layer's. */
-export const ownName = (originalName: string) =>
+export const weightName = (originalName: string) =>
   originalName.slice(originalName.lastIndexOf('/') + 1);
 
 /** The cut of one weight, or null where it is whole. */
@@ -119,10 +119,10 @@ export function shardOf(
   sharded: ShardedLayer,
   layer: tf.layers.Layer,
   name: string,
-  {start, end}: LayoutPart,
+  {start, end}: LayoutRange,
 ): WeightShard | null {
-  const found = sharded.weights[ownName(name)];
-  if (!found) return null;
-  const each = found.each?.(layer) ?? 1;
-  return {dim: found.axis, start: start * each, end: end * each};
+  const weight = sharded.weights[weightName(name)];
+  if (!weight) return null;
+  const each = weight.each?.(layer) ?? 1;
+  return {dim: weight.dim, start: start * each, end: end * each};
 }

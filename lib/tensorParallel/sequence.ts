@@ -8,13 +8,13 @@ import {partStart} from '../collectives/types';
 import {symbolicOutput, type Graph, type LayerCall, type Slot} from '../model/graph';
 import {shardedOf, type Rules} from './layout';
 import {perPositionOf} from './perPosition';
-import type {LayoutPart} from './rules';
+import type {LayoutRange} from './rules';
 
 export interface SequencePlan {
   /** The slots of which a rank holds its own positions, dim 1. */
   slots: ReadonlySet<Slot>;
   /** This rank's. */
-  positions: LayoutPart;
+  positions: LayoutRange;
 }
 
 /** A call's output where it has positions: their number, null where that is open. */
@@ -27,7 +27,7 @@ function positionsIn(graph: Graph, call: LayerCall): number | null {
  * Whether what a rule leaves is a sum over the ranks; of some rules that depends on how many dims
  * the input has.
  */
-function givesSum(graph: Graph, rules: Rules, call: LayerCall): boolean {
+function isPartialOutput(graph: Graph, rules: Rules, call: LayerCall): boolean {
   const maker = graph.calls.find(({outputs}) => outputs.includes(call.inputs[0]));
   return (
     rules[call.name] !== undefined &&
@@ -41,14 +41,14 @@ function givesSum(graph: Graph, rules: Rules, call: LayerCall): boolean {
  * Whether a rank that sees its own positions alone has a part of the gradient of the layer's whole
  * weights.
  */
-const isPartial = (rules: Rules, {name, layer}: LayerCall) =>
+const hasPartialGradient = (rules: Rules, {name, layer}: LayerCall) =>
   !rules[name] || shardedOf(layer, rules[name]).finish !== undefined;
 
 /**
  * Follows the positions from each sum through the layers that treat them one by one. A model's
  * outputs are whole.
  */
-function dividedSlots(graph: Graph, rules: Rules, length: number): Set<Slot> {
+function slotsByPosition(graph: Graph, rules: Rules, length: number): Set<Slot> {
   const slots = new Set<Slot>();
   const uses = (layer: LayerCall['layer']) =>
     graph.calls.filter((call) => call.layer === layer).length;
@@ -57,10 +57,10 @@ function dividedSlots(graph: Graph, rules: Rules, length: number): Set<Slot> {
     if (graph.outputs.includes(output) || positionsIn(graph, call) !== length) continue;
     // Of a layer that is used whole elsewhere the gradient would be whole in one part and not in
     // the other.
-    if (isPartial(rules, call) && call.layer.weights.length > 0 && uses(call.layer) > 1) continue;
+    if (hasPartialGradient(rules, call) && call.layer.weights.length > 0 && uses(call.layer) > 1) continue;
     if (
       rules[call.name]
-        ? givesSum(graph, rules, call)
+        ? isPartialOutput(graph, rules, call)
         : perPositionOf(call.layer) && call.inputs.every((slot) => slots.has(slot))
     )
       slots.add(output);
@@ -73,10 +73,10 @@ function dividedSlots(graph: Graph, rules: Rules, length: number): Set<Slot> {
  * positions cannot be shared out evenly.
  */
 export function planSequence(graph: Graph, rules: Rules, rank: number, size: number): SequencePlan {
-  const sums = graph.calls.filter(
-    (call) => givesSum(graph, rules, call) && !graph.outputs.includes(call.outputs[0]),
+  const partialCalls = graph.calls.filter(
+    (call) => isPartialOutput(graph, rules, call) && !graph.outputs.includes(call.outputs[0]),
   );
-  const length = sums.map((call) => positionsIn(graph, call)).find((found) => found !== null);
+  const length = partialCalls.map((call) => positionsIn(graph, call)).find((positions_) => positions_ !== null);
   if (!length) {
     throw new ManyHandsError(
       'BAD_OPTION',
@@ -90,7 +90,7 @@ export function planSequence(graph: Graph, rules: Rules, rank: number, size: num
     );
   }
   return {
-    slots: dividedSlots(graph, rules, length),
+    slots: slotsByPosition(graph, rules, length),
     positions: {
       start: partStart(rank, length, size),
       end: partStart(rank + 1, length, size),
@@ -110,7 +110,7 @@ export function partialLayers(
 ): Set<LayerCall['layer']> {
   return new Set(
     graph.calls
-      .filter((call) => slots.has(call.outputs[0]) && isPartial(rules, call))
+      .filter((call) => slots.has(call.outputs[0]) && hasPartialGradient(rules, call))
       .map(({layer}) => layer),
   );
 }

@@ -13,7 +13,7 @@ import type {SavedForward, CommunicatingContext, CommunicatingLayer} from '../st
 import {backward, discard, record, type Recorded} from '../step/tape';
 import type {SpanRecorder} from '../trace/spans';
 import type {PositionExchange} from './positions';
-import type {LayoutPart, ShardedLayer} from './rules';
+import type {LayoutRange, ShardedLayer} from './rules';
 
 /** What the halves of all calls have in common. */
 export interface TensorContext {
@@ -46,47 +46,47 @@ function merged(
 
 export class ShardedCall implements CommunicatingLayer {
   constructor(
-    private readonly around: TensorContext,
+    private readonly tensorContext: TensorContext,
     private readonly sharded: ShardedLayer,
-    private readonly part: LayoutPart,
+    private readonly range: LayoutRange,
   ) {}
 
   /** All ranks' tensors added up, in `given`'s place. */
-  private async sum(given: tf.Tensor, name: string, label: string): Promise<tf.Tensor> {
-    const {comm, recorder} = this.around;
-    const values = given.dataSync().slice() as Float32Array;
+  private async sum(summand: tf.Tensor, name: string, label: string): Promise<tf.Tensor> {
+    const {comm, recorder} = this.tensorContext;
+    const values = summand.dataSync().slice() as Float32Array;
     const run = () => comm.allReduce(values, {label});
     await (recorder ? recorder.inside('communication', name, run) : run());
-    const {shape} = given;
-    given.dispose();
+    const {shape} = summand;
+    summand.dispose();
     const sum = tf.tensor(values, shape, 'float32');
     tagMemory(sum, 'activations');
     return sum;
   }
 
   /** All ranks' parts of the last dim, side by side, in `given`'s place. */
-  private async gather(given: tf.Tensor, name: string): Promise<tf.Tensor> {
-    const {comm, recorder} = this.around;
+  private async gather(shard: tf.Tensor, name: string): Promise<tf.Tensor> {
+    const {comm, recorder} = this.tensorContext;
     const {rank, size} = comm;
-    const rows = given.shape.slice(0, -1);
+    const rows = shard.shape.slice(0, -1);
     const count = rows.reduce((product, length) => product * length, 1);
-    const {of} = this.part;
+    const {of} = this.range;
     const bounds = Array.from({length: size + 1}, (_, r) => count * partStart(r, of, size));
-    const all = new Float32Array(count * of);
-    all.set(given.dataSync() as Float32Array, bounds[rank]);
-    given.dispose();
+    const byRank = new Float32Array(count * of);
+    byRank.set(shard.dataSync() as Float32Array, bounds[rank]);
+    shard.dispose();
     const label = 'gathered outputs';
     const run = async () => {
-      if (of % size === 0) await comm.allGather(all, {label});
+      if (of % size === 0) await comm.allGather(byRank, {label});
       else
         for (let r = 0; r < size; r++)
-          await comm.broadcast(all.subarray(bounds[r], bounds[r + 1]), {root: r, label});
+          await comm.broadcast(byRank.subarray(bounds[r], bounds[r + 1]), {root: r, label});
     };
     await (recorder ? recorder.inside('communication', name, run) : run());
-    const whole = tf.tidy(() =>
+    const gathered = tf.tidy(() =>
       tf.concat(
         Array.from({length: size}, (_, r) =>
-          tf.tensor(all.slice(bounds[r], bounds[r + 1]), [
+          tf.tensor(byRank.slice(bounds[r], bounds[r + 1]), [
             ...rows,
             (bounds[r + 1] - bounds[r]) / count,
           ]),
@@ -94,113 +94,113 @@ export class ShardedCall implements CommunicatingLayer {
         rows.length,
       ),
     );
-    tagMemory(whole, 'activations');
-    return whole;
+    tagMemory(gathered, 'activations');
+    return gathered;
   }
 
   async forward(
     call: LayerCall,
-    [given]: tf.Tensor[],
-    how: CommunicatingContext,
+    [inputTensor]: tf.Tensor[],
+    callContext: CommunicatingContext,
   ): Promise<SavedForward> {
     const {
       sharded,
-      part,
-      around,
-      around: {positions},
+      range: range,
+      tensorContext: tensorContext,
+      tensorContext: {positions},
     } = this;
     const {layer, name} = call;
-    const gathers = around.byPositions(call.inputs[0]);
-    const scatters = around.byPositions(call.outputs[0]);
-    const input = gathers ? await positions!.gather(given, name, FORWARD) : given;
+    const gathers = tensorContext.byPositions(call.inputs[0]);
+    const scatters = tensorContext.byPositions(call.outputs[0]);
+    const input = gathers ? await positions!.gather(inputTensor, name, FORWARD) : inputTensor;
     const looksUp = input.dtype !== 'float32';
-    const wants = !looksUp && around.wantsInput(call);
-    const sources = [...(wants ? [input] : []), ...around.weightsOf(layer)];
-    const first = withStepContext(how, () =>
+    const wants = !looksUp && tensorContext.wantsInput(call);
+    const sources = [...(wants ? [input] : []), ...tensorContext.weightsOf(layer)];
+    const layerPart_ = withStepContext(callContext, () =>
       record(sources, () => [
         sharded.partial
-          ? sharded.partial(layer, input, part)
-          : (layer.apply(input, {training: how.training}) as tf.Tensor),
+          ? sharded.partial(layer, input, range)
+          : (layer.apply(input, {training: callContext.training}) as tf.Tensor),
       ]),
     );
     const inputShape = input.shape;
     if (gathers) input.dispose();
-    const [partial] = first.outputs;
-    const gives = sharded.outputPlacement(input.rank);
+    const [partial] = layerPart_.outputs;
+    const placement = sharded.outputPlacement(input.rank);
     const label = looksUp ? 'embedding' : FORWARD;
-    let second: Recorded | null = null;
+    let finishPart_: Recorded | null = null;
     let output = partial;
     try {
-      await how.taped(first.tape);
-      if (gives === 'gathered') output = await this.gather(partial, `all-gather ${name}`);
-      else if (gives === 'partial')
+      await callContext.onTape(layerPart_.tape);
+      if (placement === 'gathered') output = await this.gather(partial, `all-gather ${name}`);
+      else if (placement === 'partial')
         output = scatters
           ? await positions!.reduceScatter(partial, name, label)
           : await this.sum(partial, `all-reduce ${name}`, label);
     } catch (error) {
-      discard(first.tape);
+      discard(layerPart_.tape);
       throw error;
     }
     const sum = output;
     if (sharded.finish) {
-      second = withStepContext(how, () =>
-        record([sum, ...around.weightsOf(layer)], () => [sharded.finish!(layer, sum)]),
+      finishPart_ = withStepContext(callContext, () =>
+        record([sum, ...tensorContext.weightsOf(layer)], () => [sharded.finish!(layer, sum)]),
       );
-      [output] = second.outputs;
+      [output] = finishPart_.outputs;
       sum.dispose();
-      await how.taped(second.tape);
+      await callContext.onTape(finishPart_.tape);
     }
     const shape = output.shape;
     return {
       outputs: [output],
-      backward: async ([from]) => {
-        const dy = from ? tf.clone(from) : tf.zeros(shape);
-        const later = second
-          ? backward(second.tape, new Map([[output.id, dy]]))
+      backward: async ([outputGradient]) => {
+        const dy = outputGradient ? tf.clone(outputGradient) : tf.zeros(shape);
+        const finishGradients = finishPart_
+          ? backward(finishPart_.tape, new Map([[output.id, dy]]))
           : new Map([[sum.id, tf.clone(dy)]]);
         dy.dispose();
-        const dSum = later.get(sum.id) ?? tf.zeros(sum.shape);
-        later.delete(sum.id);
+        const dSum = finishGradients.get(sum.id) ?? tf.zeros(sum.shape);
+        finishGradients.delete(sum.id);
         let dPartial = dSum;
-        if (gives === 'gathered') dPartial = this.ownOf(dSum);
+        if (placement === 'gathered') dPartial = this.shardOf(dSum);
         else if (scatters)
           dPartial = await positions!.gather(dSum, `${name}, gradient`, looksUp ? label : BACKWARD);
         if (dPartial !== dSum) dSum.dispose();
-        const found = backward(first.tape, new Map([[partial.id, dPartial]]));
+        const partialGradients = backward(layerPart_.tape, new Map([[partial.id, dPartial]]));
         dPartial.dispose();
-        const own = wants ? (found.get(input.id) ?? tf.zeros(inputShape)) : null;
-        found.delete(input.id);
+        const inputGradient = wants ? (partialGradients.get(input.id) ?? tf.zeros(inputShape)) : null;
+        partialGradients.delete(input.id);
         return {
-          inputs: [own && (await this.completed(call, own, gathers))],
-          weights: merged(found, later),
+          inputs: [inputGradient && (await this.completed(call, inputGradient, gathers))],
+          weights: merged(partialGradients, finishGradients),
         };
       },
       discard: () => {
-        discard(first.tape);
-        if (second) discard(second.tape);
+        discard(layerPart_.tape);
+        if (finishPart_) discard(finishPart_.tape);
       },
       recompute: (inputs, context) => this.forward(call, inputs, context),
     };
   }
 
   /** This rank's part of a gathered output's gradient. */
-  private ownOf(whole: tf.Tensor): tf.Tensor {
-    const {start, end} = this.part;
-    const last = whole.rank - 1;
+  private shardOf(full: tf.Tensor): tf.Tensor {
+    const {start, end} = this.range;
+    const last = full.rank - 1;
     return tf.slice(
-      whole,
-      whole.shape.map((_, i) => (i === last ? start : 0)),
-      whole.shape.map((length, i) => (i === last ? end - start : length)),
+      full,
+      full.shape.map((_, i) => (i === last ? start : 0)),
+      full.shape.map((length, i) => (i === last ? end - start : length)),
     );
   }
 
   /** The gradient of the call's input, from this rank's part of it: f's backward. */
-  private async completed(call: LayerCall, own: tf.Tensor, gathers: boolean): Promise<tf.Tensor> {
-    const {around, sharded} = this;
+  private async completed(call: LayerCall, summand: tf.Tensor, gathers: boolean): Promise<tf.Tensor> {
+    const {tensorContext: tensorContext, sharded} = this;
     const name = `${call.name}, gradient`;
-    if (gathers) return around.positions!.reduceScatter(own, name, BACKWARD);
+    if (gathers) return tensorContext.positions!.reduceScatter(summand, name, BACKWARD);
     return sharded.inputPlacement === 'replicate'
-      ? this.sum(own, `all-reduce ${name}`, BACKWARD)
-      : own;
+      ? this.sum(summand, `all-reduce ${name}`, BACKWARD)
+      : summand;
   }
 }

@@ -8,7 +8,7 @@ import {ArrayTensor} from '../devices/arrayTensor';
 import {withMemoryFor} from '../memory';
 import {freeStorage} from '../model/freeStorage';
 import type {WeightGradient} from '../step/hooks';
-import {updateInTurn} from '../step/update';
+import {updateOneByOne} from '../step/update';
 import type {Unit} from './units';
 
 /** One unit's part on this rank. */
@@ -90,7 +90,7 @@ export class Shards {
     // tfjs makes a weight's first moments before it asks for the gradient: the weight must be there
     // by then.
     withMemoryFor('temporary', () => this.load(0));
-    updateInTurn(optimizer, this.variables, {
+    updateOneByOne(optimizer, this.variables, {
       gradient: (i) => {
         this.load(i + 1);
         const gradient = tensorOf(this.gradients[i]);

@@ -143,7 +143,7 @@ export function gatheringsOf(
   let held: UnitSpan | null = null;
   for (const segment of [...segments].reverse()) {
     const needed = runsOf(segment.calls);
-    if (segment.again) {
+    if (segment.recompute) {
       for (const span of needed) {
         if (held !== span)
           found.push({

@@ -14,7 +14,7 @@ import {
   promisedLive,
   SCHEDULE_NAMES,
   type ScheduleName,
-} from '#lib/pipelineParallel/schedules.js';
+} from '#lib/pipelineParallel/namedSchedules.js';
 
 const sizesOf = (name: ScheduleName) =>
   [1, 2, 3, 4, 5, 8].flatMap((ranks) =>

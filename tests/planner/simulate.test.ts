@@ -12,7 +12,7 @@ import {
   promisedLive,
   SCHEDULE_NAMES,
   type ScheduleName,
-} from '#lib/pipelineParallel/schedules.js';
+} from '#lib/pipelineParallel/namedSchedules.js';
 import {planSpec} from '#lib/specPlanner/planSpec.js';
 import {simulate, type Simulation, type SimulationOptions} from '#lib/simulate/simulate.js';
 import type {SimulationCosts} from '#lib/simulate/costs.js';
