@@ -76,7 +76,7 @@ export {registerPerPosition} from './tensorParallel/perPosition';
 export type {PerPosition} from './tensorParallel/perPosition';
 export type {
   OutputPlacement,
-  LayoutRange as LayoutPart,
+  LayoutPart,
   LayoutRule,
   ShardedLayer,
   ShardedWeight,

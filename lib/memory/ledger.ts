@@ -121,7 +121,8 @@ export class Ledger {
   ): void {
     const memory = values.buffer;
     let region = this.regions.get(memory);
-    if (!region) this.regions.set(memory, (region = new Region(memory, wholeBuffer, this.category)));
+    if (!region)
+      this.regions.set(memory, (region = new Region(memory, wholeBuffer, this.category)));
     const {view, grown} = region.add(values.byteOffset, values.byteLength);
     this.insert(tensor, values.byteLength, shape, type, op, layer, view, grown);
   }

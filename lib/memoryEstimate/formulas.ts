@@ -24,7 +24,13 @@ export const RECIPES: Readonly<Record<'float32' | 'mixed', Recipe>> = {
   mixed: {parameters: 2, gradients: 2, optimizer: 12},
 };
 
-function checkedNumber(call: string, name: string, value: unknown, least: number, integer = true): number {
+function checkedNumber(
+  call: string,
+  name: string,
+  value: unknown,
+  least: number,
+  integer = true,
+): number {
   if (
     typeof value !== 'number' ||
     !Number.isFinite(value) ||

@@ -115,16 +115,20 @@ class Prober {
     const {outputs, tape} = forward.value;
     const saved = tape.nodes.flatMap((node) => node.saved).filter((tensor) => !tensor.isDisposed);
     const buffers = saved.map((tensor) => this.bufferOf(tensor, inputs, outputs, weights));
-    const inside = distinct(saved.filter((_, i) => 'own' in buffers[i])).reduce(
+    const inside = distinct(saved.filter((_, i) => 'bytes' in buffers[i])).reduce(
       (bytes, tensor) => bytes + bytesOf(tensor),
       0,
     );
     const sizes: CallSizes = {
-      outputs: outputs.map((output, i) => this.bufferOf(output, inputs, outputs.slice(0, i), weights)),
+      outputs: outputs.map((output, i) =>
+        this.bufferOf(output, inputs, outputs.slice(0, i), weights),
+      ),
       mask: 0,
       inside,
       keepsInputs: inputs.map((_, i) => buffers.some((one) => 'input' in one && one.input === i)),
-      keepsOutputs: outputs.map((_, i) => buffers.some((one) => 'output' in one && one.output === i)),
+      keepsOutputs: outputs.map((_, i) =>
+        buffers.some((one) => 'output' in one && one.output === i),
+      ),
       forward: forward.peakOf,
       backward: 0,
       gradients: inputs.map(() => null),
@@ -146,7 +150,7 @@ class Prober {
     sizes: CallSizes,
   ): void {
     const outputGradients = outputs.map((output) => tf.onesLike(output));
-    const {value: gradients, peakOf: peakOf} = this.peakOf(() =>
+    const {value: gradients, peakOf} = this.peakOf(() =>
       backward(tape, new Map(outputs.map((output, i) => [output.id, outputGradients[i]]))),
     );
     sizes.backward = peakOf;
@@ -163,7 +167,7 @@ class Prober {
     const outputs = this.slots.takeOutputs();
     const targets = targetsOf(model, outputs);
     const objective = new Objective(model, this.graph);
-    const {value, peakOf: peakOf} = this.peakOf(() =>
+    const {value, peakOf} = this.peakOf(() =>
       objective.withGradient(
         outputs,
         targets,

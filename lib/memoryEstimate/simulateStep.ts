@@ -26,10 +26,11 @@ interface Buffer {
 }
 
 /** The value of an affine size at `batch` samples. */
-const valueAt = (two: number, three: number, batch: number): number => two + (three - two) * (batch - 2);
+const valueAt = (two: number, three: number, batch: number): number =>
+  two + (three - two) * (batch - 2);
 
 function bufferAt(two: BufferRef | null, three: BufferRef | null, batch: number): BufferRef | null {
-  return two && 'own' in two && three && 'own' in three
+  return two && 'bytes' in two && three && 'bytes' in three
     ? {bytes: valueAt(two.bytes, three.bytes, batch)}
     : two;
 }
@@ -100,7 +101,11 @@ class PassSimulator {
     this.buffers.delete(buffer);
   }
 
-  private notePeak(extra: number, phase: SimulatedPass['valueAt']['phase'], layer: string | null): void {
+  private notePeak(
+    extra: number,
+    phase: SimulatedPass['valueAt']['phase'],
+    layer: string | null,
+  ): void {
     const total = this.live + this.gradientBytes + extra;
     if (total > this.peak.peak)
       Object.assign(this.peak, {
@@ -144,7 +149,7 @@ class PassSimulator {
     const inputs = call.inputs.map((slot) => this.slots[slot]!);
     const outputs: Buffer[] = [];
     for (const lies of sizes.outputs) {
-      if ('own' in lies) outputs.push(this.make(lies.bytes, call.index));
+      if ('bytes' in lies) outputs.push(this.make(lies.bytes, call.index));
       else if ('weight' in lies) outputs.push(this.make(0, call.index));
       else outputs.push(this.use('input' in lies ? inputs[lies.input] : outputs[lies.output]));
     }
@@ -169,7 +174,7 @@ class PassSimulator {
     const inputGradients = sizes.gradients.map((lies) =>
       lies === null
         ? null
-        : 'own' in lies
+        : 'bytes' in lies
           ? this.make(lies.bytes, call.index)
           : 'output' in lies && outputGradients[lies.output]
             ? this.use(outputGradients[lies.output]!)

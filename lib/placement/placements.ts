@@ -14,14 +14,14 @@ import {readGraph, type Graph, type LayerCall} from '../model/graph';
 import {isCompiled, weightsOf} from '../model/tfjsInternals';
 import {shardShape, type WeightShard} from '../model/weightShard';
 import {shardedOf, type Rules} from '../tensorParallel/layout';
-import {shardOf, rangeFor, type LayoutRange} from '../tensorParallel/rules';
+import {shardOf, rangeFor, type LayoutPart} from '../tensorParallel/rules';
 import {planUnits} from '../zero/units';
 import {resolvePipeline, resolveTensor, type Cutting} from './resolveDivision';
 import type {Strategy, StrategyFields} from '../config/options';
 import {choosePlan, type Plan} from '../config/strategy';
 
 /** What a rank has of what is divided in a layer: 'heads', 0 up to 2 of 4. */
-export interface PlacedShard extends LayoutRange {
+export interface PlacedShard extends LayoutPart {
   /** In the plural: columns, rows, heads, tokens, filters. */
   what: string;
 }

@@ -232,7 +232,7 @@ export class ModelExchange {
 
   /** All ranks give what they hold; rank 0 gets a buffer from `make` and fills it. */
   async save(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState> {
-    const {storage: storage} = this;
+    const {storage} = this;
     const localState = describeState(this.model.optimizer);
     const state = await this.globalState(localState);
     const layout = layoutOf(this.description, state);

@@ -20,7 +20,7 @@ export async function predict(
   hooks: readonly StepHooks[],
   {
     counts = () => true,
-    communicatingLayerOf: communicatingLayerOf,
+    communicatingLayerOf,
   }: {
     counts?(call: LayerCall, variable: tf.Variable | null): boolean;
     communicatingLayerOf?: CommunicatingLayerOf;

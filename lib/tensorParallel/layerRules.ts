@@ -1,12 +1,12 @@
 /**
- * The rules of tfjs's layers and of ours (Shoeybi et al. 2019, "Megatron-LM", section
- * 3).
+ * The layout rules of tfjs's layers and of this library's (Shoeybi et al. 2019,
+ * "Megatron-LM", section 3).
  */
 import * as tf from '@tensorflow/tfjs';
 import {activationName, conv2dFields, denseFields, embeddingFields} from '../model/tfjsLayers';
 import type {CausalSelfAttention} from '../models/layers/causalSelfAttention';
 import type {TokenEmbedding} from '../models/layers/tokenEmbedding';
-import {needsWholeRow, registerLayout, type LayoutRange} from './rules';
+import {needsWholeRow, registerLayout, type LayoutPart} from './rules';
 
 const rowwise = (layer: tf.layers.Layer): string | null => {
   const name = activationName(layer);
@@ -15,21 +15,21 @@ const rowwise = (layer: tf.layers.Layer): string | null => {
     : null;
 };
 
-// Y = X A, A = [A_1, A_2] by columns: each rank has its own part of Y.
+// Y = X A, A = [A_1, A_2] by columns: each rank has a shard of Y.
 registerLayout('Dense', 'column', {
   what: 'units',
   count: (layer) => denseFields(layer).units,
-  weights: {kernel: {dim: 1}, bias: {dim: 0}},
+  weights: {kernel: {axis: 1}, bias: {axis: 0}},
   inputPlacement: 'replicate',
   outputPlacement: () => 'shard',
   refuses: rowwise,
 });
 
-// Y = X_1 A_1 + X_2 A_2, A by rows: each rank has a summand.
+// Y = X_1 A_1 + X_2 A_2, A by rows: each rank has a summand of Y.
 registerLayout('Dense', 'row', {
   what: 'inputs',
   count: (layer) => denseFields(layer).kernel.shape[0]!,
-  weights: {kernel: {dim: 0}},
+  weights: {kernel: {axis: 0}},
   inputPlacement: 'shard',
   outputPlacement: () => 'partial',
   partial: (layer, x) => {
@@ -54,10 +54,10 @@ registerLayout('ManyHands>CausalSelfAttention', 'heads', {
   what: 'heads',
   count: (layer) => attention(layer)['heads'],
   weights: {
-    query: {dim: 1, each: headSize},
-    key: {dim: 1, each: headSize},
-    value: {dim: 1, each: headSize},
-    output: {dim: 0, each: headSize},
+    query: {axis: 1, each: headSize},
+    key: {axis: 1, each: headSize},
+    value: {axis: 1, each: headSize},
+    output: {axis: 0, each: headSize},
   },
   inputPlacement: 'replicate',
   outputPlacement: () => 'partial',
@@ -66,9 +66,12 @@ registerLayout('ManyHands>CausalSelfAttention', 'heads', {
   },
 });
 
-/** The vectors of the tokens whose rows this rank has; zeros for the others. */
-function lookUp(table: tf.Tensor, tokens: tf.Tensor, {start, end}: LayoutRange): tf.Tensor {
-  const row = tf.sub(tf.reshape(tf.cast(tokens, 'int32'), [tokens.size]), tf.scalar(start, 'int32'));
+/** The vectors of the tokens whose rows this rank holds; zeros for the other tokens. */
+function lookUp(table: tf.Tensor, tokens: tf.Tensor, {start, end}: LayoutPart): tf.Tensor {
+  const row = tf.sub(
+    tf.reshape(tf.cast(tokens, 'int32'), [tokens.size]),
+    tf.scalar(start, 'int32'),
+  );
   const held = tf.logicalAnd(
     tf.greaterEqual(row, tf.scalar(0, 'int32')),
     tf.less(row, tf.scalar(end - start, 'int32')),
@@ -83,23 +86,24 @@ function lookUp(table: tf.Tensor, tokens: tf.Tensor, {start, end}: LayoutRange):
 registerLayout('Embedding', 'vocabulary', {
   what: 'rows',
   count: (layer) => embeddingFields(layer).inputDim,
-  weights: {embeddings: {dim: 0}},
+  weights: {embeddings: {axis: 0}},
   inputPlacement: 'replicate',
   outputPlacement: () => 'partial',
   partial: (layer, tokens, part) => lookUp(embeddingFields(layer).embeddings.read(), tokens, part),
 });
 
-// Read backward, as a language model's head, each rank has the logits of its own tokens.
-const LOGITS = 3;
+// Inputs with this number of dims are hidden states: as a language model's head, each rank computes
+// the logits of its own tokens.
+const HIDDEN_RANK = 3;
 registerLayout('ManyHands>TokenEmbedding', 'vocabulary', {
   what: 'tokens',
   count: (layer) => (layer as TokenEmbedding)['vocabulary'],
-  weights: {embeddings: {dim: 0}},
+  weights: {embeddings: {axis: 0}},
   inputPlacement: 'replicate',
-  outputPlacement: (inputRank) => (inputRank === LOGITS ? 'gathered' : 'partial'),
+  outputPlacement: (inputRank) => (inputRank === HIDDEN_RANK ? 'gathered' : 'partial'),
   partial: (layer, x, part) => {
     const table = (layer as TokenEmbedding)['embeddings'].read() as tf.Tensor2D;
-    if (x.rank !== LOGITS) return lookUp(table, x, part);
+    if (x.rank !== HIDDEN_RANK) return lookUp(table, x, part);
     const [samples, sequence, hidden] = x.shape;
     return tf.reshape(tf.matMul(tf.reshape(x, [samples * sequence, hidden]), table, false, true), [
       samples,
@@ -112,7 +116,7 @@ registerLayout('ManyHands>TokenEmbedding', 'vocabulary', {
 registerLayout('Conv2D', 'filters', {
   what: 'filters',
   count: (layer) => conv2dFields(layer).filters,
-  weights: {kernel: {dim: 3}, bias: {dim: 0}},
+  weights: {kernel: {axis: 3}, bias: {axis: 0}},
   inputPlacement: 'replicate',
   outputPlacement: () => 'gathered',
   refuses: (layer) =>

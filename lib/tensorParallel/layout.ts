@@ -1,6 +1,6 @@
 /**
- * A layout by patterns of layer names, resolved to a rule a layer, and checked: what a
- * column layer hands on in parts, a row layer must take.
+ * Resolves a layout, given as layer-name patterns, to one rule a layer, and checks it:
+ * the sharded output of a column layer must go to a row layer.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
@@ -9,13 +9,13 @@ import {activationName} from '../model/tfjsLayers';
 import './layerRules';
 import {needsWholeRow, LAYOUT_RULES, rulesFor, type LayoutRule, type ShardedLayer} from './rules';
 
-/** Layer-name pattern ('*' stands for any letters) to rule. */
+/** Maps layer-name patterns ('*' matches any text) to rules. */
 export type Layout = Record<string, LayoutRule>;
 
-/** Rules by layer name; layers that are not in it are whole on every rank. */
+/** Rules by layer name; layers without a rule are replicated. */
 export type Rules = Record<string, Exclude<LayoutRule, 'replicated'>>;
 
-/** Layers that work on each element by itself, so that a part goes through them as a part. */
+/** Layers that treat each element independently, so that a sharded input gives a sharded output. */
 const ELEMENTWISE = ['ReLU', 'LeakyReLU', 'ELU', 'ThresholdedReLU'];
 
 function isElementwise(layer: tf.layers.Layer): boolean {
@@ -27,7 +27,7 @@ function refuse(message: string): never {
   throw new ManyHandsError('BAD_OPTION', message);
 }
 
-/** The rule of a layer as its class has it. */
+/** How `rule` shards a layer. Throws BAD_OPTION if the layer's class does not have the rule. */
 export function shardedOf(layer: tf.layers.Layer, rule: LayoutRule): ShardedLayer {
   const sharded = rulesFor(layer).get(rule);
   if (!sharded) {
@@ -62,7 +62,7 @@ function byPatterns(graph: Graph, layout: Layout): Rules {
     ];
     if (matching.length === 0)
       refuse(
-        `layout: no layer's name is like '${pattern}'. The layers are ${[...new Set(graph.calls.map(({name}) => name))].join(', ')}.`,
+        `layout: no layer's name matches '${pattern}'. The layers are ${[...new Set(graph.calls.map(({name}) => name))].join(', ')}.`,
       );
     for (const {name, layer} of matching) {
       const earlier = patternOf.get(name);
@@ -80,8 +80,8 @@ function byPatterns(graph: Graph, layout: Layout): Rules {
 }
 
 /**
- * The one call to which an output goes on, through layers that work element by element; null where
- * there are several.
+ * The call that reads a call's output, through elementwise layers; null if there are several, or if
+ * the output is the model's.
  */
 function partnerOf(graph: Graph, call: LayerCall): LayerCall | null {
   const [slot] = call.outputs;
@@ -91,8 +91,8 @@ function partnerOf(graph: Graph, call: LayerCall): LayerCall | null {
 }
 
 /**
- * Dense pairs, attention, tables and convolutions are divided, as far as there is one for each
- * rank; the rest is whole.
+ * Shards pairs of Dense layers, attention, embedding tables and convolutions that have at least one
+ * unit for each rank; all other layers are replicated.
  */
 function byDefault(graph: Graph, size: number): Rules {
   const rules: Rules = {};
@@ -132,15 +132,14 @@ function checkCounts(graph: Graph, rules: Rules, size: number): void {
     const count = sharded.count(layer);
     if (count < size)
       refuse(
-        `layout: '${name}' has ${count} ${sharded.what} to divide among ${size} devices, and one of them would have none: make it 'replicated', or take at most ${count} devices.`,
+        `layout: '${name}' has only ${count} ${sharded.what} for ${size} devices, so a device would have none: make it 'replicated', or take at most ${count} devices.`,
       );
   }
 }
 
 /**
- * By slot of which each rank has a part, the call that made the parts: a column layer, followed
- * through layers that work element by element. `visit` sees each call with the one whose part it is
- * given.
+ * For each slot that is sharded by its last dim, the column layer's call that made the shards, also
+ * through elementwise layers. `visit` gets each call, with the maker of its sharded input.
  */
 export function shardedSlots(
   graph: Graph,
@@ -160,7 +159,7 @@ export function shardedSlots(
   return shards;
 }
 
-/** Follows what is whole and what is a part from layer to layer. */
+/** Throws BAD_OPTION if a layer gets a shard but needs the whole, or the reverse. */
 function checkFlow(graph: Graph, rules: Rules): void {
   const shards = shardedSlots(graph, rules, ({name, layer}, maker) => {
     const from = maker?.name;
@@ -168,7 +167,7 @@ function checkFlow(graph: Graph, rules: Rules): void {
     const sharded = rule && shardedOf(layer, rule);
     if (sharded?.inputPlacement === 'shard' && from === undefined)
       refuse(
-        `layout: '${name}' is '${rule}', which takes a part of its input, and what comes before it is whole: make the layer before it 'column', or '${name}' 'column' or 'replicated'.`,
+        `layout: '${name}' is '${rule}', which takes a shard of its input, but its input is whole on each device: make the layer before it 'column', or '${name}' 'column' or 'replicated'.`,
       );
     if (
       from !== undefined &&
@@ -179,20 +178,20 @@ function checkFlow(graph: Graph, rules: Rules): void {
         ? `give '${name}' the rule 'row'`
         : `make '${from}' 'replicated'`;
       refuse(
-        `layout: '${from}' is 'column', so each device has a part of its output, and '${name}' takes all of it: ${fits}.`,
+        `layout: '${from}' is 'column', so each device has a shard of its output, but '${name}' needs all of it: ${fits}.`,
       );
     }
   });
   const open = graph.outputs.map((slot) => shards.get(slot)).find((maker) => maker !== undefined);
   if (open !== undefined)
     refuse(
-      `layout: '${open.name}' is 'column' and ends the model, so no device would have the whole output: make it 'replicated'.`,
+      `layout: '${open.name}' is 'column' and is the model's output, so no device would have all of it: make it 'replicated'.`,
     );
 }
 
 /**
- * The rules of a model's layers on `size` devices, by `layout` or, without it, by default. Throws
- * BAD_OPTION with the rule that fits.
+ * The rules of a model's layers on `size` devices, from `layout` or, without one, by default. Throws
+ * BAD_OPTION for a layout that cannot work; the message names a rule that can.
  */
 export function resolveLayout(graph: Graph, layout: Layout | undefined, size: number): Rules {
   if (
@@ -207,7 +206,7 @@ export function resolveLayout(graph: Graph, layout: Layout | undefined, size: nu
   checkFlow(graph, rules);
   if (Object.keys(rules).length === 0)
     refuse(
-      `tensorParallel finds nothing to divide among ${size} devices in this model: it divides pairs of Dense layers, attention heads, embeddings and convolutions. Take another strategy, or give a layout.`,
+      `tensorParallel finds nothing to shard over ${size} devices in this model: it shards pairs of Dense layers, attention heads, embeddings and convolutions. Take another strategy, or give a layout.`,
     );
   return rules;
 }

@@ -1,6 +1,7 @@
 /**
- * A layer that no rank divides, where ranks hold their own positions: on those alone
- * where it treats each by itself, else on all of them, gathered, and the same on every rank.
+ * A replicated layer under sequence parallelism. A layer that treats every position
+ * independently runs on the rank's own positions; any other layer runs on all of them, gathered,
+ * with the same result on every rank.
  */
 import * as tf from '@tensorflow/tfjs';
 import {withStepContext} from '../base/stepContext';
@@ -9,13 +10,13 @@ import type {SavedForward, CommunicatingContext, CommunicatingLayer} from '../st
 import {applyLayer} from '../step/layerCall';
 import {backward, discard, record} from '../step/tape';
 import {perPositionOf} from './perPosition';
-import type {LayoutRange} from './rules';
+import type {LayoutPart} from './rules';
 import type {TensorContext} from './shardedCall';
 
 export class SequenceCall implements CommunicatingLayer {
   constructor(
     private readonly tensorContext: TensorContext,
-    private readonly positions: LayoutRange,
+    private readonly positions: LayoutPart,
   ) {}
 
   private apply(
@@ -37,15 +38,17 @@ export class SequenceCall implements CommunicatingLayer {
     inputTensors: tf.Tensor[],
     callContext: CommunicatingContext,
   ): Promise<SavedForward> {
-    const {tensorContext: tensorContext} = this;
+    const {tensorContext} = this;
     const local = tensorContext.byPositions(call.outputs[0]);
     const gathers = call.inputs.map((slot) => !local && tensorContext.byPositions(slot));
     const inputs: tf.Tensor[] = [];
-    // The same tensor twice is gathered once.
+    // A tensor that is passed twice is gathered once.
     for (const [i, tensor] of inputTensors.entries())
       inputs.push(
         inputs[inputTensors.indexOf(tensor)] ??
-          (gathers[i] ? await tensorContext.positions!.gather(tensor, call.name, 'activations') : tensor),
+          (gathers[i]
+            ? await tensorContext.positions!.gather(tensor, call.name, 'activations')
+            : tensor),
       );
     const sources = [...new Set(inputs.filter(({dtype}) => dtype === 'float32'))];
     const {outputs, tape} = record([...sources, ...tensorContext.weightsOf(call.layer)], () =>
@@ -60,16 +63,20 @@ export class SequenceCall implements CommunicatingLayer {
       backward: async (outputGradients) => {
         const weights = backward(
           tape,
-          new Map(ids.flatMap(({id}, i) => (outputGradients[i] ? [[id, outputGradients[i]] as const] : []))),
+          new Map(
+            ids.flatMap(({id}, i) =>
+              outputGradients[i] ? [[id, outputGradients[i]] as const] : [],
+            ),
+          ),
         );
         const inputGradients = inputs.map(({id}, i) => {
-          // Of a tensor that is given twice the tape has one gradient, summed.
+          // The tape has one summed gradient for a tensor that is passed twice.
           const full =
             (inputs.findIndex((input) => input.id === id) === i && weights.get(id)) ||
             tf.zeros(shapes[i]);
           weights.delete(id);
           if (!gathers[i]) return full;
-          // All ranks have computed the same: nothing has to be added.
+          // All ranks have computed the same gradient, so there is nothing to sum.
           const localGradient = tensorContext.positions!.localOf(full);
           full.dispose();
           return localGradient;

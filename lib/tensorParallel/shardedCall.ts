@@ -1,8 +1,8 @@
 /**
- * A divided layer walked in two halves, with Megatron's f and g around them (Shoeybi
- * et al. 2019, section 3): f is nothing forward and an all-reduce backward, g an all-reduce forward
- * and nothing backward. Where ranks hold their own positions, an all-gather and a reduce-scatter
- * stand in their places, each backward the other (Korthikanti et al. 2022, section 4.2.2).
+ * A sharded layer with Megatron's f before it and g after it (Shoeybi et al. 2019,
+ * section 3). f is the identity forward and an all-reduce backward; g is an all-reduce forward and
+ * the identity backward. With sequence parallelism f becomes an all-gather and g a reduce-scatter,
+ * and each is the backward of the other (Korthikanti et al. 2022, section 4.2.2).
  */
 import * as tf from '@tensorflow/tfjs';
 import {withStepContext} from '../base/stepContext';
@@ -13,25 +13,25 @@ import type {SavedForward, CommunicatingContext, CommunicatingLayer} from '../st
 import {backward, discard, record, type Recorded} from '../step/tape';
 import type {SpanRecorder} from '../trace/spans';
 import type {PositionExchange} from './positions';
-import type {LayoutRange, ShardedLayer} from './rules';
+import type {LayoutPart, ShardedLayer} from './rules';
 
-/** What the halves of all calls have in common. */
+/** What all calls of a tensor-parallel rank share. */
 export interface TensorContext {
   comm: Communicator;
   recorder: SpanRecorder | null;
   weightsOf(layer: tf.layers.Layer): tf.Variable[];
-  /** Whether a gradient flows on from the call's input. */
+  /** Whether the gradient of the call's input is needed. */
   wantsInput(call: LayerCall): boolean;
-  /** Of sequence parallelism; null without it. */
+  /** For sequence parallelism; null without it. */
   positions: PositionExchange | null;
-  /** Whether a rank holds its own positions of a slot, and not all. */
+  /** Whether a rank holds only its own positions of the slot. */
   byPositions(slot: Slot): boolean;
 }
 
 const FORWARD = 'activations';
 const BACKWARD = 'activation gradients';
 
-/** Gradients by id, added where both halves have one. */
+/** Gradients by id, added where both maps have one; consumes both. */
 function merged(
   first: Map<number, tf.Tensor>,
   second: Map<number, tf.Tensor>,
@@ -48,10 +48,10 @@ export class ShardedCall implements CommunicatingLayer {
   constructor(
     private readonly tensorContext: TensorContext,
     private readonly sharded: ShardedLayer,
-    private readonly range: LayoutRange,
+    private readonly range: LayoutPart,
   ) {}
 
-  /** All ranks' tensors added up, in `given`'s place. */
+  /** The sum of all ranks' `summand`. Consumes `summand`. */
   private async sum(summand: tf.Tensor, name: string, label: string): Promise<tf.Tensor> {
     const {comm, recorder} = this.tensorContext;
     const values = summand.dataSync().slice() as Float32Array;
@@ -64,7 +64,7 @@ export class ShardedCall implements CommunicatingLayer {
     return sum;
   }
 
-  /** All ranks' parts of the last dim, side by side, in `given`'s place. */
+  /** All ranks' shards concatenated along the last dim. Consumes `shard`. */
   private async gather(shard: tf.Tensor, name: string): Promise<tf.Tensor> {
     const {comm, recorder} = this.tensorContext;
     const {rank, size} = comm;
@@ -105,8 +105,8 @@ export class ShardedCall implements CommunicatingLayer {
   ): Promise<SavedForward> {
     const {
       sharded,
-      range: range,
-      tensorContext: tensorContext,
+      range,
+      tensorContext,
       tensorContext: {positions},
     } = this;
     const {layer, name} = call;
@@ -116,7 +116,7 @@ export class ShardedCall implements CommunicatingLayer {
     const looksUp = input.dtype !== 'float32';
     const wants = !looksUp && tensorContext.wantsInput(call);
     const sources = [...(wants ? [input] : []), ...tensorContext.weightsOf(layer)];
-    const layerPart_ = withStepContext(callContext, () =>
+    const partialResult = withStepContext(callContext, () =>
       record(sources, () => [
         sharded.partial
           ? sharded.partial(layer, input, range)
@@ -125,38 +125,38 @@ export class ShardedCall implements CommunicatingLayer {
     );
     const inputShape = input.shape;
     if (gathers) input.dispose();
-    const [partial] = layerPart_.outputs;
+    const [partial] = partialResult.outputs;
     const placement = sharded.outputPlacement(input.rank);
     const label = looksUp ? 'embedding' : FORWARD;
-    let finishPart_: Recorded | null = null;
+    let finished: Recorded | null = null;
     let output = partial;
     try {
-      await callContext.onTape(layerPart_.tape);
+      await callContext.onTape(partialResult.tape);
       if (placement === 'gathered') output = await this.gather(partial, `all-gather ${name}`);
       else if (placement === 'partial')
         output = scatters
           ? await positions!.reduceScatter(partial, name, label)
           : await this.sum(partial, `all-reduce ${name}`, label);
     } catch (error) {
-      discard(layerPart_.tape);
+      discard(partialResult.tape);
       throw error;
     }
     const sum = output;
     if (sharded.finish) {
-      finishPart_ = withStepContext(callContext, () =>
+      finished = withStepContext(callContext, () =>
         record([sum, ...tensorContext.weightsOf(layer)], () => [sharded.finish!(layer, sum)]),
       );
-      [output] = finishPart_.outputs;
+      [output] = finished.outputs;
       sum.dispose();
-      await callContext.onTape(finishPart_.tape);
+      await callContext.onTape(finished.tape);
     }
     const shape = output.shape;
     return {
       outputs: [output],
       backward: async ([outputGradient]) => {
         const dy = outputGradient ? tf.clone(outputGradient) : tf.zeros(shape);
-        const finishGradients = finishPart_
-          ? backward(finishPart_.tape, new Map([[output.id, dy]]))
+        const finishGradients = finished
+          ? backward(finished.tape, new Map([[output.id, dy]]))
           : new Map([[sum.id, tf.clone(dy)]]);
         dy.dispose();
         const dSum = finishGradients.get(sum.id) ?? tf.zeros(sum.shape);
@@ -166,9 +166,11 @@ export class ShardedCall implements CommunicatingLayer {
         else if (scatters)
           dPartial = await positions!.gather(dSum, `${name}, gradient`, looksUp ? label : BACKWARD);
         if (dPartial !== dSum) dSum.dispose();
-        const partialGradients = backward(layerPart_.tape, new Map([[partial.id, dPartial]]));
+        const partialGradients = backward(partialResult.tape, new Map([[partial.id, dPartial]]));
         dPartial.dispose();
-        const inputGradient = wants ? (partialGradients.get(input.id) ?? tf.zeros(inputShape)) : null;
+        const inputGradient = wants
+          ? (partialGradients.get(input.id) ?? tf.zeros(inputShape))
+          : null;
         partialGradients.delete(input.id);
         return {
           inputs: [inputGradient && (await this.completed(call, inputGradient, gathers))],
@@ -176,14 +178,14 @@ export class ShardedCall implements CommunicatingLayer {
         };
       },
       discard: () => {
-        discard(layerPart_.tape);
-        if (finishPart_) discard(finishPart_.tape);
+        discard(partialResult.tape);
+        if (finished) discard(finished.tape);
       },
       recompute: (inputs, context) => this.forward(call, inputs, context),
     };
   }
 
-  /** This rank's part of a gathered output's gradient. */
+  /** This rank's shard of the gradient of a gathered output. */
   private shardOf(full: tf.Tensor): tf.Tensor {
     const {start, end} = this.range;
     const last = full.rank - 1;
@@ -194,9 +196,13 @@ export class ShardedCall implements CommunicatingLayer {
     );
   }
 
-  /** The gradient of the call's input, from this rank's part of it: f's backward. */
-  private async completed(call: LayerCall, summand: tf.Tensor, gathers: boolean): Promise<tf.Tensor> {
-    const {tensorContext: tensorContext, sharded} = this;
+  /** f's backward: the gradient of the call's input from this rank's summand, which it consumes. */
+  private async completed(
+    call: LayerCall,
+    summand: tf.Tensor,
+    gathers: boolean,
+  ): Promise<tf.Tensor> {
+    const {tensorContext, sharded} = this;
     const name = `${call.name}, gradient`;
     if (gathers) return tensorContext.positions!.reduceScatter(summand, name, BACKWARD);
     return sharded.inputPlacement === 'replicate'

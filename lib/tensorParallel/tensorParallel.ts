@@ -1,6 +1,6 @@
 /**
- * The tensor axis: every rank has a part of each large weight and sees every sample of
- * its replica; what the parts yield is completed between the layers (Shoeybi et al. 2019,
+ * The tensor axis: every rank holds a shard of each large weight and sees every sample of
+ * its replica. Collectives inside the sharded layers complete their outputs (Shoeybi et al. 2019,
  * "Megatron-LM").
  */
 import * as tf from '@tensorflow/tfjs';
@@ -19,39 +19,37 @@ import {shardShape, type WeightShard} from '../model/weightShard';
 import type {SpanRecorder} from '../trace/spans';
 import {shardedSlots, shardedOf, type Rules} from './layout';
 import {PositionExchange} from './positions';
-import {shardOf, rangeFor, type LayoutRange} from './rules';
+import {shardOf, rangeFor, type LayoutPart} from './rules';
 import {partialLayers, planSequence, type SequencePlan} from './sequence';
 import {SequenceCall} from './sequenceCall';
 import {ShardedCall, type TensorContext} from './shardedCall';
 
-/** How the weights are divided; plain data, the same on every rank. */
+/** How the weights are sharded; plain data, the same on every rank. */
 export interface TensorPlan {
   rules: Rules;
-  /** Whether ranks hold their own positions between the divided layers. */
+  /** Whether ranks hold only their own positions between the sharded layers. */
   sequence: boolean;
 }
 
 export class TensorParallel implements AxisStrategy {
   private stepper!: StepHost;
-  /** By variable, each rank's cut of it. */
+  /** For each sharded variable the shards of all ranks. */
   private readonly shards = new Map<tf.Variable, WeightShard[]>();
   private readonly sharded = new Map<tf.layers.Layer, ShardedCall>();
   private readonly wantsInputGradient = new Set<number>();
-  /** What this rank has of each slot between a column layer and its row. */
-  private readonly slotRanges = new Map<Slot, LayoutRange>();
+  /** This rank's range of each slot between a column layer and its row layer. */
+  private readonly slotRanges = new Map<Slot, LayoutPart>();
   private readonly sequence: SequencePlan | null;
   private readonly replicatedCall: SequenceCall | null;
-  /**
-   * Whole weights of whose gradients each rank has a summand, and those whose sums of this walk, or
-   * step, are there.
-   */
+  /** Replicated weights for whose gradients each rank has only a summand. */
   private readonly partialWeights = new Set<tf.Variable>();
+  /** Those whose gradients have been summed in this micro-batch, or in this step. */
   private readonly summed = new Set<WeightGradient>();
   private last = true;
 
   /**
-   * The model's weights have no values yet; those that are divided get this rank's shape.
-   * `eachPart`: whether gradients leave after each micro-batch, and not once a step.
+   * Gives sharded weights, which have no values yet, this rank's shape. `perMicroBatch`: whether
+   * gradients are complete after each micro-batch, and not once a step.
    */
   constructor(
     private readonly comm: Communicator,
@@ -73,21 +71,21 @@ export class TensorParallel implements AxisStrategy {
     };
     this.replicatedCall = this.sequence && new SequenceCall(tensorContext, this.sequence.positions);
     this.findInputGradients(graph, model);
-    // Before layers are told that they have a part.
+    // Must come before `localize`, which changes what layers count.
     for (const [slot, {name, layer}] of shardedSlots(graph, rules))
       this.slotRanges.set(slot, rangeFor(shardedOf(layer, rules[name]), layer, rank, size));
     for (const {name, layer} of graph.calls) {
       const rule = rules[name];
       if (!rule || this.sharded.has(layer)) continue;
       const sharded = shardedOf(layer, rule);
-      const slotRanges = Array.from({length: size}, (_, r) => rangeFor(sharded, layer, r, size));
+      const ranges = Array.from({length: size}, (_, r) => rangeFor(sharded, layer, r, size));
       for (const weight of weightsOf(layer))
         this.divide(
           weight,
-          slotRanges.map((part) => shardOf(sharded, layer, weight.originalName, part)),
+          ranges.map((range) => shardOf(sharded, layer, weight.originalName, range)),
         );
-      sharded.localize?.(layer, slotRanges[rank]);
-      this.sharded.set(layer, new ShardedCall(tensorContext, sharded, slotRanges[rank]));
+      sharded.localize?.(layer, ranges[rank]);
+      this.sharded.set(layer, new ShardedCall(tensorContext, sharded, ranges[rank]));
     }
     if (!this.sequence) return;
     for (const layer of partialLayers(graph, rules, this.sequence))
@@ -95,7 +93,7 @@ export class TensorParallel implements AxisStrategy {
         if (!this.shards.has(variable)) this.partialWeights.add(variable);
   }
 
-  /** The calls from whose inputs a gradient flows on, to any layer of the model that is trained. */
+  /** Finds the calls whose input gradient is needed, because a trained layer comes before them. */
   private findInputGradients(graph: Graph, model: tf.LayersModel): void {
     const trained = GradientSum.of(model);
     const flows = new Set<Slot>();
@@ -125,7 +123,7 @@ export class TensorParallel implements AxisStrategy {
     this.stepper = stepper;
   }
 
-  /** By rank of the axis, what each has of a weight; null where it is whole on all. */
+  /** A weight's shards by rank of the axis; null if it is replicated. */
   shardsOf(variable: tf.Variable): WeightShard[] | null {
     return this.shards.get(variable) ?? null;
   }
@@ -134,10 +132,7 @@ export class TensorParallel implements AxisStrategy {
     return this.sequence?.slots.has(slot) ?? false;
   }
 
-  /**
-   * A slot's shape without the samples' dim, as this rank has it: its own positions, or its part of
-   * the last dim.
-   */
+  /** This rank's shape of a slot, without the samples' dim; `shape` is that of the whole. */
   shapeOf(slot: Slot, shape: number[]): number[] {
     if (this.byPositions(slot)) return [shape[0] / this.comm.size, ...shape.slice(1)];
     const range = this.slotRanges.get(slot);
@@ -158,7 +153,7 @@ export class TensorParallel implements AxisStrategy {
     },
     afterBackward: (_, gradients) =>
       this.perMicroBatch || this.last ? this.complete(gradients) : undefined,
-    // What this rank's last micro-batch, being empty, did not pass.
+    // Needed if this rank's last micro-batch was empty.
     afterGradients: (gradients) => this.complete(this.perMicroBatch ? [] : gradients),
   };
 
@@ -170,7 +165,7 @@ export class TensorParallel implements AxisStrategy {
     }
   }
 
-  /** Whether this rank answers for a weight: for its part, or, the first, for what all have. */
+  /** Whether this rank owns a weight: its shard, or, on rank 0, a replicated weight. */
   owns(variable: tf.Variable | null): boolean {
     return this.comm.rank === 0 || (variable !== null && this.shards.has(variable));
   }

@@ -86,7 +86,11 @@ describe.each(CASES)('$name', ({compute, weights: make}) => {
       discardPendingTape,
     ]) {
       const {outputs, tape} = taped(weights);
-      const {gradients: found, rest} = backwardSome(tape, new Map([[outputs[0].id, dy]]), new Set([x.id]));
+      const {gradients: found, rest} = backwardSome(
+        tape,
+        new Map([[outputs[0].id, dy]]),
+        new Set([x.id]),
+      );
       end(rest);
       tf.dispose([...outputs, ...found.values()]);
       expect(tf.memory().numTensors).toBe(before);
