@@ -150,7 +150,7 @@ function divide(
   const rules = mesh.tensor > 1 ? resolveTensor(model, plan, cutting).layout : {};
   const stages = stageGraphs(
     graph,
-    mesh.pipeline > 1 ? resolvePipeline(model, plan, cutting, batchSize).pipeline.cuts : [],
+    mesh.pipeline > 1 ? resolvePipeline(model, plan, cutting, batchSize).pipeline.splitPoints : [],
   );
   const walks = Array.from({length: mesh.pipeline}, (_, place) =>
     stages.filter(({index}) => index % mesh.pipeline === place).map((stage) => stage.graph.calls),

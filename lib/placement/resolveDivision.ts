@@ -23,7 +23,7 @@ function cutsOf(
   balance: Balance | undefined,
   stages: number,
   samples: number,
-): {graph: Graph; cuts: SplitPoint[]} {
+): {graph: Graph; splitPoints: SplitPoint[]} {
   if (splitAt === undefined) return chooseSplitPoints(model, {stages, by: balance, samples});
   if (balance !== undefined)
     throw new ManyHandsError(
@@ -41,7 +41,7 @@ function cutsOf(
       `strategy.splitAt names ${splitAt.length} beginnings of stages; ${stages} stages want ${stages - 1}, since the first begins with the model.`,
     );
   const graph = readGraph(model);
-  return {graph, cuts: splitPointsAt(graph, splitAt)};
+  return {graph, splitPoints: splitPointsAt(graph, splitAt)};
 }
 
 /** What `strategy` says of how the model is divided. */
@@ -97,11 +97,11 @@ export function resolvePipeline(
     : (plan.schedule as PipelinePlan['schedule']);
   const {room} = checkSchedule(schedule, named ? promisedLive(named, sizes) : undefined);
   const samples = Math.ceil(Math.ceil(batchSize / microBatches) / data);
-  const {graph, cuts} = cutsOf(model, splitAt, balance, ranks * stagesPerRank, samples);
-  const largest = Math.max(...cuts.map(({shape}) => tf.util.sizeFromShape(shape)));
+  const {graph, splitPoints} = cutsOf(model, splitAt, balance, ranks * stagesPerRank, samples);
+  const largest = Math.max(...splitPoints.map(({shape}) => tf.util.sizeFromShape(shape)));
   return {
-    pipeline: {schedule, cuts},
-    splitAt: cuts.map((cut) => splitPointName(graph, cut)),
+    pipeline: {schedule, splitPoints},
+    splitAt: splitPoints.map((splitPoint) => splitPointName(graph, splitPoint)),
     channelBytes: room * (4 * samples * largest + CACHE_LINE),
   };
 }

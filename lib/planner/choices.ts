@@ -72,7 +72,7 @@ export function modelChoices(
     if (!cuts.has(stages))
       cuts.set(
         stages,
-        orNull(() => chooseSplitPoints(model, {stages}).cuts),
+        orNull(() => chooseSplitPoints(model, {stages}).splitPoints),
       );
     return cuts.get(stages)!;
   };

@@ -66,8 +66,8 @@ export class MeshStrategy implements RankStrategy {
     // What other axes complete stands before the data axis takes it away.
     this.hooks = [tensor, pipeline, data].flatMap((part) => (part ? [part.hooks] : []));
     if (pipeline) {
-      this.heldCalls = (graph) => pipeline.runs(graph).flat();
-      this.runParts = (step, batchParts) => pipeline.walkParts(step, batchParts);
+      this.heldCalls = (graph) => pipeline.heldCalls(graph).flat();
+      this.runParts = (step, batchParts) => pipeline.runParts(step, batchParts);
       this.evaluate = (part) => pipeline.evaluate(part);
     }
     this.prediction = {
@@ -95,8 +95,8 @@ export class MeshStrategy implements RankStrategy {
     this.stepper = stepper;
     tensor?.open(stepper);
     await pipeline?.open(stepper, {
-      halves: this.communicatingLayer,
-      predicting: this.prediction,
+      communicatingLayer: this.communicatingLayer,
+      prediction: this.prediction,
       shapeOf: (slot, shape) => tensor?.shapeOf(slot, shape) ?? shape,
       countsPenalty: this.countsPenalty,
     });
@@ -121,9 +121,9 @@ export class MeshStrategy implements RankStrategy {
     await data.open({
       stepper,
       load,
-      runs: pipeline?.runs(graph) ?? [graph.calls],
+      runs: pipeline?.heldCalls(graph) ?? [graph.calls],
       completedLater: (variable) => pipeline?.isTied(variable) ?? false,
-      layerSchedule: (count) => pipeline?.itinerary(count) ?? whole(count),
+      layerSchedule: (count) => pipeline?.layerSchedule(count) ?? whole(count),
     });
   }
 
@@ -155,7 +155,7 @@ export class MeshStrategy implements RankStrategy {
    */
   private answers({variable}: WeightGradient): boolean {
     const {tensor, pipeline} = this.options.axes;
-    return (tensor?.owns(variable) ?? true) && (pipeline?.answers(variable) ?? true);
+    return (tensor?.owns(variable) ?? true) && (pipeline?.owns(variable) ?? true);
   }
 
   /** Whether it answers for what all replicas have alike. */
