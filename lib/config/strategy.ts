@@ -12,6 +12,7 @@ import {
 import type {Recompute} from '../model/segments';
 import type {Rules} from '../tensorParallel/layout';
 import type {Strategy} from './options';
+import {HOLDS, SHARDED} from '../zero/stageText';
 
 /** The strategy object that a run used, and why. */
 export interface Plan {
@@ -64,20 +65,6 @@ const FIELDS = [
   'recompute',
   ...OF_TENSORS,
   ...OF_PIPELINES,
-];
-
-/** What a device holds at each stage of ZeRO. */
-const HOLDS = [
-  'holds a copy of the model',
-  "holds a copy of the model and its part of the optimizer's state",
-  "holds a copy of the model and its part of the gradients and the optimizer's state",
-  "holds its part of the model, the gradients and the optimizer's state",
-];
-const DIVIDES = [
-  '',
-  "the optimizer's state",
-  "the gradients and the optimizer's state",
-  "the model, the gradients and the optimizer's state",
 ];
 
 function refuse(message: string): never {
@@ -259,7 +246,7 @@ function clauses(
     found.push(
       data === size
         ? `each of ${data} devices ${HOLDS[zero]} and sees its share of every batch`
-        : `each of ${data} replicas of this sees its share of every batch${zero > 0 ? `, and divides ${DIVIDES[zero]} with the others` : ''}`,
+        : `each of ${data} replicas of this sees its share of every batch${zero > 0 ? `, and shards ${SHARDED[zero]} with the others` : ''}`,
     );
   return found.join('; ');
 }

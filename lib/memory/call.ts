@@ -5,17 +5,17 @@
 import type {Ledger} from './ledger';
 
 /**
- * An operation in TensorFlow's own words: inputs in its order, attributes by its names. Shapes and
- * sizes are known, values only where asked for.
+ * An operation with TensorFlow's order of inputs and names of attributes. Shapes and types are
+ * cheap to read; `values` reads a tensor.
  */
 export interface Call {
   readonly op: string;
-  /** How many inputs. */
+  /** The number of inputs. */
   readonly count: number;
   shape(input: number): readonly number[];
   /** TF_DataType of an input. */
   type(input: number): number;
-  /** The values of a small input that says how to run (axes, sizes, paddings). */
+  /** The values of a small input that configures the operation (axes, sizes, paddings). */
   values(input: number): ArrayLike<number>;
   attribute(name: string): unknown;
 }
@@ -25,9 +25,9 @@ export interface Output {
   shape: readonly number[];
   /** TF_DataType. */
   type: number;
-  /** The input whose buffer this output shares: it takes no memory of its own. */
+  /** The input whose buffer this output shares; it then needs no memory of its own. */
   from?: number;
-  /** The true size depends on values: this is the most it can be. */
+  /** Whether the size depends on values; `shape` is then the largest possible. */
   atMost?: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** How much memory tensors take, and the limit on it. */
+/** Measures how much memory tensors take, and limits it. */
 export {inWords} from './categories';
 export type {ByCategory, Category} from './categories';
 export {

@@ -1,9 +1,9 @@
 /**
- * The books of the meter: which buffers are alive, what each takes, who made it. A
+ * The meter's record of live buffers: their sizes, and which operation made them. A
  * buffer that several tensors share is one entry.
  *
- * It runs at every operation, so an entry hangs on the tensor's data id itself and the entries on
- * one another: no hashing, no search.
+ * It runs at every operation, so an entry is a property of the tensor's data id, and entries form a
+ * linked list: no hashing, no search.
  */
 import {CATEGORIES, categoryIndex, STATE, type Category} from './categories';
 import {Region, View} from './regions';
@@ -11,39 +11,37 @@ import {Region, View} from './regions';
 /** A buffer that is alive. */
 export interface LiveBuffer {
   bytes: number;
-  /** Of the tensor that it was made for. */
+  /** The shape of the tensor that it was made for. */
   shape: readonly number[];
   /** TF_DataType. */
   type: number;
-  /** The operation that made it; 'data' for values that the program gave. */
+  /** The operation that made it; 'data' for values that the program supplied. */
   op: string;
   layer: string | null;
-  /** Place in CATEGORIES; of memory that the program gave, its region's counts. */
+  /** Index in CATEGORIES. For the program's own memory, its region's category counts instead. */
   category: number;
-  /** How many tensors share it. */
+  /** The number of tensors that share it. */
   tensors: number;
-  /** Where in the program's own memory it lies, for values that the program gave. */
+  /** Its range of the program's own memory; null for a buffer of the engine. */
   view: View | null;
 }
 
-/**
- * One of the largest buffers, with the variable that it holds (a weight, an optimizer's moment), or
- * null.
- */
+/** One of the largest live buffers. */
 export interface NamedBuffer {
   /** Its size in bytes. */
   bytes: number;
-  /** Of the tensor that it was made for. */
+  /** The shape of the tensor that it was made for. */
   shape: readonly number[];
-  /** Its element type, TensorFlow's number of it: 1 is float32. */
+  /** Its element type as a TF_DataType; 1 is float32. */
   type: number;
   op: string;
   layer: string | null;
   category: Category;
+  /** The variable that it holds: a weight or an optimizer's moment; else null. */
   variable: string | null;
 }
 
-/** A live buffer in the books of one ledger, between its neighbours. */
+/** A live buffer of one ledger, in a linked list. */
 interface Entry extends LiveBuffer {
   ledger: Ledger;
   before: Entry | null;
@@ -56,29 +54,29 @@ type WithEntry = {[ENTRY]?: Entry | null};
 export class Ledger {
   liveBytes = 0;
   peakBytes = 0;
-  /** Bytes alive, a number a category. */
+  /** Live bytes by category. */
   readonly live = new Float64Array(CATEGORIES.length);
   /** `live` at the peak. */
   readonly peakLive = new Float64Array(CATEGORIES.length);
-  /** The most that the categories of STATE held together. */
+  /** The most bytes that the categories of STATE held together. */
   peakState = 0;
-  /** What new buffers are for. */
+  /** The category of new buffers. */
   category = categoryIndex('activations');
-  /** Called once a new peak is over, or looked at, while it still stands. */
+  /** Called at a new peak, just before bytes are freed or when the peak is read. */
   onPeak: (() => void) | null = null;
   private peakUnsettled = false;
-  /** The buffer whose coming made the peak. */
+  /** The buffer whose allocation made the peak. */
   peakBuffer: LiveBuffer | null = null;
   private last: Entry | null = null;
   private readonly regions = new Map<ArrayBufferLike, Region>();
 
-  /** The buffer of `tensor` (a tfjs data id); undefined for one that is not in these books. */
+  /** The buffer of `tensor` (a tfjs data id); undefined if this ledger does not have it. */
   get(tensor: object): LiveBuffer | undefined {
     const entry = (tensor as WithEntry)[ENTRY];
     return entry && entry.ledger === this ? entry : undefined;
   }
 
-  /** A new buffer for `tensor`. */
+  /** Records a new buffer for `tensor`. */
   add(
     tensor: object,
     bytes: number,
@@ -90,15 +88,13 @@ export class Ledger {
     this.insert(tensor, bytes, shape, type, op, layer, null, bytes);
   }
 
-  /** `tensor` shares the buffer of `owner`. */
+  /** Records that `tensor` shares the buffer `owner`. */
   share(tensor: object, owner: LiveBuffer): void {
     owner.tensors++;
     (tensor as WithEntry)[ENTRY] = owner as Entry;
   }
 
-  /**
-   * What holding `values` would add: nothing where a live tensor already lies over the same memory.
-   */
+  /** The bytes that holding `values` would add; memory under a live tensor is not counted again. */
   growthOf(values: ArrayBufferView, wholeBuffer: boolean): number {
     return (
       this.regions.get(values.buffer)?.growth(values.byteOffset, values.byteLength) ??
@@ -107,8 +103,8 @@ export class Ledger {
   }
 
   /**
-   * A tensor over memory of the program. Memory that two tensors lie over counts once; with
-   * `whole`, the array buffer counts whole as long as one tensor lies in it.
+   * Records a tensor that is a view of the program's memory. Memory under several tensors counts
+   * once. With `wholeBuffer`, the whole ArrayBuffer counts as long as one tensor is a view of it.
    */
   addView(
     tensor: object,
@@ -127,7 +123,7 @@ export class Ledger {
     this.insert(tensor, values.byteLength, shape, type, op, layer, view, grown);
   }
 
-  /** `tensor` is gone; its buffer too when no other shares it. */
+  /** Records that `tensor` is gone; its buffer goes with the last tensor that shares it. */
   release(tensor: object): void {
     const entry = (tensor as WithEntry)[ENTRY];
     if (!entry || entry.ledger !== this) return;
@@ -149,7 +145,7 @@ export class Ledger {
     if (region.empty) this.regions.delete(region.memory);
   }
 
-  /** What the buffer of `tensor` is for; of memory that the program gave, all of its region. */
+  /** Sets the category of a tensor's buffer, or, for the program's own memory, of its region. */
   tag(tensor: object, category: number): void {
     const entry = (tensor as WithEntry)[ENTRY];
     if (!entry || entry.ledger !== this) return;
@@ -164,7 +160,7 @@ export class Ledger {
     this.countState();
   }
 
-  /** Calls `onPeak` if there has been a peak since. */
+  /** Calls `onPeak` if there has been a new peak since the last call. */
   settlePeak(): void {
     if (!this.peakUnsettled || this.liveBytes < this.peakBytes) return;
     this.peakUnsettled = false;
@@ -177,10 +173,7 @@ export class Ledger {
     if (state > this.peakState) this.peakState = state;
   }
 
-  /**
-   * The `count` largest buffers alive, those of `variables` by name; tensors over the same memory
-   * are one.
-   */
+  /** The `count` largest live buffers, with the names of `variables`; shared memory counts once. */
   largest(count: number, variables: Iterable<{dataId: object; name: string}> = []): NamedBuffer[] {
     const names = new Map<object, string>();
     for (const {dataId, name} of variables) {

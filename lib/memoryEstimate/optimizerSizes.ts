@@ -1,6 +1,6 @@
 /**
- * What an optimizer keeps for each weight and needs while it updates it, found by
- * letting a fresh one of its kind do so.
+ * Measures the memory that an optimizer keeps for each weight and needs during its update,
+ * with a new optimizer of the same kind.
  */
 import * as tf from '@tensorflow/tfjs';
 import {withMeter, type MemoryMeter} from '../memory';
@@ -13,13 +13,13 @@ export interface OptimizerSizes {
   state: number;
   /** Bytes of state for all weights together: scalars. */
   fixed: number;
-  /** Bytes an element of the weight under update, while it lasts. */
+  /** Bytes an element of the weight that is being updated, during its update. */
   update: number;
 }
 
 const ELEMENTS = 4096;
 
-/** A fresh optimizer of the same class and configuration. */
+/** A new optimizer of the same class and configuration. */
 export function siblingOf(optimizer: tf.Optimizer): tf.Optimizer {
   return optimizerFromConfig(optimizer.getClassName(), optimizer.getConfig())!;
 }

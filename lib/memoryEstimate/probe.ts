@@ -1,7 +1,6 @@
 /**
- * What each layer of a model takes, found by walking it layer by layer over two
- * samples and over three: sizes are affine in the batch, so two points tell all. No more than one
- * layer's tape is alive at once.
+ * Measures the memory of each layer with two samples and with three. Sizes are affine in
+ * the batch, so two measurements determine them. Only one layer's tape is alive at a time.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
@@ -17,32 +16,32 @@ import {backward, discard, record} from '../step/tape';
 import {tensorBytes, typeNumber} from '../memory/elementTypes';
 
 /**
- * Where a tensor lies: in a buffer of its own, in that of the call's input or output i, or in a
- * weight's.
+ * The buffer of a tensor: its own, with its bytes; that of the call's input or output with this
+ * index; or a weight's.
  */
 export type BufferRef = {bytes: number} | {input: number} | {output: number} | {weight: true};
 
-/** One call at one batch size; all numbers are bytes. */
+/** The sizes of one call at one batch size, in bytes. */
 export interface CallSizes {
   outputs: BufferRef[];
-  /** A layer's masks, which its readers are given beside the tensors. */
+  /** The mask of the layer's output. */
   mask: number;
-  /** What the tape keeps beside inputs, outputs and weights. */
+  /** What the tape keeps in addition to inputs, outputs and weights. */
   inside: number;
   keepsInputs: boolean[];
   keepsOutputs: boolean[];
-  /** The most that the forward needs beyond what is alive before it. */
+  /** The peak of the forward pass above what is alive before it. */
   forward: number;
-  /** The same of the backward. */
+  /** The peak of the backward pass above what is alive before it. */
   backward: number;
-  /** Of each input that wants one, its gradient; 'output' i: the one that flowed in. */
+  /** The gradient of each input, null without one; `output`: the output's gradient is passed on. */
   gradients: Array<BufferRef | null>;
 }
 
 export interface LossSizes {
   /** Inputs and targets of the micro-batch. */
   batch: number;
-  /** The most that loss, gradient and metrics need beyond what is alive before. */
+  /** The peak of loss, gradient and metrics above what is alive before them. */
   extra: number;
   /** The gradients of the model's outputs. */
   gradients: number;
@@ -80,12 +79,12 @@ class Prober {
     private readonly slots: Slots,
   ) {}
 
-  /** The most that `run` needs beyond what is alive before it. */
-  private peakOf<T>(run: () => T): {value: T; peakOf: number} {
+  /** The result of `run`, and its peak above what is alive before it. */
+  private measure<T>(run: () => T): {value: T; extra: number} {
     this.meter.resetPeak();
     const before = this.meter.liveBytes;
     const value = run();
-    return {value, peakOf: this.meter.peakBytes - before};
+    return {value, extra: this.meter.peakBytes - before};
   }
 
   private bufferOf(
@@ -109,7 +108,7 @@ class Prober {
     const mask = slots.masks[call.inputs[0]];
     const weights = sum.weightsOf(call.layer);
     const wanting = inputs.filter((_, i) => slots.wantGradient[call.inputs[i]]);
-    const forward = this.peakOf(() =>
+    const forward = this.measure(() =>
       record([...wanting, ...weights], () => applyLayer(call, inputs, mask, CONTEXT, true)),
     );
     const {outputs, tape} = forward.value;
@@ -125,15 +124,17 @@ class Prober {
       ),
       mask: 0,
       inside,
-      keepsInputs: inputs.map((_, i) => buffers.some((one) => 'input' in one && one.input === i)),
-      keepsOutputs: outputs.map((_, i) =>
-        buffers.some((one) => 'output' in one && one.output === i),
+      keepsInputs: inputs.map((_, i) =>
+        buffers.some((buffer) => 'input' in buffer && buffer.input === i),
       ),
-      forward: forward.peakOf,
+      keepsOutputs: outputs.map((_, i) =>
+        buffers.some((buffer) => 'output' in buffer && buffer.output === i),
+      ),
+      forward: forward.extra,
       backward: 0,
       gradients: inputs.map(() => null),
     };
-    if (tape.nodes.length > 0) this.backward_(call, tape, inputs, outputs, sizes);
+    if (tape.nodes.length > 0) this.probeBackward(call, tape, inputs, outputs, sizes);
     else discard(tape);
     const outputMask = maskAfter(call, inputs, mask);
     sizes.mask = outputMask ? bytesOf(outputMask) : 0;
@@ -142,7 +143,7 @@ class Prober {
     this.calls.push(sizes);
   }
 
-  private backward_(
+  private probeBackward(
     call: LayerCall,
     tape: Parameters<typeof backward>[0],
     inputs: tf.Tensor[],
@@ -150,10 +151,10 @@ class Prober {
     sizes: CallSizes,
   ): void {
     const outputGradients = outputs.map((output) => tf.onesLike(output));
-    const {value: gradients, peakOf} = this.peakOf(() =>
+    const {value: gradients, extra} = this.measure(() =>
       backward(tape, new Map(outputs.map((output, i) => [output.id, outputGradients[i]]))),
     );
-    sizes.backward = peakOf;
+    sizes.backward = extra;
     call.inputs.forEach((_, i) => {
       const gradient = gradients.get(inputs[i].id);
       if (!gradient) return;
@@ -167,7 +168,7 @@ class Prober {
     const outputs = this.slots.takeOutputs();
     const targets = targetsOf(model, outputs);
     const objective = new Objective(model, this.graph);
-    const {value, peakOf} = this.peakOf(() =>
+    const {value, extra} = this.measure(() =>
       objective.withGradient(
         outputs,
         targets,
@@ -181,7 +182,7 @@ class Prober {
       0,
     );
     tf.dispose([...outputs, ...targets, ...value.gradients]);
-    return {calls: this.calls, loss: {batch, extra: peakOf, gradients}};
+    return {calls: this.calls, loss: {batch, extra, gradients}};
   }
 }
 
@@ -194,7 +195,7 @@ function probeAt(
 ): Probe {
   const inputs = inputsOf(model, batch);
   const slots = Slots.ofInputs(graph, inputs);
-  // What moves while a layer is applied (batch norm's averages) is put back.
+  // Batch norm's averages change whenever the layer is applied, so they are restored.
   const restore = remember(nonTrainableWeights(model));
   try {
     const prober = new Prober(meter, graph, sum, slots);
@@ -207,9 +208,7 @@ function probeAt(
   }
 }
 
-/**
- * What a model's layers take over two and over three samples, with the graph that they belong to.
- */
+/** The sizes of a model's layers with two samples and with three, and its graph. */
 export interface Probed {
   graph: Graph;
   sum: GradientSum;

@@ -1,31 +1,32 @@
 /**
- * A step's memory without the step: the walk of `lib/step` over buffers that are only
+ * Simulates the memory of a step: the passes of `lib/step` over buffers that have only
  * sizes.
  */
 import type {LayerCall, Slot} from '../model/graph';
 import type {Segment} from '../model/segments';
 import type {CallSizes, BufferRef, Probe, Probed} from './probe';
 
-/** Bytes of a step at its peak, and where that is. */
+/** The peak of a step in bytes, and when it occurs. */
 export interface SimulatedPass {
-  /** Beyond parameters and the optimizer's state. */
+  /** Without parameters and the optimizer's state. */
   peak: number;
   gradients: number;
   activations: number;
   valueAt: {phase: 'forward' | 'loss' | 'backward'; layer: string | null};
-  /** What each call holds at the end of the forward, by its place, and the inputs and targets. */
+  /** By call index, the bytes that each call holds at the end of the forward pass. */
   held: number[];
+  /** Bytes of inputs and targets. */
   batch: number;
 }
 
 interface Buffer {
   bytes: number;
   uses: number;
-  /** The call that made it; -1: the batch. */
+  /** The index of the call that made it; -1 for the batch. */
   by: number;
 }
 
-/** The value of an affine size at `batch` samples. */
+/** An affine size at `batch` samples, from its values at two and three. */
 const valueAt = (two: number, three: number, batch: number): number =>
   two + (three - two) * (batch - 2);
 
@@ -35,7 +36,7 @@ function bufferAt(two: BufferRef | null, three: BufferRef | null, batch: number)
     : two;
 }
 
-/** A probe's sizes at any batch size. */
+/** The probed sizes at any batch size. */
 export function sizesAt({two, three}: {two: Probe; three: Probe}, batch: number): Probe {
   const calls = two.calls.map((small, i): CallSizes => {
     const large = three.calls[i];
@@ -43,8 +44,8 @@ export function sizesAt({two, three}: {two: Probe; three: Probe}, batch: number)
       valueAt(small[name], large[name], batch);
     return {
       ...small,
-      outputs: small.outputs.map((lies, j) => bufferAt(lies, large.outputs[j], batch)!),
-      gradients: small.gradients.map((lies, j) => bufferAt(lies, large.gradients[j], batch)),
+      outputs: small.outputs.map((ref, j) => bufferAt(ref, large.outputs[j], batch)!),
+      gradients: small.gradients.map((ref, j) => bufferAt(ref, large.gradients[j], batch)),
       inside: size('inside'),
       forward: size('forward'),
       backward: size('backward'),
@@ -116,9 +117,9 @@ class PassSimulator {
       });
   }
 
-  /** Gradients that earlier micro-batches left. */
-  presetGradients(present: boolean): void {
-    if (present) for (const entry of this.probed.sum.entries) this.addGradient(entry);
+  /** Adds the gradients that earlier micro-batches left. */
+  addAllGradients(): void {
+    for (const entry of this.probed.sum.entries) this.addGradient(entry);
   }
 
   private addGradient(entry: Probed['sum']['entries'][number]): void {
@@ -142,16 +143,16 @@ class PassSimulator {
     this.masks[slot] = null;
   }
 
-  /** One call forward; returns what its tape keeps. */
+  /** Runs one call forward; returns the buffers that its tape keeps. */
   private forward(call: LayerCall, taped: boolean, phase: 'forward' | 'backward'): Buffer[] {
     const sizes = this.sizes.calls[call.index];
     this.notePeak(sizes.forward, phase, call.name);
     const inputs = call.inputs.map((slot) => this.slots[slot]!);
     const outputs: Buffer[] = [];
-    for (const lies of sizes.outputs) {
-      if ('bytes' in lies) outputs.push(this.make(lies.bytes, call.index));
-      else if ('weight' in lies) outputs.push(this.make(0, call.index));
-      else outputs.push(this.use('input' in lies ? inputs[lies.input] : outputs[lies.output]));
+    for (const ref of sizes.outputs) {
+      if ('bytes' in ref) outputs.push(this.make(ref.bytes, call.index));
+      else if ('weight' in ref) outputs.push(this.make(0, call.index));
+      else outputs.push(this.use('input' in ref ? inputs[ref.input] : outputs[ref.output]));
     }
     const kept = taped
       ? [
@@ -166,19 +167,25 @@ class PassSimulator {
     return kept;
   }
 
+  /** The buffer of an input's gradient; null if it has none. */
+  private gradientBuffer(
+    ref: BufferRef | null,
+    call: LayerCall,
+    outputGradients: Array<Buffer | null>,
+  ): Buffer | null {
+    if (ref === null) return null;
+    if ('bytes' in ref) return this.make(ref.bytes, call.index);
+    const passedOn = 'output' in ref ? outputGradients[ref.output] : null;
+    return passedOn && this.use(passedOn);
+  }
+
   private backward(call: LayerCall, kept: Buffer[]): void {
     const sizes = this.sizes.calls[call.index];
     this.notePeak(sizes.backward, 'backward', call.name);
     for (const buffer of kept) this.free(buffer);
     const outputGradients = call.outputs.map((slot) => this.slotGradients[slot]);
-    const inputGradients = sizes.gradients.map((lies) =>
-      lies === null
-        ? null
-        : 'bytes' in lies
-          ? this.make(lies.bytes, call.index)
-          : 'output' in lies && outputGradients[lies.output]
-            ? this.use(outputGradients[lies.output]!)
-            : null,
+    const inputGradients = sizes.gradients.map((ref) =>
+      this.gradientBuffer(ref, call, outputGradients),
     );
     for (const [i, slot] of call.outputs.entries()) {
       this.free(outputGradients[i]);
@@ -187,11 +194,10 @@ class PassSimulator {
     call.inputs.forEach((slot, i) => {
       const gradient = inputGradients[i];
       if (!gradient) return;
-      const before = this.slotGradients[slot];
-      if (before && call.inputs.indexOf(slot) === i) {
+      const existing = this.slotGradients[slot];
+      if (existing && call.inputs.indexOf(slot) === i)
         this.notePeak(gradient.bytes, 'backward', call.name);
-        this.free(before);
-      } else if (before) this.free(before);
+      this.free(existing);
       this.slotGradients[slot] = gradient;
     });
     for (const entry of this.probed.sum.of(call.layer)) this.addGradient(entry);
@@ -202,7 +208,7 @@ class PassSimulator {
     const {graph} = this.probed;
     const {loss} = this.sizes;
     const batch = this.make(loss.batch, -1);
-    // The slots of the inputs share the batch's buffers.
+    // The buffers of the inputs are counted in the batch.
     graph.inputs.forEach((slot) => (this.slots[slot] = this.use(this.make(0, -1))));
     const pieces: Array<{
       segment: Segment;
@@ -272,7 +278,8 @@ class PassSimulator {
 }
 
 /**
- * The walk of one micro-batch of `samples`; `later`: gradients of an earlier one are there already.
+ * Simulates forward and backward pass of one micro-batch of `samples`. `gradientsPresent`: whether an
+ * earlier micro-batch has left gradients.
  */
 export function simulatePass(
   probed: Probed,
@@ -281,6 +288,6 @@ export function simulatePass(
   gradientsPresent: boolean,
 ): SimulatedPass {
   const simulator = new PassSimulator(probed, sizesAt(probed, samples));
-  simulator.presetGradients(gradientsPresent);
+  if (gradientsPresent) simulator.addAllGradients();
   return simulator.run(segments);
 }

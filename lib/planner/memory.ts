@@ -44,7 +44,7 @@ const CACHE_LINE = 64;
 function acrossRanks({graph, ...probes}: Probed, at: 'two' | 'three'): Probed['two'] {
   const calls = probes[at].calls.map((own, i): CallSizes => {
     if (!GlobalBatchNorm.is(graph.calls[i])) return own;
-    const output = sum(own.outputs.map((lies) => ('bytes' in lies ? lies.bytes : 0)));
+    const output = sum(own.outputs.map((buffer) => ('bytes' in buffer ? buffer.bytes : 0)));
     return {
       ...own,
       inside: output,
@@ -129,7 +129,7 @@ class ProbedMemory {
     sizes: readonly CallSizes[],
   ): number {
     const own = sizes[call.index];
-    const output = sum(own.outputs.map((lies) => ('bytes' in lies ? lies.bytes : 0)));
+    const output = sum(own.outputs.map((buffer) => ('bytes' in buffer ? buffer.bytes : 0)));
     if (tensor === 1 || !rules[call.name]) return 0;
     return (
       (1 - 1 / tensor) *

@@ -1,7 +1,7 @@
 /**
- * A model crosses between rank 0, which has the caller's memory before it, and the
- * ranks that hold its layers or parts of its weights: weight by weight, to those that have it, and
- * to each its part. No rank holds more than one piece beside its own.
+ * Moves a model between rank 0, which has access to the caller's memory, and the ranks
+ * that hold its layers or shards of its weights. It goes weight by weight, so that a rank needs
+ * memory for one whole weight in addition to its own shards.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -17,11 +17,12 @@ const STATE = "the optimizer's state";
 
 type Values = Float32Array | Int32Array | Uint8Array;
 
-/** A rank that has a weight, or, with `cut`, a run of it. */
+/** A rank that holds a weight. */
 export interface ShardOwner {
   rank: number;
+  /** The shard that it holds; null for the whole weight. */
   shard: WeightShard | null;
-  /** Whether it gives the weight back, for all that have the same. */
+  /** Whether it sends the weight back at the end, on behalf of all ranks that hold the same. */
   owns: boolean;
 }
 
@@ -29,14 +30,14 @@ export class ModelExchange {
   private readonly variables: tf.Variable[];
 
   /**
-   * `holders`: who has each of the model's weights, the same on every rank; `keeping`: how this
-   * rank keeps what it has.
+   * `holdersOf`: the ranks that hold a weight, the same on every rank; `storage`: how this rank holds
+   * its weights.
    */
   constructor(
     private readonly comm: Communicator,
     private readonly model: tf.LayersModel,
     private readonly description: ModelDescription,
-    private readonly ownersOf: (variable: tf.Variable) => ShardOwner[],
+    private readonly holdersOf: (variable: tf.Variable) => ShardOwner[],
     private readonly storage: ParameterStorage,
   ) {
     this.variables = variablesOf(model);
@@ -47,19 +48,19 @@ export class ModelExchange {
   }
 
   /**
-   * One piece of rank 0's `source`, a tensor of `shape`, to those that have it; resolves to this
-   * rank's part, a view of `scratch` or its own, or to null.
+   * Sends one piece of rank 0's `source`, a tensor of `shape`, to the ranks that hold it. Resolves to
+   * this rank's shard, which may be a view of `scratch`; null if it holds none.
    */
   private async distribute(
     {offset, bytes}: Piece,
     shape: number[],
-    owners: ShardOwner[],
+    holders: ShardOwner[],
     source: ArrayBuffer | null,
     scratch: ArrayBuffer,
     label: string,
   ): Promise<Int32Array | null> {
     const {rank} = this.comm;
-    const ownPiece = owners.find((holder) => holder.rank === rank);
+    const thisRank = holders.find((holder) => holder.rank === rank);
     const words = new Int32Array(scratch, 0, bytes / 4);
     const shardFor = ({shard}: ShardOwner) => {
       if (!shard) return words;
@@ -68,20 +69,20 @@ export class ModelExchange {
     };
     if (source) {
       words.set(new Int32Array(source, offset, words.length));
-      for (const holder of owners)
+      for (const holder of holders)
         if (holder.rank !== rank && bytes > 0)
           await this.comm.send(shardFor(holder), {to: holder.rank, label});
-      return ownPiece ? shardFor(ownPiece) : null;
+      return thisRank ? shardFor(thisRank) : null;
     }
-    if (!ownPiece) return null;
-    const localShard = ownPiece.shard
-      ? words.subarray(0, tf.util.sizeFromShape(shardShape(shape, ownPiece.shard)))
+    if (!thisRank) return null;
+    const localShard = thisRank.shard
+      ? words.subarray(0, tf.util.sizeFromShape(shardShape(shape, thisRank.shard)))
       : words;
     if (localShard.length > 0) await this.comm.recv(localShard, {from: 0, label});
     return localShard;
   }
 
-  /** Fills this rank's weights and its optimizer's state. */
+  /** Fills this rank's weights and its optimizer's state; `source` is null on all ranks but 0. */
   async load(source: ArrayBuffer | null): Promise<void> {
     const {weights, optimizerState: state} = this.description;
     const layout = layoutOf(this.description, state);
@@ -94,7 +95,7 @@ export class ModelExchange {
         const localShard = await this.distribute(
           layout.weights[i],
           weights[i].shape,
-          this.ownersOf(variable),
+          this.holdersOf(variable),
           source,
           scratch,
           'initial weights',
@@ -128,12 +129,12 @@ export class ModelExchange {
     } = this;
     const values: Float32Array[] = [];
     let pieceIndex = 0;
-    const next_TMP = (shape: number[], to: ShardOwner[]) =>
-      this.distribute(pieces[pieceIndex++], shape, to, source, scratch, STATE);
+    const distributeNext = (shape: number[], holders: ShardOwner[]) =>
+      this.distribute(pieces[pieceIndex++], shape, holders, source, scratch, STATE);
     for (const {names, shapes} of state.lists) {
       const arrays = slots.map(({shape}) => new Float32Array(tf.util.sizeFromShape(shape)));
       for (const k of names.keys()) {
-        const localShard = await next_TMP(shapes[k], this.ownersOf(trained[k]));
+        const localShard = await distributeNext(shapes[k], this.holdersOf(trained[k]));
         if (localShard)
           this.storage.loadState(
             trained[k],
@@ -148,7 +149,7 @@ export class ModelExchange {
       (_, rank): ShardOwner => ({rank, shard: null, owns: rank === 0}),
     );
     for (let i = 0; i < state.scalars.length; i++) {
-      const localShard = (await next_TMP([], everyRank))!;
+      const localShard = (await distributeNext([], everyRank))!;
       values.push(
         new Float32Array(localShard.buffer, localShard.byteOffset, localShard.length).slice(),
       );
@@ -169,8 +170,8 @@ export class ModelExchange {
   }
 
   /**
-   * The whole model's state as the caller's optimizer keeps it: the lists of whichever rank has
-   * any, over all trainable weights.
+   * The description of the whole model's state, for the caller's optimizer. A rank without weights has
+   * no lists, so all take the names of the first rank that has some.
    */
   private async globalState(localState: OptimizerState): Promise<OptimizerState> {
     const {rank, size} = this.comm;
@@ -198,39 +199,42 @@ export class ModelExchange {
   }
 
   /**
-   * A tensor of `shape` on rank 0, from those that answer for it. All that have it call `give`;
-   * `write` gets the whole, on rank 0.
+   * Assembles a tensor of `shape` on rank 0, where `write` gets it, from the ranks that own it. All
+   * ranks that hold it call `readLocal`.
    */
   private async collect(
-    ownersOf: ShardOwner[],
+    holders: ShardOwner[],
     shape: number[],
     readLocal: () => Promise<Values>,
     label: string,
     write: (values: Values) => void,
   ): Promise<void> {
     const {rank} = this.comm;
-    const holds = ownersOf.some((holder) => holder.rank === rank);
+    const holds = holders.some((holder) => holder.rank === rank);
     const localValues = holds ? await readLocal() : null;
-    const owners = ownersOf.filter(({owns}) => owns);
+    const owners = holders.filter(({owns}) => owns);
     const assembled =
       owners[0].shard && rank === 0 ? new Float32Array(tf.util.sizeFromShape(shape)) : null;
-    for (const holder of owners) {
-      let values = rank === holder.rank ? localValues : null;
+    for (const owner of owners) {
+      let values = rank === owner.rank ? localValues : null;
       if (values && rank !== 0) await this.comm.send(values as Float32Array, {to: 0, label});
       if (rank !== 0) continue;
       if (!values) {
         values = new Float32Array(
-          tf.util.sizeFromShape(holder.shard ? shardShape(shape, holder.shard) : shape),
+          tf.util.sizeFromShape(owner.shard ? shardShape(shape, owner.shard) : shape),
         );
-        await this.comm.recv(values as Float32Array, {from: holder.rank, label});
+        await this.comm.recv(values as Float32Array, {from: owner.rank, label});
       }
-      if (holder.shard) writeShard(assembled!, shape, holder.shard, values as Float32Array);
+      if (owner.shard) writeShard(assembled!, shape, owner.shard, values as Float32Array);
       else write(values);
     }
     if (assembled) write(assembled);
   }
 
-  /** All ranks give what they hold; rank 0 gets a buffer from `make` and fills it. */
+  /**
+   * Collects the model's weights and state on rank 0, which writes them into the buffer that `make`
+   * returns. All ranks must call it. Resolves to the state's description.
+   */
   async save(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState> {
     const {storage} = this;
     const localState = describeState(this.model.optimizer);
@@ -240,7 +244,7 @@ export class ModelExchange {
     const {weights} = this.description;
     for (const [i, variable] of this.variables.entries()) {
       await this.collect(
-        this.ownersOf(variable),
+        this.holdersOf(variable),
         weights[i].shape,
         () => storage.read(variable),
         'trained weights',
@@ -253,7 +257,7 @@ export class ModelExchange {
       for (const k of names.keys()) {
         const {offset} = layout.state[l * names.length + k];
         await this.collect(
-          this.ownersOf(this.trained[k]),
+          this.holdersOf(this.trained[k]),
           shapes[k],
           () => storage.readState(this.trained[k], slots),
           STATE,
