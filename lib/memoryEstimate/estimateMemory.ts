@@ -130,7 +130,7 @@ export class MemoryEstimator {
           ? [this.parameters, 4 * trained, state, 0, 0, 0, temporary]
           : [this.parameters, pass.gradients, state, pass.activations, 0, 0, 0],
       ),
-      at: updating ? {phase: 'update', layer: null} : pass.valueAt,
+      at: updating ? {phase: 'update', layer: null} : pass.at,
     };
   }
 

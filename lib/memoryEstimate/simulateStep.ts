@@ -12,7 +12,7 @@ export interface SimulatedPass {
   peak: number;
   gradients: number;
   activations: number;
-  valueAt: {phase: 'forward' | 'loss' | 'backward'; layer: string | null};
+  at: {phase: 'forward' | 'loss' | 'backward'; layer: string | null};
   /** By call index, the bytes that each call holds at the end of the forward pass. */
   held: number[];
   /** Bytes of inputs and targets. */
@@ -63,7 +63,7 @@ class PassSimulator {
     peak: 0,
     gradients: 0,
     activations: 0,
-    valueAt: {phase: 'forward', layer: null},
+    at: {phase: 'forward', layer: null},
     held: [],
     batch: 0,
   };
@@ -102,11 +102,7 @@ class PassSimulator {
     this.buffers.delete(buffer);
   }
 
-  private notePeak(
-    extra: number,
-    phase: SimulatedPass['valueAt']['phase'],
-    layer: string | null,
-  ): void {
+  private notePeak(extra: number, phase: SimulatedPass['at']['phase'], layer: string | null): void {
     const total = this.live + this.gradientBytes + extra;
     if (total > this.peak.peak)
       Object.assign(this.peak, {

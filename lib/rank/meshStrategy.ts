@@ -13,8 +13,13 @@ import {replicatedStorage} from '../step/parameterStorage';
 import {ModelExchange, type ShardOwner} from '../step/modelExchange';
 import type {Values} from '../step/objective';
 import {countAll, type PenaltyCounts} from '../step/penalties';
-import type {DataAxis, LayerSchedule, PredictionContext, RankStrategy} from '../step/strategy';
-import type {StepHost} from '../step/strategy';
+import type {
+  DataAxis,
+  LayerSchedule,
+  PredictionContext,
+  RankStrategy,
+  StepHost,
+} from '../step/strategy';
 import type {TensorParallel} from '../tensorParallel/tensorParallel';
 import type {PipelineParallel} from '../pipelineParallel/pipelineParallel';
 import type {SpanRecorder} from '../trace/spans';

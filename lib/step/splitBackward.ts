@@ -7,16 +7,17 @@ import * as tf from '@tensorflow/tfjs';
 import {engineInternals, type TapeNode} from '../model/tfjsInternals';
 import {addGradient, gradientOf, release, type Tape} from './tape';
 
-/** A node that the first part has visited, with the gradients that are left for the second. */
-interface PendingNode {
-  pendingGradients: Array<{id: number; gradient: () => tf.Tensor}>;
+/** A gradient of a node that the first part has visited, left for the second. */
+interface PendingGradient {
+  id: number;
+  gradient: () => tf.Tensor;
 }
 
 /** What the first part leaves for the second; `finishTape` or `discardPendingTape` ends it. */
 export interface PendingTape {
   tape: Tape;
   /** By the node's index in the tape. */
-  pending: Map<number, PendingNode>;
+  pending: Map<number, PendingGradient[]>;
   /** Gradients of the outputs of nodes that only the second part visits. */
   gradients: Map<number, tf.Tensor>;
   kept: tf.Tensor[];
@@ -94,9 +95,10 @@ export function backwardSome(
       // The closures of a gradient read dys and the tensors that were made of them.
       for (const dy of dys) if (dy) tf.keep(dy);
       rest.kept.push(...made, ...dys.filter((dy) => dy !== null));
-      rest.pending.set(i, {
-        pendingGradients: laterInputs.map(([name, {id}]) => ({id, gradient: thunks[name]})),
-      });
+      rest.pending.set(
+        i,
+        laterInputs.map(([name, {id}]) => ({id, gradient: thunks[name]})),
+      );
     }
     for (const id of sources) {
       const gradient = gradients.get(id);
@@ -115,16 +117,17 @@ export function backwardSome(
 export function finishTape(rest: PendingTape): Map<number, tf.Tensor> {
   const {
     tape: {nodes, sources},
-    pending: owing,
+    pending,
   } = rest;
   const gradients = new Map(rest.gradients);
   const gradientsOfSources = new Map<number, tf.Tensor>();
   try {
     tf.tidy(() => {
       for (let i = nodes.length - 1; i >= 0; i--) {
-        const owed = owing.get(i)?.pendingGradients;
-        if (owed) {
-          for (const {id, gradient} of owed) addGradient(gradients, id, tf.tidy(gradient));
+        const pendingGradients = pending.get(i);
+        if (pendingGradients) {
+          for (const {id, gradient} of pendingGradients)
+            addGradient(gradients, id, tf.tidy(gradient));
           continue;
         }
         const dys = nodes[i].outputs.map(({id}) => gradients.get(id) ?? null);

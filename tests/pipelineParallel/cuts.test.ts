@@ -58,7 +58,7 @@ describe('a cut that cannot be', () => {
     ));
   it('at the beginning', () =>
     expect(() => splitPointsAt(graph, ['embedding'])).toThrow(
-      /with which the model begins: the first stage would be empty/,
+      /which is at the beginning of the model: the first stage would be empty/,
     ));
   it('in another order', () =>
     expect(() => splitPointsAt(graph, ['norm', 'block_0'])).toThrow(

@@ -30,7 +30,7 @@ const files = (...patterns: string[]) =>
 const sources = files('lib/*.ts', 'scripts/*.ts', 'scripts/*.mjs');
 const text = (file: string) => readFileSync(file, 'utf8');
 
-/** 'lib/step/walk.ts' belongs to 'step', 'lib/index.ts' to 'index'. */
+/** 'lib/step/tape.ts' belongs to 'step', 'lib/index.ts' to 'index'. */
 const partOf = (file: string) => file.split('/')[1].replace(/\.ts$/, '');
 
 function importsOf(file: string): string[] {
