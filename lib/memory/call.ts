@@ -55,9 +55,13 @@ export interface Counter {
   readonly observer: ((record: OperationRecord) => void) | null;
   /** The layer that runs now; null outside of a layer. */
   layer(): string | null;
-  /** Whether the outputs of `op` must be predicted: for a limit, for an observer, or to see sharing. */
+  /**
+   * Whether the outputs of `op` must be predicted: for a limit, for an observer, or to see sharing.
+   */
   needsPrediction(op: string): boolean;
-  /** The outputs that the rule predicts; null without a rule, or if the rule cannot read the inputs. */
+  /**
+   * The outputs that the rule predicts; null without a rule, or if the rule cannot read the inputs.
+   */
   predict(call: Call): Output[] | null;
   /** Throws MEMORY_LIMIT if `bytes` more would pass the limit. */
   admit(op: string, bytes: number, outputs: () => SizedOutput[]): void;

@@ -18,8 +18,8 @@ export interface MemoryUse {
   /** The largest buffers alive at the peak. */
   largest: NamedBuffer[];
   /**
-   * All memory of the worker's process at the end of the run, in bytes, with libraries, kernel scratch
-   * memory and JavaScript.
+   * All memory of the worker's process at the end of the run, in bytes, with libraries, kernel
+   * scratch memory and JavaScript.
    */
   processBytes: number;
 }

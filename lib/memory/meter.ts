@@ -139,9 +139,10 @@ const LARGEST = 5;
 let running: {meter: MemoryMeter; counter: MeterCounter} | null = null;
 
 /**
- * Starts to count on the current engine; a process can have one meter. Existing variables are counted
- * at once, other existing tensors only when an operation first reads them, so start the meter early.
- * Throws INTERNAL if a meter is running, and ENGINE on an engine that cannot be measured.
+ * Starts to count on the current engine; a process can have one meter. Existing variables are
+ * counted at once, other existing tensors only when an operation first reads them, so start the
+ * meter early. Throws INTERNAL if a meter is running, and ENGINE on an engine that cannot be
+ * measured.
  */
 export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMeter {
   if (running)
@@ -219,8 +220,8 @@ export function withMemoryFor<T>(category: Category, run: () => T): T {
 }
 
 /**
- * Counts an array that the program itself holds; tensors that are views of it add nothing. Returns a
- * function that ends the count. Throws MEMORY_LIMIT.
+ * Counts an array that the program itself holds; tensors that are views of it add nothing. Returns
+ * a function that ends the count. Throws MEMORY_LIMIT.
  */
 export function holdArray(values: ArrayBufferView, category: Category): () => void {
   if (!running || values.byteLength === 0) return () => {};

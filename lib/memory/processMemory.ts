@@ -6,7 +6,10 @@ import {freemem, totalmem} from 'node:os';
 import {join} from 'node:path';
 import {cgroupMemory} from '../base/cgroup';
 
-/** All memory that this process holds in RAM, in bytes: tensors, kernel scratch, libraries, JavaScript. */
+/**
+ * All memory that this process holds in RAM, in bytes: tensors, kernel scratch, libraries,
+ * JavaScript.
+ */
 export function processMemory(): number {
   return process.memoryUsage.rss();
 }

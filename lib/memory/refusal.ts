@@ -28,7 +28,9 @@ export interface Refusal {
   largest: NamedBuffer[];
 }
 
-/** Code 'MEMORY_LIMIT': an operation would pass `memoryLimit`. `refusal` has the message's figures. */
+/**
+ * Code 'MEMORY_LIMIT': an operation would pass `memoryLimit`. `refusal` has the message's figures.
+ */
 export class MemoryLimitError extends ManyHandsError {
   constructor(readonly refusal: Refusal) {
     super('MEMORY_LIMIT', sentence(refusal));

@@ -7,8 +7,8 @@ import type {Call, Counter, OperationRecord, Output} from './call';
 import {tensorBytes, typeNumber} from './elementTypes';
 
 /**
- * What the backend of tfjs-node keeps of a tensor. It has `values` until an operation first needs the
- * tensor in TensorFlow.
+ * What the backend of tfjs-node keeps of a tensor. It has `values` until an operation first needs
+ * the tensor in TensorFlow.
  */
 interface Entry {
   shape: number[];
@@ -190,8 +190,8 @@ export function hookTensorFlow(counter: Counter): () => void {
   backend.move = (id, values, shape, dtype, references) => {
     const type = typeNumber(dtype);
     if (state.kernelDepth > 0 || !ArrayBuffer.isView(values)) {
-      // A kernel makes new arrays for its small arguments (axes, sizes). The limit does not apply to
-      // them, because a kernel that is refused half-way would leak those it has already made.
+      // A kernel makes new arrays for its small arguments (axes, sizes). The limit does not apply
+      // to them, because a kernel that is refused half-way would leak those it has already made.
       const bytes = tensorBytes(shape, type);
       if (state.kernelDepth === 0) counter.admit('data', bytes, () => [{shape, type}]);
       original.move.call(backend, id, values, shape, dtype, references);

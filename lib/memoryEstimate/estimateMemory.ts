@@ -155,8 +155,8 @@ export class MemoryEstimator {
 /**
  * Estimates the memory of one training step of a compiled `model` on one device. Takes no step: it
  * runs each layer once with two samples and once with three. Because sizes grow linearly with the
- * batch, these two measurements give the sizes for any batch. Returns the bytes of each layer and of
- * each category, and the peak. Throws BAD_OPTION.
+ * batch, these two measurements give the sizes for any batch. Returns the bytes of each layer and
+ * of each category, and the peak. Throws BAD_OPTION.
  */
 export function estimateMemory(
   model: tf.LayersModel,

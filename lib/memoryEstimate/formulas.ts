@@ -170,8 +170,8 @@ export function activationBytes(
     );
   const undivided = sequenceParallel ? t : 1;
   if (recompute === 'full') return (layers * e * s * b * h) / undivided;
-  // Replicated on every device: 4 tensors of the layer's width and 2 masks. Sharded: 4 tensors of that
-  // width, 2 of width f, and the scores.
+  // Replicated on every device: 4 tensors of the layer's width and 2 masks. Sharded: 4 tensors of
+  // that width, 2 of width f, and the scores.
   const replicated = (4 * e + 2) / undivided;
   const scores = recompute === 'selective' ? 0 : ((2 * e + 1) * a * s) / (h * t);
   return layers * s * b * h * (replicated + ((4 + (2 * f) / h) * e) / t + scores);

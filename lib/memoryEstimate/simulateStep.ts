@@ -274,8 +274,8 @@ class PassSimulator {
 }
 
 /**
- * Simulates forward and backward pass of one micro-batch of `samples`. `gradientsPresent`: whether an
- * earlier micro-batch has left gradients.
+ * Simulates forward and backward pass of one micro-batch of `samples`. `gradientsPresent`: whether
+ * an earlier micro-batch has left gradients.
  */
 export function simulatePass(
   probed: Probed,

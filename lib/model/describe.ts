@@ -40,7 +40,8 @@ class References {
   }
   of(value: unknown, what: string): FunctionReference {
     if (typeof value === 'string') return value;
-    // A bundler or a notebook may have loaded the module a second time, so the text is compared too.
+    // A bundler or a notebook may have loaded the module a second time, so the text is compared
+    // too.
     const known =
       this.known.get(value) ??
       [...this.known].find(([candidate]) => String(candidate) === String(value))?.[1];

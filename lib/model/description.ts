@@ -13,13 +13,17 @@ export type FunctionReference =
   | {module: string; export: string};
 
 export interface WeightDescription {
-  /** tfjs's `originalName`, which, unlike `name`, does not depend on other models in the process. */
+  /**
+   * tfjs's `originalName`, which, unlike `name`, does not depend on other models in the process.
+   */
   name: string;
   shape: number[];
   dtype: 'float32' | 'int32' | 'bool';
 }
 
-/** An optimizer's state by tfjs's field names. Lists have one entry a trainable weight, in order. */
+/**
+ * An optimizer's state by tfjs's field names. Lists have one entry a trainable weight, in order.
+ */
 export interface OptimizerState {
   iterations: number;
   lists: Array<{field: string; names: string[]; shapes: number[][]}>;

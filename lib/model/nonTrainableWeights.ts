@@ -17,7 +17,9 @@ export function nonTrainableWeights(layer: tf.layers.Layer | tf.LayersModel): tf
   return variables;
 }
 
-/** Saves the values of `variables`. The caller must call the returned function, which restores them. */
+/**
+ * Saves the values of `variables`. The caller must call the returned function, which restores them.
+ */
 export function remember(variables: readonly tf.Variable[]): () => void {
   const saved = variables.map((variable) => tf.clone(variable));
   return () => {

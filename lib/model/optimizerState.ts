@@ -50,7 +50,9 @@ export function slotLists(optimizer: tf.Optimizer): Array<Array<Slot | undefined
   return Object.values(optimizerFields(optimizer)).filter(Array.isArray) as Slot[][];
 }
 
-/** The state's tensors in the description's order: lists, then scalars. The optimizer keeps them. */
+/**
+ * The state's tensors in the description's order: lists, then scalars. The optimizer keeps them.
+ */
 export function stateTensors(optimizer: tf.Optimizer, state: OptimizerState): tf.Tensor[] {
   const fields = optimizerFields(optimizer);
   return [

@@ -26,7 +26,9 @@ export interface Piece {
   bytes: number;
 }
 
-/** The positions at which `writeModel` puts the weights and the tensors of the optimizer's state. */
+/**
+ * The positions at which `writeModel` puts the weights and the tensors of the optimizer's state.
+ */
 export function layoutOf(
   description: Pick<ModelDescription, 'weights'>,
   state: OptimizerState,

@@ -174,7 +174,9 @@ export interface Stage {
 
 /** A model split into stages. */
 export interface Split {
-  /** The names of the first blocks or layers of stages 1, 2, ...: a value for `strategy.splitAt`. */
+  /**
+   * The names of the first blocks or layers of stages 1, 2, ...: a value for `strategy.splitAt`.
+   */
   splitAt: string[];
   stages: Stage[];
 }
@@ -216,8 +218,8 @@ export function chooseSplitPoints(
 }
 
 /**
- * Splits a model into `options.stages` contiguous stages so that the costliest one costs as little as
- * possible. Returns the names to pass as `strategy.splitAt` and, for each stage, its layers, its
+ * Splits a model into `options.stages` contiguous stages so that the costliest one costs as little
+ * as possible. Returns the names to pass as `strategy.splitAt` and, for each stage, its layers, its
  * number of parameters and its share of the cost. Does not train or change the model; 'measured'
  * runs its layers. Throws BAD_OPTION for a wrong option, and with all possible names if the model
  * has too few split points.

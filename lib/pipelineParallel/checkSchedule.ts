@@ -86,7 +86,7 @@ function checkRank(
   stagesPerRank: number,
 ): void {
   const list = schedule.actions[rank];
-  const indexByName = new Map<string, number>();
+  const seen = new Set<string>();
   const key = (kind: Compute['do'], microBatch: number, localStage: number) =>
     `${kind} ${microBatch} ${localStage}`;
   list.forEach((action, i) => {
@@ -101,16 +101,16 @@ function checkRank(
     }
     const {do: kind, microBatch, localStage} = action;
     const name = key(kind, microBatch, localStage);
-    if (indexByName.has(name)) refuse(schedule, `rank ${rank} does ${actionText(action)} twice.`);
-    indexByName.set(name, i);
+    if (seen.has(name)) refuse(schedule, `rank ${rank} does ${actionText(action)} twice.`);
+    seen.add(name);
     const required = kind === 'backwardWeights' ? 'backwardInput' : 'forward';
-    if (kind !== 'forward' && !indexByName.has(key(required, microBatch, localStage)))
+    if (kind !== 'forward' && !seen.has(key(required, microBatch, localStage)))
       refuse(
         schedule,
         `rank ${rank} does ${actionText(action)} before ${actionText({...action, do: required})}.`,
       );
     const conflicting = CONFLICTING[kind];
-    if (conflicting && indexByName.has(key(conflicting, microBatch, localStage)))
+    if (conflicting && seen.has(key(conflicting, microBatch, localStage)))
       refuse(
         schedule,
         `rank ${rank} does both ${actionText(action)} and ${actionText({...action, do: conflicting})}: a backward is either whole (B) or split (I and W).`,
@@ -118,7 +118,7 @@ function checkRank(
   });
   for (let localStage = 0; localStage < stagesPerRank; localStage++) {
     for (let microBatch = 0; microBatch < microBatches; microBatch++) {
-      const has = (kind: Compute['do']) => indexByName.has(key(kind, microBatch, localStage));
+      const has = (kind: Compute['do']) => seen.has(key(kind, microBatch, localStage));
       const missing = missingKind(has);
       if (missing)
         refuse(
@@ -131,7 +131,9 @@ function checkRank(
     refuse(schedule, `rank ${rank} has no update at the end of its list.`);
 }
 
-/** Checks that each message occurs once, with both ends, after its producer and before its consumer. */
+/**
+ * Checks that each message occurs once, with both ends, after its producer and before its consumer.
+ */
 function checkMessages(schedule: Schedule, stagesPerRank: number): void {
   const {actions} = schedule;
   const ranks = actions.length;
@@ -219,7 +221,9 @@ export interface ScheduleCheck {
   stagesPerRank: number;
   /** The number of micro-batches of a step. */
   microBatches: number;
-  /** By rank, the most micro-batches, counted for each local stage, with live activations at once. */
+  /**
+   * By rank, the most micro-batches, counted for each local stage, with live activations at once.
+   */
   live: number[];
   /** How many messages a channel between two ranks, in one direction, must hold. */
   room: number;
@@ -229,11 +233,11 @@ export interface ScheduleCheck {
 const LEAST_ROOM = 2;
 
 /**
- * Checks that a schedule is complete and free of deadlock. `promised`: by rank, the most micro-batches
- * that may have live activations at once. Returns the schedule's sizes: stages a rank,
- * micro-batches, live micro-batches by rank, and the channel room in messages that it needs. Throws
- * BAD_OPTION if the argument is not a schedule, and BAD_SCHEDULE with the rank and the action that
- * are wrong.
+ * Checks that a schedule is complete and free of deadlock. `promised`: by rank, the most
+ * micro-batches that may have live activations at once. Returns the schedule's sizes: stages a
+ * rank, micro-batches, live micro-batches by rank, and the channel room in messages that it needs.
+ * Throws BAD_OPTION if the argument is not a schedule, and BAD_SCHEDULE with the rank and the
+ * action that are wrong.
  */
 export function checkSchedule(schedule: Schedule, promised?: readonly number[]): ScheduleCheck {
   checkShape(schedule);

@@ -39,9 +39,9 @@ function gpipe(p: number, m: number): Compute[][] {
 }
 
 /**
- * Rank s runs p - s - 1 forwards to warm up, then one forward and one backward in turn (Narayanan et
- * al. 2019, "PipeDream"; with a flush: 2021, "Efficient large-scale language model training", figure
- * 4 top).
+ * Rank s runs p - s - 1 forwards to warm up, then one forward and one backward in turn (Narayanan
+ * et al. 2019, "PipeDream"; with a flush: 2021, "Efficient large-scale language model training",
+ * figure 4 top).
  */
 function oneForwardOneBackward(p: number, m: number): Compute[][] {
   return range(p).map((s) => {
@@ -87,8 +87,9 @@ function interleaved(p: number, m: number, v: number): Compute[][] {
 }
 
 /**
- * ZB-H1: 1F1B with a split backward. Rank s delays the weights' part by s micro-batches, which fills
- * its wait at the end (Qi et al. 2023, "Zero bubble pipeline parallelism", section 2.2 and figure 3).
+ * ZB-H1: 1F1B with a split backward. Rank s delays the weights' part by s micro-batches, which
+ * fills its wait at the end (Qi et al. 2023, "Zero bubble pipeline parallelism", section 2.2 and
+ * figure 3).
  */
 function zeroBubble(p: number, m: number): Compute[][] {
   return range(p).map((s) => {
@@ -175,8 +176,8 @@ export function pipelineSchedule(
 }
 
 /**
- * By rank, the most micro-batches, counted for each local stage, whose activations the schedule keeps
- * alive at once.
+ * By rank, the most micro-batches, counted for each local stage, whose activations the schedule
+ * keeps alive at once.
  */
 export function promisedLive(
   name: ScheduleName,

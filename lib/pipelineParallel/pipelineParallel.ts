@@ -30,7 +30,7 @@ export interface PipelinePlan {
 }
 
 /** What the other axes of the mesh do on a rank. */
-export interface OtherAxes {
+export interface PipelineContext {
   communicatingLayer: CommunicatingLayerOf;
   prediction: PredictionContext;
   /** This rank's shape of a slot, without the samples' dim; `shape` is that of the whole. */
@@ -47,7 +47,7 @@ export class PipelineParallel implements AxisStrategy {
   private stages!: StageGraph[];
   private local!: LocalStage[];
   private stepper!: StepHost;
-  private otherAxes!: OtherAxes;
+  private otherAxes!: PipelineContext;
   /** By variable, the ranks that hold it. */
   private readonly ranksByVariable = new Map<tf.Variable, number[]>();
   /** Weights that several ranks hold, by the group that sums their gradients. */
@@ -83,7 +83,7 @@ export class PipelineParallel implements AxisStrategy {
     return this.ranksByVariable.get(variable) ?? [0];
   }
 
-  async open(stepper: StepHost, otherAxes: OtherAxes): Promise<void> {
+  async open(stepper: StepHost, otherAxes: PipelineContext): Promise<void> {
     const {comm, plan, channelTo} = this;
     this.stepper = stepper;
     this.otherAxes = otherAxes;
@@ -150,7 +150,10 @@ export class PipelineParallel implements AxisStrategy {
     }
   }
 
-  /** Whether several ranks hold the weight, so that its gradient is complete only after the last pass. */
+  /**
+   * Whether several ranks hold the weight, so that its gradient is complete only after the last
+   * pass.
+   */
   isTied(variable: tf.Variable): boolean {
     return this.ranksOf(variable).length > 1;
   }

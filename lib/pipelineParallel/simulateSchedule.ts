@@ -34,13 +34,20 @@ export interface ScheduleTimeline {
   played: TimedAction[];
   /** Every message, once for its sender and once for its receiver, in each rank's order. */
   messages: TimedMessage[];
-  /** From the start of the first compute action to the end of the last, in the unit of the costs. */
+  /**
+   * From the start of the first compute action to the end of the last, in the unit of the costs.
+   */
   total: number;
   /** The share of all ranks' time in which they did not compute, from 0 to 1. */
   bubble: number;
-  /** By rank, the most micro-batches, counted for each local stage, with live activations at once. */
+  /**
+   * By rank, the most micro-batches, counted for each local stage, with live activations at once.
+   */
   live: number[];
-  /** The most messages that were sent and not yet received at once, between two ranks in one direction. */
+  /**
+   * The most messages that were sent and not yet received at once, between two ranks in one
+   * direction.
+   */
   underWay: number;
   /** By rank, the index of the action that can never run; null if the rank finishes its list. */
   stuck: Array<number | null>;

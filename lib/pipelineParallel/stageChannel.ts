@@ -15,8 +15,8 @@ export class StageChannel {
   private readonly early = new Map<string, tf.Tensor>();
 
   /**
-   * `parts`: the number of micro-batches of this step, which is lower than the schedule's for a small
-   * batch. `shapeOf`: the shape of a message to this rank.
+   * `parts`: the number of micro-batches of this step, which is lower than the schedule's for a
+   * small batch. `shapeOf`: the shape of a message to this rank.
    */
   constructor(
     private readonly comm: Communicator,

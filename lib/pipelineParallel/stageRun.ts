@@ -232,7 +232,9 @@ export class StageRun {
     );
   }
 
-  /** Hands a tensor to the message that sends it, or to the next stage if this rank has that too. */
+  /**
+   * Hands a tensor to the message that sends it, or to the next stage if this rank has that too.
+   */
   private handOver(
     what: StageMessage['what'],
     {microBatch, localStage}: Compute,

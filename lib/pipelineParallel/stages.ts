@@ -15,7 +15,10 @@ export interface StageBoundary {
 export interface StageGraph {
   /** Counts all stages of the pipeline from 0. */
   index: number;
-  /** Its inputs are the previous stage's output, if there is one, then the model inputs that it reads. */
+  /**
+   * Its inputs are the previous stage's output, if there is one, then the model inputs that it
+   * reads.
+   */
   graph: Graph;
   /** The indices of the model inputs that it reads. */
   modelInputs: number[];
@@ -46,8 +49,8 @@ export function stageGraphs(model: Graph, splitPoints: readonly SplitPoint[]): S
 }
 
 /**
- * The stage's part of the model's segments. With `recomputeAll`, the whole stage is one segment that
- * is recomputed.
+ * The stage's part of the model's segments. With `recomputeAll`, the whole stage is one segment
+ * that is recomputed.
  */
 export function stageSegments(
   {graph}: StageGraph,

@@ -168,7 +168,9 @@ export async function runBackward(
   }
 }
 
-/** What `runBackwardInput` leaves for `runBackwardWeights`: one entry a layer, the last layer first. */
+/**
+ * What `runBackwardInput` leaves for `runBackwardWeights`: one entry a layer, the last layer first.
+ */
 export type PendingWeights = Array<{call: LayerCall; rest: PendingTape}>;
 
 function backwardCallInput(

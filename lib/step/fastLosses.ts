@@ -7,10 +7,10 @@ import * as tf from '@tensorflow/tfjs';
 import type {LossFunction} from '../model/tfjsInternals';
 
 /**
- * 'sparseCategoricalCrossentropy' (tfjs-layers 4.22, losses.ts). `output` [..., classes] is clipped to
- * [e, 1 - e] and divided by its sum s. With p the share of the class that `target` names, clipped
- * too, the loss of a prediction is -log p. Its gradient for output j is (p - [j is the class]) / (p
- * s), or zero where a value was clipped. Returns [...], one number a prediction.
+ * 'sparseCategoricalCrossentropy' (tfjs-layers 4.22, losses.ts). `output` [..., classes] is clipped
+ * to [e, 1 - e] and divided by its sum s. With p the share of the class that `target` names,
+ * clipped too, the loss of a prediction is -log p. Its gradient for output j is (p - [j is the
+ * class]) / (p s), or zero where a value was clipped. Returns [...], one number a prediction.
  */
 export function sparseCategoricalCrossentropy(target: tf.Tensor, output: tf.Tensor): tf.Tensor {
   const classes = output.shape[output.rank - 1];
@@ -47,7 +47,8 @@ export function sparseCategoricalCrossentropy(target: tf.Tensor, output: tf.Tens
 
 /**
  * 'meanSquaredError' (tfjs-layers 4.22, losses.ts): the mean over the last dim, n long, of d^2 with
- * d = output - target; its gradient for the output is 2 d / n. Returns [...], one number a row of the last dim.
+ * d = output - target; its gradient for the output is 2 d / n. Returns [...], one number a row of
+ * the last dim.
  */
 export function meanSquaredError(target: tf.Tensor, output: tf.Tensor): tf.Tensor {
   const n = output.shape[output.rank - 1];

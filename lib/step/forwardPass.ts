@@ -27,7 +27,9 @@ export interface PassContext {
   hooks: readonly StepHooks[];
   gradientSum: GradientSum;
   communicatingLayerOf?: CommunicatingLayerOf;
-  /** The input whose gradient the backward pass returns: the output of an earlier pipeline stage. */
+  /**
+   * The input whose gradient the backward pass returns: the output of an earlier pipeline stage.
+   */
   wantedInput?: Slot | null;
 }
 
@@ -126,7 +128,10 @@ async function forwardTaped(
   return {call, back, inputs, outputs: call.outputs.map((slot, i) => ({id: outputs[i].id, slot}))};
 }
 
-/** Runs one call without a tape; returns what `recompute` needs if the layer has a collective inside. */
+/**
+ * Runs one call without a tape; returns what `recompute` needs if the layer has a collective
+ * inside.
+ */
 async function forwardUntaped(
   pass: PassContext,
   call: LayerCall,

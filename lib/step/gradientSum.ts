@@ -12,7 +12,9 @@ import type {WeightGradient} from './hooks';
 export class GradientSum {
   /** One entry a trainable weight, in the optimizer's order. */
   readonly entries: WeightGradient[];
-  /** The memory category of its tensors; another one if a strategy holds the gradients elsewhere. */
+  /**
+   * The memory category of its tensors; another one if a strategy holds the gradients elsewhere.
+   */
   category: Category = 'gradients';
   private readonly byVariable = new Map<number, WeightGradient>();
   private readonly byLayer = new Map<tf.layers.Layer, WeightGradient[]>();
@@ -82,9 +84,9 @@ export class GradientSum {
   }
 
   /**
-   * Multiplies every gradient by globalClipNorm / max(norm, globalClipNorm); `norm` is the Euclidean
-   * norm of all gradients together (Pascanu et al. 2013, "On the difficulty of training recurrent
-   * neural networks", algorithm 1).
+   * Multiplies every gradient by globalClipNorm / max(norm, globalClipNorm); `norm` is the
+   * Euclidean norm of all gradients together (Pascanu et al. 2013, "On the difficulty of training
+   * recurrent neural networks", algorithm 1).
    */
   scaleTo(norm: number, globalClipNorm: number): void {
     if (norm <= globalClipNorm) return;

@@ -30,8 +30,8 @@ export class ModelExchange {
   private readonly variables: tf.Variable[];
 
   /**
-   * `holdersOf`: the ranks that hold a weight, the same on every rank; `storage`: how this rank holds
-   * its weights.
+   * `holdersOf`: the ranks that hold a weight, the same on every rank; `storage`: how this rank
+   * holds its weights.
    */
   constructor(
     private readonly comm: Communicator,
@@ -48,8 +48,8 @@ export class ModelExchange {
   }
 
   /**
-   * Sends one piece of rank 0's `source`, a tensor of `shape`, to the ranks that hold it. Resolves to
-   * this rank's shard, which may be a view of `scratch`; null if it holds none.
+   * Sends one piece of rank 0's `source`, a tensor of `shape`, to the ranks that hold it. Resolves
+   * to this rank's shard, which may be a view of `scratch`; null if it holds none.
    */
   private async distribute(
     {offset, bytes}: Piece,
@@ -170,8 +170,8 @@ export class ModelExchange {
   }
 
   /**
-   * The description of the whole model's state, for the caller's optimizer. A rank without weights has
-   * no lists, so all take the names of the first rank that has some.
+   * The description of the whole model's state, for the caller's optimizer. A rank without weights
+   * has no lists, so all take the names of the first rank that has some.
    */
   private async globalState(localState: OptimizerState): Promise<OptimizerState> {
     const {rank, size} = this.comm;

@@ -16,8 +16,8 @@ import {countAll, hasPenalties, penaltiesOf, type PenaltyCounts} from './penalti
 import {backward, record} from './tape';
 
 /**
- * The shape of the targets of an output of `shape`. The sparse losses take a class number instead of
- * one share a class.
+ * The shape of the targets of an output of `shape`. The sparse losses take a class number instead
+ * of one share a class.
  */
 export function targetShape(
   compiled: Pick<CompiledModel, 'loss' | 'outputNames'>,

@@ -13,7 +13,9 @@ type Values = Float32Array | Int32Array | Uint8Array;
 export interface ParameterStorage {
   /** Copies values into a weight. */
   load(variable: tf.Variable, values: Values, dtype: WeightDescription['dtype']): void;
-  /** A weight's values. All ranks that share it call this; the rank that owns it gets all values. */
+  /**
+   * A weight's values. All ranks that share it call this; the rank that owns it gets all values.
+   */
   read(variable: tf.Variable): Promise<Values>;
   /** The variables that the optimizer keeps state for, in its order. */
   readonly slots: ReadonlyArray<{name: string; shape: number[]}>;

@@ -62,7 +62,9 @@ export interface RankStrategy {
    * loss and metrics.
    */
   runParts?(step: number, parts: BatchPart[]): Promise<Values>;
-  /** Replaces the evaluation of a validation batch; returns this rank's part of loss and metrics. */
+  /**
+   * Replaces the evaluation of a validation batch; returns this rank's part of loss and metrics.
+   */
   evaluate?(part: BatchPart): Promise<Values>;
   /**
    * Sums each rank's loss and metrics over all ranks. `penalty`: what this rank's layers add to the

@@ -190,8 +190,8 @@ function checkFlow(graph: Graph, rules: Rules): void {
 }
 
 /**
- * The rules of a model's layers on `size` devices, from `layout` or, without one, by default. Throws
- * BAD_OPTION for a layout that cannot work; the message names a rule that can.
+ * The rules of a model's layers on `size` devices, from `layout` or, without one, by default.
+ * Throws BAD_OPTION for a layout that cannot work; the message names a rule that can.
  */
 export function resolveLayout(graph: Graph, layout: Layout | undefined, size: number): Rules {
   if (

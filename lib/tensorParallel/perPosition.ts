@@ -9,11 +9,13 @@ import type {LayoutPart} from './rules';
 
 /** How one layer class runs on a range of positions. */
 export interface PerPosition {
-  /** Whether this layer, as configured, treats positions independently. @default every layer does */
+  /**
+   * Whether this layer, as configured, treats positions independently. @default every layer does
+   */
   when?(layer: tf.layers.Layer): boolean;
   /**
-   * The layer's result for `x` [samples, end - start, ...], for a layer that must know which positions
-   * these are. @default the layer's own `apply`
+   * The layer's result for `x` [samples, end - start, ...], for a layer that must know which
+   * positions these are. @default the layer's own `apply`
    */
   apply?(layer: tf.layers.Layer, x: tf.Tensor, positions: LayoutPart): tf.Tensor;
 }

@@ -8,8 +8,9 @@ import {partStart} from '../collectives/types';
 import type {WeightShard} from '../model/weightShard';
 
 /**
- * What a layer's weights are sharded by: its outputs ('column'), its inputs ('row'), its table's rows
- * ('vocabulary'), its attention heads, its filters; 'replicated' keeps them whole on every rank.
+ * What a layer's weights are sharded by: its outputs ('column'), its inputs ('row'), its table's
+ * rows ('vocabulary'), its attention heads, its filters; 'replicated' keeps them whole on every
+ * rank.
  */
 export type LayoutRule = 'column' | 'row' | 'vocabulary' | 'heads' | 'filters' | 'replicated';
 export const LAYOUT_RULES: readonly LayoutRule[] = [
@@ -78,8 +79,8 @@ const registry = new Map<string, Map<LayoutRule, ShardedLayer>>();
 
 /**
  * Registers how `rule` shards layers of the class `className`. Call it in the module that registers
- * the class with `tf.serialization.registerClass`, because every worker imports that module. A layer
- * y = x kernel + bias, sharded by its outputs:
+ * the class with `tf.serialization.registerClass`, because every worker imports that module. As an
+ * example, a layer y = x kernel + bias, sharded by its outputs:
  *
  * ```ts
  * registerLayout('MyDense', 'column', {

@@ -20,8 +20,8 @@ function layout(call: Call): {first: number; channels: number} {
 
 /**
  * A window that slides over every spatial dim; `size` gives its width and `dilations` names the
- * attribute with its dilation, both by dim of the image. VALID: ceil((in - window + 1) / stride), SAME: ceil(in / stride),
- * EXPLICIT: floor((in + pads - window) / stride) + 1.
+ * attribute with its dilation, both by dim of the image. VALID: ceil((in - window + 1) / stride),
+ * SAME: ceil(in / stride), EXPLICIT: floor((in + pads - window) / stride) + 1.
  */
 function slide(
   call: Call,
@@ -106,8 +106,8 @@ const resize =
   };
 
 /**
- * The last outputs of batch norm's kernels: a number or nothing. Eigen's kernels and oneDNN's, which
- * newer processors run, differ here.
+ * The last outputs of batch norm's kernels: a number or nothing. Eigen's kernels and oneDNN's,
+ * which newer processors run, differ here.
  */
 const RESERVED: Output = {shape: [], type: FLOAT, atMost: true};
 
