@@ -47,7 +47,7 @@ export type {MeshSizes} from './mesh/mesh';
 
 export {schedule} from './pipelineParallel/schedule';
 export type {Schedule} from './pipelineParallel/schedule';
-export type {ScheduleName} from './pipelineParallel/schedules';
+export type {ScheduleName} from './pipelineParallel/namedSchedules';
 export {registerLayout} from './tensorParallel/rules';
 export type {LayoutRule} from './tensorParallel/rules';
 export type {Layout} from './tensorParallel/layout';

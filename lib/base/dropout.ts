@@ -40,7 +40,7 @@ export function dropoutWithContext(
       : tf.dropout(tf.onesLike(x), rate);
     const masked = tf.customGrad((...inputs) => {
       const [input] = inputs as tf.Tensor[];
-      const save = inputs[inputs.length - 1] as unknown as tf.GradSaveFunc;
+      const save = inputs[inputs.length - 1] as tf.GradSaveFunc;
       const value = tf.mul(input, mask);
       // The mask is saved after the product: if a memory limit refuses the product, nothing is
       // kept.

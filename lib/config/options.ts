@@ -5,7 +5,7 @@ import type * as tf from '@tensorflow/tfjs';
 import type {ArrayValues, Data, DataArray} from '../base/arrays';
 import type {Balance} from '../pipelineParallel/balance';
 import type {Schedule} from '../pipelineParallel/schedule';
-import type {ScheduleName} from '../pipelineParallel/schedules';
+import type {ScheduleName} from '../pipelineParallel/namedSchedules';
 import type {Recompute} from '../model/segments';
 import type {Layout} from '../tensorParallel/layout';
 import type {ModuleReference} from '../model/describe';

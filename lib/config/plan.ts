@@ -4,7 +4,7 @@
 import {AXES, type Mesh} from '../mesh/mesh';
 import type {Recompute} from '../model/segments';
 import type {Schedule} from '../pipelineParallel/schedule';
-import type {ScheduleName} from '../pipelineParallel/schedules';
+import type {ScheduleName} from '../pipelineParallel/namedSchedules';
 import type {Rules} from '../tensorParallel/layout';
 
 /** The stage of ZeRO: 0 divides nothing along the data axis, 3 all of the model's state. */

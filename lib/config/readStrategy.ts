@@ -7,7 +7,7 @@ import {AXES, Mesh, type Axis, type MeshSizes} from '../mesh/mesh';
 import type {Recompute} from '../model/segments';
 import type {Balance} from '../pipelineParallel/balance';
 import type {Schedule} from '../pipelineParallel/schedule';
-import type {ScheduleName} from '../pipelineParallel/schedules';
+import type {ScheduleName} from '../pipelineParallel/namedSchedules';
 import type {Layout} from '../tensorParallel/layout';
 import type {Strategy, StrategyFields} from './options';
 import type {ZeroStage} from './plan';

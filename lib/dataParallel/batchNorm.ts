@@ -7,20 +7,7 @@ import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import type {SavedForward, CommunicatingLayer} from '../step/hooks';
 import type {LayerCall} from '../model/graph';
-
-interface Weight {
-  read(): tf.Variable;
-}
-
-interface BatchNormLike {
-  axis: number;
-  momentum: number;
-  epsilon: number;
-  gamma?: Weight | null;
-  beta?: Weight | null;
-  movingMean: Weight;
-  movingVariance: Weight;
-}
+import {batchNormFields, type BatchNormFields} from '../model/tfjsLayers';
 
 const LABEL = 'batch norm';
 
@@ -75,8 +62,8 @@ async function statistics(
   return {count: count[0], mean, variance};
 }
 
-function moveAverages(layer: BatchNormLike, {mean, variance}: Statistics): void {
-  const move = (weight: Weight, value: Float32Array) =>
+function moveAverages(layer: BatchNormFields, {mean, variance}: Statistics): void {
+  const move = (weight: BatchNormFields['movingMean'], value: Float32Array) =>
     tf.tidy(() => {
       const variable = weight.read();
       const change = tf.mul(tf.sub(variable, tf.tensor1d(value)), 1 - layer.momentum);
@@ -98,7 +85,7 @@ export class GlobalBatchNorm implements CommunicatingLayer {
   }
 
   async forward(call: LayerCall, [x]: tf.Tensor[]): Promise<SavedForward> {
-    const layer = call.layer as unknown as BatchNormLike;
+    const layer = batchNormFields(call.layer);
     const {comm} = this;
     const axis = layer.axis >= 0 ? layer.axis : layer.axis + x.rank;
     const channels = x.shape[axis];
@@ -111,7 +98,7 @@ export class GlobalBatchNorm implements CommunicatingLayer {
 
   /** The rest of the forward pass, with the batch's statistics, and its backward pass. */
   private normalize(
-    layer: BatchNormLike,
+    layer: BatchNormFields,
     x: tf.Tensor,
     axes: number[],
     shape: number[],
@@ -160,10 +147,8 @@ export class GlobalBatchNorm implements CommunicatingLayer {
    * `calls`, in the order of the other ranks.
    */
   async emptyRank(direction: 'forward' | 'backward', calls: readonly LayerCall[]): Promise<void> {
-    const norms = calls
-      .filter(GlobalBatchNorm.is)
-      .map(({layer}) => layer as unknown as BatchNormLike);
-    const channelsOf = ({movingMean}: BatchNormLike) => movingMean.read().size;
+    const norms = calls.filter(GlobalBatchNorm.is).map(({layer}) => batchNormFields(layer));
+    const channelsOf = ({movingMean}: BatchNormFields) => movingMean.read().size;
     if (direction === 'forward')
       for (const layer of norms)
         moveAverages(layer, await statistics(this.comm, null, [], [], channelsOf(layer)));

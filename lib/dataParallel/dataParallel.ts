@@ -34,7 +34,7 @@ export class DataParallel implements DataAxis {
   private readonly views = new Map<BucketSlice, ArrayTensor>();
   private readonly norm: GlobalBatchNorm;
   private part: PartInfo = {index: 0, count: 1, samples: 0, share: 0, last: true};
-  private late: DataContext['late'] = () => false;
+  private late: DataContext['completedLater'] = () => false;
   /** By bucket, how many gradients are still missing. */
   private missing: number[] = [];
   /** How many buckets have been sent in this step. */
@@ -56,7 +56,7 @@ export class DataParallel implements DataAxis {
   async open({
     stepper: {graph, gradients: sum, objective},
     runs,
-    late,
+    completedLater: late,
     load,
   }: DataContext): Promise<void> {
     await load(replicatedStorage(sum.entries));
@@ -97,7 +97,8 @@ export class DataParallel implements DataAxis {
     }
   }
 
-  readonly halves: CommunicatingLayerOf = (call) => (GlobalBatchNorm.is(call) ? this.norm : null);
+  readonly communicatingLayer: CommunicatingLayerOf = (call) =>
+    GlobalBatchNorm.is(call) ? this.norm : null;
 
   readonly hooks: StepHooks = {
     beforeStep: (step) => {
@@ -136,7 +137,7 @@ export class DataParallel implements DataAxis {
     )?.[0].entry;
   }
 
-  async absentPredict(): Promise<void> {}
+  async emptyRankPredict(): Promise<void> {}
 
   /** Moves a gradient into the flat buffer. */
   private fill(slice: BucketSlice): void {

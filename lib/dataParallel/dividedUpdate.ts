@@ -6,6 +6,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {partOf, type Communicator} from '../collectives/types';
 import {addScaled} from '../collectives/kernels';
+import {withLearningRate} from '../model/tfjsInternals';
 import type {BucketPlan} from './buckets';
 import {FlatParameter} from './flatParameter';
 
@@ -17,7 +18,7 @@ interface Sgd {
 
 /** The optimizer, if its update is exactly w - η g (plain SGD); null for any other. */
 export function plainSgd(optimizer: tf.Optimizer): Sgd | null {
-  return optimizer.constructor === tf.SGDOptimizer ? (optimizer as unknown as Sgd) : null;
+  return optimizer.constructor === tf.SGDOptimizer ? withLearningRate(optimizer) : null;
 }
 
 export class DividedUpdate {

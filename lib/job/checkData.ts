@@ -5,7 +5,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import type {ShapedArray} from '../base/arrays';
 import {ManyHandsError, shown} from '../base/errors';
-import {innerModel} from '../model/inner';
+import {compiledLoss, compiledModel} from '../model/tfjsInternals';
 
 /**
  * Inputs and targets as lists of shaped arrays of rank 2 at least, all with the same number of
@@ -111,16 +111,11 @@ export function checkData(
       `${name('xs', xs, i)} has shape ${text(array.shape)}; the model's input has ${text(inputs[i])}.`,
     );
   });
-  const {loss} = innerModel(model) as unknown as {loss: unknown};
-  const names = (model as unknown as {outputNames: string[]}).outputNames;
+  const compiled = compiledModel(model);
   checkedYs.forEach((array, i) => {
-    const own = Array.isArray(loss)
-      ? loss[i]
-      : loss !== null && typeof loss === 'object'
-        ? (loss as Record<string, unknown>)[names[i]]
-        : loss;
+    const loss = compiledLoss(compiled, i);
     // A loss of the user's own may compare an output with whatever it likes.
-    if (typeof own === 'string') checkTarget(array, outputs[i], own, name('ys', ys, i));
+    if (typeof loss === 'string') checkTarget(array, outputs[i], loss, name('ys', ys, i));
   });
   return {xs: checkedXs, ys: checkedYs, samples};
 }

@@ -1,14 +1,14 @@
 /**
- * What a tensor's memory is for: the rows of the account and of the measurement.
+ * What a tensor's memory is for: the categories of the estimate and of the measurement.
  */
 
 import {formatBytes} from '../base/units';
 
 /**
- * `parameters`: weights; `gradients`: of weights, summed over a step; `optimizer`: its state;
- * `activations`: what layers hand on and keep for their backward, its gradients and the inputs;
- * `gathered`: weights that other ranks own, while they are used; `communication`: buffers on their
- * way; `temporary`: what an update needs while it runs.
+ * `parameters`: weights; `gradients`: gradients of weights, summed over a step; `optimizer`: its
+ * state; `activations`: outputs of layers, what layers keep for the backward pass, gradients of
+ * activations, and inputs; `gathered`: weights of other ranks while they are used; `communication`:
+ * buffers of messages; `temporary`: what an update needs while it runs.
  */
 export type Category =
   | 'parameters'
@@ -28,23 +28,23 @@ export const CATEGORIES: readonly Category[] = [
   'temporary',
 ];
 
-/** Bytes a category. */
+/** Bytes in each category. */
 export type ByCategory = Record<Category, number>;
 
-export const place = (category: Category): number => CATEGORIES.indexOf(category);
+export const categoryIndex = (category: Category): number => CATEGORIES.indexOf(category);
 
 export function byCategory(bytes: ArrayLike<number>): ByCategory {
   return Object.fromEntries(CATEGORIES.map((name, i) => [name, bytes[i]])) as ByCategory;
 }
 
-/** Places of what a model's training keeps from step to step, and its gradients. */
+/** Indices of the categories that make up the training state: weights, gradients, optimizer. */
 export const STATE: readonly number[] = [
-  place('parameters'),
-  place('gradients'),
-  place('optimizer'),
+  categoryIndex('parameters'),
+  categoryIndex('gradients'),
+  categoryIndex('optimizer'),
 ];
 
-/** "parameters 7.45 MB, activations 1.20 MB": those that hold anything. */
+/** The categories that are not empty, such as "parameters 7.45 MB, activations 1.20 MB". */
 export function inWords(bytes: ByCategory): string {
   return Object.entries(bytes)
     .filter(([, count]) => count > 0)

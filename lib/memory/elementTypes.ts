@@ -1,6 +1,6 @@
 /**
- * Element types by TensorFlow's own numbers (TF_DataType in its tf_datatype.h), and
- * the bytes of an element.
+ * Element types by TensorFlow's numbers (TF_DataType in tf_datatype.h), and the bytes of
+ * an element.
  */
 import type * as tf from '@tensorflow/tfjs';
 
@@ -13,8 +13,8 @@ export const BOOL = 10;
 export const RESOURCE = 20;
 
 /**
- * Bytes an element by TF_DataType; a string counts its handle (sizeof TF_TString), not its letters;
- * a resource is a handle to no buffer.
+ * Bytes an element by TF_DataType. A string counts its handle (sizeof TF_TString) without its
+ * characters; a resource is a handle without a buffer.
  */
 const BYTES: Record<number, number> = {
   [FLOAT]: 4,
@@ -44,12 +44,12 @@ const NUMBERS: Record<string, number> = {
   string: STRING,
 };
 
-/** TensorFlow's number of a tfjs dtype. */
+/** The TF_DataType of a tfjs dtype. */
 export function typeNumber(dtype: string): number {
   return NUMBERS[dtype] ?? FLOAT;
 }
 
-/** tfjs's name of a TF_DataType, or TensorFlow's own where tfjs has none. */
+/** The tfjs dtype of a TF_DataType; 'int64', which tfjs lacks, for INT64; else 'float32'. */
 export function typeName(type: number): tf.DataType {
   const known = Object.entries(NUMBERS).find(([, number]) => number === type)?.[0];
   return (known ?? (type === INT64 ? 'int64' : 'float32')) as tf.DataType;
@@ -59,7 +59,7 @@ export function elementBytes(type: number): number {
   return BYTES[type] ?? 4;
 }
 
-/** How many elements a tensor of this shape has. */
+/** The number of elements of a shape. */
 export function elements(shape: readonly number[]): number {
   let count = 1;
   for (const dim of shape) count *= dim;

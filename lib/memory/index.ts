@@ -1,4 +1,4 @@
-/** How much memory tensors take, and the limit on it. */
+/** Measures how much memory tensors take, and limits it. */
 export {inWords} from './categories';
 export type {ByCategory, Category} from './categories';
 export {
@@ -10,7 +10,8 @@ export {
   withMemoryFor,
   withMeter,
 } from './meter';
-export type {MemoryMeter, OperationRecord} from './meter';
+export type {OperationRecord} from './call';
+export type {MemoryMeter} from './meter';
 export type {NamedBuffer} from './ledger';
 export {MemoryLimitError} from './refusal';
 export type {Refusal} from './refusal';

@@ -1,14 +1,14 @@
 /**
- * Puts the meter into tfjs's JavaScript engine: its kernels are wrapped in tfjs's
- * registry, and its backend where it takes values.
+ * Hooks the meter into tfjs's JavaScript engine: wraps its kernels in tfjs's registry,
+ * and the backend methods that store values.
  *
- * Bytes are those of the typed arrays that live tensors lie in; JavaScript frees them when its
- * garbage collector runs, not before.
+ * It counts the typed arrays of live tensors. JavaScript frees the memory of others only when the
+ * garbage collector runs.
  */
 import * as tf from '@tensorflow/tfjs';
+import type {Counter, OperationRecord, Output} from './call';
 import {tensorBytes, typeNumber} from './elementTypes';
 import {javascriptOutputs} from './javascriptCalls';
-import type {Counter, OperationRecord} from './meter';
 
 interface Entry {
   values?: ArrayLike<number>;
@@ -26,13 +26,13 @@ interface Backend {
 
 type KernelArguments = Parameters<tf.KernelConfig['kernelFunc']>[0];
 
-/** The kernel that runs now, and the tensors written since it began. */
+/** The running kernel, and the tensors written since it began. */
 interface Running {
   op: string;
   written: object[];
 }
 
-/** Wraps the engine in force; returns what takes the wrapping off. */
+/** Wraps the current engine; returns a function that removes the wrapping. */
 export function hookJavaScript(counter: Counter): () => void {
   const backend = tf.backend() as unknown as Backend;
   const {ledger} = counter;
@@ -40,23 +40,20 @@ export function hookJavaScript(counter: Counter): () => void {
   const original = {write: backend.write, move: backend.move, disposeData: backend.disposeData};
 
   /**
-   * Books values that a kernel made (their array counts whole, since its cuts share it) or the
-   * program gave.
+   * Records values that a kernel made or that the program supplied. For a kernel's values the whole
+   * array counts, because slices share it.
    */
   function hold(values: unknown, shape: number[], dtype: string, keep: () => object): object {
     const type = typeNumber(dtype);
-    const whole = running !== null;
-    // A complex tensor has no values of its own: its two parts come by themselves.
-    const bytes = ArrayBuffer.isView(values)
-      ? ledger.growthOf(values, whole)
-      : values
-        ? tensorBytes(shape, type)
-        : 0;
+    const ownBuffer = running !== null;
+    // A complex tensor has no values of its own; its two parts are recorded separately.
+    let bytes = values ? tensorBytes(shape, type) : 0;
+    if (ArrayBuffer.isView(values)) bytes = ledger.growthOf(values, ownBuffer);
     counter.admit(running?.op ?? 'data', bytes, () => [{shape, type}]);
     const id = keep();
     const op = running?.op ?? 'data';
     if (ArrayBuffer.isView(values))
-      ledger.addView(id, values, whole, shape, type, op, counter.layer());
+      ledger.addView(id, values, ownBuffer, shape, type, op, counter.layer());
     else ledger.add(id, bytes, shape, type, op, counter.layer());
     running?.written.push(id);
     return id;
@@ -81,10 +78,7 @@ export function hookJavaScript(counter: Counter): () => void {
     counter.meet(tensor.dataId, tensor.shape, typeNumber(tensor.dtype));
   }
 
-  /**
-   * Takes from the books what a kernel wrote and neither gave out nor disposed: nothing holds it
-   * any more.
-   */
+  /** Releases what a kernel wrote but neither returned nor disposed of: nothing refers to it. */
   function forgetLeftovers(written: object[], outputs: tf.TensorInfo[]): void {
     if (written.length <= outputs.length) return;
     const kept = new Set<object>();
@@ -104,32 +98,32 @@ export function hookJavaScript(counter: Counter): () => void {
     if (running) return func(args);
     const inputs = args.inputs as Record<string, tf.TensorInfo>;
     for (const input of Object.values(inputs)) if (input) meet(input);
-    let foretold = null;
+    let predicted: Output[] | null = null;
     try {
-      foretold = javascriptOutputs(kernel, inputs, args.attrs as Record<string, unknown>);
+      predicted = javascriptOutputs(kernel, inputs, args.attrs as Record<string, unknown>);
     } catch {
-      // Inputs that no rule can read: the kernel says what is wrong with them.
+      // The rule cannot read the inputs: the kernel's own error says what is wrong with them.
     }
-    if (foretold) counter.admitForetold(kernel, foretold);
+    if (predicted) counter.admitPredicted(kernel, predicted);
     const liveBefore = ledger.liveBytes;
-    const mine: Running = {op: kernel, written: []};
-    running = mine;
+    const current: Running = {op: kernel, written: []};
+    running = current;
     let result: ReturnType<tf.KernelConfig['kernelFunc']>;
     try {
       result = func(args);
     } catch (error) {
-      for (const id of mine.written) if (backend.data.has(id)) backend.disposeData(id, true);
+      for (const id of current.written) if (backend.data.has(id)) backend.disposeData(id, true);
       throw error;
     } finally {
       running = null;
     }
-    const outputs = Array.isArray(result) ? result : result ? [result] : [];
-    forgetLeftovers(mine.written, outputs);
+    const outputs = [result ?? []].flat();
+    forgetLeftovers(current.written, outputs);
     if (counter.observer) {
       const record: OperationRecord = {
         op: kernel,
         layer: counter.layer(),
-        foretold,
+        predicted,
         liveBefore,
         liveBytes: ledger.liveBytes,
         outputs: outputs.map(({dataId, shape, dtype}) => {
@@ -138,7 +132,7 @@ export function hookJavaScript(counter: Counter): () => void {
             shape,
             type: typeNumber(dtype),
             bytes: tensorBytes(shape, typeNumber(dtype)),
-            shared: !buffer || !mine.written.includes(dataId),
+            shared: !buffer || !current.written.includes(dataId),
           };
         }),
       };

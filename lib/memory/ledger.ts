@@ -1,49 +1,47 @@
 /**
- * The books of the meter: which buffers are alive, what each takes, who made it. A
+ * The meter's record of live buffers: their sizes, and which operation made them. A
  * buffer that several tensors share is one entry.
  *
- * It runs at every operation, so an entry hangs on the tensor's data id itself and the entries on
- * one another: no hashing, no search.
+ * It runs at every operation, so an entry is a property of the tensor's data id, and entries form a
+ * linked list: no hashing, no search.
  */
-import {CATEGORIES, place, STATE, type Category} from './categories';
+import {CATEGORIES, categoryIndex, STATE, type Category} from './categories';
 import {Region, View} from './regions';
 
 /** A buffer that is alive. */
 export interface LiveBuffer {
   bytes: number;
-  /** Of the tensor that it was made for. */
+  /** The shape of the tensor that it was made for. */
   shape: readonly number[];
   /** TF_DataType. */
   type: number;
-  /** The operation that made it; 'data' for values that the program gave. */
+  /** The operation that made it; 'data' for values that the program supplied. */
   op: string;
   layer: string | null;
-  /** Place in CATEGORIES; of memory that the program gave, its region's counts. */
+  /** Index in CATEGORIES. For the program's own memory, its region's category counts instead. */
   category: number;
-  /** How many tensors share it. */
+  /** The number of tensors that share it. */
   tensors: number;
-  /** Where in the program's own memory it lies, for values that the program gave. */
+  /** Its range of the program's own memory; null for a buffer of the engine. */
   view: View | null;
 }
 
-/**
- * One of the largest buffers, with the variable that it holds (a weight, an optimizer's moment), or
- * null.
- */
+/** One of the largest live buffers. */
 export interface NamedBuffer {
   /** Its size in bytes. */
   bytes: number;
-  /** Of the tensor that it was made for. */
+  /** The shape of the tensor that it was made for. */
   shape: readonly number[];
-  /** Its element type, TensorFlow's number of it: 1 is float32. */
+  /** Its element type as a TF_DataType; 1 is float32. */
   type: number;
   op: string;
   layer: string | null;
   category: Category;
+  /** The variable that it holds: a weight or an optimizer's moment; else null. */
   variable: string | null;
 }
 
-/** A live buffer in the books of one ledger, between its neighbours. */
+/** A live buffer of one ledger, in a linked list. */
 interface Entry extends LiveBuffer {
   ledger: Ledger;
   before: Entry | null;
@@ -51,34 +49,34 @@ interface Entry extends LiveBuffer {
 }
 
 const ENTRY = Symbol('many-hands memory entry');
-type Tagged = {[ENTRY]?: Entry | null};
+type WithEntry = {[ENTRY]?: Entry | null};
 
 export class Ledger {
   liveBytes = 0;
   peakBytes = 0;
-  /** Bytes alive, a number a category. */
+  /** Live bytes by category. */
   readonly live = new Float64Array(CATEGORIES.length);
   /** `live` at the peak. */
   readonly peakLive = new Float64Array(CATEGORIES.length);
-  /** The most that the categories of STATE held together. */
+  /** The most bytes that the categories of STATE held together. */
   peakState = 0;
-  /** What new buffers are for. */
-  category = place('activations');
-  /** Called once a new peak is over, or looked at, while it still stands. */
+  /** The category of new buffers. */
+  category = categoryIndex('activations');
+  /** Called at a new peak, just before bytes are freed or when the peak is read. */
   onPeak: (() => void) | null = null;
-  private fresh = false;
-  /** The buffer whose coming made the peak. */
+  private peakUnsettled = false;
+  /** The buffer whose allocation made the peak. */
   peakBuffer: LiveBuffer | null = null;
   private last: Entry | null = null;
   private readonly regions = new Map<ArrayBufferLike, Region>();
 
-  /** The buffer of `tensor` (a tfjs data id); undefined for one that is not in these books. */
+  /** The buffer of `tensor` (a tfjs data id); undefined if this ledger does not have it. */
   get(tensor: object): LiveBuffer | undefined {
-    const entry = (tensor as Tagged)[ENTRY];
+    const entry = (tensor as WithEntry)[ENTRY];
     return entry && entry.ledger === this ? entry : undefined;
   }
 
-  /** A new buffer for `tensor`. */
+  /** Records a new buffer for `tensor`. */
   add(
     tensor: object,
     bytes: number,
@@ -87,33 +85,31 @@ export class Ledger {
     op: string,
     layer: string | null,
   ): void {
-    this.enter(tensor, bytes, shape, type, op, layer, null, bytes);
+    this.insert(tensor, bytes, shape, type, op, layer, null, bytes);
   }
 
-  /** `tensor` shares the buffer of `owner`. */
+  /** Records that `tensor` shares the buffer `owner`. */
   share(tensor: object, owner: LiveBuffer): void {
     owner.tensors++;
-    (tensor as Tagged)[ENTRY] = owner as Entry;
+    (tensor as WithEntry)[ENTRY] = owner as Entry;
   }
 
-  /**
-   * What holding `values` would add: nothing where a live tensor already lies over the same memory.
-   */
-  growthOf(values: ArrayBufferView, whole: boolean): number {
+  /** The bytes that holding `values` would add; memory under a live tensor is not counted again. */
+  growthOf(values: ArrayBufferView, wholeBuffer: boolean): number {
     return (
       this.regions.get(values.buffer)?.growth(values.byteOffset, values.byteLength) ??
-      (whole ? values.buffer.byteLength : values.byteLength)
+      (wholeBuffer ? values.buffer.byteLength : values.byteLength)
     );
   }
 
   /**
-   * A tensor over memory of the program. Memory that two tensors lie over counts once; with
-   * `whole`, the array buffer counts whole as long as one tensor lies in it.
+   * Records a tensor that is a view of the program's memory. Memory under several tensors counts
+   * once. With `wholeBuffer`, the whole ArrayBuffer counts as long as one tensor is a view of it.
    */
   addView(
     tensor: object,
     values: ArrayBufferView,
-    whole: boolean,
+    wholeBuffer: boolean,
     shape: readonly number[],
     type: number,
     op: string,
@@ -121,16 +117,17 @@ export class Ledger {
   ): void {
     const memory = values.buffer;
     let region = this.regions.get(memory);
-    if (!region) this.regions.set(memory, (region = new Region(memory, whole, this.category)));
+    if (!region)
+      this.regions.set(memory, (region = new Region(memory, wholeBuffer, this.category)));
     const {view, grown} = region.add(values.byteOffset, values.byteLength);
-    this.enter(tensor, values.byteLength, shape, type, op, layer, view, grown);
+    this.insert(tensor, values.byteLength, shape, type, op, layer, view, grown);
   }
 
-  /** `tensor` is gone; its buffer too when no other shares it. */
+  /** Records that `tensor` is gone; its buffer goes with the last tensor that shares it. */
   release(tensor: object): void {
-    const entry = (tensor as Tagged)[ENTRY];
+    const entry = (tensor as WithEntry)[ENTRY];
     if (!entry || entry.ledger !== this) return;
-    (tensor as Tagged)[ENTRY] = null;
+    (tensor as WithEntry)[ENTRY] = null;
     if (--entry.tensors > 0) return;
     this.settlePeak();
     if (entry.before) entry.before.after = entry.after;
@@ -148,9 +145,9 @@ export class Ledger {
     if (region.empty) this.regions.delete(region.memory);
   }
 
-  /** What the buffer of `tensor` is for; of memory that the program gave, all of its region. */
+  /** Sets the category of a tensor's buffer, or, for the program's own memory, of its region. */
   tag(tensor: object, category: number): void {
-    const entry = (tensor as Tagged)[ENTRY];
+    const entry = (tensor as WithEntry)[ENTRY];
     if (!entry || entry.ledger !== this) return;
     const region = entry.view?.region;
     const before = region ? region.category : entry.category;
@@ -163,10 +160,10 @@ export class Ledger {
     this.countState();
   }
 
-  /** Calls `onPeak` if there has been a peak since. */
+  /** Calls `onPeak` if there has been a new peak since the last call. */
   settlePeak(): void {
-    if (!this.fresh || this.liveBytes < this.peakBytes) return;
-    this.fresh = false;
+    if (!this.peakUnsettled || this.liveBytes < this.peakBytes) return;
+    this.peakUnsettled = false;
     this.onPeak?.();
   }
 
@@ -176,10 +173,7 @@ export class Ledger {
     if (state > this.peakState) this.peakState = state;
   }
 
-  /**
-   * The `count` largest buffers alive, those of `variables` by name; tensors over the same memory
-   * are one.
-   */
+  /** The `count` largest live buffers, with the names of `variables`; shared memory counts once. */
   largest(count: number, variables: Iterable<{dataId: object; name: string}> = []): NamedBuffer[] {
     const names = new Map<object, string>();
     for (const {dataId, name} of variables) {
@@ -209,10 +203,10 @@ export class Ledger {
     this.peakState = 0;
     this.countState();
     this.peakBuffer = null;
-    this.fresh = false;
+    this.peakUnsettled = false;
   }
 
-  private enter(
+  private insert(
     tensor: object,
     bytes: number,
     shape: readonly number[],
@@ -238,14 +232,14 @@ export class Ledger {
     };
     if (before) before.after = entry;
     this.last = entry;
-    (tensor as Tagged)[ENTRY] = entry;
+    (tensor as WithEntry)[ENTRY] = entry;
     this.liveBytes += grown;
     this.live[view?.region.category ?? entry.category] += grown;
     this.countState();
     if (this.liveBytes > this.peakBytes) {
       this.peakBytes = this.liveBytes;
       this.peakLive.set(this.live);
-      this.fresh = true;
+      this.peakUnsettled = true;
       this.peakBuffer = entry;
     }
   }

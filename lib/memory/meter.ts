@@ -1,15 +1,15 @@
 /**
- * Counts the bytes of distinct tensor buffers alive, holds their peak, and refuses
- * what would pass a limit before it runs.
+ * Counts the bytes of distinct live tensor buffers and their peak, and refuses an
+ * operation before it runs if it would pass a limit.
  *
- * `tf.memory()` counts every tensor, also those that share a buffer; this counts buffers. Kernel
- * scratch is outside of it.
+ * `tf.memory()` counts tensors, including those that share a buffer; this counts buffers. Scratch
+ * memory of kernels is not counted.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
 import {stepContext} from '../base/stepContext';
-import type {Call, Output} from './call';
-import {byCategory, place, type ByCategory, type Category} from './categories';
+import type {Call, Counter, OperationRecord, Output, SizedOutput} from './call';
+import {byCategory, categoryIndex, type ByCategory, type Category} from './categories';
 import {FLOAT, tensorBytes} from './elementTypes';
 import {hookJavaScript} from './javascriptHooks';
 import {Ledger, NamedBuffer} from './ledger';
@@ -17,56 +17,41 @@ import {mayShare, newBytes, outputsOf} from './outputShapes';
 import {MemoryLimitError} from './refusal';
 import {hookTensorFlow} from './tensorflowHooks';
 
-/**
- * One operation that ran: what its rule foretold (null: only running tells) and the buffers of its
- * outputs, in bytes alive before and after.
- */
-export interface OperationRecord {
-  op: string;
-  layer: string | null;
-  foretold: readonly Output[] | null;
-  /** For each output its bytes, and whether they are another tensor's. */
-  outputs: {shape: readonly number[]; type: number; bytes: number; shared: boolean}[];
-  liveBefore: number;
-  liveBytes: number;
-}
-
-/** The peak: bytes by what they were for, and where it was. */
+/** The peak: its bytes, their categories, and what made it. */
 export interface Peak {
   bytes: number;
   byCategory: ByCategory;
   /** The step, from 0; null before the first. */
   step: number | null;
-  /** What made it: the operation and, where known, the layer. */
+  /** The operation that made it, and its layer if known. */
   op: string;
   layer: string | null;
-  /** The largest buffers alive at it. */
+  /** The largest buffers that were alive. */
   largest: NamedBuffer[];
 }
 
-/** Counts from `startMeter` to `stop`. */
+/** Counts memory from `startMeter` to `stop`. */
 export interface MemoryMeter {
-  /** Bytes of distinct buffers alive now. */
+  /** Bytes of distinct live buffers. */
   readonly liveBytes: number;
-  /** The most that was alive at once since the start or the last `resetPeak`. */
+  /** The most bytes alive at once since the start or the last `resetPeak`. */
   readonly peakBytes: number;
   /** Null before the first tensor. */
   readonly peak: Peak | null;
-  /** The most that parameters, gradients and the optimizer's state held together. */
+  /** The most bytes that parameters, gradients and the optimizer's state held together. */
   readonly peakStateBytes: number;
-  /** No more than this is given; undefined for no limit. May be changed at any time. */
+  /** The limit in bytes; undefined for none. May be changed at any time. */
   limitBytes: number | undefined;
-  /** The `count` largest buffers alive. */
+  /** The `count` largest live buffers. */
   largest(count: number): NamedBuffer[];
-  /** Called after every operation; null for nobody. */
+  /** Called after every operation, unless null. */
   observer: ((record: OperationRecord) => void) | null;
   resetPeak(): void;
-  /** Takes the count off the engine again. */
+  /** Removes the hooks from the engine. */
   stop(): void;
 }
 
-/** What the engines' hooks tell the meter. */
-export class Counter {
+class MeterCounter implements Counter {
   readonly ledger = new Ledger();
   limitBytes: number | undefined;
   observer: MemoryMeter['observer'] = null;
@@ -92,32 +77,20 @@ export class Counter {
     return stepContext()?.layer ?? null;
   }
 
-  /**
-   * False where nobody asks what an operation that makes its own outputs will make: there is no
-   * limit, and no observer.
-   */
-  asks(op: string): boolean {
+  needsPrediction(op: string): boolean {
     return this.limitBytes !== undefined || this.observer !== null || mayShare(op);
   }
 
-  /**
-   * The rule's word on `call`; null where there is none, or where its inputs are wrong, which the
-   * engine will say better.
-   */
-  foretell(call: Call): Output[] | null {
+  predict(call: Call): Output[] | null {
     try {
       return outputsOf(call);
     } catch {
+      // Wrong inputs: the engine's own error says more.
       return null;
     }
   }
 
-  /** Refuses when `bytes` more would pass the limit. */
-  admit(
-    op: string,
-    bytes: number,
-    outputs: () => {shape: readonly number[]; type: number}[],
-  ): void {
+  admit(op: string, bytes: number, outputs: () => SizedOutput[]): void {
     if (
       this.limitBytes === undefined ||
       bytes === 0 ||
@@ -127,7 +100,7 @@ export class Counter {
     this.refuse(op, bytes, this.ledger.liveBytes, outputs(), false);
   }
 
-  admitForetold(op: string, outputs: readonly Output[]): void {
+  admitPredicted(op: string, outputs: readonly Output[]): void {
     this.admit(op, newBytes(outputs), () => outputs.filter((output) => output.from === undefined));
   }
 
@@ -135,7 +108,7 @@ export class Counter {
     op: string,
     bytes: number,
     liveBytes: number,
-    outputs: {shape: readonly number[]; type: number}[],
+    outputs: SizedOutput[],
     afterwards: boolean,
   ): never {
     throw new MemoryLimitError({
@@ -155,7 +128,6 @@ export class Counter {
     return this.ledger.largest(count, Object.values(tf.engine().state.registeredVariables));
   }
 
-  /** A tensor that was there before the count began: it counts from when it is first met. */
   meet(tensor: object, shape: readonly number[], type: number): void {
     if (!this.ledger.get(tensor))
       this.ledger.add(tensor, tensorBytes(shape, type), shape, type, 'earlier', null);
@@ -163,28 +135,29 @@ export class Counter {
 }
 
 const LARGEST = 5;
-/** The one of this process. */
-let running: {meter: MemoryMeter; counter: Counter} | null = null;
+/** The meter of this process. */
+let running: {meter: MemoryMeter; counter: MeterCounter} | null = null;
 
 /**
- * Starts to count on the engine that is in force. Variables that exist are counted at once, other
- * tensors made before when an operation first reads them: start the meter first. One meter in a
- * process.
+ * Starts to count on the current engine; a process can have one meter. Existing variables are
+ * counted at once, other existing tensors only when an operation first reads them, so start the
+ * meter early. Throws INTERNAL if a meter is running, and ENGINE on an engine that cannot be
+ * measured.
  */
 export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMeter {
   if (running)
     throw new ManyHandsError(
       'INTERNAL',
-      'a memory meter counts already in this process: stop() it before another starts.',
+      'a memory meter is already running in this process: call its stop() before you start another.',
     );
   const backend = tf.getBackend();
   if (backend !== 'tensorflow' && backend !== 'cpu') {
     throw new ManyHandsError(
       'ENGINE',
-      `memory is counted on the engines 'tensorflow' and 'cpu'; this process runs ${shown(backend)}.`,
+      `memory is counted on the engines 'tensorflow' and 'cpu'; this process uses ${shown(backend)}.`,
     );
   }
-  const counter = new Counter();
+  const counter = new MeterCounter();
   counter.limitBytes = limitBytes;
   const unhook = backend === 'tensorflow' ? hookTensorFlow(counter) : hookJavaScript(counter);
   const {ledger} = counter;
@@ -228,17 +201,17 @@ export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMete
   return meter;
 }
 
-/** Says what `tensor`'s memory is for, to the meter that runs, if one does. */
+/** Sets the category of a tensor's memory, if a meter is running. */
 export function tagMemory(tensor: tf.Tensor | null | undefined, category: Category): void {
-  if (tensor) running?.counter.ledger.tag(tensor.dataId, place(category));
+  if (tensor) running?.counter.ledger.tag(tensor.dataId, categoryIndex(category));
 }
 
-/** What `run` makes is for `category`, unless it is tagged otherwise. */
+/** Runs `run` with `category` as the category of new buffers. */
 export function withMemoryFor<T>(category: Category, run: () => T): T {
   if (!running) return run();
   const {ledger} = running.counter;
   const before = ledger.category;
-  ledger.category = place(category);
+  ledger.category = categoryIndex(category);
   try {
     return run();
   } finally {
@@ -247,8 +220,8 @@ export function withMemoryFor<T>(category: Category, run: () => T): T {
 }
 
 /**
- * Counts an array that the program itself holds, as long as it does; tensors that come to lie over
- * it add nothing. Returns what ends the count.
+ * Counts an array that the program itself holds; tensors that are views of it add nothing. Returns
+ * a function that ends the count. Throws MEMORY_LIMIT.
  */
 export function holdArray(values: ArrayBufferView, category: Category): () => void {
   if (!running || values.byteLength === 0) return () => {};
@@ -262,24 +235,24 @@ export function holdArray(values: ArrayBufferView, category: Category): () => vo
   return () => counter.ledger.release(holder);
 }
 
-/** The meter's word for the peak's place. */
+/** Tells the meter the current step, for the report of the peak. */
 export function noteStep(step: number): void {
   if (running) running.counter.step = step;
 }
 
-/** Whether two tensors lie over one buffer, as far as the meter that runs knows. */
+/** Whether two tensors share a buffer, as far as the running meter knows. */
 export function sharesBuffer(a: tf.Tensor, b: tf.Tensor): boolean {
   if (a.dataId === b.dataId) return true;
-  const own = running?.counter.ledger.get(a.dataId);
-  const other = running?.counter.ledger.get(b.dataId);
+  const first = running?.counter.ledger.get(a.dataId);
+  const second = running?.counter.ledger.get(b.dataId);
   return (
-    own !== undefined &&
-    other !== undefined &&
-    (own === other || (own.view !== null && own.view === other.view))
+    first !== undefined &&
+    second !== undefined &&
+    (first === second || (first.view !== null && first.view === second.view))
   );
 }
 
-/** Measures with the meter that runs, its limit lifted meanwhile, or with one of its own. */
+/** Calls `run` with the running meter, without its limit, or with a meter of its own. */
 export function withMeter<T>(run: (meter: MemoryMeter) => T): T {
   const before = running?.meter;
   const meter = before ?? startMeter();

@@ -1,28 +1,30 @@
 /**
- * How large the outputs of an operation will be, told before it runs from its name,
+ * The sizes of an operation's outputs before it runs, predicted from its name,
  * attributes and input shapes.
  *
- * One rule for every TensorFlow operation that tfjs's kernels and ours can issue
- * (tests/memory/rules.test.ts holds it so).
+ * There is a rule for every TensorFlow operation that tfjs's kernels and ours can issue
+ * (tests/memory/rules.test.ts checks that).
  */
 import type {Call, Output, Rule} from './call';
 import {RESOURCE, STRING, tensorBytes} from './elementTypes';
 import {arrays} from './rules/arrays';
 import {elementwise} from './rules/elementwise';
+import {slices} from './rules/slices';
 import {spatial} from './rules/spatial';
 
-/** A picture's size stands in its bytes: only decoding tells. */
-const onlyRunningTells: Rule = () => null;
+/** The size of an image is encoded in its bytes, so only decoding shows it. */
+const unknownBefore: Rule = () => null;
 const nothing: Rule = () => [];
 
 const RULES: Record<string, Rule> = {
   ...elementwise,
   ...arrays,
+  ...slices,
   ...spatial,
-  DecodeBmp: onlyRunningTells,
-  DecodeGif: onlyRunningTells,
-  DecodeJpeg: onlyRunningTells,
-  DecodePng: onlyRunningTells,
+  DecodeBmp: unknownBefore,
+  DecodeGif: unknownBefore,
+  DecodeJpeg: unknownBefore,
+  DecodePng: unknownBefore,
   EncodeJpeg: () => ({shape: [], type: STRING}),
   EncodePng: () => ({shape: [], type: STRING}),
   SummaryWriter: () => ({shape: [], type: RESOURCE}),
@@ -34,12 +36,12 @@ const RULES: Record<string, Rule> = {
 
 const table = new Map(Object.entries(RULES));
 
-/** True when `op` has a rule (which may still say that only running tells). */
+/** Whether `op` has a rule; the rule may still return null. */
 export function hasRule(op: string): boolean {
   return table.has(op);
 }
 
-/** Operations that may hand on their input's buffer; all others make their own. */
+/** Operations whose output may be their input's buffer; the others always allocate. */
 const MAY_SHARE = new Set(
   `
   AddN All Any BatchToSpaceND BroadcastTo Cast Einsum EuclideanNorm ExpandDims Identity InplaceUpdate Max Mean Min MirrorPad Pack Pad PadV2 Prod
@@ -48,18 +50,18 @@ const MAY_SHARE = new Set(
     .split(/\s+/),
 );
 
-/** False where the outputs of `op` are its own whatever its inputs are. */
+/** Whether an output of `op` may share its input's buffer. */
 export function mayShare(op: string): boolean {
   return MAY_SHARE.has(op);
 }
 
-/** The outputs that `call` will have; null where there is no rule for it, or only running tells. */
+/** The outputs that `call` will have; null without a rule, or if only running it tells. */
 export function outputsOf(call: Call): Output[] | null {
   const outputs = table.get(call.op)?.(call) ?? null;
   return outputs === null || Array.isArray(outputs) ? outputs : [outputs];
 }
 
-/** The bytes of new buffers among `outputs`: one that shares its input's buffer takes none. */
+/** The bytes of new buffers among `outputs`; an output that shares its input's buffer adds none. */
 export function newBytes(outputs: readonly Output[]): number {
   let bytes = 0;
   for (const output of outputs)

@@ -1,5 +1,5 @@
 /**
- * What the machine and this process have of memory, within the control group's limit.
+ * The memory of the machine and of this process, within the control group's limit.
  */
 import {readFileSync} from 'node:fs';
 import {freemem, totalmem} from 'node:os';
@@ -7,14 +7,14 @@ import {join} from 'node:path';
 import {cgroupMemory} from '../base/cgroup';
 
 /**
- * Memory that this process holds in RAM, in bytes: tensors, kernel scratch, libraries, JavaScript,
- * all of it.
+ * All memory that this process holds in RAM, in bytes: tensors, kernel scratch, libraries,
+ * JavaScript.
  */
 export function processMemory(): number {
   return process.memoryUsage.rss();
 }
 
-/** Memory that the kernel could give, counting what its caches would hand back. */
+/** Available memory in bytes, including caches that the kernel could free. */
 function available(root: string): number {
   try {
     const kibibytes = /^MemAvailable:\s+(\d+) kB$/m.exec(
@@ -28,9 +28,9 @@ function available(root: string): number {
 }
 
 /**
- * The machine's memory as far as this process may use it, in bytes: `totalBytes` is the least of
- * RAM and the control group's limit, `availableBytes` what is left of it now; `limited` is true
- * where the control group's limit is the smaller.
+ * The machine's memory that this process may use, in bytes. `totalBytes` is the smaller of RAM and
+ * the control group's limit, `availableBytes` is what is left of it, and `limited` says whether the
+ * control group's limit is the smaller one.
  */
 export function machineMemory(root = '/'): {
   totalBytes: number;

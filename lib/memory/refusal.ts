@@ -1,6 +1,6 @@
 /**
- * The error of the memory limit: what asked for how much, what was alive, and what to
- * do.
+ * The error of the memory limit: which operation needed how much, what was alive, and
+ * what to do.
  */
 import {ManyHandsError} from '../base/errors';
 import {formatBytes} from '../base/units';
@@ -8,33 +8,28 @@ import {typeName} from './elementTypes';
 import {inWords, type ByCategory} from './categories';
 import type {NamedBuffer} from './ledger';
 
-/** What the limit refused, in figures. */
+/** The figures of a refused operation. */
 export interface Refusal {
-  /** The operation; 'data' for values that the program gave. */
+  /** The operation; 'data' for values that the program supplied. */
   op: string;
-  /** The layer in whose call it ran, where known. */
+  /** The layer that ran it, if known. */
   layer: string | null;
-  /**
-   * What the operation asked for: the shapes and types of its outputs that take memory of their
-   * own, and their bytes together.
-   */
+  /** The shapes and types of its outputs that need memory of their own. */
   outputs: {shape: readonly number[]; type: number}[];
+  /** The bytes of these outputs together. */
   bytes: number;
   liveBytes: number;
   limitBytes: number;
-  /**
-   * True when nothing could tell the size before the operation ran: it was counted after, and
-   * released.
-   */
+  /** Whether the size was known only after the operation had run; its outputs were then freed. */
   afterwards: boolean;
-  /** Bytes alive, by what they are for. */
+  /** Live bytes by category. */
   byCategory: ByCategory;
-  /** The largest buffers alive. */
+  /** The largest live buffers. */
   largest: NamedBuffer[];
 }
 
 /**
- * `memoryLimit` would be passed (code 'MEMORY_LIMIT'); `refusal` holds the figures of the sentence.
+ * Code 'MEMORY_LIMIT': an operation would pass `memoryLimit`. `refusal` has the message's figures.
  */
 export class MemoryLimitError extends ManyHandsError {
   constructor(readonly refusal: Refusal) {
@@ -46,23 +41,23 @@ function shown(shape: readonly number[], type: number): string {
   return `[${shape.join(', ')}] ${typeName(type)}`;
 }
 
-function maker({op, layer, variable}: NamedBuffer): string {
-  // tfjs's optimizers give their variables no name but a number.
+const ORIGINS: Partial<Record<string, string>> = {
+  data: 'data that the program gave',
+  earlier: 'made before the count began',
+};
+
+function describeMaker({op, layer, variable}: NamedBuffer): string {
+  // tfjs's optimizers name their variables only by a number.
   if (variable !== null)
     return /^\d+$/.test(variable)
       ? "a variable without a name (an optimizer's state)"
       : `variable '${variable}'`;
-  const from =
-    op === 'data'
-      ? 'data that the program gave'
-      : op === 'earlier'
-        ? 'made before the count began'
-        : `made by ${op}`;
+  const from = ORIGINS[op] ?? `made by ${op}`;
   return layer ? `${from} in layer '${layer}'` : from;
 }
 
-/** What asks, with the layer if it is known. */
-function asker({op, layer}: Refusal): string {
+/** The operation that needs memory, with its layer if known. */
+function describeAsker({op, layer}: Refusal): string {
   return `${op === 'data' ? "A tensor of the program's own data" : `Operation ${op}`}${layer ? ` in layer '${layer}'` : ''}`;
 }
 
@@ -74,15 +69,15 @@ function sentence(refusal: Refusal): string {
       .map(({shape, type}) => shown(shape, type))
       .join(', ') + (outputs.length > 3 ? `, and ${outputs.length - 3} more` : '');
   const asks = refusal.afterwards
-    ? `${asker(refusal)} took ${formatBytes(bytes)} (${shapes}), which could be told only after it ran; it has been released. Before it ${formatBytes(liveBytes)} were alive`
-    : `${asker(refusal)} asks for ${formatBytes(bytes)} (${shapes}) while ${formatBytes(liveBytes)} are alive`;
+    ? `${describeAsker(refusal)} took ${formatBytes(bytes)} (${shapes}), which could be told only after it ran; it has been released. Before it ${formatBytes(liveBytes)} were alive`
+    : `${describeAsker(refusal)} asks for ${formatBytes(bytes)} (${shapes}) while ${formatBytes(liveBytes)} are alive`;
   const alive =
     largest.length === 0
       ? ''
       : ` Largest alive: ${largest
           .map(
             (buffer) =>
-              `${formatBytes(buffer.bytes)} ${shown(buffer.shape, buffer.type)}, ${maker(buffer)}`,
+              `${formatBytes(buffer.bytes)} ${shown(buffer.shape, buffer.type)}, ${describeMaker(buffer)}`,
           )
           .join('; ')}.`;
   const held = inWords(refusal.byCategory);

@@ -1,9 +1,9 @@
 /**
- * Tensors that lie over memory of the program (TensorFlow does not copy a typed
- * array): how many bytes of it they cover.
+ * Counts how many bytes of the program's own memory tensors cover. TensorFlow does not
+ * copy typed arrays, so such tensors are views of them.
  */
 
-/** One range of a region. Several tensors may lie over the same one. */
+/** A range of a region that one or more tensors cover. */
 export interface View {
   region: Region;
   start: number;
@@ -11,23 +11,20 @@ export interface View {
   tensors: number;
 }
 
-/**
- * One array buffer and the ranges of it that live tensors lie over; where ranges overlap the bytes
- * count once.
- */
+/** An ArrayBuffer with the ranges that live tensors cover; overlapping bytes count once. */
 export class Region {
   private views: View[] = [];
-  /** How many are covered. */
+  /** The number of covered bytes. */
   bytes = 0;
   private overlapping = false;
 
   /**
-   * `whole`: any live tensor keeps all of it (the JavaScript engine's cuts share their parent's
-   * memory). `category`: place in CATEGORIES.
+   * `wholeBuffer`: one live tensor keeps the whole buffer alive, as slices of the JavaScript engine
+   * do. `category`: an index in CATEGORIES.
    */
   constructor(
     readonly memory: ArrayBufferLike,
-    private readonly whole: boolean,
+    private readonly wholeBuffer: boolean,
     public category = 0,
   ) {}
 
@@ -35,7 +32,7 @@ export class Region {
     return this.views.length === 0;
   }
 
-  /** Adds a range; returns it, and how many bytes that adds to what is covered. */
+  /** Adds a range; returns it, and by how many bytes the covered bytes grow. */
   add(start: number, length: number): {view: View; grown: number} {
     const end = start + length;
     const known = this.views.find((view) => view.start === start && view.end === end);
@@ -51,9 +48,9 @@ export class Region {
     return {view, grown: this.bytes - before};
   }
 
-  /** How many bytes `add` of this range would add. */
+  /** By how many bytes `add` would increase the covered bytes. */
   growth(start: number, length: number): number {
-    if (this.whole) return 0;
+    if (this.wholeBuffer) return 0;
     const end = start + length;
     const near = this.views.filter((view) => view.start < end && start < view.end);
     return (
@@ -64,7 +61,7 @@ export class Region {
     );
   }
 
-  /** One tensor over the range is gone; returns how many bytes are no longer covered. */
+  /** Removes one tensor from a range; returns how many bytes are no longer covered. */
   remove(view: View): number {
     if (--view.tensors > 0) return 0;
     this.views = this.views.filter((other) => other !== view);
@@ -73,12 +70,12 @@ export class Region {
     return before - this.bytes;
   }
 
-  /** Brings `bytes` up to date after a range of `change` bytes came (or went: negative). */
+  /** Updates `bytes` after a range of `change` bytes was added, or removed if negative. */
   private recount(change: number): void {
     if (this.empty) {
       this.bytes = 0;
       this.overlapping = false;
-    } else if (this.whole) this.bytes = this.memory.byteLength;
+    } else if (this.wholeBuffer) this.bytes = this.memory.byteLength;
     else if (this.overlapping) this.bytes = covered(this.views);
     else this.bytes += change;
   }

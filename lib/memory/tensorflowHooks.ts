@@ -1,15 +1,14 @@
 /**
- * Puts the meter between tfjs's kernels and TensorFlow: every operation passes through
- * the backend's methods that are wrapped here.
+ * Hooks the meter into tfjs's TensorFlow backend: every operation passes through the
+ * backend methods that are wrapped here.
  */
 import * as tf from '@tensorflow/tfjs';
-import type {Call, Output} from './call';
+import type {Call, Counter, OperationRecord, Output} from './call';
 import {tensorBytes, typeNumber} from './elementTypes';
-import type {Counter, OperationRecord} from './meter';
 
 /**
- * What the backend of tfjs-node keeps of a tensor; `values` until an operation first needs it as
- * TensorFlow's own.
+ * What the backend of tfjs-node keeps of a tensor. It has `values` until an operation first needs
+ * the tensor in TensorFlow.
  */
 interface Entry {
   shape: number[];
@@ -64,15 +63,15 @@ class TensorFlowCall implements Call {
   }
 }
 
-/** Wraps the backend in force; returns what takes the wrapping off. */
+/** Wraps the current backend; returns a function that removes the wrapping. */
 export function hookTensorFlow(counter: Counter): () => void {
   const backend = tf.backend() as unknown as Backend;
   const {ledger} = counter;
   const state = tf.engine().state;
-  // The operation that runs now, and how many of its outputs have come.
+  // The operation that is running, and how many of its outputs have been made.
   let operation: string | null = null;
   let sources: readonly tf.Tensor[] = [];
-  let foretold: readonly Output[] | null = null;
+  let predicted: readonly Output[] | null = null;
   let arrived = 0;
   let record: OperationRecord | null = null;
 
@@ -85,26 +84,24 @@ export function hookTensorFlow(counter: Counter): () => void {
   };
 
   function meet(input: tf.Tensor): void {
-    // An Int64Scalar, which only summaries use, is no tensor and is not in the map.
+    // An Int64Scalar, which only summaries use, is not a tensor and not in the map.
     if (!input.dataId || ledger.get(input.dataId) || !backend.tensorMap.has(input.dataId)) return;
     const {shape, dtype} = backend.tensorMap.get(input.dataId);
     counter.meet(input.dataId, shape, dtype);
   }
 
-  /**
-   * Before an operation: refuses what would pass the limit, and sets down what its outputs will be.
-   */
+  /** Before an operation: predicts its outputs, and throws if they would pass the limit. */
   function begin(op: string, attributes: Attribute[], inputs: tf.Tensor[]): void {
     for (let i = 0; i < inputs.length; i++) meet(inputs[i]);
-    foretold = counter.asks(op)
-      ? counter.foretell(new TensorFlowCall(op, attributes, inputs, backend))
+    predicted = counter.needsPrediction(op)
+      ? counter.predict(new TensorFlowCall(op, attributes, inputs, backend))
       : null;
-    if (foretold && counter.limitBytes !== undefined) counter.admitForetold(op, foretold);
+    if (predicted && counter.limitBytes !== undefined) counter.admitPredicted(op, predicted);
     if (counter.observer)
       record = {
         op,
         layer: counter.layer(),
-        foretold,
+        predicted,
         outputs: [],
         liveBefore: ledger.liveBytes,
         liveBytes: 0,
@@ -114,17 +111,14 @@ export function hookTensorFlow(counter: Counter): () => void {
     arrived = 0;
   }
 
-  /**
-   * After one that ran: an operation that no rule foretold has been counted by now, and is refused
-   * if it passed the limit.
-   */
+  /** After an operation: throws if its outputs, which no rule predicted, have passed the limit. */
   function complete(op: string, before: number, outputs: tf.Tensor | tf.Tensor[]): void {
     if (record) {
       record.liveBytes = ledger.liveBytes;
       counter.observer?.(record);
     }
     if (
-      foretold ||
+      predicted ||
       counter.limitBytes === undefined ||
       ledger.liveBytes <= Math.max(before, counter.limitBytes)
     )
@@ -142,7 +136,7 @@ export function hookTensorFlow(counter: Counter): () => void {
   function end(): void {
     operation = null;
     sources = [];
-    foretold = null;
+    predicted = null;
     record = null;
   }
 
@@ -171,7 +165,7 @@ export function hookTensorFlow(counter: Counter): () => void {
 
   backend.createOutputTensor = (metadata) => {
     const tensor = original.createOutputTensor.call(backend, metadata);
-    const from = foretold?.[arrived++]?.from;
+    const from = predicted?.[arrived++]?.from;
     const owner = from === undefined ? undefined : ledger.get(sources[from].dataId);
     const bytes = tensorBytes(metadata.shape, metadata.dtype);
     if (owner) ledger.share(tensor.dataId, owner);
@@ -196,8 +190,8 @@ export function hookTensorFlow(counter: Counter): () => void {
   backend.move = (id, values, shape, dtype, references) => {
     const type = typeNumber(dtype);
     if (state.kernelDepth > 0 || !ArrayBuffer.isView(values)) {
-      // A kernel's own small arguments (axes, sizes) are fresh arrays. They are not held to the
-      // limit: a kernel refused halfway would leave those that it has made already.
+      // A kernel makes new arrays for its small arguments (axes, sizes). The limit does not apply
+      // to them, because a kernel that is refused half-way would leak those it has already made.
       const bytes = tensorBytes(shape, type);
       if (state.kernelDepth === 0) counter.admit('data', bytes, () => [{shape, type}]);
       original.move.call(backend, id, values, shape, dtype, references);

@@ -1,5 +1,5 @@
 /**
- * Where a model's memory goes, before it is trained.
+ * Estimates the memory of a training step before the model is trained.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {anything, checkValue, readOptions, wholeNumber, type OptionTable} from '../base/options';
@@ -8,19 +8,19 @@ import {variablesOf} from '../model/weights';
 import {segmentsOf, type Recompute} from '../model/segments';
 import {optimizerSizes, type OptimizerSizes} from './optimizerSizes';
 import {probeModel, type Probed} from './probe';
-import {simulateStep} from './simulateStep';
+import {simulatePass} from './simulateStep';
 
-/** How a step is to be taken, as `train`'s options say it. */
+/** How a step is taken; the same options as `train` has. */
 export interface EstimateMemoryOptions {
   /** Samples of one optimizer step. @default 32 */
   batchSize?: number;
-  /** Parts in which a batch goes through the model. @default 1 */
+  /** Micro-batches of a step. @default 1 */
   microBatches?: number;
-  /** What is computed again before its backward. @default 'none' */
+  /** What is recomputed in the backward pass. @default 'none' */
   recompute?: Recompute;
 }
 
-/** One layer's part, in bytes. */
+/** One layer's share of the memory, in bytes. */
 export interface MemoryEstimateRow {
   layer: string;
   /** Bytes of its weights. */
@@ -29,18 +29,18 @@ export interface MemoryEstimateRow {
   gradients: number;
   /** Bytes of the optimizer's state for them. */
   optimizer: number;
-  /** Bytes of what it made and is still alive when the forward ends. */
+  /** Bytes that it made and that are still alive at the end of the forward pass. */
   activations: number;
 }
 
-/** Where the bytes of a step go. */
+/** The memory of a training step. */
 export interface MemoryEstimate {
   rows: MemoryEstimateRow[];
   /** The most bytes alive at once. */
   peakBytes: number;
-  /** They, by what they are for. */
+  /** The bytes of the peak by category. */
   byCategory: ByCategory;
-  /** Where the peak is. */
+  /** When the peak occurs: the phase, and the layer if it belongs to one. */
   at: {phase: 'forward' | 'loss' | 'backward' | 'update'; layer: string | null};
 }
 
@@ -65,7 +65,7 @@ function check(options: EstimateMemoryOptions): void {
   });
 }
 
-/** The account of a compiled model, for any batch size: what it takes is probed once. */
+/** Estimates the memory of a compiled model, which is probed once, for any batch size. */
 export class MemoryEstimator {
   private readonly probed: Probed;
   private readonly optimizer: OptimizerSizes;
@@ -79,7 +79,7 @@ export class MemoryEstimator {
     this.largest = Math.max(...this.probed.sum.entries.map(({variable}) => variable.size));
   }
 
-  /** The account of a step. Throws BAD_OPTION. */
+  /** The memory of a step. Throws BAD_OPTION. */
   at(options: EstimateMemoryOptions = {}): MemoryEstimate {
     check(options);
     const {batchSize = 32, microBatches = 1, recompute = 'none'} = options;
@@ -87,9 +87,9 @@ export class MemoryEstimator {
     const segments = segmentsOf(graph, recompute);
     const trained = elementsOf(sum.entries.map(({variable}) => variable));
     const state = this.optimizer.state * trained + this.optimizer.fixed;
-    // The largest micro-batch decides; where there are several, it may come when gradients are
-    // there already.
-    const walked = simulateStep(
+    // The largest micro-batch decides. If there are several, gradients may already be alive in its
+    // pass.
+    const pass = simulatePass(
       this.probed,
       segments,
       Math.ceil(batchSize / microBatches),
@@ -98,19 +98,19 @@ export class MemoryEstimator {
     const kept = this.parameters + state;
     const temporary = this.optimizer.update * this.largest;
     const updated = 4 * trained + temporary;
-    const updating = updated > walked.peak;
+    const updating = updated > pass.peak;
     const seen = new Set<object>();
     const rows = graph.calls.map((call, i): MemoryEstimateRow => {
       const first = !seen.has(call.layer);
       seen.add(call.layer);
-      const own = first ? elementsOf(new Set(variablesOf(call.layer))) : 0;
+      const weights = first ? elementsOf(new Set(variablesOf(call.layer))) : 0;
       const trainable = first ? elementsOf(sum.weightsOf(call.layer)) : 0;
       return {
         layer: call.name,
-        parameters: 4 * own,
+        parameters: 4 * weights,
         gradients: 4 * trainable,
         optimizer: this.optimizer.state * trainable,
-        activations: walked.held[i],
+        activations: pass.held[i],
       };
     });
     return {
@@ -120,21 +120,21 @@ export class MemoryEstimator {
           parameters: 0,
           gradients: 0,
           optimizer: 0,
-          activations: walked.batch,
+          activations: pass.batch,
         },
         ...rows,
       ],
-      peakBytes: kept + Math.max(updated, walked.peak),
+      peakBytes: kept + Math.max(updated, pass.peak),
       byCategory: byCategory(
         updating
           ? [this.parameters, 4 * trained, state, 0, 0, 0, temporary]
-          : [this.parameters, walked.gradients, state, walked.activations, 0, 0, 0],
+          : [this.parameters, pass.gradients, state, pass.activations, 0, 0, 0],
       ),
-      at: updating ? {phase: 'update', layer: null} : walked.at,
+      at: updating ? {phase: 'update', layer: null} : pass.at,
     };
   }
 
-  /** The largest batch whose step stays within `limitBytes`; 0 where not even one sample does. */
+  /** The largest batch whose step stays within `limitBytes`; 0 if even one sample does not. */
   largestBatch(limitBytes: number, options: Omit<EstimateMemoryOptions, 'batchSize'> = {}): number {
     const {microBatches = 1} = readOptions('estimateMemory', options, OPTIONS);
     const fits = (size: number) =>
@@ -153,9 +153,10 @@ export class MemoryEstimator {
 }
 
 /**
- * Where the memory of one training step of a compiled `model` on one device goes: bytes a layer and
- * a category, and the peak. No step is taken; each layer is tried over two samples and three.
- * Throws BAD_OPTION.
+ * Estimates the memory of one training step of a compiled `model` on one device. Takes no step: it
+ * runs each layer once with two samples and once with three. Because sizes grow linearly with the
+ * batch, these two measurements give the sizes for any batch. Returns the bytes of each layer and
+ * of each category, and the peak. Throws BAD_OPTION.
  */
 export function estimateMemory(
   model: tf.LayersModel,

@@ -1,6 +1,6 @@
 /**
- * Memory by formula, for models that no machine at hand could hold: what the state of
- * a training takes, and the activations of a transformer.
+ * Memory by formula, for models of any size: the state of a training, and the activations
+ * of a transformer.
  */
 import {
   either,
@@ -14,7 +14,7 @@ import {
   type OptionTable,
 } from '../base/options';
 
-/** Bytes a parameter: of the weights, their gradients, and the optimizer's state. */
+/** Bytes a parameter for weights, gradients and the optimizer's state. */
 export interface Recipe {
   /** Bytes a parameter of the weights. */
   parameters: number;
@@ -36,13 +36,13 @@ export const RECIPES: Readonly<Record<'float32' | 'mixed', Recipe>> = {
 
 /** What of a training is divided among how many devices. */
 export interface StateOptions {
-  /** How many there are, Ψ. */
+  /** The number of parameters, Ψ. */
   parameters: number;
   /** The stage of ZeRO. @default 0 */
   zero?: 0 | 1 | 2 | 3;
-  /** How many devices hold the parts, N_d. @default 1 */
+  /** The number of devices that share the state, N_d. @default 1 */
   devices?: number;
-  /** Bytes a parameter, or their name. @default 'float32' */
+  /** Bytes a parameter, or the name of a recipe. @default 'float32' */
   recipe?: 'float32' | 'mixed' | Recipe;
 }
 
@@ -93,11 +93,11 @@ export function modelStateBytes(options: StateOptions): Recipe & {total: number}
 export interface TransformerSizes {
   /** Blocks, l. */
   layers: number;
-  /** The length of the vector at each place, h. */
+  /** The length of the vector at each position, h. */
   hidden: number;
   /** Attention heads, a. */
   heads: number;
-  /** Tokens that there are, V. */
+  /** The size of the vocabulary, V. */
   vocab: number;
   /** Tokens a sample, s. */
   sequence: number;
@@ -123,7 +123,7 @@ const ACTIVATION_SIZES: OptionTable<ActivationSizes> = {...shared, heads, 'vocab
 
 /**
  * P = 12 l h² (1 + 13/(12 h) + (V + s)/(12 l h)) (Narayanan et al. 2021, "Efficient large-scale
- * language model training", equation 2). With a width f of the feed-forward layers' own, a block
+ * language model training", equation 2). With a feed-forward width f, a block
  * has 4 h² + 2 h f weights, and 9 h + f biases and scales: the same at f = 4 h. Throws BAD_OPTION.
  */
 export function transformerParameters(sizes: Omit<TransformerSizes, 'heads'>): number {
@@ -137,25 +137,23 @@ export function transformerParameters(sizes: Omit<TransformerSizes, 'heads'>): n
   return l * (4 * h * h + 2 * h * f + 9 * h + f) + (v + s) * h;
 }
 
-/** How activations are kept. */
+/** How activations are computed and kept. */
 export interface ActivationOptions {
   /** Samples of a micro-batch, b. */
   batch: number;
   /**
-   * Bytes of a number: 2 in mixed precision, 4 in float32; a dropout mask takes one byte either
-   * way. @default 2
+   * Bytes of a number: 2 in mixed precision, 4 in float32. A dropout mask always takes one byte an
+   * element. @default 2
    */
   bytes?: 2 | 4;
   /**
-   * `selective`: the attention's scores are computed again; `full`: every layer, from its input.
+   * `selective` recomputes the attention scores, `full` recomputes every layer from its input.
    * @default 'none'
    */
   recompute?: 'none' | 'selective' | 'full';
-  /** Devices that share each layer, t. @default 1 */
+  /** Tensor-parallel devices, t. @default 1 */
   tensor?: number;
-  /**
-   * Whether they also divide the sequence where tensor parallelism does not divide. @default false
-   */
+  /** Whether these devices also divide the sequence between the sharded layers. @default false */
   sequenceParallel?: boolean;
 }
 
@@ -197,9 +195,9 @@ export function activationBytes(
   } = readOptions(call, options, ACTIVATION_OPTIONS);
   const undivided = sequenceParallel ? t : 1;
   if (recompute === 'full') return (layers * e * s * b * h) / undivided;
-  // Of 16-bit numbers, 4 tensors of the layer's width and 2 masks are whole on every device; 4 of
-  // that width are divided, 2 of f, and the scores.
-  const whole = (4 * e + 2) / undivided;
+  // Replicated on every device: 4 tensors of the layer's width and 2 masks. Sharded: 4 tensors of
+  // that width, 2 of width f, and the scores.
+  const replicated = (4 * e + 2) / undivided;
   const scores = recompute === 'selective' ? 0 : ((2 * e + 1) * a * s) / (h * t);
-  return layers * s * b * h * (whole + ((4 + (2 * f) / h) * e) / t + scores);
+  return layers * s * b * h * (replicated + ((4 + (2 * f) / h) * e) / t + scores);
 }

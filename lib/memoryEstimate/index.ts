@@ -1,4 +1,4 @@
-/** Where a model's memory goes, before it is trained. */
+/** Estimates of a model's memory, measured layer by layer or by formula. */
 export {estimateMemory, MemoryEstimator} from './estimateMemory';
 export {activationBytes, modelStateBytes, RECIPES, transformerParameters} from './formulas';
 export type {ActivationOptions, Recipe, StateOptions, TransformerSizes} from './formulas';

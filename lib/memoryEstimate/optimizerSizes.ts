@@ -1,28 +1,27 @@
 /**
- * What an optimizer keeps for each weight and needs while it updates it, found by
- * letting a fresh one of its kind do so.
+ * Measures the memory that an optimizer keeps for each weight and needs during its update,
+ * with a new optimizer of the same kind.
  */
 import * as tf from '@tensorflow/tfjs';
 import {withMeter, type MemoryMeter} from '../memory';
 import {describeState, slotLists, stateTensors} from '../model/optimizerState';
-import {updateInTurn} from '../step/update';
+import {optimizerFromConfig} from '../model/tfjsInternals';
+import {updateOneByOne} from '../step/update';
 
 export interface OptimizerSizes {
   /** Bytes of state an element of a weight. */
   state: number;
   /** Bytes of state for all weights together: scalars. */
   fixed: number;
-  /** Bytes an element of the weight under update, while it lasts. */
+  /** Bytes an element of the weight that is being updated, during its update. */
   update: number;
 }
 
 const ELEMENTS = 4096;
 
-/** A fresh optimizer of the same class and configuration. */
+/** A new optimizer of the same class and configuration. */
 export function siblingOf(optimizer: tf.Optimizer): tf.Optimizer {
-  const [optimizerClass, fromConfig] =
-    tf.serialization.SerializationMap.getMap().classNameMap[optimizer.getClassName()];
-  return fromConfig(optimizerClass, optimizer.getConfig()) as unknown as tf.Optimizer;
+  return optimizerFromConfig(optimizer.getClassName(), optimizer.getConfig())!;
 }
 
 export function optimizerSizes(optimizer: tf.Optimizer): OptimizerSizes {
@@ -30,27 +29,27 @@ export function optimizerSizes(optimizer: tf.Optimizer): OptimizerSizes {
 }
 
 function sizesOf(optimizer: tf.Optimizer, meter: MemoryMeter): OptimizerSizes {
-  const own = siblingOf(optimizer);
+  const sibling = siblingOf(optimizer);
   const variable = tf.tidy(() => tf.variable(tf.ones([ELEMENTS])));
   const gradient = tf.ones([ELEMENTS]);
   try {
-    const step = () => updateInTurn(own, [variable], {gradient: () => gradient});
+    const step = () => updateOneByOne(sibling, [variable], {gradient: () => gradient});
     step();
     meter.resetPeak();
     const before = meter.liveBytes;
     step();
-    const state = slotLists(own).filter(([first]) => first).length * 4;
-    const all = stateTensors(own, describeState(own)).reduce(
+    const state = slotLists(sibling).filter(([first]) => first).length * 4;
+    const totalBytes = stateTensors(sibling, describeState(sibling)).reduce(
       (bytes, tensor) => bytes + 4 * tensor.size,
       0,
     );
     return {
       state,
-      fixed: all - state * ELEMENTS,
+      fixed: totalBytes - state * ELEMENTS,
       update: Math.floor((meter.peakBytes - before) / ELEMENTS),
     };
   } finally {
-    own.dispose();
+    sibling.dispose();
     tf.dispose([variable, gradient]);
   }
 }

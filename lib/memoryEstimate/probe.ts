@@ -1,48 +1,47 @@
 /**
- * What each layer of a model takes, found by walking it layer by layer over two
- * samples and over three: sizes are affine in the batch, so two points tell all. No more than one
- * layer's tape is alive at once.
+ * Measures the memory of each layer with two samples and with three. Sizes are affine in
+ * the batch, so two measurements determine them. Only one layer's tape is alive at a time.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import {sharesBuffer, withMeter, type MemoryMeter} from '../memory';
-import {innerModel} from '../model/inner';
+import {compiledModel, symbolicInputs} from '../model/tfjsInternals';
 import {nonTrainableWeights, remember} from '../model/nonTrainableWeights';
 import {GradientSum} from '../step/gradientSum';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
 import {applyLayer, maskAfter} from '../step/layerCall';
-import {Objective, targetShape, type CompiledModel} from '../step/objective';
+import {Objective, targetShape} from '../step/objective';
 import {Slots} from '../step/slots';
 import {backward, discard, record} from '../step/tape';
 import {tensorBytes, typeNumber} from '../memory/elementTypes';
 
 /**
- * Where a tensor lies: in a buffer of its own, in that of the call's input or output i, or in a
- * weight's.
+ * The buffer of a tensor: its own, with its bytes; that of the call's input or output with this
+ * index; or a weight's.
  */
-export type Lies = {own: number} | {input: number} | {output: number} | {weight: true};
+export type BufferRef = {bytes: number} | {input: number} | {output: number} | {weight: true};
 
-/** One call at one batch size; all numbers are bytes. */
+/** The sizes of one call at one batch size, in bytes. */
 export interface CallSizes {
-  outputs: Lies[];
-  /** A layer's masks, which its readers are given beside the tensors. */
+  outputs: BufferRef[];
+  /** The mask of the layer's output. */
   mask: number;
-  /** What the tape keeps beside inputs, outputs and weights. */
+  /** What the tape keeps in addition to inputs, outputs and weights. */
   inside: number;
   keepsInputs: boolean[];
   keepsOutputs: boolean[];
-  /** The most that the forward needs beyond what is alive before it. */
+  /** The peak of the forward pass above what is alive before it. */
   forward: number;
-  /** The same of the backward. */
+  /** The peak of the backward pass above what is alive before it. */
   backward: number;
-  /** Of each input that wants one, its gradient; 'output' i: the one that flowed in. */
-  gradients: Array<Lies | null>;
+  /** The gradient of each input, null without one; `output`: the output's gradient is passed on. */
+  gradients: Array<BufferRef | null>;
 }
 
 export interface LossSizes {
   /** Inputs and targets of the micro-batch. */
   batch: number;
-  /** The most that loss, gradient and metrics need beyond what is alive before. */
+  /** The peak of loss, gradient and metrics above what is alive before them. */
   extra: number;
   /** The gradients of the model's outputs. */
   gradients: number;
@@ -55,19 +54,14 @@ export interface Probe {
 
 const CONTEXT: StepContext = {seed: 1, layer: '', step: 0, firstSample: 0};
 
-interface SymbolicLike {
-  shape: Array<number | null>;
-  dtype: tf.DataType;
-}
-
 function inputsOf(model: tf.LayersModel, batch: number): tf.Tensor[] {
-  return (model.inputs as unknown as SymbolicLike[]).map(({shape, dtype}) =>
+  return symbolicInputs(model).map(({shape, dtype}) =>
     tf.zeros([batch, ...(shape.slice(1) as number[])], dtype === 'int32' ? 'int32' : 'float32'),
   );
 }
 
 function targetsOf(model: tf.LayersModel, outputs: tf.Tensor[]): tf.Tensor[] {
-  const compiled = innerModel(model) as unknown as CompiledModel;
+  const compiled = compiledModel(model);
   return outputs.map((output, i) => tf.zeros(targetShape(compiled, i, output.shape).shape));
 }
 
@@ -85,90 +79,96 @@ class Prober {
     private readonly slots: Slots,
   ) {}
 
-  /** The most that `run` needs beyond what is alive before it. */
-  private extra<T>(run: () => T): {value: T; extra: number} {
+  /** The result of `run`, and its peak above what is alive before it. */
+  private measure<T>(run: () => T): {value: T; extra: number} {
     this.meter.resetPeak();
     const before = this.meter.liveBytes;
     const value = run();
     return {value, extra: this.meter.peakBytes - before};
   }
 
-  private liesOf(
+  private bufferOf(
     tensor: tf.Tensor,
     inputs: tf.Tensor[],
     outputs: tf.Tensor[],
     weights: tf.Tensor[],
-  ): Lies {
+  ): BufferRef {
     const input = inputs.findIndex((other) => sharesBuffer(tensor, other));
     if (input >= 0) return {input};
     const output = outputs.findIndex((other) => sharesBuffer(tensor, other));
     if (output >= 0) return {output};
     return weights.some((other) => sharesBuffer(tensor, other))
       ? {weight: true}
-      : {own: bytesOf(tensor)};
+      : {bytes: bytesOf(tensor)};
   }
 
   call(call: LayerCall): void {
     const {slots, sum} = this;
-    const given = call.inputs.map((slot) => slots.tensors[slot]!);
+    const inputs = call.inputs.map((slot) => slots.tensors[slot]!);
     const mask = slots.masks[call.inputs[0]];
     const weights = sum.weightsOf(call.layer);
-    const wanting = given.filter((_, i) => slots.wantGradient[call.inputs[i]]);
-    const forward = this.extra(() =>
-      record([...wanting, ...weights], () => applyLayer(call, given, mask, CONTEXT, true)),
+    const wanting = inputs.filter((_, i) => slots.wantGradient[call.inputs[i]]);
+    const forward = this.measure(() =>
+      record([...wanting, ...weights], () => applyLayer(call, inputs, mask, CONTEXT, true)),
     );
     const {outputs, tape} = forward.value;
     const saved = tape.nodes.flatMap((node) => node.saved).filter((tensor) => !tensor.isDisposed);
-    const lies = saved.map((tensor) => this.liesOf(tensor, given, outputs, weights));
-    const inside = distinct(saved.filter((_, i) => 'own' in lies[i])).reduce(
+    const buffers = saved.map((tensor) => this.bufferOf(tensor, inputs, outputs, weights));
+    const inside = distinct(saved.filter((_, i) => 'bytes' in buffers[i])).reduce(
       (bytes, tensor) => bytes + bytesOf(tensor),
       0,
     );
-    const found: CallSizes = {
-      outputs: outputs.map((output, i) => this.liesOf(output, given, outputs.slice(0, i), weights)),
+    const sizes: CallSizes = {
+      outputs: outputs.map((output, i) =>
+        this.bufferOf(output, inputs, outputs.slice(0, i), weights),
+      ),
       mask: 0,
       inside,
-      keepsInputs: given.map((_, i) => lies.some((one) => 'input' in one && one.input === i)),
-      keepsOutputs: outputs.map((_, i) => lies.some((one) => 'output' in one && one.output === i)),
+      keepsInputs: inputs.map((_, i) =>
+        buffers.some((buffer) => 'input' in buffer && buffer.input === i),
+      ),
+      keepsOutputs: outputs.map((_, i) =>
+        buffers.some((buffer) => 'output' in buffer && buffer.output === i),
+      ),
       forward: forward.extra,
       backward: 0,
-      gradients: given.map(() => null),
+      gradients: inputs.map(() => null),
     };
-    if (tape.nodes.length > 0) this.back(call, tape, given, outputs, found);
+    if (tape.nodes.length > 0) this.probeBackward(call, tape, inputs, outputs, sizes);
     else discard(tape);
-    const after = maskAfter(call, given, mask);
-    found.mask = after ? bytesOf(after) : 0;
-    slots.put(call, outputs, after, wanting.length > 0 || weights.length > 0);
+    const outputMask = maskAfter(call, inputs, mask);
+    sizes.mask = outputMask ? bytesOf(outputMask) : 0;
+    slots.put(call, outputs, outputMask, wanting.length > 0 || weights.length > 0);
     slots.freeAfter(call);
-    this.calls.push(found);
+    this.calls.push(sizes);
   }
 
-  private back(
+  private probeBackward(
     call: LayerCall,
     tape: Parameters<typeof backward>[0],
-    given: tf.Tensor[],
+    inputs: tf.Tensor[],
     outputs: tf.Tensor[],
-    found: CallSizes,
+    sizes: CallSizes,
   ): void {
-    const flowed = outputs.map((output) => tf.onesLike(output));
-    const {value: gradients, extra} = this.extra(() =>
-      backward(tape, new Map(outputs.map((output, i) => [output.id, flowed[i]]))),
+    const outputGradients = outputs.map((output) => tf.onesLike(output));
+    const {value: gradients, extra} = this.measure(() =>
+      backward(tape, new Map(outputs.map((output, i) => [output.id, outputGradients[i]]))),
     );
-    found.backward = extra;
+    sizes.backward = extra;
     call.inputs.forEach((_, i) => {
-      const gradient = gradients.get(given[i].id);
+      const gradient = gradients.get(inputs[i].id);
       if (!gradient) return;
-      const output = flowed.findIndex((other) => sharesBuffer(gradient, other));
-      found.gradients[i] = output >= 0 ? {output} : {own: bytesOf(gradient)};
+      const output = outputGradients.findIndex((other) => sharesBuffer(gradient, other));
+      sizes.gradients[i] = output >= 0 ? {output} : {bytes: bytesOf(gradient)};
     });
-    tf.dispose([...gradients.values(), ...flowed]);
+    tf.dispose([...gradients.values(), ...outputGradients]);
   }
 
   finish(model: tf.LayersModel, inputs: tf.Tensor[]): Probe {
     const outputs = this.slots.takeOutputs();
     const targets = targetsOf(model, outputs);
     const objective = new Objective(model, this.graph);
-    const {value, extra} = this.extra(() =>
+    const {value, extra} = this.measure(() =>
       objective.withGradient(
         outputs,
         targets,
@@ -195,8 +195,8 @@ function probeAt(
 ): Probe {
   const inputs = inputsOf(model, batch);
   const slots = Slots.ofInputs(graph, inputs);
-  // What moves while a layer is applied (batch norm's averages) is put back.
-  const putBack = remember(nonTrainableWeights(model));
+  // Batch norm's averages change whenever the layer is applied, so they are restored.
+  const restore = remember(nonTrainableWeights(model));
   try {
     const prober = new Prober(meter, graph, sum, slots);
     for (const call of graph.calls) prober.call(call);
@@ -204,13 +204,11 @@ function probeAt(
   } finally {
     slots.freeAll();
     tf.dispose(inputs);
-    putBack();
+    restore();
   }
 }
 
-/**
- * What a model's layers take over two and over three samples, with the graph that they belong to.
- */
+/** The sizes of a model's layers with two samples and with three, and its graph. */
 export interface Probed {
   graph: Graph;
   sum: GradientSum;

@@ -1,63 +1,65 @@
 /**
- * A step's memory without the step: the walk of `lib/step` over buffers that are only
+ * Simulates the memory of a step: the passes of `lib/step` over buffers that have only
  * sizes.
  */
 import type {LayerCall, Slot} from '../model/graph';
 import type {Segment} from '../model/segments';
-import type {CallSizes, Lies, Probe, Probed} from './probe';
+import type {CallSizes, BufferRef, Probe, Probed} from './probe';
 
-/** Bytes of a step at its peak, and where that is. */
-export interface Simulated {
-  /** Beyond parameters and the optimizer's state. */
+/** The peak of a step in bytes, and when it occurs. */
+export interface SimulatedPass {
+  /** Without parameters and the optimizer's state. */
   peak: number;
   gradients: number;
   activations: number;
   at: {phase: 'forward' | 'loss' | 'backward'; layer: string | null};
-  /** What each call holds at the end of the forward, by its place, and the inputs and targets. */
+  /** By call index, the bytes that each call holds at the end of the forward pass. */
   held: number[];
+  /** Bytes of inputs and targets. */
   batch: number;
 }
 
 interface Buffer {
   bytes: number;
   uses: number;
-  /** The call that made it; -1: the batch. */
+  /** The index of the call that made it; -1 for the batch. */
   by: number;
 }
 
-/** The value of an affine size at `batch` samples. */
-const at = (two: number, three: number, batch: number): number => two + (three - two) * (batch - 2);
+/** An affine size at `batch` samples, from its values at two and three. */
+const valueAt = (two: number, three: number, batch: number): number =>
+  two + (three - two) * (batch - 2);
 
-function liesAt(two: Lies | null, three: Lies | null, batch: number): Lies | null {
-  return two && 'own' in two && three && 'own' in three
-    ? {own: at(two.own, three.own, batch)}
+function bufferAt(two: BufferRef | null, three: BufferRef | null, batch: number): BufferRef | null {
+  return two && 'bytes' in two && three && 'bytes' in three
+    ? {bytes: valueAt(two.bytes, three.bytes, batch)}
     : two;
 }
 
-/** A probe's sizes at any batch size. */
+/** The probed sizes at any batch size. */
 export function sizesAt({two, three}: {two: Probe; three: Probe}, batch: number): Probe {
   const calls = two.calls.map((small, i): CallSizes => {
     const large = three.calls[i];
     const size = (name: 'inside' | 'forward' | 'backward' | 'mask') =>
-      at(small[name], large[name], batch);
+      valueAt(small[name], large[name], batch);
     return {
       ...small,
-      outputs: small.outputs.map((lies, j) => liesAt(lies, large.outputs[j], batch)!),
-      gradients: small.gradients.map((lies, j) => liesAt(lies, large.gradients[j], batch)),
+      outputs: small.outputs.map((ref, j) => bufferAt(ref, large.outputs[j], batch)!),
+      gradients: small.gradients.map((ref, j) => bufferAt(ref, large.gradients[j], batch)),
       inside: size('inside'),
       forward: size('forward'),
       backward: size('backward'),
       mask: size('mask'),
     };
   });
-  const loss = (name: keyof Probe['loss']) => at(two.loss[name], three.loss[name], batch);
+  const loss = (name: keyof Probe['loss']) => valueAt(two.loss[name], three.loss[name], batch);
   return {calls, loss: {batch: loss('batch'), extra: loss('extra'), gradients: loss('gradients')}};
 }
 
-class Walker {
+class PassSimulator {
   private live = 0;
   private gradientBytes = 0;
-  readonly peak: Simulated = {
+  readonly peak: SimulatedPass = {
     peak: 0,
     gradients: 0,
     activations: 0,
@@ -100,23 +102,23 @@ class Walker {
     this.buffers.delete(buffer);
   }
 
-  private look(extra: number, phase: Simulated['at']['phase'], layer: string | null): void {
-    const all = this.live + this.gradientBytes + extra;
-    if (all > this.peak.peak)
+  private notePeak(extra: number, phase: SimulatedPass['at']['phase'], layer: string | null): void {
+    const total = this.live + this.gradientBytes + extra;
+    if (total > this.peak.peak)
       Object.assign(this.peak, {
-        peak: all,
+        peak: total,
         gradients: this.gradientBytes,
         activations: this.live + extra,
         at: {phase, layer},
       });
   }
 
-  /** Gradients that earlier micro-batches left. */
-  gradientsOf(all: boolean): void {
-    if (all) for (const entry of this.probed.sum.entries) this.gained(entry);
+  /** Adds the gradients that earlier micro-batches left. */
+  addAllGradients(): void {
+    for (const entry of this.probed.sum.entries) this.addGradient(entry);
   }
 
-  private gained(entry: Probed['sum']['entries'][number]): void {
+  private addGradient(entry: Probed['sum']['entries'][number]): void {
     if (this.withGradient.has(entry)) return;
     this.withGradient.add(entry);
     this.gradientBytes += 4 * entry.variable.size;
@@ -137,67 +139,72 @@ class Walker {
     this.masks[slot] = null;
   }
 
-  /** One call forward; returns what its tape keeps. */
+  /** Runs one call forward; returns the buffers that its tape keeps. */
   private forward(call: LayerCall, taped: boolean, phase: 'forward' | 'backward'): Buffer[] {
     const sizes = this.sizes.calls[call.index];
-    this.look(sizes.forward, phase, call.name);
-    const given = call.inputs.map((slot) => this.slots[slot]!);
+    this.notePeak(sizes.forward, phase, call.name);
+    const inputs = call.inputs.map((slot) => this.slots[slot]!);
     const outputs: Buffer[] = [];
-    for (const lies of sizes.outputs) {
-      if ('own' in lies) outputs.push(this.make(lies.own, call.index));
-      else if ('weight' in lies) outputs.push(this.make(0, call.index));
-      else outputs.push(this.use('input' in lies ? given[lies.input] : outputs[lies.output]));
+    for (const ref of sizes.outputs) {
+      if ('bytes' in ref) outputs.push(this.make(ref.bytes, call.index));
+      else if ('weight' in ref) outputs.push(this.make(0, call.index));
+      else outputs.push(this.use('input' in ref ? inputs[ref.input] : outputs[ref.output]));
     }
     const kept = taped
       ? [
           ...(sizes.inside > 0 ? [this.make(sizes.inside, call.index)] : []),
-          ...given.filter((_, i) => sizes.keepsInputs[i]).map((buffer) => this.use(buffer)),
+          ...inputs.filter((_, i) => sizes.keepsInputs[i]).map((buffer) => this.use(buffer)),
           ...outputs.filter((_, i) => sizes.keepsOutputs[i]).map((buffer) => this.use(buffer)),
         ]
       : [];
     call.outputs.forEach((slot, i) => (this.slots[slot] = outputs[i]));
     this.masks[call.outputs[0]] = sizes.mask > 0 ? this.make(sizes.mask, call.index) : null;
-    this.look(0, phase, call.name);
+    this.notePeak(0, phase, call.name);
     return kept;
+  }
+
+  /** The buffer of an input's gradient; null if it has none. */
+  private gradientBuffer(
+    ref: BufferRef | null,
+    call: LayerCall,
+    outputGradients: Array<Buffer | null>,
+  ): Buffer | null {
+    if (ref === null) return null;
+    if ('bytes' in ref) return this.make(ref.bytes, call.index);
+    const passedOn = 'output' in ref ? outputGradients[ref.output] : null;
+    return passedOn && this.use(passedOn);
   }
 
   private backward(call: LayerCall, kept: Buffer[]): void {
     const sizes = this.sizes.calls[call.index];
-    this.look(sizes.backward, 'backward', call.name);
+    this.notePeak(sizes.backward, 'backward', call.name);
     for (const buffer of kept) this.free(buffer);
-    const flowed = call.outputs.map((slot) => this.slotGradients[slot]);
-    const found = sizes.gradients.map((lies) =>
-      lies === null
-        ? null
-        : 'own' in lies
-          ? this.make(lies.own, call.index)
-          : 'output' in lies && flowed[lies.output]
-            ? this.use(flowed[lies.output]!)
-            : null,
+    const outputGradients = call.outputs.map((slot) => this.slotGradients[slot]);
+    const inputGradients = sizes.gradients.map((ref) =>
+      this.gradientBuffer(ref, call, outputGradients),
     );
     for (const [i, slot] of call.outputs.entries()) {
-      this.free(flowed[i]);
+      this.free(outputGradients[i]);
       this.slotGradients[slot] = null;
     }
     call.inputs.forEach((slot, i) => {
-      const gradient = found[i];
+      const gradient = inputGradients[i];
       if (!gradient) return;
-      const before = this.slotGradients[slot];
-      if (before && call.inputs.indexOf(slot) === i) {
-        this.look(gradient.bytes, 'backward', call.name);
-        this.free(before);
-      } else if (before) this.free(before);
+      const existing = this.slotGradients[slot];
+      if (existing && call.inputs.indexOf(slot) === i)
+        this.notePeak(gradient.bytes, 'backward', call.name);
+      this.free(existing);
       this.slotGradients[slot] = gradient;
     });
-    for (const entry of this.probed.sum.of(call.layer)) this.gained(entry);
-    this.look(0, 'backward', call.name);
+    for (const entry of this.probed.sum.of(call.layer)) this.addGradient(entry);
+    this.notePeak(0, 'backward', call.name);
   }
 
-  run(segments: Segment[]): Simulated {
+  run(segments: Segment[]): SimulatedPass {
     const {graph} = this.probed;
     const {loss} = this.sizes;
     const batch = this.make(loss.batch, -1);
-    // The slots of the inputs share the batch's buffers.
+    // The buffers of the inputs are counted in the batch.
     graph.inputs.forEach((slot) => (this.slots[slot] = this.use(this.make(0, -1))));
     const pieces: Array<{
       segment: Segment;
@@ -206,7 +213,7 @@ class Walker {
       slots: Array<[Slot, Buffer, Buffer | null]>;
     }> = [];
     for (const segment of segments) {
-      if (segment.again) {
+      if (segment.recompute) {
         const made = new Set(segment.calls.flatMap(({outputs}) => outputs));
         const read = [
           ...new Set(segment.calls.flatMap(({inputs}) => inputs).filter((slot) => !made.has(slot))),
@@ -223,8 +230,8 @@ class Walker {
         });
       }
       for (const call of segment.calls) {
-        const kept = this.forward(call, !segment.again, 'forward');
-        if (!segment.again) pieces.push({segment, call, kept, slots: []});
+        const kept = this.forward(call, !segment.recompute, 'forward');
+        if (!segment.recompute) pieces.push({segment, call, kept, slots: []});
         this.freeSlots(call);
       }
     }
@@ -234,7 +241,7 @@ class Walker {
         .reduce((bytes, buffer) => bytes + buffer.bytes, 0),
     );
     this.peak.batch = loss.batch;
-    this.look(loss.extra, 'loss', null);
+    this.notePeak(loss.extra, 'loss', null);
     for (const slot of graph.outputs) this.freeSlot(slot);
     graph.outputs.forEach(
       (slot, i) => (this.slotGradients[slot] = this.make(i === 0 ? loss.gradients : 0, -1)),
@@ -248,9 +255,9 @@ class Walker {
         this.slots[slot] = buffer;
         this.masks[slot] = mask;
       }
-      const tapes = segment.calls.map((one) => {
-        const tape = this.forward(one, true, 'backward');
-        this.freeSlots(one);
+      const tapes = segment.calls.map((call) => {
+        const tape = this.forward(call, true, 'backward');
+        this.freeSlots(call);
         return tape;
       });
       for (let slot = 0; slot < this.slots.length; slot++) this.freeSlot(slot);
@@ -267,15 +274,16 @@ class Walker {
 }
 
 /**
- * The walk of one micro-batch of `samples`; `later`: gradients of an earlier one are there already.
+ * Simulates forward and backward pass of one micro-batch of `samples`. `gradientsPresent`: whether
+ * an earlier micro-batch has left gradients.
  */
-export function simulateStep(
+export function simulatePass(
   probed: Probed,
   segments: Segment[],
   samples: number,
-  later: boolean,
-): Simulated {
-  const walker = new Walker(probed, sizesAt(probed, samples));
-  walker.gradientsOf(later);
-  return walker.run(segments);
+  gradientsPresent: boolean,
+): SimulatedPass {
+  const simulator = new PassSimulator(probed, sizesAt(probed, samples));
+  if (gradientsPresent) simulator.addAllGradients();
+  return simulator.run(segments);
 }

@@ -1,12 +1,12 @@
 /**
- * A compiled model as plain data, or a sentence that says why it cannot be.
+ * Describes a compiled model as plain data, so that a worker can rebuild it.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf, shown} from '../base/errors';
 import {importModule, moduleUrl} from '../base/modules';
 import type {FunctionReference, ModelDescription, WeightDescription} from './description';
-import {innerModel} from './inner';
 import {describeState} from './optimizerState';
+import {compiledModel, isCompiled, weightsOf, type LayerWeight} from './tfjsInternals';
 
 /**
  * An entry of the option `modules`: a module's URL, or one of its exports that the model was
@@ -14,21 +14,7 @@ import {describeState} from './optimizerState';
  */
 export type ModuleReference = string | {module: string; export?: string};
 
-interface Compiled {
-  loss: unknown;
-  metrics: unknown;
-  optimizer_?: tf.Optimizer;
-  lossFunctions?: unknown[];
-  collectedTrainableWeights?: Array<{originalName: string}>;
-  weights: Array<{
-    originalName: string;
-    shape: Array<number | null>;
-    dtype: string;
-    read(): tf.Tensor;
-  }>;
-}
-
-/** Finds the reference of each function that a model was compiled with. */
+/** Finds a reference for each function that a model was compiled with. */
 class References {
   private readonly known = new Map<unknown, FunctionReference>();
   constructor() {
@@ -54,10 +40,11 @@ class References {
   }
   of(value: unknown, what: string): FunctionReference {
     if (typeof value === 'string') return value;
-    // The same function, or the same text: a bundler or a notebook may have loaded the module a
-    // second time.
+    // A bundler or a notebook may have loaded the module a second time, so the text is compared
+    // too.
     const known =
-      this.known.get(value) ?? [...this.known].find(([own]) => String(own) === String(value))?.[1];
+      this.known.get(value) ??
+      [...this.known].find(([candidate]) => String(candidate) === String(value))?.[1];
     if (known) return known;
     throw new ManyHandsError(
       'BAD_MODEL',
@@ -65,11 +52,11 @@ class References {
         `import it from there for compile(), and name it as modules: [{module: new URL('./${what}.mjs', import.meta.url).href, export: '...'}]; or use tfjs's name of a built-in one.`,
     );
   }
-  all<T>(value: unknown, what: string): T {
-    if (Array.isArray(value)) return value.map((part) => this.all(part, what)) as T;
+  resolveAll<T>(value: unknown, what: string): T {
+    if (Array.isArray(value)) return value.map((part) => this.resolveAll(part, what)) as T;
     if (value !== null && typeof value === 'object') {
       return Object.fromEntries(
-        Object.entries(value).map(([key, part]) => [key, this.all(part, what)]),
+        Object.entries(value).map(([key, part]) => [key, this.resolveAll(part, what)]),
       ) as T;
     }
     return this.of(value, what) as T;
@@ -95,7 +82,7 @@ function checkCompiled(model: unknown): asserts model is tf.LayersModel {
       `train needs a tf.LayersModel (tf.sequential or tf.model); it got ${shown(model)}.`,
     );
   }
-  if (!(model as unknown as Compiled).optimizer_) {
+  if (!isCompiled(model)) {
     throw new ManyHandsError(
       'BAD_MODEL',
       "the model is not compiled: call model.compile({optimizer: 'sgd', loss: 'meanSquaredError'}) first.",
@@ -109,17 +96,13 @@ function checkCompiled(model: unknown): asserts model is tf.LayersModel {
   }
 }
 
-function describeWeight(weight: Compiled['weights'][number]): WeightDescription {
-  return {
-    name: weight.originalName,
-    shape: weight.shape as number[],
-    dtype: weight.dtype as WeightDescription['dtype'],
-  };
+function describeWeight({originalName, shape, dtype}: LayerWeight): WeightDescription {
+  return {name: originalName, shape, dtype};
 }
 
 /**
- * Describes `model`; throws `BAD_MODEL` where it is not compiled or holds a function that no module
- * exports.
+ * Describes `model`. Throws BAD_MODEL if it is not compiled or holds a function that no module
+ * exports, and BAD_OPTION for a wrong entry of `modules`.
  */
 export async function describeModel(
   model: tf.LayersModel,
@@ -128,7 +111,7 @@ export async function describeModel(
   checkCompiled(model);
   const references = new References();
   await references.addModules(modules);
-  const inner = innerModel(model) as unknown as Compiled;
+  const compiled = compiledModel(model);
   let topology: object;
   try {
     topology = JSON.parse(model.toJSON() as string) as object;
@@ -139,15 +122,15 @@ export async function describeModel(
       {cause: error},
     );
   }
-  const weights = (model as unknown as Compiled).weights;
-  const trainable = (inner.collectedTrainableWeights ?? []).map((weight) =>
-    weights.indexOf(weight as Compiled['weights'][number]),
+  const weights = weightsOf(model);
+  const trainable = (compiled.collectedTrainableWeights ?? []).map((weight) =>
+    weights.indexOf(weight),
   );
   return {
     topology,
     className: model.getClassName(),
-    loss: references.all(inner.loss, 'loss'),
-    metrics: inner.metrics ? references.all(inner.metrics, 'metric') : null,
+    loss: references.resolveAll(compiled.loss, 'loss'),
+    metrics: compiled.metrics ? references.resolveAll(compiled.metrics, 'metric') : null,
     optimizer: {className: model.optimizer.getClassName(), config: model.optimizer.getConfig()},
     optimizerState: describeState(model.optimizer),
     weights: weights.map(describeWeight),

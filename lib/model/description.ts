@@ -1,11 +1,11 @@
 /**
- * What a worker needs to rebuild a model: plain data, since neither a model nor a
- * function crosses processes.
+ * What a worker needs to rebuild a model. It is plain data, because neither models nor
+ * functions can be sent to another process.
  */
 
 /**
- * A name that tfjs knows, one of tfjs's own loss or metric functions, or an export of a module that
- * every worker imports.
+ * A loss or metric: a name that tfjs knows, one of tfjs's own functions, or an export of a module
+ * that every worker imports.
  */
 export type FunctionReference =
   | string
@@ -13,14 +13,16 @@ export type FunctionReference =
   | {module: string; export: string};
 
 export interface WeightDescription {
-  /** tfjs's `originalName`: unlike `name` it does not depend on what else the process has made. */
+  /**
+   * tfjs's `originalName`, which, unlike `name`, does not depend on other models in the process.
+   */
   name: string;
   shape: number[];
   dtype: 'float32' | 'int32' | 'bool';
 }
 
 /**
- * An optimizer's state by tfjs's field names: lists go by position, one entry a trainable weight.
+ * An optimizer's state by tfjs's field names. Lists have one entry a trainable weight, in order.
  */
 export interface OptimizerState {
   iterations: number;
@@ -41,11 +43,11 @@ export interface ModelDescription {
   optimizer: {className: string; config: object};
   optimizerState: OptimizerState;
   /**
-   * In the order of `model.weights`; the values lie in a region, in this order, and the optimizer's
-   * state after them.
+   * In the order of `model.weights`. A shared region holds their values in this order, then the
+   * optimizer's state.
    */
   weights: WeightDescription[];
-  /** Places in `weights` of the trainable ones, as compile() fixed them. */
+  /** Indices in `weights` of the weights that were trainable when the model was compiled. */
   trainable: number[];
   /** Modules that a worker imports before it rebuilds the model. */
   modules: string[];

@@ -1,37 +1,31 @@
 /**
- * Variables without values: their shape and name stay, their memory is free until they
- * are assigned again.
+ * Frees the memory of variables: their names and shapes stay, and they need new values
+ * before they are read.
  */
 import * as tf from '@tensorflow/tfjs';
+import {engineInternals, layerPrototype, setDataId} from './tfjsInternals';
 
-interface EngineLike {
-  disposeTensor(tensor: tf.Tensor): void;
-  incRef(tensor: tf.Tensor, backend: null): void;
-}
+let placeholder: tf.Tensor | null = null;
 
-let nothing: tf.Tensor | null = null;
-
-/** Frees what `variable` holds; it must be assigned before an operation reads it. */
+/** Frees the memory of `variable`, which must be assigned before an operation reads it. */
 export function freeStorage(variable: tf.Variable): void {
-  nothing ??= tf.keep(tf.zeros([1]));
-  if (variable.dataId === nothing.dataId) return;
-  const engine = tf.engine() as unknown as EngineLike;
+  placeholder ??= tf.keep(tf.zeros([1]));
+  if (variable.dataId === placeholder.dataId) return;
+  const engine = engineInternals();
   engine.disposeTensor(variable);
-  // As `assign` does, but for its check of the shape.
-  (variable as unknown as {dataId: object}).dataId = nothing.dataId;
+  // As `assign` does, without its check of the shape.
+  setDataId(variable, placeholder.dataId);
   engine.incRef(variable, null);
 }
 
-type AddWeight = (this: tf.layers.Layer, ...args: unknown[]) => tf.LayerVariable;
-
 /**
- * Whatever layers `build` makes starts without values, so that no more than one weight is alive at
- * once.
+ * Runs `build` so that every float weight of the layers that it makes starts without memory. Never
+ * more than one such weight is alive at once.
  */
 export async function withFreedStorage<T>(build: () => Promise<T>): Promise<T> {
-  const prototype = tf.layers.Layer.prototype as unknown as {addWeight: AddWeight};
+  const prototype = layerPrototype();
   const {addWeight} = prototype;
-  prototype.addWeight = function parked(this: tf.layers.Layer, ...args: unknown[]) {
+  prototype.addWeight = function addFreedWeight(this: tf.layers.Layer, ...args: unknown[]) {
     const [name, shape, dtype, , ...rest] = args;
     const weight = addWeight.call(this, name, shape, dtype, tf.initializers.zeros(), ...rest);
     const variable = weight.read() as tf.Variable;

@@ -1,20 +1,28 @@
 /**
- * A LayersModel as the flat list of layer calls that a step walks: nested models
- * opened, in an order in which every input is there before it is used.
+ * A LayersModel as a flat list of layer calls in topological order, nested models
+ * opened.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
+import {
+  containerOf,
+  nestedModel,
+  outputOfNode,
+  type Container,
+  type LayerNode,
+  type SymbolicTensor,
+} from './tfjsInternals';
 
-/** A place that holds one tensor between two layers. */
+/** The index of a tensor between two layers. */
 export type Slot = number;
 
-/** One application of one layer; a layer that is applied twice has two calls. */
+/** One application of a layer; a layer that is applied twice has two calls. */
 export interface LayerCall {
   index: number;
   layer: tf.layers.Layer;
-  /** The layer's name, with its nested models' names before it. */
+  /** The layer's name, after the names of the nested models that it is in. */
   name: string;
-  /** Layers whose names share what stands before the last '/', or a nested model. */
+  /** The part of the layer's name before the last '/', or the outermost nested model's name. */
   block: string;
   inputs: Slot[];
   outputs: Slot[];
@@ -25,37 +33,8 @@ export interface Graph {
   inputs: Slot[];
   outputs: Slot[];
   slots: number;
-  /** For each slot the index of the last call that reads it; -1 when none does. */
+  /** For each slot the index of the last call that reads it; -1 if none does. */
   lastUse: number[];
-}
-
-// What tfjs-layers keeps of its graph; its types do not show it.
-interface NodeLike {
-  inputTensors: SymbolicLike[];
-  outputTensors: SymbolicLike[];
-}
-interface SymbolicLike {
-  id: number;
-  sourceLayer: LayerLike;
-  nodeIndex: number;
-}
-interface LayerLike {
-  name: string;
-  inboundNodes: NodeLike[];
-  getClassName(): string;
-}
-interface ContainerLike extends LayerLike {
-  inputs: SymbolicLike[];
-  outputs: SymbolicLike[];
-}
-
-function isContainer(layer: LayerLike): layer is ContainerLike {
-  const candidate = layer as Partial<ContainerLike> & {layers?: unknown};
-  return (
-    Array.isArray(candidate.layers) &&
-    Array.isArray(candidate.inputs) &&
-    Array.isArray(candidate.outputs)
-  );
 }
 
 function blockOf(name: string, models: string[]): string {
@@ -64,19 +43,21 @@ function blockOf(name: string, models: string[]): string {
   return slash < 0 ? name : name.slice(0, slash);
 }
 
-/** Reads the graph of a built model. */
+/** Reads the graph of a built model. Throws BAD_MODEL for an input that the model does not list. */
 export function readGraph(model: tf.LayersModel): Graph {
   const calls: LayerCall[] = [];
   let slots = 0;
   const newSlot = () => slots++;
 
-  function open(container: ContainerLike, given: Slot[], models: string[]): Slot[] {
+  function open(container: Container, inputSlots: Slot[], models: string[]): Slot[] {
     const slotOf = new Map<number, Slot>();
-    container.inputs.forEach((input, i) => slotOf.set(input.id, given[i]));
-    const done = new Set<NodeLike>();
-    // Depth first and without recursion over layers, since a deep model would overflow the stack.
-    const visit = (fetch: SymbolicLike) => {
-      const stack: Array<{tensor: SymbolicLike; ready: boolean}> = [{tensor: fetch, ready: false}];
+    container.inputs.forEach((input, i) => slotOf.set(input.id, inputSlots[i]));
+    const visited = new Set<LayerNode>();
+    // Depth first with a stack of its own: recursion over layers would overflow in a deep model.
+    const visit = (fetch: SymbolicTensor) => {
+      const stack: Array<{tensor: SymbolicTensor; ready: boolean}> = [
+        {tensor: fetch, ready: false},
+      ];
       while (stack.length > 0) {
         const {tensor, ready} = stack.pop()!;
         if (slotOf.has(tensor.id)) continue;
@@ -96,18 +77,19 @@ export function readGraph(model: tf.LayersModel): Graph {
             stack.push({tensor: node.inputTensors[i], ready: false});
           continue;
         }
-        if (done.has(node)) continue;
-        done.add(node);
+        if (visited.has(node)) continue;
+        visited.add(node);
         const inputs = node.inputTensors.map((input) => slotOf.get(input.id)!);
         const layer = tensor.sourceLayer;
+        const nested = nestedModel(layer);
         let outputs: Slot[];
-        if (isContainer(layer)) {
-          outputs = open(layer, inputs, [...models, layer.name]);
+        if (nested) {
+          outputs = open(nested, inputs, [...models, layer.name]);
         } else {
           outputs = node.outputTensors.map(newSlot);
           calls.push({
             index: calls.length,
-            layer: layer as unknown as tf.layers.Layer,
+            layer,
             name: [...models, layer.name].join('/'),
             block: blockOf(layer.name, models),
             inputs,
@@ -121,7 +103,7 @@ export function readGraph(model: tf.LayersModel): Graph {
     return container.outputs.map((output) => slotOf.get(output.id)!);
   }
 
-  const top = model as unknown as ContainerLike;
+  const top = containerOf(model);
   const inputs = top.inputs.map(newSlot);
   const outputs = open(top, inputs, []);
   const lastUse = new Array<number>(slots).fill(-1);
@@ -129,23 +111,12 @@ export function readGraph(model: tf.LayersModel): Graph {
   return {calls, inputs, outputs, slots, lastUse};
 }
 
-interface AppliedLike {
-  getOutputAt(node: number): SymbolicOutput | SymbolicOutput[];
-  inboundNodes: unknown[];
-}
-
-/** What tfjs knows of a tensor before there is one: null in the shape is open. */
-export interface SymbolicOutput {
-  shape: Array<number | null>;
-  dtype: string;
-}
-
-/**
- * What a call's first output looks like; a layer that is applied several times has a node for each.
- */
-export function symbolicOutput(graph: Graph, call: LayerCall): SymbolicOutput {
-  const nth = graph.calls.slice(0, call.index).filter(({layer}) => layer === call.layer).length;
-  const layer = call.layer as unknown as AppliedLike;
-  const output = layer.getOutputAt(Math.min(nth, layer.inboundNodes.length - 1));
-  return Array.isArray(output) ? output[0] : output;
+/** What a call's first output looks like before there are values: null in its shape is open. */
+export function symbolicOutput(
+  graph: Graph,
+  call: LayerCall,
+): Pick<SymbolicTensor, 'shape' | 'dtype'> {
+  // A layer that is applied several times has a node for each application.
+  const node = graph.calls.slice(0, call.index).filter(({layer}) => layer === call.layer).length;
+  return outputOfNode(call.layer, node);
 }

@@ -1,33 +1,31 @@
 /**
- * Weights that are not trained: batch norm's averages, which move while a layer is
- * applied, and frozen layers'.
+ * Weights that are not trained: those of frozen layers, and batch norm's averages, which
+ * change whenever the layer is applied.
  */
 import * as tf from '@tensorflow/tfjs';
+import {nonTrainableWeightsOf} from './tfjsInternals';
 
-const known = new WeakMap<object, tf.Variable[]>();
+const variablesOfLayer = new WeakMap<object, tf.Variable[]>();
 
-/** Those of a layer or of a model, each once. */
+/** The non-trainable variables of a layer or a model, each once. */
 export function nonTrainableWeights(layer: tf.layers.Layer | tf.LayersModel): tf.Variable[] {
-  let variables = known.get(layer);
+  let variables = variablesOfLayer.get(layer);
   if (!variables) {
-    const {nonTrainableWeights} = layer as unknown as {
-      nonTrainableWeights: Array<{read(): tf.Variable}>;
-    };
-    variables = [...new Set(nonTrainableWeights.map((weight) => weight.read()))];
-    known.set(layer, variables);
+    variables = [...new Set(nonTrainableWeightsOf(layer).map((weight) => weight.read()))];
+    variablesOfLayer.set(layer, variables);
   }
   return variables;
 }
 
 /**
- * Remembers what `variables` hold; the function that it returns puts that back, and must be called.
+ * Saves the values of `variables`. The caller must call the returned function, which restores them.
  */
 export function remember(variables: readonly tf.Variable[]): () => void {
-  const before = variables.map((variable) => tf.clone(variable));
+  const saved = variables.map((variable) => tf.clone(variable));
   return () => {
     variables.forEach((variable, i) => {
-      if (variable.dataId !== before[i].dataId) variable.assign(before[i]);
-      before[i].dispose();
+      if (variable.dataId !== saved[i].dataId) variable.assign(saved[i]);
+      saved[i].dispose();
     });
   };
 }

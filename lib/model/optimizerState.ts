@@ -1,15 +1,15 @@
 /**
- * An optimizer's state, field by field: tfjs's own getWeights/setWeights round Adam's
- * accumulated betas anew, so that a run that goes on would not equal one that never stopped.
+ * An optimizer's state, field by field. tfjs's own getWeights and setWeights round Adam's
+ * accumulated betas, so that a resumed run would differ from an uninterrupted one.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {OptimizerState} from './description';
+import {optimizerFields} from './tfjsInternals';
 
 interface Slot {
   originalName: string;
   variable: tf.Variable;
 }
-type Fields = Record<string, unknown>;
 
 function isSlotList(value: unknown): value is Slot[] {
   return (
@@ -24,11 +24,11 @@ function isScalar(value: unknown): value is tf.Tensor {
 }
 
 function iterationsOf(optimizer: tf.Optimizer): number {
-  return (optimizer as unknown as {iterations_?: number}).iterations_ ?? 0;
+  return (optimizerFields(optimizer).iterations_ as number | undefined) ?? 0;
 }
 
 export function describeState(optimizer: tf.Optimizer): OptimizerState {
-  const fields = Object.entries(optimizer as unknown as Fields);
+  const fields = Object.entries(optimizerFields(optimizer));
   return {
     iterations: iterationsOf(optimizer),
     lists: fields
@@ -38,23 +38,23 @@ export function describeState(optimizer: tf.Optimizer): OptimizerState {
         names: (value as Slot[]).map((slot) => slot.originalName),
         shapes: (value as Slot[]).map((slot) => slot.variable.shape),
       })),
-    // `c` of sgd and momentum is a copy of the learning rate, which the configuration holds.
+    // `c` of sgd and momentum is a copy of the learning rate, which is in the configuration.
     scalars: fields
       .filter(([field, value]) => field !== 'c' && isScalar(value))
       .map(([field]) => ({field})),
   };
 }
 
-/** The lists of what `optimizer` keeps by variable; empty ones are filled in its first update. */
+/** The lists of state that `optimizer` keeps a variable; the first update fills them. */
 export function slotLists(optimizer: tf.Optimizer): Array<Array<Slot | undefined>> {
-  return Object.values(optimizer as unknown as Fields).filter(Array.isArray) as Slot[][];
+  return Object.values(optimizerFields(optimizer)).filter(Array.isArray) as Slot[][];
 }
 
 /**
- * The state's tensors in the description's order: lists, then scalars. They stay the optimizer's.
+ * The state's tensors in the description's order: lists, then scalars. The optimizer keeps them.
  */
 export function stateTensors(optimizer: tf.Optimizer, state: OptimizerState): tf.Tensor[] {
-  const fields = optimizer as unknown as Fields;
+  const fields = optimizerFields(optimizer);
   return [
     ...state.lists.flatMap(({field}) => (fields[field] as Slot[]).map((slot) => slot.variable)),
     ...state.scalars.map(({field}) => fields[field] as tf.Tensor),
@@ -66,29 +66,29 @@ export function stateShapes(state: OptimizerState): number[][] {
   return [...state.lists.flatMap(({shapes}) => shapes), ...state.scalars.map(() => [])];
 }
 
-/** Puts a state into an optimizer of the same class: `values` in the description's order. */
+/** Sets the state of an optimizer of the same class; `values` are in the description's order. */
 export function restoreState(
   optimizer: tf.Optimizer,
   state: OptimizerState,
   values: Float32Array[],
 ): void {
-  const fields = optimizer as unknown as Fields;
-  let at = 0;
+  const fields = optimizerFields(optimizer);
+  let next = 0;
   tf.tidy(() => {
     for (const {field, names, shapes} of state.lists) {
       const old = fields[field];
       if (isSlotList(old)) for (const slot of old) slot.variable.dispose();
       fields[field] = names.map((originalName, i) => ({
         originalName,
-        variable: tf.variable(tf.tensor(values[at++], shapes[i], 'float32'), false),
+        variable: tf.variable(tf.tensor(values[next++], shapes[i], 'float32'), false),
       }));
     }
     for (const {field} of state.scalars) {
-      const value = tf.scalar(values[at++][0], 'float32');
+      const value = tf.scalar(values[next++][0], 'float32');
       const old = fields[field];
       if (old instanceof tf.Variable) old.assign(value);
       else fields[field] = tf.keep(value);
     }
   });
-  (optimizer as unknown as {iterations_: number}).iterations_ = state.iterations;
+  fields.iterations_ = state.iterations;
 }

@@ -1,68 +1,64 @@
 /**
- * A model again, from its description.
+ * Rebuilds a model from its description.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
 import {importModule} from '../base/modules';
 import type {FunctionReference, ModelDescription} from './description';
-import {innerModel} from './inner';
 import {withFreedStorage} from './freeStorage';
-
-type AnyFunction = (...args: unknown[]) => unknown;
+import {
+  compiledModel,
+  engineInternals,
+  optimizerFromConfig,
+  tfjsFunction,
+  weightsOf,
+} from './tfjsInternals';
 
 async function resolve(reference: unknown): Promise<unknown> {
   if (Array.isArray(reference)) return Promise.all(reference.map(resolve));
   if (typeof reference === 'string' || reference === null) return reference;
-  const one = reference as Exclude<FunctionReference, string> | Record<string, FunctionReference>;
-  if ('tfjs' in one && typeof one.name === 'string')
-    return (tf[one.tfjs as 'losses'] as unknown as Record<string, AnyFunction>)[one.name];
-  if ('module' in one && typeof one.module === 'string')
-    return (await importModule(one.module))[one.export as string];
+  const known = reference as Exclude<FunctionReference, string> | Record<string, FunctionReference>;
+  if ('tfjs' in known && typeof known.name === 'string')
+    return tfjsFunction(known.tfjs as 'losses' | 'metrics', known.name);
+  if ('module' in known && typeof known.module === 'string')
+    return (await importModule(known.module))[known.export as string];
   const entries = await Promise.all(
-    Object.entries(one).map(async ([key, value]) => [key, await resolve(value)]),
+    Object.entries(known).map(async ([key, value]) => [key, await resolve(value)]),
   );
   return Object.fromEntries(entries);
 }
 
 function rebuildOptimizer({className, config}: ModelDescription['optimizer']): tf.Optimizer {
-  const entry = tf.serialization.SerializationMap.getMap().classNameMap[className];
-  if (!entry) {
+  const optimizer = optimizerFromConfig(className, config);
+  if (!optimizer) {
     throw new ManyHandsError(
       'BAD_MODEL',
       `the optimizer class '${className}' is not registered in the worker: register it with tf.serialization.registerClass in a module, and name that module in modules.`,
     );
   }
-  const [optimizerClass, fromConfig] = entry;
-  return fromConfig(
-    optimizerClass,
-    config as tf.serialization.ConfigDict,
-  ) as unknown as tf.Optimizer;
+  return optimizer;
 }
 
-/** What tfjs knows of all variables of the process. */
-const registered = () =>
-  (tf.engine() as unknown as {state: {registeredVariables: Record<string, tf.Variable>}}).state
-    .registeredVariables;
+const variablesOfProcess = () => Object.values(engineInternals().state.registeredVariables);
 
-/** Builds; where that fails, the layers that were made already are gone. */
-async function buildOrNothing(build: () => Promise<tf.LayersModel>): Promise<tf.LayersModel> {
-  const before = new Set(Object.values(registered()));
+/** Builds a model; if that fails, disposes of the layers that were already made. */
+async function buildOrCleanUp(build: () => Promise<tf.LayersModel>): Promise<tf.LayersModel> {
+  const before = new Set(variablesOfProcess());
   try {
     return await build();
   } catch (error) {
-    for (const variable of Object.values(registered()))
-      if (!before.has(variable)) variable.dispose();
+    for (const variable of variablesOfProcess()) if (!before.has(variable)) variable.dispose();
     throw error;
   }
 }
 
 /**
- * Rebuilds and compiles; the weights are tfjs's initial ones until `readModel` fills them, or with
- * `parked` none at all.
+ * Rebuilds and compiles a model. Its weights have tfjs's initial values until `readModel` fills
+ * them; with `storageFreed` they have no values and no memory. Throws BAD_MODEL.
  */
 export async function rebuildModel(
   description: ModelDescription,
-  parked = false,
+  storageFreed = false,
 ): Promise<tf.LayersModel> {
   for (const module of description.modules) await importModule(module);
   let model: tf.LayersModel;
@@ -71,9 +67,9 @@ export async function rebuildModel(
       tf.models.modelFromJSON({modelTopology: description.topology} as Parameters<
         typeof tf.models.modelFromJSON
       >[0]);
-    model = await buildOrNothing(() => (parked ? withFreedStorage(build) : build()));
+    model = await buildOrCleanUp(() => (storageFreed ? withFreedStorage(build) : build()));
   } catch (error) {
-    // A refusal under a memory limit says more than we could.
+    // The error of a memory limit says more than this one would.
     if (error instanceof ManyHandsError) throw error;
     throw new ManyHandsError(
       'BAD_MODEL',
@@ -82,8 +78,7 @@ export async function rebuildModel(
       {cause: error},
     );
   }
-  const weights = (model as unknown as {weights: Array<{originalName: string; shape: number[]}>})
-    .weights;
+  const weights = weightsOf(model);
   description.weights.forEach((weight, i) => {
     if (
       weights[i]?.originalName === weight.name &&
@@ -100,12 +95,13 @@ export async function rebuildModel(
     loss: (await resolve(description.loss)) as string,
     metrics: ((await resolve(description.metrics)) as string[] | null) ?? undefined,
   });
-  const inner = innerModel(model) as unknown as {collectedTrainableWeights: unknown[]};
-  inner.collectedTrainableWeights = description.trainable.map((place) => weights[place]);
+  compiledModel(model).collectedTrainableWeights = description.trainable.map(
+    (index) => weights[index],
+  );
   return model;
 }
 
-/** A compiled model, with what its optimizer keeps. */
+/** Disposes of a compiled model and of its optimizer's state. */
 export function disposeModel(model: tf.LayersModel): void {
   model.optimizer.dispose();
   model.dispose();

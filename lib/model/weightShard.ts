@@ -1,15 +1,15 @@
 /**
- * A run of a weight along one of its axes, as one rank holds it.
+ * A shard of a weight: a range of indices along one of its dims, which one rank holds.
  */
 import * as tf from '@tensorflow/tfjs';
 
-/** From `start` up to, not including, `end` along `axis`. */
+/** The indices from `start` up to, not including, `end` along `dim`. */
 export interface WeightShard {
-  /** Of the weight's dims, from 0. */
+  /** Counts from 0. */
   dim: number;
-  /** The first place that it has. */
+  /** The first index of the shard. */
   start: number;
-  /** The first that it has no more. */
+  /** The index after its last one. */
   end: number;
 }
 
@@ -18,13 +18,13 @@ export function shardShape(shape: readonly number[], {dim, start, end}: WeightSh
 }
 
 /**
- * Calls `copy(wholeAt, partAt, length)` for each stretch of elements that lie together in the whole
- * and in the part, both row-major.
+ * Calls `copy(fullOffset, shardOffset, length)` for each run of elements that is contiguous in the
+ * full weight and in the shard, both row-major.
  */
-function eachStretch(
+function eachRun(
   shape: readonly number[],
   {dim, start, end}: WeightShard,
-  copy: (wholeAt: number, partAt: number, length: number) => void,
+  copy: (fullOffset: number, shardOffset: number, length: number) => void,
 ): void {
   const inner = tf.util.sizeFromShape(shape.slice(dim + 1));
   const length = (end - start) * inner;
@@ -32,23 +32,23 @@ function eachStretch(
     copy((outer * shape[dim] + start) * inner, outer * length, length);
 }
 
-/** The part of `whole`, a weight of `shape`. */
+/** Copies a shard out of `full`, a weight of `shape`. */
 export function readShard(
-  whole: Float32Array,
+  full: Float32Array,
   shape: readonly number[],
-  cut: WeightShard,
+  shard: WeightShard,
 ): Float32Array {
-  const part = new Float32Array(tf.util.sizeFromShape(shardShape(shape, cut)));
-  eachStretch(shape, cut, (from, to, length) => part.set(whole.subarray(from, from + length), to));
-  return part;
+  const values = new Float32Array(tf.util.sizeFromShape(shardShape(shape, shard)));
+  eachRun(shape, shard, (from, to, length) => values.set(full.subarray(from, from + length), to));
+  return values;
 }
 
-/** Puts a part back into `whole`. */
+/** Copies a shard's `values` into `full`. */
 export function writeShard(
-  whole: Float32Array,
+  full: Float32Array,
   shape: readonly number[],
-  cut: WeightShard,
-  part: Float32Array,
+  shard: WeightShard,
+  values: Float32Array,
 ): void {
-  eachStretch(shape, cut, (to, from, length) => whole.set(part.subarray(from, from + length), to));
+  eachRun(shape, shard, (to, from, length) => full.set(values.subarray(from, from + length), to));
 }

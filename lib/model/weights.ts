@@ -4,39 +4,39 @@
 import * as tf from '@tensorflow/tfjs';
 import type {ModelDescription, OptimizerState, WeightDescription} from './description';
 import {restoreState, stateShapes, stateTensors} from './optimizerState';
+import {weightsOf} from './tfjsInternals';
 
 type Values = Float32Array | Int32Array | Uint8Array;
 
 const size = (shape: number[]) => shape.reduce((product, length) => product * length, 1);
-// Every tensor starts at a multiple of 4 bytes, so that a bool before it does not shift a float's
-// view.
+// Every tensor starts at a multiple of 4 bytes: a bool before a float must not shift its view.
 const padded = (bytes: number) => Math.ceil(bytes / 4) * 4;
 const bytesOf = (weight: WeightDescription) =>
   padded(size(weight.shape) * (weight.dtype === 'bool' ? 1 : 4));
 
 /** The variables of a model's or a layer's weights, in its order. */
 export function variablesOf(model: tf.LayersModel | tf.layers.Layer): tf.Variable[] {
-  return (model as unknown as {weights: Array<{read(): tf.Variable}>}).weights.map((weight) =>
-    weight.read(),
-  );
+  return weightsOf(model).map((weight) => weight.read());
 }
 
-/** Where one tensor's bytes lie. */
+/** The position of one tensor in a buffer, in bytes. */
 export interface Piece {
-  at: number;
+  offset: number;
   /** A multiple of 4. */
   bytes: number;
 }
 
-/** Where `writeModel` puts each weight, and each tensor of the optimizer's state. */
+/**
+ * The positions at which `writeModel` puts the weights and the tensors of the optimizer's state.
+ */
 export function layoutOf(
   description: Pick<ModelDescription, 'weights'>,
   state: OptimizerState,
 ): {weights: Piece[]; state: Piece[]} {
-  let at = 0;
+  let offset = 0;
   const next = (bytes: number): Piece => {
-    const piece = {at, bytes};
-    at += bytes;
+    const piece = {offset, bytes};
+    offset += bytes;
     return piece;
   };
   return {
@@ -45,7 +45,7 @@ export function layoutOf(
   };
 }
 
-/** Bytes of the weights and of the optimizer's state together. */
+/** Bytes of the weights and the optimizer's state together. */
 export function modelBytes(
   description: Pick<ModelDescription, 'weights'>,
   state: OptimizerState,
@@ -54,17 +54,17 @@ export function modelBytes(
   return [...weights, ...tensors].reduce((sum, {bytes}) => sum + bytes, 0);
 }
 
-/** A weight's values, as its type has them, at their place in a buffer. */
+/** A view of a weight's values in a buffer, as an array of the weight's type. */
 export function valuesAt(
   buffer: ArrayBuffer,
-  at: number,
+  offset: number,
   {shape, dtype}: Pick<WeightDescription, 'shape' | 'dtype'>,
 ): Values {
   const length = size(shape);
-  if (dtype === 'bool') return new Uint8Array(buffer, at, length);
+  if (dtype === 'bool') return new Uint8Array(buffer, offset, length);
   return dtype === 'int32'
-    ? new Int32Array(buffer, at, length)
-    : new Float32Array(buffer, at, length);
+    ? new Int32Array(buffer, offset, length)
+    : new Float32Array(buffer, offset, length);
 }
 
 /** Copies the model's weights, then its optimizer's state, into `buffer`. */
@@ -76,16 +76,16 @@ export function writeModel(
 ): void {
   const layout = layoutOf({weights}, state);
   variablesOf(model).forEach((variable, i) =>
-    valuesAt(buffer, layout.weights[i].at, weights[i]).set(variable.dataSync() as Values),
+    valuesAt(buffer, layout.weights[i].offset, weights[i]).set(variable.dataSync() as Values),
   );
   stateTensors(model.optimizer, state).forEach((tensor, i) =>
-    new Float32Array(buffer, layout.state[i].at, tensor.size).set(
+    new Float32Array(buffer, layout.state[i].offset, tensor.size).set(
       tensor.dataSync() as Float32Array,
     ),
   );
 }
 
-/** Puts values into a variable; nothing keeps a view of them. */
+/** Copies values into a variable. */
 export function assignValues(
   variable: tf.Variable,
   values: Values,
@@ -94,9 +94,7 @@ export function assignValues(
   tf.tidy(() => variable.assign(tf.tensor(values.slice(), shape, dtype)));
 }
 
-/**
- * Puts what `writeModel` wrote into a model of the same topology; nothing keeps a view of `buffer`.
- */
+/** Copies what `writeModel` wrote into a model of the same topology. */
 export function readModel(
   model: tf.LayersModel,
   weights: WeightDescription[],
@@ -105,11 +103,11 @@ export function readModel(
 ): void {
   const layout = layoutOf({weights}, state);
   variablesOf(model).forEach((variable, i) =>
-    assignValues(variable, valuesAt(buffer, layout.weights[i].at, weights[i]), weights[i]),
+    assignValues(variable, valuesAt(buffer, layout.weights[i].offset, weights[i]), weights[i]),
   );
   restoreState(
     model.optimizer,
     state,
-    layout.state.map(({at, bytes}) => new Float32Array(buffer, at, bytes / 4).slice()),
+    layout.state.map(({offset, bytes}) => new Float32Array(buffer, offset, bytes / 4).slice()),
   );
 }

@@ -1,10 +1,11 @@
 /**
- * Which of the possible cuts make the stages alike: by the number of layers, by
+ * Chooses the split points that balance a pipeline's stages: by the number of layers, by
  * computed or measured cost, or by memory.
  */
-import {median} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
 import {nameFrom, readOptions, refuseOption, wholeNumber, type OptionTable} from '../base/options';
+import {median} from '../base/statistics';
+import {symbolicInputs} from '../model/tfjsInternals';
 import {variablesOf} from '../model/weights';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
 import {applyLayer, maskAfter} from '../step/layerCall';
@@ -15,111 +16,110 @@ import {backward, record} from '../step/tape';
 import {splitPointName, splitPointNames, possibleSplitPoints, type SplitPoint} from './splitPoints';
 
 /**
- * What is made alike: the number of layers; the products that a sample takes, computed or
- * (`measured`) timed on this machine; the bytes of weights and activations.
+ * What stages are balanced by. 'layers': the number of layers; 'computed': multiply-adds a sample;
+ * 'measured': seconds on this machine; 'memory': bytes of weights and activations.
  */
 export type Balance = 'layers' | 'computed' | 'measured' | 'memory';
 const BALANCES: readonly Balance[] = ['layers', 'computed', 'measured', 'memory'];
 
-/** Bytes a weight with its gradient and Adam's two moments. */
+/** Bytes a parameter: the weight, its gradient and Adam's two moments, in float32. */
 const STATE_BYTES = 16;
 const ROUNDS = 3;
 
-interface SymbolicLike {
-  shape: Array<number | null>;
-  dtype: tf.DataType;
-}
-
 /**
- * Walks the layers once over `samples` of zeros; `visit` sees each call with what it is given and
- * applies it.
+ * Runs the layers once on `samples` samples of zeros. `visit` gets each call with its input tensors
+ * and returns its outputs, usually from `apply`.
  */
-function walk(
+function runLayers(
   model: tf.LayersModel,
   graph: Graph,
   samples: number,
-  visit: (call: LayerCall, apply: () => tf.Tensor[], given: tf.Tensor[]) => tf.Tensor[],
+  visit: (call: LayerCall, apply: () => tf.Tensor[], modelInputs: tf.Tensor[]) => tf.Tensor[],
 ): void {
-  const inputs = (model.inputs as unknown as SymbolicLike[]).map(({shape, dtype}) =>
+  const modelInputs = symbolicInputs(model).map(({shape, dtype}) =>
     tf.zeros(
       [samples, ...shape.slice(1).map((length) => length ?? 1)],
       dtype === 'int32' ? 'int32' : 'float32',
     ),
   );
-  const slots = Slots.ofInputs(graph, inputs);
-  const putBack = remember(nonTrainableWeights(model));
+  const slots = Slots.ofInputs(graph, modelInputs);
+  const restore = remember(nonTrainableWeights(model));
   try {
     for (const call of graph.calls) {
-      const given = call.inputs.map((slot) => slots.tensors[slot]!);
+      const modelInputs = call.inputs.map((slot) => slots.tensors[slot]!);
       const mask = slots.masks[call.inputs[0]];
       const outputs = visit(
         call,
-        () => applyLayer(call, given, mask, {seed: 1, layer: '', step: 0, firstSample: 0}, true),
-        given,
+        () =>
+          applyLayer(call, modelInputs, mask, {seed: 1, layer: '', step: 0, firstSample: 0}, true),
+        modelInputs,
       );
-      slots.put(call, outputs, maskAfter(call, given, mask), false);
+      slots.put(call, outputs, maskAfter(call, modelInputs, mask), false);
       slots.freeAfter(call);
     }
   } finally {
     slots.freeAll();
-    tf.dispose(inputs);
-    putBack();
+    tf.dispose(modelInputs);
+    restore();
   }
 }
 
 /**
- * Multiply-adds a sample: a weight of two dims or more meets every place of the output once, but in
- * a table that is only looked up.
+ * Multiply-adds a sample: each element of a weight with two dims or more counts once for every
+ * position of the output. A table that is only looked up counts nothing.
  */
-function products(
+function multiplyAdds(
   call: LayerCall,
-  given: tf.Tensor[],
+  inputs: tf.Tensor[],
   outputs: tf.Tensor[],
   samples: number,
 ): number {
-  const looksUp = given[0].dtype === 'int32' && outputs[0].rank === given[0].rank + 1;
+  const looksUp = inputs[0].dtype === 'int32' && outputs[0].rank === inputs[0].rank + 1;
   const weights = looksUp
     ? 0
     : variablesOf(call.layer)
         .filter(({rank}) => rank > 1)
         .reduce((sum, {size}) => sum + size, 0);
   const [output] = outputs;
-  const places = output.size / samples / output.shape[output.rank - 1];
-  // What a layer does beside its products costs something too.
-  return weights * places + output.size / samples;
+  const positions = output.size / samples / output.shape[output.rank - 1];
+  // One operation an output element for everything else that the layer does.
+  return weights * positions + output.size / samples;
 }
 
-/** Seconds of each call's forward and backward over `samples` samples. */
-function seconds(model: tf.LayersModel, graph: Graph, samples: number): number[] {
+/** Seconds of each call's forward and backward pass with `samples` samples. */
+function measuredSeconds(model: tf.LayersModel, graph: Graph, samples: number): number[] {
   const sum = GradientSum.of(model);
-  const found = graph.calls.map((): number[] => []);
+  const secondsByCall = graph.calls.map((): number[] => []);
   for (let round = -1; round < ROUNDS; round++) {
-    walk(model, graph, samples, (call, apply, given) => {
+    runLayers(model, graph, samples, (call, apply, inputs) => {
       const start = performance.now();
       const {outputs, tape} = record(
-        [...given.filter(({dtype}) => dtype === 'float32'), ...sum.weightsOf(call.layer)],
+        [...inputs.filter(({dtype}) => dtype === 'float32'), ...sum.weightsOf(call.layer)],
         apply,
       );
-      const flowed = outputs.map((output) => tf.onesLike(output));
+      const outputGradients = outputs.map((output) => tf.onesLike(output));
       const gradients = [
-        ...backward(tape, new Map(outputs.map((output, i) => [output.id, flowed[i]]))).values(),
+        ...backward(
+          tape,
+          new Map(outputs.map((output, i) => [output.id, outputGradients[i]])),
+        ).values(),
       ];
       for (const gradient of gradients.slice(0, 1)) gradient.dataSync();
-      if (round >= 0) found[call.index].push((performance.now() - start) / 1000);
-      tf.dispose([...flowed, ...gradients]);
+      if (round >= 0) secondsByCall[call.index].push((performance.now() - start) / 1000);
+      tf.dispose([...outputGradients, ...gradients]);
       return outputs;
     });
   }
-  return found.map(median);
+  return secondsByCall.map(median);
 }
 
-/** What each call costs, in the balance's own unit. */
+/** The cost of each call, in the unit of `by`. */
 function costsOf(model: tf.LayersModel, graph: Graph, by: Balance, samples: number): number[] {
   if (by === 'layers') return graph.calls.map(() => 1);
-  if (by === 'measured') return seconds(model, graph, samples);
+  if (by === 'measured') return measuredSeconds(model, graph, samples);
   const costs: number[] = [];
   const seen = new Set<tf.layers.Layer>();
-  walk(model, graph, 2, (call, apply, given) => {
+  runLayers(model, graph, 2, (call, apply, inputs) => {
     const outputs = tf.tidy(apply);
     const state = seen.has(call.layer)
       ? 0
@@ -127,7 +127,7 @@ function costsOf(model: tf.LayersModel, graph: Graph, by: Balance, samples: numb
     seen.add(call.layer);
     costs[call.index] =
       by === 'computed'
-        ? products(call, given, outputs, 2)
+        ? multiplyAdds(call, inputs, outputs, 2)
         : state +
           4 *
             samples *
@@ -137,28 +137,28 @@ function costsOf(model: tf.LayersModel, graph: Graph, by: Balance, samples: numb
   return costs;
 }
 
-/** Of the possible cuts, those with which the dearest stage is cheapest. */
+/** Chooses those of the `candidates` that minimize the cost of the costliest stage. */
 export function balancedSplitPoints(
-  cuts: readonly SplitPoint[],
+  candidates: readonly SplitPoint[],
   costs: readonly number[],
   stages: number,
 ): SplitPoint[] {
-  const before = [0];
-  for (const cost of costs) before.push(before[before.length - 1] + cost);
-  const ends = [...cuts.map(({at}) => at), costs.length];
-  // best[k][j]: the dearest of k + 1 stages that end with ends[j], and the end before it.
-  let best = ends.map((end) => ({dearest: before[end], chain: [] as number[]}));
+  const costBefore = [0];
+  for (const cost of costs) costBefore.push(costBefore[costBefore.length - 1] + cost);
+  const ends = [...candidates.map(({callIndex}) => callIndex), costs.length];
+  // best[k][j]: the cost of the costliest of k + 1 stages up to ends[j], and their split points.
+  let best = ends.map((end) => ({costliest: costBefore[end], chain: [] as number[]}));
   for (let k = 1; k < stages; k++) {
     best = ends.map((end, j) => {
-      let found = {dearest: Infinity, chain: [] as number[]};
+      let cheapest = {costliest: Infinity, chain: [] as number[]};
       for (let i = 0; i < j; i++) {
-        const dearest = Math.max(best[i].dearest, before[end] - before[ends[i]]);
-        if (dearest < found.dearest) found = {dearest, chain: [...best[i].chain, i]};
+        const costliest = Math.max(best[i].costliest, costBefore[end] - costBefore[ends[i]]);
+        if (costliest < cheapest.costliest) cheapest = {costliest, chain: [...best[i].chain, i]};
       }
-      return found;
+      return cheapest;
     });
   }
-  return best[ends.length - 1].chain.map((i) => cuts[i]);
+  return best[ends.length - 1].chain.map((i) => candidates[i]);
 }
 
 /** One stage of a split. */
@@ -166,24 +166,26 @@ export interface Stage {
   /** Its first block or layer, as `splitAt` names it. */
   from: string;
   layers: string[];
-  /** How many weights it has; those that an earlier stage has too are counted in both. */
+  /** The number of parameters; those that several stages share are counted in each. */
   parameters: number;
-  /** Its share of the whole cost, from 0 to 1, by what was balanced. */
+  /** Its share of the total cost that was balanced, from 0 to 1. */
   share: number;
 }
 
-/** A model cut into stages. */
+/** A model split into stages. */
 export interface Split {
-  /** The names with which stages 1, 2, ... begin: what the strategy's `splitAt` takes. */
+  /**
+   * The names of the first blocks or layers of stages 1, 2, ...: a value for `strategy.splitAt`.
+   */
   splitAt: string[];
   stages: Stage[];
 }
 
-/** How `splitModel` is to cut. */
+/** How `splitModel` splits a model. */
 export interface SplitOptions {
   /** How many stages. */
   stages: number;
-  /** What is made alike. @default 'computed' */
+  /** What the stages are balanced by. @default 'computed' */
   by?: Balance;
   /** Samples of a micro-batch, for 'measured' and 'memory'. @default 32 */
   samples?: number;
@@ -195,40 +197,43 @@ const OPTIONS: OptionTable<SplitOptions> = {
   'samples?': wholeNumber(1),
 };
 
-/** The cuts of a balanced split, and the graph that they cut. */
+/** The split points of a balanced split, with the model's graph and the cost of each call. */
 export function chooseSplitPoints(
   model: tf.LayersModel,
   options: SplitOptions,
   graph = readGraph(model),
-): {graph: Graph; cuts: SplitPoint[]; costs: number[]} {
+): {graph: Graph; splitPoints: SplitPoint[]; costs: number[]} {
   const {stages, by = 'computed', samples = 32} = readOptions('splitModel', options, OPTIONS);
   const possible = possibleSplitPoints(graph);
   if (possible.length < stages - 1)
     refuseOption(
-      `the model cannot be cut into ${stages} stages, for which it would take ${stages - 1} cuts: a cut lies between two layers where one tensor goes on. ${splitPointNames(graph)} Take at most ${possible.length + 1} stages.`,
+      `the model cannot be cut into ${stages} stages: that takes ${stages - 1} split points, each between two layers where a single tensor crosses. ${splitPointNames(graph)} Take at most ${possible.length + 1} stages.`,
     );
   const costs = costsOf(model, graph, by, samples);
-  return {graph, cuts: balancedSplitPoints(possible, costs, stages), costs};
+  return {graph, splitPoints: balancedSplitPoints(possible, costs, stages), costs};
 }
 
 /**
- * Cuts a model into stages that are alike. Throws BAD_OPTION where there are too few places to cut,
- * with those that there are.
+ * Splits a model into `options.stages` contiguous stages so that the costliest one costs as little
+ * as possible. Returns the names to pass as `strategy.splitAt` and, for each stage, its layers, its
+ * number of parameters and its share of the cost. Does not train or change the model; 'measured'
+ * runs its layers. Throws BAD_OPTION for a wrong option, and with all possible names if the model
+ * has too few split points.
  */
 export function splitModel(model: tf.LayersModel, options: SplitOptions): Split {
-  const {graph, cuts, costs} = chooseSplitPoints(model, options);
-  const bounds = [0, ...cuts.map(({at}) => at), graph.calls.length];
-  const whole = costs.reduce((sum, cost) => sum + cost, 0);
+  const {graph, splitPoints, costs} = chooseSplitPoints(model, options);
+  const bounds = [0, ...splitPoints.map(({callIndex}) => callIndex), graph.calls.length];
+  const totalCost = costs.reduce((sum, cost) => sum + cost, 0);
   return {
-    splitAt: cuts.map((cut) => splitPointName(graph, cut)),
+    splitAt: splitPoints.map((splitPoint) => splitPointName(graph, splitPoint)),
     stages: bounds.slice(1).map((end, i) => {
       const calls = graph.calls.slice(bounds[i], end);
       const variables = new Set(calls.flatMap(({layer}) => variablesOf(layer)));
       return {
-        from: splitPointName(graph, {at: bounds[i]}),
+        from: splitPointName(graph, {callIndex: bounds[i]}),
         layers: calls.map(({name}) => name),
         parameters: [...variables].reduce((sum, {size}) => sum + size, 0),
-        share: costs.slice(bounds[i], end).reduce((sum, cost) => sum + cost, 0) / whole,
+        share: costs.slice(bounds[i], end).reduce((sum, cost) => sum + cost, 0) / totalCost,
       };
     }),
   };

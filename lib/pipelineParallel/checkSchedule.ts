@@ -1,6 +1,6 @@
 /**
- * A schedule is checked before it runs: nothing is missing or done twice, every
- * message has both its ends, and no rank waits for ever.
+ * Checks a schedule before it runs: no action is missing or repeated, every message has a
+ * sender and a receiver, and there is no deadlock.
  */
 import {ManyHandsError, shown} from '../base/errors';
 import {messageName, simulateSchedule, UNIT_COST, type ScheduleTimeline} from './simulateSchedule';
@@ -33,7 +33,7 @@ function checkShape(schedule: Schedule): void {
   ) {
     throw new ManyHandsError(
       'BAD_OPTION',
-      `a schedule is {name, actions}, actions a list for each rank; it is ${shown(schedule)}. schedule('mine', ['F1 B1', 'F1 B1']) writes one.`,
+      `a schedule is {name, actions}, where actions has a list for each rank; it is ${shown(schedule)}. schedule('mine', ['F1 B1', 'F1 B1']) makes one.`,
     );
   }
   actions.forEach((list, rank) =>
@@ -64,7 +64,21 @@ function checkShape(schedule: Schedule): void {
   );
 }
 
-/** One rank's own order: forward before backward, every part once, the update at the end. */
+/** A backward is whole or split: the kind that must not occur for the same micro-batch. */
+const CONFLICTING: Partial<Record<Compute['do'], Compute['do']>> = {
+  backward: 'backwardInput',
+  backwardInput: 'backward',
+};
+
+/** The first kind of action that a micro-batch lacks on a stage; null if it has all. */
+function missingKind(has: (kind: Compute['do']) => boolean): Compute['do'] | null {
+  if (!has('forward')) return 'forward';
+  if (has('backward')) return null;
+  if (!has('backwardInput')) return 'backward';
+  return has('backwardWeights') ? null : 'backwardWeights';
+}
+
+/** Checks one rank's list: forward before backward, every action once, the update at the end. */
 function checkRank(
   schedule: Schedule,
   rank: number,
@@ -72,7 +86,7 @@ function checkRank(
   stagesPerRank: number,
 ): void {
   const list = schedule.actions[rank];
-  const done = new Map<string, number>();
+  const seen = new Set<string>();
   const key = (kind: Compute['do'], microBatch: number, localStage: number) =>
     `${kind} ${microBatch} ${localStage}`;
   list.forEach((action, i) => {
@@ -87,32 +101,25 @@ function checkRank(
     }
     const {do: kind, microBatch, localStage} = action;
     const name = key(kind, microBatch, localStage);
-    if (done.has(name)) refuse(schedule, `rank ${rank} does ${actionText(action)} twice.`);
-    done.set(name, i);
-    const before = kind === 'backwardWeights' ? 'backwardInput' : 'forward';
-    if (kind !== 'forward' && !done.has(key(before, microBatch, localStage)))
+    if (seen.has(name)) refuse(schedule, `rank ${rank} does ${actionText(action)} twice.`);
+    seen.add(name);
+    const required = kind === 'backwardWeights' ? 'backwardInput' : 'forward';
+    if (kind !== 'forward' && !seen.has(key(required, microBatch, localStage)))
       refuse(
         schedule,
-        `rank ${rank} does ${actionText(action)} before ${actionText({...action, do: before})}.`,
+        `rank ${rank} does ${actionText(action)} before ${actionText({...action, do: required})}.`,
       );
-    const other =
-      kind === 'backward' ? 'backwardInput' : kind === 'backwardInput' ? 'backward' : null;
-    if (other && done.has(key(other, microBatch, localStage)))
+    const conflicting = CONFLICTING[kind];
+    if (conflicting && seen.has(key(conflicting, microBatch, localStage)))
       refuse(
         schedule,
-        `rank ${rank} does both ${actionText(action)} and ${actionText({...action, do: other})}: a backward is whole, or in two parts, I and W.`,
+        `rank ${rank} does both ${actionText(action)} and ${actionText({...action, do: conflicting})}: a backward is either whole (B) or split (I and W).`,
       );
   });
   for (let localStage = 0; localStage < stagesPerRank; localStage++) {
     for (let microBatch = 0; microBatch < microBatches; microBatch++) {
-      const has = (kind: Compute['do']) => done.has(key(kind, microBatch, localStage));
-      const missing: Compute['do'] | null = !has('forward')
-        ? 'forward'
-        : !has('backward') && !has('backwardInput')
-          ? 'backward'
-          : !has('backward') && !has('backwardWeights')
-            ? 'backwardWeights'
-            : null;
+      const has = (kind: Compute['do']) => seen.has(key(kind, microBatch, localStage));
+      const missing = missingKind(has);
       if (missing)
         refuse(
           schedule,
@@ -121,16 +128,18 @@ function checkRank(
     }
   }
   if (list[list.length - 1]?.do !== 'update')
-    refuse(schedule, `rank ${rank} has no update at its end.`);
+    refuse(schedule, `rank ${rank} has no update at the end of its list.`);
 }
 
-/** Each message once, after what makes it and before what needs it, with both its ends. */
+/**
+ * Checks that each message occurs once, with both ends, after its producer and before its consumer.
+ */
 function checkMessages(schedule: Schedule, stagesPerRank: number): void {
   const {actions} = schedule;
   const ranks = actions.length;
   const ends = {send: new Map<string, string>(), recv: new Map<string, string>()};
   actions.forEach((list, rank) => {
-    const before = new Set<string>();
+    const earlier = new Set<string>();
     for (const action of list) {
       const text = actionText(action);
       if ('peer' in action) {
@@ -138,16 +147,16 @@ function checkMessages(schedule: Schedule, stagesPerRank: number): void {
         if (ends[action.do].has(name)) refuse(schedule, `rank ${rank} does ${text} twice.`);
         ends[action.do].set(name, `rank ${rank}'s ${text}`);
         const {microBatch, localStage} = action;
-        const made = (
+        const producers = (
           action.what === 'activations'
             ? (['forward'] as const)
             : (['backward', 'backwardInput'] as const)
         ).map((kind) => actionText({do: kind, microBatch, localStage}));
-        if (action.do === 'send' && !made.some((one) => before.has(one)))
-          refuse(schedule, `rank ${rank} does ${text} before ${made[0]}, which makes it.`);
+        if (action.do === 'send' && !producers.some((text) => earlier.has(text)))
+          refuse(schedule, `rank ${rank} does ${text} before ${producers[0]}, which makes it.`);
       } else if (action.do !== 'update')
-        checkNeeds(schedule, rank, ranks, ranks * stagesPerRank - 1, action, before);
-      before.add(text);
+        checkNeeds(schedule, rank, ranks, ranks * stagesPerRank - 1, action, earlier);
+      earlier.add(text);
     }
   });
   for (const [kind, other] of [
@@ -159,14 +168,14 @@ function checkMessages(schedule: Schedule, stagesPerRank: number): void {
   }
 }
 
-/** What an action needs from another stage stands before it. */
+/** Checks that an action comes after whatever brings its input. */
 function checkNeeds(
   schedule: Schedule,
   rank: number,
   ranks: number,
   last: number,
   action: Compute,
-  before: Set<string>,
+  earlier: Set<string>,
 ): void {
   if (action.do === 'backwardWeights') return;
   const stage = action.localStage * ranks + rank;
@@ -188,10 +197,10 @@ function checkNeeds(
       : kinds.map((kind) =>
           actionText({do: kind, microBatch, localStage: Math.floor(from / ranks)}),
         );
-  if (!needs.some((one) => before.has(one)))
+  if (!needs.some((text) => earlier.has(text)))
     refuse(
       schedule,
-      `rank ${rank} does ${actionText(action)} before ${needs[0]}, from which it gets what it works on.`,
+      `rank ${rank} does ${actionText(action)} before ${needs[0]}, which brings its input.`,
     );
 }
 
@@ -202,29 +211,33 @@ function checkEnd(schedule: Schedule, {stuck}: ScheduleTimeline): void {
   );
   refuse(
     schedule,
-    `it comes to a deadlock: ${words.join(', ')} wait${words.length === 1 ? 's' : ''} for a message that is sent only later.`,
+    `it ends in a deadlock: ${words.join(', ')} wait${words.length === 1 ? 's' : ''} for a message that is sent only later.`,
   );
 }
 
-/** What a check finds out. */
+/** The sizes of a schedule that can run. */
 export interface ScheduleCheck {
-  /** Stages a rank. */
+  /** The number of stages a rank. */
   stagesPerRank: number;
-  /** Micro-batches of a step. */
+  /** The number of micro-batches of a step. */
   microBatches: number;
-  /** By rank, the most micro-batches (of a localStage each) whose activations are alive at once. */
+  /**
+   * By rank, the most micro-batches, counted for each local stage, with live activations at once.
+   */
   live: number[];
-  /** Messages that need room between two ranks, one way. */
+  /** How many messages a channel between two ranks, in one direction, must hold. */
   room: number;
 }
 
-/** Room for one that is written while another is read. */
+/** Room for a message that is written while another is read. */
 const LEAST_ROOM = 2;
 
 /**
- * Whether the schedule is complete and free of deadlock; `promised`: by rank, the most
- * micro-batches that may be alive at once. Throws BAD_OPTION where it is no schedule, and
- * BAD_SCHEDULE with the rank and the action that is wrong.
+ * Checks that a schedule is complete and free of deadlock. `promised`: by rank, the most
+ * micro-batches that may have live activations at once. Returns the schedule's sizes: stages a
+ * rank, micro-batches, live micro-batches by rank, and the channel room in messages that it needs.
+ * Throws BAD_OPTION if the argument is not a schedule, and BAD_SCHEDULE with the rank and the
+ * action that are wrong.
  */
 export function checkSchedule(schedule: Schedule, promised?: readonly number[]): ScheduleCheck {
   checkShape(schedule);
@@ -240,10 +253,10 @@ export function checkSchedule(schedule: Schedule, promised?: readonly number[]):
     if (promised && live > promised[rank])
       refuse(
         schedule,
-        `rank ${rank} keeps the activations of ${live} micro-batches at once; ${promised[rank]} were promised.`,
+        `rank ${rank} keeps the activations of ${live} micro-batches at once; the schedule promises at most ${promised[rank]}.`,
       );
   });
-  // The least room in which it ends too.
+  // The least room in which it also ends.
   let room = LEAST_ROOM;
   while (simulateSchedule(schedule, UNIT_COST, room).stuck.some((place) => place !== null))
     room += 1;

@@ -1,7 +1,7 @@
 /**
- * The pipeline axis: each rank holds a run of the model's layers, and micro-batches
+ * The pipeline axis: each rank holds one or more stages of the model, and micro-batches
  * flow through all of them (Huang et al. 2019, "GPipe"). A step's gradients are those of the whole
- * batch, so that it equals one device's with the same micro-batches.
+ * batch, so it equals a step of one device with the same micro-batches.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -14,8 +14,8 @@ import type {CommunicatingLayerOf, StepHooks, WeightGradient} from '../step/hook
 import type {Values} from '../step/objective';
 import type {PenaltyCounts} from '../step/penalties';
 import {predict} from '../step/predict';
-import type {AxisStrategy, LayerSchedule, Predicting} from '../step/strategy';
-import type {BatchPart, Stepper} from '../step/trainStep';
+import type {AxisStrategy, LayerSchedule, PredictionContext} from '../step/strategy';
+import type {BatchPart, StepHost} from '../step/strategy';
 import type {SpanRecorder} from '../trace/spans';
 import type {SplitPoint} from './splitPoints';
 import {receive} from './stageChannel';
@@ -26,14 +26,14 @@ import {stageGraphs, stageSegments, type StageGraph} from './stages';
 /** How a pipeline runs; plain data, the same on every rank. */
 export interface PipelinePlan {
   schedule: Schedule;
-  cuts: SplitPoint[];
+  splitPoints: SplitPoint[];
 }
 
-/** What a pipeline finds beside it on a rank. */
+/** What the other axes of the mesh do on a rank. */
 export interface PipelineContext {
-  halves: CommunicatingLayerOf;
-  predicting: Predicting;
-  /** A slot's shape without the samples' dim, as a rank of another axis has it. */
+  communicatingLayer: CommunicatingLayerOf;
+  prediction: PredictionContext;
+  /** This rank's shape of a slot, without the samples' dim; `shape` is that of the whole. */
   shapeOf(slot: Slot, shape: number[]): number[];
   countsPenalty: PenaltyCounts;
 }
@@ -43,18 +43,18 @@ const isCompute = (action: Action): action is Compute =>
   'localStage' in action && !('peer' in action);
 
 export class PipelineParallel implements AxisStrategy {
-  readonly halves: CommunicatingLayerOf = () => null;
+  readonly communicatingLayer: CommunicatingLayerOf = () => null;
   private stages!: StageGraph[];
   private local!: LocalStage[];
-  private stepper!: Stepper;
-  private beside!: PipelineContext;
-  /** By variable, the ranks that have it. */
-  private readonly ranks = new Map<tf.Variable, number[]>();
-  /** Weights that ranks share, by the group in which their gradients are summed. */
+  private stepper!: StepHost;
+  private otherAxes!: PipelineContext;
+  /** By variable, the ranks that hold it. */
+  private readonly ranksByVariable = new Map<tf.Variable, number[]>();
+  /** Weights that several ranks hold, by the group that sums their gradients. */
   private tied: Array<{group: Communicator; entries: WeightGradient[]}> = [];
   private readonly releases: Array<() => void> = [];
 
-  /** `channelTo`: the memory through which this rank sends to another, where it has such. */
+  /** `channelTo`: the shared memory of this rank's channel to a peer; null without one. */
   constructor(
     private readonly comm: Communicator,
     private readonly recorder: SpanRecorder | null,
@@ -64,32 +64,34 @@ export class PipelineParallel implements AxisStrategy {
   ) {}
 
   private stagesOf(graph: Graph): StageGraph[] {
-    return (this.stages ??= stageGraphs(graph, this.plan.cuts));
+    return (this.stages ??= stageGraphs(graph, this.plan.splitPoints));
   }
 
   private holds(rank: number, {index}: StageGraph): boolean {
     return index % this.comm.size === rank;
   }
 
-  /** This rank's layers, a run a stage. */
-  runs(graph: Graph): LayerCall[][] {
+  /** This rank's layers, one list a stage. */
+  heldCalls(graph: Graph): LayerCall[][] {
     return this.stagesOf(graph)
       .filter((stage) => this.holds(this.comm.rank, stage))
       .map((stage) => stage.graph.calls);
   }
 
-  /** The ranks of the axis that have a weight. */
+  /** The ranks of the axis that hold a weight. */
   ranksOf(variable: tf.Variable): number[] {
-    return this.ranks.get(variable) ?? [0];
+    return this.ranksByVariable.get(variable) ?? [0];
   }
 
-  async open(stepper: Stepper, beside: PipelineContext): Promise<void> {
+  async open(stepper: StepHost, otherAxes: PipelineContext): Promise<void> {
     const {comm, plan, channelTo} = this;
     this.stepper = stepper;
-    this.beside = beside;
+    this.otherAxes = otherAxes;
     const stages = this.stagesOf(stepper.graph).map((stage): StageGraph => {
       const local = <T extends StageGraph['from']>(boundary: T): T =>
-        boundary ? {...boundary, shape: beside.shapeOf(boundary.slot, boundary.shape)} : boundary;
+        boundary
+          ? {...boundary, shape: otherAxes.shapeOf(boundary.slot, boundary.shape)}
+          : boundary;
       return {...stage, from: local(stage.from), to: local(stage.to)};
     });
     this.local = stages
@@ -97,20 +99,20 @@ export class PipelineParallel implements AxisStrategy {
       .map(
         (stage): LocalStage => ({
           stage,
-          walk: {
+          pass: {
             graph: stage.graph,
             segments: stageSegments(stage, stepper.segments, stepper.recompute === 'stage'),
             hooks: stepper.hooks,
-            sum: stepper.gradients,
-            halvesOf: beside.halves,
-            wanted: stage.from?.slot ?? null,
+            gradientSum: stepper.gradients,
+            communicatingLayerOf: otherAxes.communicatingLayer,
+            wantedInput: stage.from?.slot ?? null,
           },
         }),
       );
     for (const stage of stages) {
       for (const variable of stage.graph.calls.flatMap(({layer}) => variablesOf(layer))) {
-        const ranks = this.ranks.get(variable) ?? [];
-        this.ranks.set(
+        const ranks = this.ranksByVariable.get(variable) ?? [];
+        this.ranksByVariable.set(
           variable,
           [...new Set([...ranks, stage.index % comm.size])].sort((a, b) => a - b),
         );
@@ -149,7 +151,8 @@ export class PipelineParallel implements AxisStrategy {
   }
 
   /**
-   * Whether several stages have the weight, so that its gradient is complete after the last walk.
+   * Whether several ranks hold the weight, so that its gradient is complete only after the last
+   * pass.
    */
   isTied(variable: tf.Variable): boolean {
     return this.ranksOf(variable).length > 1;
@@ -163,18 +166,18 @@ export class PipelineParallel implements AxisStrategy {
     },
   };
 
-  /** This rank's walks of a step with so many micro-batches. */
-  itinerary(parts: number): LayerSchedule {
+  /** This rank's passes in a step with `parts` micro-batches. */
+  layerSchedule(parts: number): LayerSchedule {
     return this.plan.schedule.actions[this.comm.rank]
       .filter(isCompute)
       .filter(({microBatch, do: kind}) => microBatch < parts && kind !== 'backwardWeights')
       .map(({do: kind, localStage}) => ({
         direction: kind === 'forward' ? 'forward' : 'backward',
-        segments: this.local[localStage].walk.segments,
+        segments: this.local[localStage].pass.segments,
       }));
   }
 
-  async walkParts(step: number, parts: BatchPart[]): Promise<Values> {
+  async runParts(step: number, parts: BatchPart[]): Promise<Values> {
     const {
       comm,
       plan: {schedule},
@@ -182,17 +185,17 @@ export class PipelineParallel implements AxisStrategy {
       stepper,
       recorder,
     } = this;
-    return new StageRun(comm, schedule, local, stepper, recorder, step, parts).all();
+    return new StageRun(comm, schedule, local, stepper, recorder, step, parts).run();
   }
 
-  /** Whether this rank answers for a weight that others may have too. */
-  answers(variable: tf.Variable): boolean {
+  /** Whether this rank owns a weight: the first of the ranks that hold it. */
+  owns(variable: tf.Variable): boolean {
     return this.ranksOf(variable)[0] === this.comm.rank;
   }
 
-  /** A batch of validation goes through all stages, one after the other. */
+  /** Runs a validation batch through this rank's stages. */
   async evaluate(part: BatchPart): Promise<Values> {
-    const {comm, stepper, beside} = this;
+    const {comm, stepper, otherAxes} = this;
     const {rank, size} = comm;
     let values: Values = stepper.objective.names.map(() => 0);
     for (const {stage} of this.local) {
@@ -206,13 +209,13 @@ export class PipelineParallel implements AxisStrategy {
         stepper.graph.calls.find(({layer}) => layer === call.layer)!.index === call.index;
       try {
         const counts = (call: LayerCall, variable: tf.Variable | null) =>
-          isFirst(call) && beside.countsPenalty(variable).value;
+          isFirst(call) && otherAxes.countsPenalty(variable).value;
         const {outputs, penalty} = await predict(
           graph,
           [...entered, ...modelInputs.map((i) => batch!.xs[i])],
           {seed: stepper.seed, layer: '', step: 0, firstSample: 0},
           stepper.hooks,
-          {counts, halvesOf: beside.predicting.halves},
+          {counts, communicatingLayerOf: otherAxes.prediction.communicatingLayer},
         );
         try {
           if (to)
@@ -220,7 +223,7 @@ export class PipelineParallel implements AxisStrategy {
               to: (rank + 1) % size,
               label: 'activations',
             });
-          else if (beside.predicting.countsLoss)
+          else if (otherAxes.prediction.countsLoss)
             values = stepper.objective
               .evaluate(outputs, batch!.ys)
               .map((value, i) => values[i] + value);

@@ -1,52 +1,51 @@
 /**
- * A pipeline schedule as data: what each rank does, one action after another.
+ * A pipeline schedule as data: the list of actions of each rank.
  */
 import {ManyHandsError, shown} from '../base/errors';
+import type {Span} from '../trace/spans';
 
 /**
- * Work of one micro-batch on one of the rank's stages. A backward is whole, or in two: for the
- * stage's input, and later for its weights.
+ * The forward or backward pass of one micro-batch through one of the rank's stages. A backward is
+ * either whole, or split into one for the stage's input and a later one for its weights.
  */
 export interface Compute {
   do: 'forward' | 'backward' | 'backwardInput' | 'backwardWeights';
   /** Counts from 0. */
   microBatch: number;
-  /** Which of the rank's stages, from 0; a rank has one but where stages are interleaved. */
+  /** Which of the rank's stages, from 0. A rank has several only if stages are interleaved. */
   localStage: number;
 }
 
 /**
- * One message between two ranks: activations to the next stage, their gradients to the one before.
+ * One end of a message between two ranks: activations to the next stage, or their gradients to the
+ * previous one.
  */
 export interface StageMessage {
   do: 'send' | 'recv';
   what: 'activations' | 'gradients';
   /** Counts from 0. */
   microBatch: number;
-  /** The rank's own stage whose output or input it is. */
+  /** The rank's local stage whose output or input it is. */
   localStage: number;
   /** The other rank. */
   peer: number;
 }
 
-/** The optimizer's step, which ends every rank's list. */
+/** The optimizer's update, the last action of every rank. */
 export interface Update {
   do: 'update';
 }
 
-/** One thing that a rank does. */
+/** One action of a rank. */
 export type Action = Compute | StageMessage | Update;
 
-/** What every rank does in a step: `actions[r]` is rank r's list. */
+/** The actions of every rank in one step: `actions[r]` is the list of rank r. */
 export interface Schedule {
   name: string;
   actions: Action[][];
 }
 
-/**
- * The highest number of an action's localStage or micro-batch; of a large schedule there are more
- * actions than a call takes arguments.
- */
+/** The highest local stage or micro-batch of all actions, which are too many for Math.max(...). */
 function highest(
   actions: readonly (readonly Action[])[],
   field: 'localStage' | 'microBatch',
@@ -54,18 +53,19 @@ function highest(
   return actions.reduce(
     (most, list) =>
       list.reduce(
-        (own, action) => (action.do === 'update' ? own : Math.max(own, action[field])),
+        (highestOfList, action) =>
+          action.do === 'update' ? highestOfList : Math.max(highestOfList, action[field]),
         most,
       ),
     0,
   );
 }
 
-/** Stages that each rank has: stage s = localStage × ranks + rank. */
+/** The number of stages of each rank. Stage s = local stage × ranks + rank. */
 export const stagesPerRankOf = ({actions}: Pick<Schedule, 'actions'>): number =>
   1 + highest(actions, 'localStage');
 
-/** How many micro-batches a schedule is for. */
+/** The number of micro-batches of a schedule. */
 export const microBatchesOf = ({actions}: Schedule): number => 1 + highest(actions, 'microBatch');
 
 const LETTERS: Record<string, Compute['do']> = {
@@ -82,8 +82,8 @@ export const LETTER: Record<Compute['do'], string> = {
 };
 
 /**
- * 'F1' of the first micro-batch, 'F1.2' on the rank's second stage; 'send F1', 'recv B1'; 'U'. In
- * words, as in figures, both count from 1.
+ * An action as text: 'F1' for the first micro-batch, 'F1.2' on the rank's second stage, 'send F1',
+ * 'recv B1', 'U' for the update. In texts, as in figures, both numbers count from 1.
  */
 export function actionText(action: Action): string {
   if (action.do === 'update') return 'U';
@@ -93,7 +93,7 @@ export function actionText(action: Action): string {
   return `${LETTER[action.do]}${name}`;
 }
 
-/** The compute of each rank in letters, a line a rank; messages and update are left out. */
+/** The compute actions of each rank as text, one line a rank, without messages and updates. */
 export function scheduleText({actions}: Schedule): string[] {
   return actions.map((list) =>
     list
@@ -104,22 +104,22 @@ export function scheduleText({actions}: Schedule): string[] {
 }
 
 function readAction(text: string, rank: number): Compute {
-  const found = /^([FBIW])([1-9]\d*)(?:\.([1-9]\d*))?$/.exec(text);
-  if (!found)
+  const match = /^([FBIW])([1-9]\d*)(?:\.([1-9]\d*))?$/.exec(text);
+  if (!match)
     throw new ManyHandsError(
       'BAD_OPTION',
       `schedule: rank ${rank} has ${shown(text)}; write F1 for the forward of the first micro-batch, B1 for its backward (or I1 for its input's gradient and W1 for its weights'), F1.2 on the rank's second stage.`,
     );
   return {
-    do: LETTERS[found[1]],
-    microBatch: Number(found[2]) - 1,
-    localStage: Number(found[3] ?? 1) - 1,
+    do: LETTERS[match[1]],
+    microBatch: Number(match[2]) - 1,
+    localStage: Number(match[3] ?? 1) - 1,
   };
 }
 
 /**
- * Puts the messages that `compute` needs around it, and the update at its end: a forward first
- * receives its activations and then sends its own on, a backward the gradients likewise.
+ * Adds messages and the final update to each rank's compute actions. A forward first receives its
+ * activations and then sends its output; a backward does the same with gradients.
  */
 export function withMessages(compute: Compute[][]): Action[][] {
   const ranks = compute.length;
@@ -133,7 +133,7 @@ export function withMessages(compute: Compute[][]): Action[][] {
       stage: number,
     ) => {
       const peer = stage % ranks;
-      // Two stages of one rank hand over without a message.
+      // Two stages of the same rank need no message.
       if (peer !== rank) actions.push({do: kind, what, microBatch, localStage, peer});
     };
     for (const action of list) {
@@ -151,19 +151,20 @@ export function withMessages(compute: Compute[][]): Action[][] {
 }
 
 /**
- * A schedule out of its compute, a line a rank: `schedule('mine', ['F1 F2 B1 B2', 'F1 B1 F2 B2'])`.
- * Messages and update are put in. Throws BAD_OPTION; whether it can run, `checkSchedule` says.
+ * Makes a schedule from its compute actions as text, one line a rank:
+ * `schedule('mine', ['F1 F2 B1 B2', 'F1 B1 F2 B2'])`. Returns it with messages and updates added;
+ * `checkSchedule` says whether it can run. Throws BAD_OPTION for a text that is not an action.
  */
 export function schedule(name: string, lines: string[]): Schedule {
   if (typeof name !== 'string' || name === '')
     throw new ManyHandsError(
       'BAD_OPTION',
-      `schedule: its name must be a text; it is ${shown(name)}.`,
+      `schedule: its name must be a string; it is ${shown(name)}.`,
     );
   if (!Array.isArray(lines) || lines.length === 0)
     throw new ManyHandsError(
       'BAD_OPTION',
-      `schedule: give a line a rank, such as ['F1 F2 B1 B2', 'F1 B1 F2 B2']; it is ${shown(lines)}.`,
+      `schedule: give one line for each rank, such as ['F1 F2 B1 B2', 'F1 B1 F2 B2']; it is ${shown(lines)}.`,
     );
   return {
     name,
@@ -176,5 +177,28 @@ export function schedule(name: string, lines: string[]): Schedule {
           .map((text) => readAction(text, rank)),
       ),
     ),
+  };
+}
+
+const BACKWARD_PARTS = {
+  forward: '',
+  backward: '',
+  backwardInput: ', input',
+  backwardWeights: ', weights',
+};
+
+/**
+ * Kind and name of an action's span in a trace, the same in a run and in a simulation. In the name,
+ * micro-batches and local stages count from 1.
+ */
+export function actionSpan(action: Action, stagesPerRank: number): Pick<Span, 'kind' | 'name'> {
+  if (action.do === 'update') return {kind: 'update', name: 'update'};
+  const batch = `micro-batch ${action.microBatch + 1}`;
+  if (action.do === 'send') return {kind: 'communication', name: `send ${batch}'s ${action.what}`};
+  if (action.do === 'recv') return {kind: 'wait', name: `${batch}'s ${action.what}`};
+  const where = stagesPerRank > 1 ? `, local stage ${action.localStage + 1}` : '';
+  return {
+    kind: action.do === 'forward' ? 'forward' : 'backward',
+    name: `${batch}${where}${BACKWARD_PARTS[action.do]}`,
   };
 }

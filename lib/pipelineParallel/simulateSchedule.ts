@@ -1,19 +1,19 @@
 /**
- * A schedule played on a virtual clock: each action starts when its rank and what it
- * needs are there. Whether it can run, how long it takes, and what is alive meanwhile.
+ * Simulates a schedule on a virtual clock: whether it can run, how long it takes, and
+ * how many activations are alive. An action starts when its rank is free and its input is there.
  */
 import type {Action, Compute, StageMessage, Schedule} from './schedule';
 
-/** What an action takes, in whatever unit of time. */
+/** The duration of a compute action, in any unit of time. */
 export type CostOf = (action: Compute, rank: number) => number;
 
 /**
- * What a message takes its sender, which does nothing else meanwhile; it is there when that is
- * over.
+ * The time that sending a message takes, in the unit of the costs. The sender does nothing else
+ * meanwhile, and the message arrives at the end of it.
  */
 export type SendCostOf = (message: StageMessage, rank: number) => number;
 
-/** When an action of compute ran, on the virtual clock. */
+/** A compute action with its start and end on the virtual clock. */
 export interface TimedAction {
   rank: number;
   action: Compute;
@@ -23,40 +23,47 @@ export interface TimedAction {
   end: number;
 }
 
-/** When a rank sent a message, or stood waiting for one, on the virtual clock. */
+/** A message at one of its ends: when the rank sent it, or waited for it, on the virtual clock. */
 export interface TimedMessage extends Omit<TimedAction, 'action'> {
   action: StageMessage;
 }
 
-/** What a schedule came to on the virtual clock. */
+/** The result of a simulated schedule. */
 export interface ScheduleTimeline {
-  /** Every compute, in each rank's order. */
+  /** Every compute action, in each rank's order. */
   played: TimedAction[];
-  /** Every message at both its ends, in each rank's order. */
+  /** Every message, once for its sender and once for its receiver, in each rank's order. */
   messages: TimedMessage[];
-  /** From the first start of a compute to the last end. */
+  /**
+   * From the start of the first compute action to the end of the last, in the unit of the costs.
+   */
   total: number;
-  /** Of the ranks' time together, the share in which they did not compute. */
+  /** The share of all ranks' time in which they did not compute, from 0 to 1. */
   bubble: number;
-  /** By rank, the most micro-batches (of a localStage each) whose activations were alive at once. */
+  /**
+   * By rank, the most micro-batches, counted for each local stage, with live activations at once.
+   */
   live: number[];
-  /** Messages that were sent and not taken, between two ranks one way, at most. */
+  /**
+   * The most messages that were sent and not yet received at once, between two ranks in one
+   * direction.
+   */
   underWay: number;
-  /** By rank, the place of the action at which it stands for ever; null where the schedule ends. */
+  /** By rank, the index of the action that can never run; null if the rank finishes its list. */
   stuck: Array<number | null>;
 }
 
-/** Forward and whole backward as 1 and 2; a backward in two parts as 1 and 1. */
+/** Unit costs: a forward takes 1, a whole backward 2, each part of a split backward 1. */
 export const UNIT_COST: CostOf = ({do: kind}) => (kind === 'backward' ? 2 : 1);
 
-/** The message as both its ends know it. */
+/** The name of a message, the same at both ends: what it carries, micro-batch, receiving stage. */
 const nameOf = (
   {what, microBatch, localStage}: Pick<StageMessage, 'what' | 'microBatch' | 'localStage'>,
   rank: number,
   ranks: number,
 ) => `${what} ${microBatch} ${localStage * ranks + rank}`;
 
-/** The name under which `message`, of `rank`, stands at its receiver. */
+/** The name of a message in the list of `rank`, the same for its sender and its receiver. */
 export function messageName(message: StageMessage, rank: number, ranks: number): string {
   if (message.do === 'recv') return nameOf(message, rank, ranks);
   const stage = message.localStage * ranks + rank + (message.what === 'activations' ? 1 : -1);
@@ -65,12 +72,15 @@ export function messageName(message: StageMessage, rank: number, ranks: number):
 
 interface Sent {
   name: string;
-  at: number;
+  arrival: number;
 }
 
 /**
- * Plays to the end, or until no rank can go on. `room`: messages that may be under way between two
- * ranks one way; `sendOf`: what they take, without it nothing.
+ * Simulates one step of a schedule until it ends, or until no rank can continue. `costOf`: the
+ * duration of each compute action; `room`: how many messages may be under way between two ranks in
+ * one direction before a sender waits; `sendOf`: the duration of sending a message. Returns start
+ * and end of every action, the total time, the bubble, the live activations and, after a deadlock,
+ * where each rank is stuck. All times are in the unit of `costOf`. Does not check the schedule.
  */
 export function simulateSchedule(
   {actions}: Schedule,
@@ -82,44 +92,44 @@ export function simulateSchedule(
   const next = actions.map(() => 0);
   const clock = actions.map(() => 0);
   const live = actions.map(() => 0);
-  const most = actions.map(() => 0);
-  /** Ranks for which something changed since they stood: a message came, or there is room again. */
-  const woken = actions.map(() => true);
+  const mostLive = actions.map(() => 0);
+  /** Ranks that may be able to continue: a message has arrived, or there is room again. */
+  const mayProceed = actions.map(() => true);
   const played: TimedAction[] = [];
   const messages: TimedMessage[] = [];
-  const lines = new Map<string, Sent[]>();
-  /** Messages that a rank took from a line while it looked for another. */
-  const taken = actions.map(() => new Map<string, number>());
+  const links = new Map<string, Sent[]>();
+  /** Messages that a rank received while it waited for another one, with their arrival times. */
+  const received = actions.map(() => new Map<string, number>());
   let underWay = 0;
-  const line = (from: number, to: number) => {
+  const linkOf = (from: number, to: number) => {
     const name = `${from} ${to}`;
-    if (!lines.has(name)) lines.set(name, []);
-    return lines.get(name)!;
+    if (!links.has(name)) links.set(name, []);
+    return links.get(name)!;
   };
   const receive = (message: StageMessage, rank: number): boolean => {
     const name = messageName(message, rank, ranks);
-    const from = line(message.peer, rank);
-    while (!taken[rank].has(name)) {
+    const from = linkOf(message.peer, rank);
+    while (!received[rank].has(name)) {
       const first = from.shift();
       if (!first) return false;
-      woken[message.peer] = true;
-      taken[rank].set(first.name, first.at);
+      mayProceed[message.peer] = true;
+      received[rank].set(first.name, first.arrival);
     }
     const start = clock[rank];
-    clock[rank] = Math.max(start, taken[rank].get(name)!);
+    clock[rank] = Math.max(start, received[rank].get(name)!);
     messages.push({rank, action: message, start, end: clock[rank]});
-    taken[rank].delete(name);
+    received[rank].delete(name);
     return true;
   };
   const send = (message: StageMessage, rank: number): boolean => {
-    const to = line(rank, message.peer);
+    const to = linkOf(rank, message.peer);
     if (to.length >= room) return false;
     const start = clock[rank];
     clock[rank] += sendOf(message, rank);
     messages.push({rank, action: message, start, end: clock[rank]});
-    to.push({name: messageName(message, rank, ranks), at: clock[rank]});
+    to.push({name: messageName(message, rank, ranks), arrival: clock[rank]});
     underWay = Math.max(underWay, to.length);
-    woken[message.peer] = true;
+    mayProceed[message.peer] = true;
     return true;
   };
   const compute = (action: Compute, rank: number): void => {
@@ -127,10 +137,10 @@ export function simulateSchedule(
     clock[rank] += costOf(action, rank);
     played.push({rank, action, start, end: clock[rank]});
     if (action.do === 'forward') live[rank] += 1;
-    most[rank] = Math.max(most[rank], live[rank]);
+    mostLive[rank] = Math.max(mostLive[rank], live[rank]);
     if (action.do === 'backward' || action.do === 'backwardWeights') live[rank] -= 1;
   };
-  const take = (action: Action, rank: number): boolean => {
+  const tryAction = (action: Action, rank: number): boolean => {
     if ('peer' in action) return action.do === 'recv' ? receive(action, rank) : send(action, rank);
     if (action.do !== 'update') compute(action, rank);
     return true;
@@ -138,15 +148,15 @@ export function simulateSchedule(
   for (let moved = true; moved; ) {
     moved = false;
     for (let rank = 0; rank < ranks; rank++) {
-      if (!woken[rank]) continue;
-      woken[rank] = false;
-      while (next[rank] < actions[rank].length && take(actions[rank][next[rank]], rank)) {
+      if (!mayProceed[rank]) continue;
+      mayProceed[rank] = false;
+      while (next[rank] < actions[rank].length && tryAction(actions[rank][next[rank]], rank)) {
         next[rank] += 1;
         moved = true;
       }
     }
   }
-  // There may be more than a call takes arguments.
+  // Math.min(...) would fail: a call cannot take that many arguments.
   const first = played.reduce((least, {start}) => Math.min(least, start), Infinity);
   const total = played.reduce((latest, {end}) => Math.max(latest, end), 0) - first;
   const busy = played.reduce((sum, {start, end}) => sum + end - start, 0);
@@ -154,7 +164,7 @@ export function simulateSchedule(
     played,
     messages,
     total,
-    live: most,
+    live: mostLive,
     underWay,
     bubble: total > 0 ? 1 - busy / (ranks * total) : 0,
     stuck: next.map((place, rank) => (place < actions[rank].length ? place : null)),

@@ -1,30 +1,26 @@
 /**
- * Where a model can be cut into stages: between two layers where one tensor, and
- * nothing else, goes on.
+ * Where a model can be split into stages: between two layers where exactly one tensor
+ * crosses.
  */
 import {ManyHandsError, shown} from '../base/errors';
 import {symbolicOutput, type Graph, type LayerCall, type Slot} from '../model/graph';
+import {maskingFields} from '../model/tfjsLayers';
 
-/** A place between two calls: the stage after it begins with call `at`. */
+/** A place between two calls where a model can be split. */
 export interface SplitPoint {
-  at: number;
-  /** The slot that goes on. */
+  /** The index of the first call after it. */
+  callIndex: number;
+  /** The slot whose tensor crosses. */
   slot: Slot;
-  /** Its shape without the samples' dim. */
+  /** The tensor's shape without the samples' dim. */
   shape: number[];
 }
 
-interface LayerLike {
-  supportsMasking: boolean;
-  maskZero?: boolean;
-  returnSequences?: boolean;
-}
-
-/** Slots whose tensor has a mask beside it, which would have to travel too. */
+/** Slots whose tensor has a mask, which would have to be sent too. */
 function maskedSlots(graph: Graph): Set<Slot> {
   const masked = new Set<Slot>();
   for (const {layer, inputs, outputs} of graph.calls) {
-    const {supportsMasking, maskZero, returnSequences} = layer as unknown as LayerLike;
+    const {supportsMasking, maskZero, returnSequences} = maskingFields(layer);
     const begins = maskZero === true || layer.getClassName() === 'Masking';
     if (
       supportsMasking &&
@@ -36,90 +32,91 @@ function maskedSlots(graph: Graph): Set<Slot> {
   return masked;
 }
 
-/** Why the graph cannot be cut before call `at`, in words, or the cut. */
-function cutAt(graph: Graph, masked: Set<Slot>, at: number): SplitPoint | string {
-  const made = new Map(
+/** The split point before a call, or a clause that says why there is none. */
+function splitPointBefore(graph: Graph, masked: Set<Slot>, index: number): SplitPoint | string {
+  const producerOf = new Map(
     graph.calls.flatMap((call) => call.outputs.map((slot): [Slot, LayerCall] => [slot, call])),
   );
-  const across = [...made].filter(
+  const crossing = [...producerOf].filter(
     ([slot, call]) =>
-      call.index < at && (graph.lastUse[slot] >= at || graph.outputs.includes(slot)),
+      call.index < index && (graph.lastUse[slot] >= index || graph.outputs.includes(slot)),
   );
-  if (across.length !== 1)
-    return `${across.length} tensors go on there (the outputs of ${across.map(([, call]) => `'${call.name}'`).join(' and ')})`;
-  const [[slot, call]] = across;
-  if (masked.has(slot))
-    return `the output of '${call.name}' has a mask beside it, which would stay behind`;
+  if (crossing.length !== 1)
+    return `${crossing.length} tensors cross there (the outputs of ${crossing.map(([, call]) => `'${call.name}'`).join(' and ')})`;
+  const [[slot, call]] = crossing;
+  if (masked.has(slot)) return `the output of '${call.name}' has a mask, which would not be sent`;
   const {shape, dtype} = symbolicOutput(graph, call);
-  if (dtype !== 'float32') return `the output of '${call.name}' is ${dtype}, and has no gradient`;
+  if (dtype !== 'float32') return `the output of '${call.name}' is ${dtype} and so has no gradient`;
   if (shape.slice(1).some((length) => length === null))
-    return `the shape of '${call.name}'s output, [${shape}], is open: give the model's input a fixed shape`;
-  return {at, slot, shape: shape.slice(1) as number[]};
+    return `the shape of '${call.name}'s output, [${shape}], is not fixed: give the model's input a fixed shape`;
+  return {callIndex: index, slot, shape: shape.slice(1) as number[]};
 }
 
-/** Every place at which the model can be cut, in order. */
+/** All split points of a model, in order. */
 export function possibleSplitPoints(graph: Graph): SplitPoint[] {
   const masked = maskedSlots(graph);
-  const cuts = graph.calls
+  const splitPoints = graph.calls
     .slice(1)
-    .map((_, i) => cutAt(graph, masked, i + 1))
-    .filter((cut): cut is SplitPoint => typeof cut !== 'string');
-  // A layer's second use has its first one's name, by which nobody could ask for it.
-  return cuts.filter((cut) => callNamed(graph, splitPointName(graph, cut)) === cut.at);
+    .map((_, i) => splitPointBefore(graph, masked, i + 1))
+    .filter((splitPoint): splitPoint is SplitPoint => typeof splitPoint !== 'string');
+  // The second use of a layer has the name of the first, so splitAt could not name it.
+  return splitPoints.filter(
+    (splitPoint) => callNamed(graph, splitPointName(graph, splitPoint)) === splitPoint.callIndex,
+  );
 }
 
 const callNamed = (graph: Graph, name: string) =>
   graph.calls.findIndex((call) => call.block === name || call.name === name);
 
 /**
- * The name by which `splitAt` reaches a cut: the block's, where the block begins there, else the
- * layer's.
+ * The name by which `splitAt` selects a split point: the block's name if the block begins there,
+ * else the layer's.
  */
-export function splitPointName(graph: Graph, {at}: Pick<SplitPoint, 'at'>): string {
-  const {block, name} = graph.calls[at];
-  return graph.calls.findIndex((call) => call.block === block) === at ? block : name;
+export function splitPointName(graph: Graph, {callIndex}: Pick<SplitPoint, 'callIndex'>): string {
+  const {block, name} = graph.calls[callIndex];
+  return graph.calls.findIndex((call) => call.block === block) === callIndex ? block : name;
 }
 
-/** All names that `splitAt` may hold, for an error. */
+/** A sentence with all names that `splitAt` may hold, for errors. */
 export function splitPointNames(graph: Graph): string {
-  const cuts = possibleSplitPoints(graph);
-  return cuts.length === 0
-    ? 'It can be cut nowhere.'
-    : `It can be cut before ${cuts.map((cut) => splitPointName(graph, cut)).join(', ')}.`;
+  const splitPoints = possibleSplitPoints(graph);
+  return splitPoints.length === 0
+    ? 'It cannot be cut anywhere.'
+    : `It can be cut before ${splitPoints.map((splitPoint) => splitPointName(graph, splitPoint)).join(', ')}.`;
 }
 
 /**
- * The cuts that `names` ask for: a stage begins at each. Throws BAD_OPTION with why, and with what
- * is possible.
+ * The split points before the blocks or layers with these names. Throws BAD_OPTION with the reason
+ * and with all possible names.
  */
 export function splitPointsAt(graph: Graph, names: readonly string[]): SplitPoint[] {
   const masked = maskedSlots(graph);
-  const cuts = names.map((name) => {
-    const at = callNamed(graph, name);
-    if (at < 0)
+  const splitPoints = names.map((name) => {
+    const index = callNamed(graph, name);
+    if (index < 0)
       throw new ManyHandsError(
         'BAD_OPTION',
         `splitAt names ${shown(name)}, which is neither a block nor a layer of the model. ${splitPointNames(graph)}`,
       );
-    if (at === 0)
+    if (index === 0)
       throw new ManyHandsError(
         'BAD_OPTION',
-        `splitAt names '${name}', with which the model begins: the first stage would be empty. ${splitPointNames(graph)}`,
+        `splitAt names '${name}', which is at the beginning of the model: the first stage would be empty. ${splitPointNames(graph)}`,
       );
-    const cut = cutAt(graph, masked, at);
-    if (typeof cut === 'string')
+    const splitPoint = splitPointBefore(graph, masked, index);
+    if (typeof splitPoint === 'string')
       throw new ManyHandsError(
         'BAD_OPTION',
-        `the model cannot be cut before '${name}': ${cut}. ${splitPointNames(graph)}`,
+        `the model cannot be cut before '${name}': ${splitPoint}. ${splitPointNames(graph)}`,
       );
-    return cut;
+    return splitPoint;
   });
-  cuts.forEach((cut, i) => {
-    if (i > 0 && cut.at <= cuts[i - 1].at)
+  splitPoints.forEach((splitPoint, i) => {
+    if (i > 0 && splitPoint.callIndex <= splitPoints[i - 1].callIndex)
       throw new ManyHandsError(
         'BAD_OPTION',
-        `splitAt names '${names[i]}' after '${names[i - 1]}', which does not come before it: name the stages' beginnings in the model's order.`,
+        `splitAt names '${names[i]}' after '${names[i - 1]}', which does not come before it in the model: name them in the model's order.`,
       );
   });
-  return cuts;
+  return splitPoints;
 }

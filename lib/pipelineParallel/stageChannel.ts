@@ -1,6 +1,6 @@
 /**
- * Activations and their gradients between ranks. A rank's messages to another come in
- * the order of the sender's list; one that is not wanted yet is put aside.
+ * Sends activations and their gradients between ranks. Messages arrive in the order of
+ * the sender's list; one that is not needed yet is kept until it is.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -9,14 +9,14 @@ import {messageName} from './simulateSchedule';
 import type {StageMessage, Schedule} from './schedule';
 
 export class StageChannel {
-  /** By sender, the messages that it will send here, in its order. */
-  private readonly coming = new Map<number, Array<{name: string; own: StageMessage}>>();
-  private readonly aside = new Map<string, tf.Tensor>();
+  /** By sender, the messages that it will send to this rank, in its order. */
+  private readonly expected = new Map<number, Array<{name: string; message: StageMessage}>>();
+  /** Messages that arrived before they were needed. */
+  private readonly early = new Map<string, tf.Tensor>();
 
   /**
-   * `parts`: the micro-batches of this step; a small batch has fewer than the schedule, and of one
-   * without samples nobody sends anything.
-   * `shapeOf`: of a message to this rank.
+   * `parts`: the number of micro-batches of this step, which is lower than the schedule's for a
+   * small batch. `shapeOf`: the shape of a message to this rank.
    */
   constructor(
     private readonly comm: Communicator,
@@ -37,41 +37,40 @@ export class StageChannel {
           ? [messageName(action, from, size)]
           : [],
       );
-      this.coming.set(
+      this.expected.set(
         from,
-        sent.map((name) => ({name, own: received.get(name)!})),
+        sent.map((name) => ({name, message: received.get(name)!})),
       );
     });
   }
 
-  /**
-   * Reads the tensor, which stays the caller's, and sends it; waits only where the line is full.
-   */
+  /** Sends a tensor, which the caller keeps. Waits only if the channel is full. */
   async send({peer, what}: Pick<StageMessage, 'peer' | 'what'>, tensor: tf.Tensor): Promise<void> {
     await this.comm.send(tensor.dataSync() as Float32Array, {to: peer, label: what});
   }
 
-  /** The tensor of a message of this step, the caller's to dispose. */
+  /** Resolves to the tensor of a message of this step, which the caller disposes of. */
   async recv(message: StageMessage): Promise<tf.Tensor> {
     const name = messageName(message, this.comm.rank, this.comm.size);
-    const coming = this.coming.get(message.peer)!;
-    while (!this.aside.has(name)) {
-      const {name: next, own} = coming.shift()!;
-      this.aside.set(next, await receive(this.comm, own.peer, own.what, this.shapeOf(own)));
+    const expected = this.expected.get(message.peer)!;
+    while (!this.early.has(name)) {
+      const next = expected.shift()!;
+      const {peer, what} = next.message;
+      this.early.set(next.name, await receive(this.comm, peer, what, this.shapeOf(next.message)));
     }
-    const found = this.aside.get(name)!;
-    this.aside.delete(name);
-    return found;
+    const tensor = this.early.get(name)!;
+    this.early.delete(name);
+    return tensor;
   }
 
-  /** Frees what was put aside, when a step ends early. */
+  /** Frees the messages that were kept, if a step fails. */
   dispose(): void {
-    tf.dispose([...this.aside.values()]);
-    this.aside.clear();
+    tf.dispose([...this.early.values()]);
+    this.early.clear();
   }
 }
 
-/** One tensor from another rank. */
+/** Receives one tensor from another rank. */
 export async function receive(
   comm: Communicator,
   from: number,

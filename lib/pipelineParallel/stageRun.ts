@@ -1,48 +1,48 @@
 /**
- * One step of one rank: carries out its list of actions, whatever the schedule.
+ * One step of one rank: executes the rank's list of actions, for any schedule.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import type {Communicator} from '../collectives/types';
 import {runHooks} from '../step/hooks';
 import type {Values} from '../step/objective';
-import type {BatchPart, Stepper} from '../step/trainStep';
-import {discardForward, walkForward, type Forward, type Walk} from '../step/walk';
+import type {BatchPart, StepHost} from '../step/strategy';
+import {discardForward, runForward, type ForwardState, type PassContext} from '../step/forwardPass';
 import {
-  discardLater,
-  walkBackward,
-  walkBackwardInput,
-  walkWeights,
-  type Later,
-} from '../step/walkBackward';
+  discardPending,
+  runBackward,
+  runBackwardInput,
+  runBackwardWeights,
+  type PendingWeights,
+} from '../step/backwardPass';
 import type {SpanRecorder} from '../trace/spans';
-import {actionSpan} from './actionSpan';
+import {actionSpan} from './schedule';
 import {StageChannel} from './stageChannel';
 import type {Action, Compute, StageMessage, Schedule} from './schedule';
 import type {StageGraph} from './stages';
 
-/** One of the rank's stages, ready to be walked. */
+/** One of the rank's stages, with what its forward and backward passes need. */
 export interface LocalStage {
   stage: StageGraph;
-  walk: Walk;
+  pass: PassContext;
 }
 
-/** What a micro-batch has left on a stage between two actions. */
-interface Live {
+/** What a stage keeps of a micro-batch between two actions. */
+interface LiveMicroBatch {
   context: StepContext;
-  forward: Forward | null;
-  /** The gradients of the model's outputs, where the stage ends the pipeline. */
+  forward: ForwardState | null;
+  /** The gradients of the model's outputs; null before the last stage. */
   lossGradients: tf.Tensor[] | null;
-  later: Later | null;
+  pending: PendingWeights | null;
 }
 
 const keyOf = ({microBatch, localStage}: Pick<Compute, 'microBatch' | 'localStage'>) =>
   `${microBatch} ${localStage}`;
 
 export class StageRun {
-  private readonly mail: StageChannel;
-  private readonly live = new Map<string, Live>();
-  /** Tensors on their way in and out, by what they are, micro-batch and localStage. */
+  private readonly channel: StageChannel;
+  private readonly live = new Map<string, LiveMicroBatch>();
+  /** Received tensors and tensors to send, by content, micro-batch and local stage. */
   private readonly inbox = new Map<string, tf.Tensor>();
   private readonly outbox = new Map<string, tf.Tensor>();
   private values: Values;
@@ -51,24 +51,24 @@ export class StageRun {
     private readonly comm: Communicator,
     private readonly schedule: Schedule,
     private readonly stages: LocalStage[],
-    private readonly stepper: Stepper,
+    private readonly stepper: StepHost,
     private readonly recorder: SpanRecorder | null,
     private readonly step: number,
     private readonly parts: BatchPart[],
   ) {
     this.values = stepper.objective.names.map(() => 0);
-    this.mail = new StageChannel(comm, schedule, parts, ({what, microBatch, localStage}) => {
+    this.channel = new StageChannel(comm, schedule, parts, ({what, microBatch, localStage}) => {
       const {from, to} = stages[localStage].stage;
       return [parts[microBatch].samples, ...(what === 'activations' ? from! : to!).shape];
     });
   }
 
-  /** Returns this rank's part of loss and metrics: all of it where the pipeline ends. */
-  async all(): Promise<Values> {
+  /** Returns this rank's part of loss and metrics; only the last stage's is not zero. */
+  async run(): Promise<Values> {
     try {
       for (const action of this.schedule.actions[this.comm.rank]) {
         if (action.do === 'update' || action.microBatch >= this.parts.length) continue;
-        // The whole pipeline lets a micro-batch fall out of which its replica has no samples.
+        // If the replica has no samples of a micro-batch, none of its ranks sends anything for it.
         if ('peer' in action) {
           if (this.parts[action.microBatch].samples === 0) continue;
           await (action.do === 'send' ? this.send(action) : this.recv(action));
@@ -90,26 +90,26 @@ export class StageRun {
       share,
       last: this.isLast(action),
     });
-    if (samples === 0) await this.absent(action);
+    if (samples === 0) await this.emptyRank(action);
     else if (action.do === 'forward') await this.forward(action);
     else if (action.do === 'backward') await this.backward(action);
     else if (action.do === 'backwardInput') await this.backwardInput(action);
     else await this.backwardWeights(action);
   }
 
-  /** Whether nothing of this kind follows on the same layers in this step. */
+  /** Whether no action of this kind follows for the same stage in this step. */
   private isLast(action: Compute): boolean {
-    const alike = this.schedule.actions[this.comm.rank].filter(
+    const sameKind = this.schedule.actions[this.comm.rank].filter(
       (other): other is Compute =>
         !('peer' in other) &&
         other.do === action.do &&
         other.localStage === action.localStage &&
         other.microBatch < this.parts.length,
     );
-    return alike[alike.length - 1] === action;
+    return sameKind[sameKind.length - 1] === action;
   }
 
-  private async absent({do: kind, localStage}: Compute): Promise<void> {
+  private async emptyRank({do: kind, localStage}: Compute): Promise<void> {
     if (kind === 'backwardWeights') return;
     await runHooks(
       this.stepper.hooks,
@@ -125,12 +125,12 @@ export class StageRun {
   }
 
   private async forward(action: Compute): Promise<void> {
-    const {stage, walk} = this.stages[action.localStage];
+    const {stage, pass} = this.stages[action.localStage];
     const part = this.parts[action.microBatch];
-    const ends = stage.to === null;
+    const isLastStage = stage.to === null;
     const batch =
-      stage.modelInputs.length > 0 || ends
-        ? part.make({xs: stage.modelInputs.length > 0, ys: ends})
+      stage.modelInputs.length > 0 || isLastStage
+        ? part.make({xs: stage.modelInputs.length > 0, ys: isLastStage})
         : null;
     const entered = stage.from ? [this.take(this.inbox, 'activations', action)] : [];
     this.begin(action);
@@ -140,16 +140,16 @@ export class StageRun {
       step: this.step,
       firstSample: part.firstSample,
     };
-    const live: Live = {context, forward: null, lossGradients: null, later: null};
+    const live: LiveMicroBatch = {context, forward: null, lossGradients: null, pending: null};
     this.live.set(keyOf(action), live);
     try {
-      const forward = await walkForward(
-        walk,
+      const forward = await runForward(
+        pass,
         [...entered, ...stage.modelInputs.map((i) => batch!.xs[i])],
         context,
       );
       live.forward = forward;
-      if (!ends) this.handOver('activations', action, forward.outputs[0]);
+      if (!isLastStage) this.handOver('activations', action, forward.outputs[0]);
       else {
         await runHooks(this.stepper.hooks, 'beforeLoss');
         const {values, gradients} = this.stepper.objective.withGradient(
@@ -174,8 +174,12 @@ export class StageRun {
     }
   }
 
-  /** What a backward begins with; the walk consumes it. */
-  private enter(action: Compute): {live: Live; forward: Forward; gradients: tf.Tensor[]} {
+  /** Takes what a backward pass needs, which then consumes it. */
+  private takeForward(action: Compute): {
+    live: LiveMicroBatch;
+    forward: ForwardState;
+    gradients: tf.Tensor[];
+  } {
     const live = this.live.get(keyOf(action))!;
     const {forward, lossGradients} = live;
     live.forward = null;
@@ -188,34 +192,34 @@ export class StageRun {
   }
 
   private async backward(action: Compute): Promise<void> {
-    const {stage, walk} = this.stages[action.localStage];
-    const {live, forward, gradients} = this.enter(action);
+    const {stage, pass} = this.stages[action.localStage];
+    const {live, forward, gradients} = this.takeForward(action);
     this.begin(action);
-    const input = await walkBackward(walk, forward, gradients, live.context);
+    const input = await runBackward(pass, forward, gradients, live.context);
     this.live.delete(keyOf(action));
-    this.giveBack(stage, action, input);
+    this.passGradient(stage, action, input);
   }
 
   private async backwardInput(action: Compute): Promise<void> {
-    const {stage, walk} = this.stages[action.localStage];
-    const {live, forward, gradients} = this.enter(action);
+    const {stage, pass} = this.stages[action.localStage];
+    const {live, forward, gradients} = this.takeForward(action);
     this.begin(action);
-    const {input, later} = await walkBackwardInput(walk, forward, gradients, live.context);
-    live.later = later;
-    this.giveBack(stage, action, input);
+    const {input, pending} = await runBackwardInput(pass, forward, gradients, live.context);
+    live.pending = pending;
+    this.passGradient(stage, action, input);
   }
 
   private async backwardWeights(action: Compute): Promise<void> {
-    const {walk} = this.stages[action.localStage];
+    const {pass} = this.stages[action.localStage];
     const live = this.live.get(keyOf(action))!;
     this.begin(action);
-    await walkWeights(walk, live.later!, live.context);
+    await runBackwardWeights(pass, live.pending!, live.context);
     this.live.delete(keyOf(action));
   }
 
-  private giveBack({from}: StageGraph, action: Compute, input: tf.Tensor | null): void {
+  private passGradient({from}: StageGraph, action: Compute, input: tf.Tensor | null): void {
     if (!from) return;
-    // Nothing of the stage depends on what entered it: its gradient is zero.
+    // Without a gradient, no output of the stage depends on its input: the gradient is zero.
     this.handOver(
       'gradients',
       action,
@@ -223,7 +227,9 @@ export class StageRun {
     );
   }
 
-  /** To a message, or to the neighbouring stage where this rank has it too. */
+  /**
+   * Hands a tensor to the message that sends it, or to the next stage if this rank has that too.
+   */
   private handOver(
     what: StageMessage['what'],
     {microBatch, localStage}: Compute,
@@ -238,13 +244,13 @@ export class StageRun {
   }
 
   private take(
-    from: Map<string, tf.Tensor>,
+    box: Map<string, tf.Tensor>,
     what: StageMessage['what'],
     of: Pick<Compute, 'microBatch' | 'localStage'>,
   ): tf.Tensor {
     const key = `${what} ${keyOf(of)}`;
-    const tensor = from.get(key)!;
-    from.delete(key);
+    const tensor = box.get(key)!;
+    box.delete(key);
     return tensor;
   }
 
@@ -252,7 +258,7 @@ export class StageRun {
     this.begin(action);
     const tensor = this.take(this.outbox, action.what, action);
     try {
-      await this.mail.send(action, tensor);
+      await this.channel.send(action, tensor);
     } finally {
       tensor.dispose();
     }
@@ -260,16 +266,16 @@ export class StageRun {
 
   private async recv(action: StageMessage): Promise<void> {
     this.begin(action);
-    this.inbox.set(`${action.what} ${keyOf(action)}`, await this.mail.recv(action));
+    this.inbox.set(`${action.what} ${keyOf(action)}`, await this.channel.recv(action));
   }
 
   private clear(): void {
-    for (const {forward, lossGradients, later} of this.live.values()) {
+    for (const {forward, lossGradients, pending} of this.live.values()) {
       if (forward) discardForward(forward);
-      if (later) discardLater(later);
+      if (pending) discardPending(pending);
       tf.dispose(lossGradients ?? []);
     }
     tf.dispose([...this.inbox.values(), ...this.outbox.values()]);
-    this.mail.dispose();
+    this.channel.dispose();
   }
 }

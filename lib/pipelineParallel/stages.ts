@@ -1,13 +1,13 @@
 /**
- * A stage as a graph of its own: a run of the model's layers between two cuts, with
- * the slots and numbers of the whole.
+ * A pipeline stage as a graph of its own: the layers between two split points, with the
+ * slots and call indices of the whole model.
  */
 import type {Graph, Slot} from '../model/graph';
 import type {Segment} from '../model/segments';
 import type {SplitPoint} from './splitPoints';
 
-/** What goes in or out of a stage: a slot, and the shape without the samples' dim. */
-export interface Boundary {
+/** The tensor that enters or leaves a stage: its slot, and its shape without the samples' dim. */
+export interface StageBoundary {
   slot: Slot;
   shape: number[];
 }
@@ -16,31 +16,31 @@ export interface StageGraph {
   /** Counts all stages of the pipeline from 0. */
   index: number;
   /**
-   * Its inputs are what the stage before made, where there is one, then the model's inputs that it
+   * Its inputs are the previous stage's output, if there is one, then the model inputs that it
    * reads.
    */
   graph: Graph;
-  /** Which of the model's inputs it reads, by their place. */
+  /** The indices of the model inputs that it reads. */
   modelInputs: number[];
-  /** Null where the pipeline begins. */
-  from: Boundary | null;
-  /** Null where it ends: the graph's outputs are the model's. */
-  to: Boundary | null;
+  /** Null for the first stage. */
+  from: StageBoundary | null;
+  /** Null for the last stage, whose outputs are the model's. */
+  to: StageBoundary | null;
 }
 
 /** All stages, in order. */
-export function stageGraphs(whole: Graph, cuts: readonly SplitPoint[]): StageGraph[] {
-  const bounds = [0, ...cuts.map(({at}) => at), whole.calls.length];
+export function stageGraphs(model: Graph, splitPoints: readonly SplitPoint[]): StageGraph[] {
+  const bounds = [0, ...splitPoints.map(({callIndex}) => callIndex), model.calls.length];
   return bounds.slice(1).map((end, index): StageGraph => {
-    const calls = whole.calls.slice(bounds[index], end);
+    const calls = model.calls.slice(bounds[index], end);
     const reads = new Set(calls.flatMap(({inputs}) => inputs));
-    const modelInputs = whole.inputs.flatMap((slot, i) => (reads.has(slot) ? [i] : []));
-    const from = index > 0 ? cuts[index - 1] : null;
-    const to = index < cuts.length ? cuts[index] : null;
-    const inputs = [...(from ? [from.slot] : []), ...modelInputs.map((i) => whole.inputs[i])];
+    const modelInputs = model.inputs.flatMap((slot, i) => (reads.has(slot) ? [i] : []));
+    const from = index > 0 ? splitPoints[index - 1] : null;
+    const to = index < splitPoints.length ? splitPoints[index] : null;
+    const inputs = [...(from ? [from.slot] : []), ...modelInputs.map((i) => model.inputs[i])];
     return {
       index,
-      graph: {...whole, calls, inputs, outputs: to ? [to.slot] : whole.outputs},
+      graph: {...model, calls, inputs, outputs: to ? [to.slot] : model.outputs},
       modelInputs,
       from,
       to,
@@ -49,17 +49,17 @@ export function stageGraphs(whole: Graph, cuts: readonly SplitPoint[]): StageGra
 }
 
 /**
- * The stage's part of the whole graph's segments; with `all`, the stage is one segment that is
- * computed again.
+ * The stage's part of the model's segments. With `recomputeAll`, the whole stage is one segment
+ * that is recomputed.
  */
 export function stageSegments(
   {graph}: StageGraph,
   segments: readonly Segment[],
-  all: boolean,
+  recomputeAll: boolean,
 ): Segment[] {
-  if (all) return [{calls: graph.calls, again: true}];
-  const own = new Set(graph.calls);
+  if (recomputeAll) return [{calls: graph.calls, recompute: true}];
+  const stageCalls = new Set(graph.calls);
   return segments
-    .map(({calls, again}) => ({calls: calls.filter((call) => own.has(call)), again}))
+    .map(({calls, recompute}) => ({calls: calls.filter((call) => stageCalls.has(call)), recompute}))
     .filter(({calls}) => calls.length > 0);
 }

@@ -4,21 +4,8 @@
 import {ManyHandsError} from '../base/errors';
 import type {ZeroStage} from '../config/plan';
 import type {StrategyRequest} from '../config/readStrategy';
+import {HOLDS, SHARDED} from '../zero/stageText';
 import type {ResolvedPipeline} from './division';
-
-/** What a device holds at each stage of ZeRO. */
-const HOLDS = [
-  'holds a copy of the model',
-  "holds a copy of the model and its part of the optimizer's state",
-  "holds a copy of the model and its part of the gradients and the optimizer's state",
-  "holds its part of the model, the gradients and the optimizer's state",
-];
-const DIVIDES = [
-  '',
-  "the optimizer's state",
-  "the gradients and the optimizer's state",
-  "the model, the gradients and the optimizer's state",
-];
 
 function pipelineClause(
   {mesh, schedule: asked = '1f1b'}: StrategyRequest,
@@ -44,7 +31,7 @@ function tensorClause({mesh: {tensor, size}, sequenceParallel}: StrategyRequest)
 function dataClause({mesh: {data, size}, zero}: StrategyRequest): string {
   if (data === size)
     return `each of ${data} devices ${HOLDS[zero]} and sees its share of every batch`;
-  const divided = zero > 0 ? `, and divides ${DIVIDES[zero]} with the others` : '';
+  const divided = zero > 0 ? `, and divides ${SHARDED[zero]} with the others` : '';
   return `each of ${data} replicas of this sees its share of every batch${divided}`;
 }
 

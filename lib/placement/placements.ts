@@ -12,9 +12,10 @@ import type {Coordinates, Mesh} from '../mesh/mesh';
 import {stageGraphs} from '../pipelineParallel/stages';
 import {GradientSum} from '../step/gradientSum';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
+import {isCompiled, weightsOf} from '../model/tfjsInternals';
 import {shardShape, type WeightShard} from '../model/weightShard';
 import {shardedOf, type Rules} from '../tensorParallel/layout';
-import {shardOf, partFor, type LayoutPart} from '../tensorParallel/rules';
+import {shardOf, rangeFor, type LayoutPart} from '../tensorParallel/rules';
 import {planUnits} from '../zero/units';
 import type {Strategy} from '../config/options';
 import type {Plan} from '../config/plan';
@@ -91,15 +92,6 @@ export const PLACEMENTS_OPTIONS: OptionTable<PlacementsOptions> = {
   'batchSize?': wholeNumber(1),
 };
 
-/** tfjs's weight of a layer. */
-interface LayerWeight {
-  originalName: string;
-  shape: number[];
-  read(): tf.Variable;
-}
-const weightsOf = (layer: tf.layers.Layer) =>
-  (layer as unknown as {weights: LayerWeight[]}).weights;
-
 const BYTES = 4;
 /** Elements that a rank has of a weight. */
 export const placedSize = ({shape, shard}: Pick<WeightPlacement, 'shape' | 'shard'>) =>
@@ -125,7 +117,7 @@ export function placedOn(
   for (const {layer, name, block} of calls) {
     const rule = rules[name];
     const sharded = rule ? shardedOf(layer, rule) : null;
-    const part = sharded && partFor(sharded, layer, t, parts);
+    const part = sharded && rangeFor(sharded, layer, t, parts);
     for (const weight of weightsOf(layer)) {
       const variable = weight.read();
       if (found.has(variable)) continue;
@@ -172,7 +164,7 @@ function divide(
   const graph = readGraph(model);
   const plan = planOf({model, graph}, strategy, options);
   const {mesh, zero, layout: rules = {}} = plan;
-  const stages = stageGraphs(graph, pipelineOf(graph, plan)?.cuts ?? []);
+  const stages = stageGraphs(graph, pipelineOf(graph, plan)?.splitPoints ?? []);
   const walks = Array.from({length: mesh.pipeline}, (_, place) =>
     stages.filter(({index}) => index % mesh.pipeline === place).map((stage) => stage.graph.calls),
   );
@@ -190,8 +182,7 @@ export function placements(
   options: PlacementsOptions = {},
 ): Placements {
   readOptions('placements', options, PLACEMENTS_OPTIONS);
-  const compiled = model as unknown as {optimizer_?: tf.Optimizer};
-  if (!compiled.optimizer_)
+  if (!isCompiled(model))
     throw new ManyHandsError(
       'BAD_MODEL',
       "placements: the model is not compiled, so what its optimizer keeps is not known: call model.compile({optimizer: 'adam', loss: 'meanSquaredError'}) first.",

@@ -17,7 +17,7 @@ import {
   pipelineSchedule,
   promisedLive,
   type ScheduleName,
-} from '../pipelineParallel/schedules';
+} from '../pipelineParallel/namedSchedules';
 import {splitPointName, splitPointsAt, type SplitPoint} from '../pipelineParallel/splitPoints';
 import type {DivisionContext, ResolvedPipeline} from './division';
 
@@ -91,7 +91,7 @@ function resolveSplitPoints(
 ): SplitPoint[] {
   const {splitAt, balance} = request;
   if (splitAt === undefined)
-    return chooseSplitPoints(model, {stages, by: balance, samples}, graph).cuts;
+    return chooseSplitPoints(model, {stages, by: balance, samples}, graph).splitPoints;
   if (splitAt.length !== stages - 1)
     refuse(
       `strategy.splitAt names ${splitAt.length} beginnings of stages; ${stages} stages want ${stages - 1}, since the first begins with the model.`,
@@ -123,16 +123,16 @@ export function resolvePipeline(
 /** A plan's pipeline as its ranks need it; null where it has none. */
 export function pipelineOf(graph: Graph, {mesh, schedule, splitAt}: Plan): PipelinePlan | null {
   if (mesh.pipeline === 1) return null;
-  return {schedule: schedule!, cuts: splitPointsAt(graph, splitAt!)};
+  return {schedule: schedule!, splitPoints: splitPointsAt(graph, splitAt!)};
 }
 
 /** Bytes for the messages that are under way between two neighbours, one way. */
 export function channelBytes(
-  {schedule, cuts}: PipelinePlan,
+  {schedule, splitPoints}: PipelinePlan,
   plan: Plan,
   batchSize: number,
 ): number {
   const {room} = checkSchedule(schedule);
-  const largest = Math.max(...cuts.map(({shape}) => tf.util.sizeFromShape(shape)));
+  const largest = Math.max(...splitPoints.map(({shape}) => tf.util.sizeFromShape(shape)));
   return room * (4 * largestMicroBatch(batchSize, plan) * largest + CACHE_LINE_BYTES);
 }

@@ -7,7 +7,7 @@ import type {CallSizes, Probed} from '../memoryEstimate/probe';
 
 /** Bytes of activations in buffers of their own; a view of another tensor counts nothing. */
 export const outputBytes = ({outputs}: CallSizes) =>
-  sum(outputs.map((output) => ('own' in output ? output.own : 0)));
+  sum(outputs.map((output) => ('bytes' in output ? output.bytes : 0)));
 
 /**
  * A probe with batch norm as it runs over several ranks: it keeps one tensor of its output's size, and

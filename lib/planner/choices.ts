@@ -6,7 +6,7 @@ import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import {Mesh} from '../mesh/mesh';
 import {chooseSplitPoints} from '../pipelineParallel/balance';
-import {pipelineSchedule} from '../pipelineParallel/schedules';
+import {pipelineSchedule} from '../pipelineParallel/namedSchedules';
 import type {Graph} from '../model/graph';
 import type {Recompute} from '../model/segments';
 import {resolveLayout} from '../tensorParallel/layout';
@@ -56,7 +56,7 @@ export function modelChoices(
   );
   // A run balances its stages by one sample, whatever the batch.
   const splitPointsOf = memoized((stages) =>
-    stages === 1 ? [] : orNull(() => chooseSplitPoints(model, {stages}, graph).cuts),
+    stages === 1 ? [] : orNull(() => chooseSplitPoints(model, {stages}, graph).splitPoints),
   );
   const recomputes = recomputesOf(graph);
   const choices: ModelChoice[] = [];

@@ -2,6 +2,7 @@
  * The cost of the data axis and of the optimizer: how gradients and weights travel between replicas,
  * and the update after it.
  */
+import {trainableWeightsOf} from '../model/tfjsInternals';
 import {sum} from '../base/statistics';
 import type * as tf from '@tensorflow/tfjs';
 import {plainSgd} from '../dataParallel/dividedUpdate';
@@ -43,10 +44,7 @@ export class DataAxisCosts {
     private readonly links: LinkTimes,
     private readonly perWeight: number,
   ) {
-    const {trainableWeights} = model as unknown as {
-      trainableWeights: Array<{read(): tf.Variable}>;
-    };
-    this.trained = new Set(trainableWeights.map((weight) => weight.read()));
+    this.trained = new Set(trainableWeightsOf(model).map((weight) => weight.read()));
     this.elements = sum([...this.trained].map(({size}) => size));
     this.isPlainSgd = plainSgd(model.optimizer) !== null;
   }

@@ -81,7 +81,7 @@ function recomputedCalls(
   {recompute}: ModelChoice,
 ): Set<LayerCall> {
   if (recompute === 'stage') return new Set(calls);
-  const segments = segmentsOf(graph, recompute).filter((segment) => segment.again);
+  const segments = segmentsOf(graph, recompute).filter((segment) => segment.recompute);
   return new Set(segments.flatMap((segment) => segment.calls));
 }
 

@@ -7,7 +7,7 @@ import {sum} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
 import {optimizerSizes, type OptimizerSizes} from '../memoryEstimate/optimizerSizes';
 import {probeModel, type CallSizes, type Probed} from '../memoryEstimate/probe';
-import {simulateStep, sizesAt} from '../memoryEstimate/simulateStep';
+import {simulatePass, sizesAt} from '../memoryEstimate/simulateStep';
 import {channelBytesFor} from '../collectives/sharedMemory/layout';
 import {plainSgd} from '../dataParallel/dividedUpdate';
 import {checkSchedule} from '../pipelineParallel/checkSchedule';
@@ -129,8 +129,8 @@ class ProbedMemory {
       );
     const segments = segmentsOf(this.probed.graph, choice.recompute);
     return (
-      sum(segments.filter(({again}) => !again).map(bytesOf)) +
-      Math.max(0, ...segments.filter(({again}) => again).map(bytesOf))
+      sum(segments.filter(({recompute}) => !recompute).map(bytesOf)) +
+      Math.max(0, ...segments.filter(({recompute}) => recompute).map(bytesOf))
     );
   }
 
@@ -141,7 +141,7 @@ class ProbedMemory {
   private peakWithoutPipeline(choice: ModelChoice, samples: number): Peak {
     const {graph, sum: gradientSum} = this.probed;
     const allGradients = choice.mesh.data > 1 || choice.microBatches > 1;
-    const {gradients, activations} = simulateStep(
+    const {gradients, activations} = simulatePass(
       this.probed,
       segmentsOf(graph, choice.recompute),
       samples,
@@ -165,7 +165,7 @@ class ProbedMemory {
     hasLoss: boolean,
   ): {held: number; working: number} {
     const {graph} = this.probed;
-    const {held, activations, batch} = simulateStep(
+    const {held, activations, batch} = simulatePass(
       this.probed,
       segmentsOf(graph, choice.recompute),
       samples,

@@ -3,13 +3,13 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type {ShapedArray} from '../base/arrays';
-import {innerModel} from '../model/inner';
-import {targetShape, type CompiledModel} from '../step/objective';
-
-interface SymbolicLike {
-  shape: Array<number | null>;
-  dtype: string;
-}
+import {
+  compiledModel,
+  symbolicInputs,
+  symbolicOutputs,
+  type SymbolicTensor,
+} from '../model/tfjsInternals';
+import {targetShape} from '../step/objective';
 
 /**
  * Inputs and targets of `samples` samples, all elements alike: the time that a layer takes does not
@@ -19,8 +19,8 @@ export function syntheticData(
   model: tf.LayersModel,
   samples: number,
 ): {xs: ShapedArray[]; ys: ShapedArray[]} {
-  const compiled = innerModel(model) as unknown as CompiledModel;
-  const shapeOf = ({shape}: SymbolicLike) => [
+  const compiled = compiledModel(model);
+  const shapeOf = ({shape}: SymbolicTensor) => [
     samples,
     ...shape.slice(1).map((length) => length ?? 1),
   ];
@@ -28,10 +28,8 @@ export function syntheticData(
     const size = tf.util.sizeFromShape(shape);
     return {values: isInteger ? new Int32Array(size) : new Float32Array(size).fill(0.1), shape};
   };
-  const xs = (model.inputs as unknown as SymbolicLike[]).map((input) =>
-    filled(shapeOf(input), input.dtype === 'int32'),
-  );
-  const ys = (model.outputs as unknown as SymbolicLike[]).map((output, i) => {
+  const xs = symbolicInputs(model).map((input) => filled(shapeOf(input), input.dtype === 'int32'));
+  const ys = symbolicOutputs(model).map((output, i) => {
     const {shape, sparse} = targetShape(compiled, i, shapeOf(output));
     return filled(shape, sparse);
   });

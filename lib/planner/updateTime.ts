@@ -4,7 +4,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {median} from '../base/statistics';
 import {siblingOf} from '../memoryEstimate/optimizerSizes';
-import {updateInTurn} from '../step/update';
+import {updateOneByOne} from '../step/update';
 
 const ELEMENTS = 16;
 const UPDATES = 40;
@@ -17,7 +17,7 @@ export function updateSeconds(optimizer: tf.Optimizer): number {
   try {
     const times = Array.from({length: UPDATES}, () => {
       const start = performance.now();
-      updateInTurn(sibling, [variable], {gradient: () => gradient});
+      updateOneByOne(sibling, [variable], {gradient: () => gradient});
       return (performance.now() - start) / 1000;
     });
     return median(times.slice(UPDATES / 2));

@@ -10,8 +10,8 @@ export type {
   StageMessage,
   Update,
 } from '../pipelineParallel/schedule';
-export {bubbleFormula, pipelineSchedule} from '../pipelineParallel/schedules';
-export type {ScheduleName, ScheduleSizes} from '../pipelineParallel/schedules';
+export {bubbleFormula, pipelineSchedule} from '../pipelineParallel/namedSchedules';
+export type {ScheduleName, ScheduleSizes} from '../pipelineParallel/namedSchedules';
 export {simulateSchedule} from '../pipelineParallel/simulateSchedule';
 export type {
   CostOf,

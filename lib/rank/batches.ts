@@ -4,7 +4,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type {ShapedArray} from '../base/arrays';
 import {ManyHandsError} from '../base/errors';
-import type {MicroBatch} from '../step/trainStep';
+import type {MicroBatch} from '../step/strategy';
 import type {CheckedData} from '../job/checkData';
 
 /**

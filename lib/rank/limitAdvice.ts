@@ -8,13 +8,7 @@ import {ManyHandsError} from '../base/errors';
 import {formatBytes} from '../base/units';
 import {inWords} from '../memory';
 import type {JobOptions, ParallelContext} from '../job/protocol';
-
-/** What a rank holds more of than it must, by the stage of ZeRO. */
-const SHARDS = [
-  "Each rank holds a whole copy of parameters, gradients and optimizer state: strategy 'fsdp' divides all three among the ranks, 'zero1' the optimizer's state alone.",
-  "Each rank holds all parameters and gradients: strategy 'fsdp' divides them too.",
-  "Each rank holds all parameters: strategy 'fsdp' divides them too.",
-];
+import {ADVICE} from '../zero/stageText';
 
 const PARTS = [2, 4, 8, 16, 32, 64];
 
@@ -78,7 +72,7 @@ export function withAdvice(
   if (team)
     return team.zero === 3
       ? error
-      : new ManyHandsError('MEMORY_LIMIT', `${error.message} ${SHARDS[team.zero]}`, {cause: error});
+      : new ManyHandsError('MEMORY_LIMIT', `${error.message} ${ADVICE[team.zero]}`, {cause: error});
   try {
     const account = new MemoryEstimator(model);
     const {rows, peakBytes, byCategory, at} = account.at({batchSize, microBatches, recompute});

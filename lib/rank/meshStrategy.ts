@@ -12,9 +12,14 @@ import type {CommunicatingLayerOf, StepHooks, WeightGradient} from '../step/hook
 import {replicatedStorage} from '../step/parameterStorage';
 import {ModelExchange, type ShardOwner} from '../step/modelExchange';
 import type {Values} from '../step/objective';
-import {everywhere, type PenaltyCounts} from '../step/penalties';
-import type {DataAxis, LayerSchedule, Predicting, RankStrategy} from '../step/strategy';
-import type {Stepper} from '../step/trainStep';
+import {countAll, type PenaltyCounts} from '../step/penalties';
+import type {
+  DataAxis,
+  LayerSchedule,
+  PredictionContext,
+  RankStrategy,
+  StepHost,
+} from '../step/strategy';
 import type {TensorParallel} from '../tensorParallel/tensorParallel';
 import type {PipelineParallel} from '../pipelineParallel/pipelineParallel';
 import type {SpanRecorder} from '../trace/spans';
@@ -42,13 +47,13 @@ export interface MeshStrategyOptions {
 export class MeshStrategy implements RankStrategy {
   readonly dividesGradients: boolean;
   readonly hooks: readonly StepHooks[];
-  readonly ownCalls?: RankStrategy['ownCalls'];
-  readonly walkParts?: RankStrategy['walkParts'];
+  readonly heldCalls?: RankStrategy['heldCalls'];
+  readonly runParts?: RankStrategy['runParts'];
   readonly evaluate?: RankStrategy['evaluate'];
   readonly apply?: RankStrategy['apply'];
   readonly save?: RankStrategy['save'];
-  readonly predicting: Predicting;
-  private stepper!: Stepper;
+  readonly prediction: PredictionContext;
+  private stepper!: StepHost;
   private exchange!: ModelExchange;
   /** The ranks whose own loss of this step is no number. */
   private brokenRanks: number[] = [];
@@ -66,26 +71,28 @@ export class MeshStrategy implements RankStrategy {
     // What other axes complete stands before the data axis takes it away.
     this.hooks = [tensor, pipeline, data].flatMap((part) => (part ? [part.hooks] : []));
     if (pipeline) {
-      this.ownCalls = (graph) => pipeline.runs(graph).flat();
-      this.walkParts = (step, batchParts) => pipeline.walkParts(step, batchParts);
+      this.heldCalls = (graph) => pipeline.heldCalls(graph).flat();
+      this.runParts = (step, batchParts) => pipeline.runParts(step, batchParts);
       this.evaluate = (part) => pipeline.evaluate(part);
     }
-    this.predicting = {
-      halves: (call) => tensor?.halves(call) ?? null,
-      countsLoss: tensor?.answers(null) ?? true,
+    this.prediction = {
+      communicatingLayer: (call) => tensor?.communicatingLayer(call) ?? null,
+      countsLoss: tensor?.owns(null) ?? true,
     };
     if (data?.apply) this.apply = (globalClipNorm) => this.applyDivided(globalClipNorm);
     if (divides) this.save = (make) => this.exchange.save(make);
   }
 
   readonly communicatingLayer: CommunicatingLayerOf = (call) =>
-    this.options.axes.tensor?.halves(call) ?? this.options.axes.data?.halves(call) ?? null;
+    this.options.axes.tensor?.communicatingLayer(call) ??
+    this.options.axes.data?.communicatingLayer(call) ??
+    null;
 
   get countsPenalty(): PenaltyCounts {
-    return this.options.axes.tensor?.countsPenalty ?? everywhere;
+    return this.options.axes.tensor?.countsPenalty ?? countAll;
   }
 
-  async open(stepper: Stepper): Promise<void> {
+  async open(stepper: StepHost): Promise<void> {
     const {
       model,
       axes: {data, tensor, pipeline},
@@ -93,8 +100,8 @@ export class MeshStrategy implements RankStrategy {
     this.stepper = stepper;
     tensor?.open(stepper);
     await pipeline?.open(stepper, {
-      halves: this.communicatingLayer,
-      predicting: this.predicting,
+      communicatingLayer: this.communicatingLayer,
+      prediction: this.prediction,
       shapeOf: (slot, shape) => tensor?.shapeOf(slot, shape) ?? shape,
       countsPenalty: this.countsPenalty,
     });
@@ -119,9 +126,9 @@ export class MeshStrategy implements RankStrategy {
     await data.open({
       stepper,
       load,
-      runs: pipeline?.runs(graph) ?? [graph.calls],
-      late: (variable) => pipeline?.isTied(variable) ?? false,
-      layerSchedule: (count) => pipeline?.itinerary(count) ?? whole(count),
+      runs: pipeline?.heldCalls(graph) ?? [graph.calls],
+      completedLater: (variable) => pipeline?.isTied(variable) ?? false,
+      layerSchedule: (count) => pipeline?.layerSchedule(count) ?? whole(count),
     });
   }
 
@@ -131,7 +138,7 @@ export class MeshStrategy implements RankStrategy {
       mesh,
       axes: {tensor, pipeline},
     } = this.options;
-    const cuts = tensor?.cutsOf(variable) ?? null;
+    const cuts = tensor?.shardsOf(variable) ?? null;
     const stages = pipeline?.ranksOf(variable) ?? [0];
     const places = stages.flatMap((stage) =>
       Array.from({length: mesh.data * mesh.tensor}, (_, i) => ({
@@ -153,7 +160,7 @@ export class MeshStrategy implements RankStrategy {
    */
   private answers({variable}: WeightGradient): boolean {
     const {tensor, pipeline} = this.options.axes;
-    return (tensor?.answers(variable) ?? true) && (pipeline?.answers(variable) ?? true);
+    return (tensor?.owns(variable) ?? true) && (pipeline?.owns(variable) ?? true);
   }
 
   /** Whether it answers for what all replicas have alike. */
@@ -182,7 +189,7 @@ export class MeshStrategy implements RankStrategy {
 
   /** Ranks along the tensor axis have the same loss; penalties are each rank's own. */
   async sumValues(values: Values, penalty?: number): Promise<Values> {
-    const first = (this.options.axes.tensor?.answers(null) ?? true) || penalty === undefined;
+    const first = (this.options.axes.tensor?.owns(null) ?? true) || penalty === undefined;
     const own = first ? [...values] : values.map(() => 0);
     own[0] += penalty ?? 0;
     if (this.options.axes.pipeline) this.recorder?.begin('wait', 'metrics');
@@ -198,7 +205,7 @@ export class MeshStrategy implements RankStrategy {
       axes: {data, tensor, pipeline},
     } = this.options;
     const all = GradientSum.of(model).entries;
-    const own = data?.firstNonFinite() ?? this.stepper.gradients.firstBroken();
+    const own = data?.firstNonFinite() ?? this.stepper.gradients.firstNonFinite();
     const first = await firstOf(
       this.world,
       own ? all.findIndex(({variable}) => variable === own.variable) : null,
@@ -212,7 +219,7 @@ export class MeshStrategy implements RankStrategy {
   }
 
   async emptyRankPredict(): Promise<void> {
-    await this.options.axes.data?.absentPredict();
+    await this.options.axes.data?.emptyRankPredict();
   }
 
   dispose(): void {

@@ -17,7 +17,7 @@ import {ThreadCommStream} from '../dataParallel/threadCommStream';
 import {AXES_INSIDE_OUT, Mesh, type Axis} from '../mesh/mesh';
 import {PipelineParallel} from '../pipelineParallel/pipelineParallel';
 import type {RankStrategy} from '../step/strategy';
-import type {Stepper} from '../step/trainStep';
+import type {StepHost} from '../step/strategy';
 import {TensorParallel} from '../tensorParallel/tensorParallel';
 import type {SpanRecorder} from '../trace/spans';
 import {machineMs} from '../trace/threadTime';
@@ -116,7 +116,7 @@ export class RankContext {
   }
 
   /** Before the first step: the ranks start their clocks together. */
-  async begin(stepper: Stepper, recorder: SpanRecorder): Promise<void> {
+  async begin(stepper: StepHost, recorder: SpanRecorder): Promise<void> {
     await this.strategyOf!.open(stepper);
     await this.world.barrier({label: 'start'});
     const origin = new Float64Array([machineMs()]);

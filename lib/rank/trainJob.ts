@@ -9,8 +9,10 @@ import {processMemory, startMeter, tagMemory, type MemoryMeter} from '../memory'
 import {describeState, stateTensors} from '../model/optimizerState';
 import type {OptimizerState} from '../model/description';
 import {disposeModel, rebuildModel} from '../model/rebuild';
+import {outputNamesOf} from '../model/tfjsInternals';
 import {modelBytes, readModel, variablesOf, writeModel} from '../model/weights';
-import {Stepper, type BatchPart, type MicroBatch} from '../step/trainStep';
+import type {BatchPart, MicroBatch} from '../step/strategy';
+import {Stepper} from '../step/trainStep';
 import type {RankStrategy} from '../step/strategy';
 import {layerHooks, phaseHooks, stepHooks} from '../step/traceHooks';
 import {SpanRecorder} from '../trace/spans';
@@ -351,12 +353,11 @@ export async function trainRank(
           const validation = validationArrays
             ? checkData(model, validationArrays.xs, validationArrays.ys, 'validationData')
             : null;
-          const outputNames = (model as unknown as {outputNames: string[]}).outputNames;
           const weights = sampleWeights(
             data,
             job.options.classWeight,
             job.sampleWeight,
-            outputNames,
+            outputNamesOf(model),
           );
           const run = new Run(job, context, model, data, validation, weights, team);
           await run.all();

@@ -10,10 +10,10 @@ import {
   evenCosts,
   measuredCosts,
   pipelineSteps,
-  replayRecorded,
+  timelineOf,
 } from '../pipelineParallel/recorded';
 import type {Schedule} from '../pipelineParallel/schedule';
-import {pipelineSchedule} from '../pipelineParallel/schedules';
+import {pipelineSchedule} from '../pipelineParallel/namedSchedules';
 import type {Span} from '../trace/spans';
 import type {TrainResult} from '../run/result';
 
@@ -90,7 +90,7 @@ export function virtualTrace(result: Pick<TrainResult, 'plan' | 'trace'>): {span
       'virtualTrace: the run kept no trace of its actions: train with trace: true.',
     );
   return {
-    spans: replayRecorded(scheduleOf(result), costs).played.map(({rank, action, start, end}) => ({
+    spans: timelineOf(scheduleOf(result), costs).played.map(({rank, action, start, end}) => ({
       rank,
       step: 0,
       kind: action.do === 'forward' ? 'forward' : 'backward',
@@ -121,7 +121,7 @@ export function bubble(result: Pick<TrainResult, 'plan' | 'trace' | 'devices'>):
   return {
     expected: simulateSchedule(schedule, evenCosts(schedule, costs)).bubble,
     measured: median((steps.length > 1 ? steps.slice(1) : steps).map(bubbleOf)),
-    virtual: replayRecorded(schedule, costs).bubble,
+    virtual: timelineOf(schedule, costs).bubble,
     timeSliced,
   };
 }

@@ -3,7 +3,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
-import {innerModel} from '../model/inner';
+import {setStopTraining, stopsTraining} from '../model/tfjsInternals';
 import type {CallbackName, Logs, TrainAnswer} from '../job/protocol';
 import type {Callbacks} from '../config/options';
 
@@ -42,7 +42,7 @@ function asCallback(given: tf.CustomCallbackArgs | tf.CustomCallback): {
   const names = Object.keys(METHODS) as CallbackName[];
   if (isCallback(given))
     return {
-      callback: given as unknown as CallbackLike,
+      callback: given,
       waits: names.filter((name) => overrides(given, METHODS[name])),
     };
   for (const name of Object.keys(given)) {
@@ -56,21 +56,19 @@ function asCallback(given: tf.CustomCallbackArgs | tf.CustomCallback): {
   const waits = names.filter((name) => args[METHODS[name]] !== undefined);
   // tfjs calls onYield from its own onBatchEnd, at most every 125 ms.
   if (args.onYield && !waits.includes('batchEnd')) waits.push('batchEnd');
-  return {callback: new tf.CustomCallback(args, 'auto') as unknown as CallbackLike, waits};
+  return {callback: new tf.CustomCallback(args, 'auto') as CallbackLike, waits};
 }
 
 /** A class that leaves a method as tfjs's empty one does not want to be waited for. */
 function overrides(callback: object, method: MethodName): boolean {
   if (callback instanceof tf.CustomCallback)
     return (
-      (callback as unknown as Record<string, unknown>)[
-        method.replace(/^on(.)/, (_, first: string) => first.toLowerCase())
-      ] !== undefined
+      Reflect.get(
+        callback,
+        method.replace(/^on(.)/, (_, first: string) => first.toLowerCase()),
+      ) !== undefined
     );
-  return (
-    (callback as unknown as Record<string, unknown>)[method] !==
-    (tf.Callback.prototype as unknown as Record<string, unknown>)[method]
-  );
+  return Reflect.get(callback, method) !== Reflect.get(tf.Callback.prototype, method);
 }
 
 /** All callbacks of a run. */
@@ -90,17 +88,13 @@ export class CallbackList {
     this.waits = [...new Set(list.flatMap(({waits}) => waits))];
   }
 
-  private get flagged(): {stopTraining_?: boolean} {
-    return innerModel(this.model) as unknown as {stopTraining_?: boolean};
-  }
-
   /** fit's flag, which a callback such as earlyStopping sets. */
   private get stop(): boolean {
-    return this.flagged.stopTraining_ === true;
+    return stopsTraining(this.model);
   }
 
   async begin(params: Record<string, unknown>): Promise<void> {
-    this.flagged.stopTraining_ = false;
+    setStopTraining(this.model, false);
     for (const callback of this.callbacks) {
       callback.setParams(params);
       callback.setModel(this.model);

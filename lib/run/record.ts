@@ -13,7 +13,7 @@ import type {CheckedOptions} from '../config/checkOptions';
 import type {Plan} from '../config/plan';
 import {engineInfo} from '../devices/engine';
 import type {ModuleReference} from '../model/describe';
-import {pipelineSchedule, SCHEDULE_NAMES} from '../pipelineParallel/schedules';
+import {pipelineSchedule, SCHEDULE_NAMES} from '../pipelineParallel/namedSchedules';
 
 /** Bytes that one rank sent and received by one operation, and the formula in words. */
 export interface TrafficLine {

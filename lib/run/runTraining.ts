@@ -16,6 +16,7 @@ import type {
   TrainJob,
   TrainTell,
 } from '../job/protocol';
+import {isTraining, setTraining} from '../model/tfjsInternals';
 import {modelBytes, writeModel} from '../model/weights';
 import {channelBytes, pipelineOf} from '../placement/resolvePipeline';
 import {WorkerGroup, type GroupHandlers} from '../workers/group';
@@ -145,13 +146,12 @@ function stragglerWarning({rank, times}: Straggler): string {
 export async function runTraining(resolved: ResolvedRun): Promise<TrainResult> {
   const {model, options, devices, transport} = resolved;
   showRuns();
-  const busy = model as unknown as {isTraining: boolean};
-  if (busy.isTraining)
+  if (isTraining(model))
     throw new ManyHandsError(
       'BAD_MODEL',
       'this model is being trained already: await that run first.',
     );
-  busy.isTraining = true;
+  setTraining(model, true);
   const regions: SharedRegion[] = [];
   const interrupt = stopOnInterrupt(options.signal);
   let groups: ProcessGroups | null = null;
@@ -195,6 +195,6 @@ export async function runTraining(resolved: ResolvedRun): Promise<TrainResult> {
     groups?.close();
     run?.close();
     for (const region of regions) region.close();
-    busy.isTraining = false;
+    setTraining(model, false);
   }
 }

@@ -18,7 +18,7 @@ import {
   defaultStagesPerRank,
   pipelineSchedule,
   type ScheduleName,
-} from '../pipelineParallel/schedules';
+} from '../pipelineParallel/namedSchedules';
 import {readCosts, type CheckedCosts, type SimulationCosts} from './costs';
 
 /** What is simulated. */

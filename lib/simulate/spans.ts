@@ -2,7 +2,7 @@
  * The spans of a simulated step, as a real run's trace has them.
  */
 import type {Mesh} from '../mesh/mesh';
-import {actionSpan} from '../pipelineParallel/actionSpan';
+import {actionSpan} from '../pipelineParallel/schedule';
 import type {
   TimedAction,
   TimedMessage,

@@ -5,7 +5,7 @@
  * micro-batches, v stages per rank.
  */
 import {activationBytes, type Recipe, type TransformerSizes} from '../memoryEstimate/formulas';
-import {promisedLive} from '../pipelineParallel/schedules';
+import {promisedLive} from '../pipelineParallel/namedSchedules';
 import type {SpecChoice, SpecRecompute} from './spec';
 
 type Sizes = Required<TransformerSizes>;

@@ -17,7 +17,7 @@ import {
 } from '../base/options';
 import {RECIPE_OPTIONS, RECIPES, type TransformerSizes} from '../memoryEstimate/formulas';
 import {oneOf, shown} from '../base/errors';
-import {SCHEDULE_NAMES} from '../pipelineParallel/schedules';
+import {SCHEDULE_NAMES} from '../pipelineParallel/namedSchedules';
 import type {CheckedSpec, SpecChoice, SpecMachine, TransformerSpec} from './spec';
 
 /** Beyond these, products of sizes are no longer exact. */

@@ -2,7 +2,7 @@
  * Evaluates one choice for a spec: memory of the fullest device, messages and time of a step.
  */
 import type {Recipe} from '../memoryEstimate/formulas';
-import {bubbleFormula} from '../pipelineParallel/schedules';
+import {bubbleFormula} from '../pipelineParallel/namedSchedules';
 import type {CheckedSpec, SpecChoice, SpecPrediction, SpecStrategy} from './spec';
 import {
   dataMessages,

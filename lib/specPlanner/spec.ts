@@ -3,7 +3,7 @@
  * the rows of the plan.
  */
 import type {Recipe, TransformerSizes} from '../memoryEstimate/formulas';
-import type {ScheduleName} from '../pipelineParallel/schedules';
+import type {ScheduleName} from '../pipelineParallel/namedSchedules';
 
 /**
  * What the backward pass recomputes: nothing, the attention scores, or every layer from its input.

@@ -1,22 +1,20 @@
 /**
- * The gradients of one step: summed over micro-batches, over layers that are used
- * twice, and clipped.
+ * The gradients of one step, summed over micro-batches and over the calls of layers that
+ * are used twice.
  */
 import * as tf from '@tensorflow/tfjs';
 import {tagMemory, type Category} from '../memory';
-import {innerModel} from '../model/inner';
+import {compiledModel} from '../model/tfjsInternals';
 import {variablesOf} from '../model/weights';
 import type {LayerCall} from '../model/graph';
 import type {WeightGradient} from './hooks';
 
-interface Compiled {
-  collectedTrainableWeights: Array<{read(): tf.Variable; originalName: string}>;
-}
-
 export class GradientSum {
-  /** One entry a trainable weight, in the order in which the optimizer keeps its moments. */
+  /** One entry a trainable weight, in the optimizer's order. */
   readonly entries: WeightGradient[];
-  /** What its tensors are for: on their way, where a strategy keeps the gradients elsewhere. */
+  /**
+   * The memory category of its tensors; another one if a strategy holds the gradients elsewhere.
+   */
   category: Category = 'gradients';
   private readonly byVariable = new Map<number, WeightGradient>();
   private readonly byLayer = new Map<tf.layers.Layer, WeightGradient[]>();
@@ -27,20 +25,20 @@ export class GradientSum {
   }
 
   /**
-   * Of a compiled model's trainable weights, as `compile` fixed them; `calls`: of these calls'
-   * layers alone.
+   * For the weights of a compiled model that were trainable when it was compiled. `calls`: only for
+   * weights of these calls' layers.
    */
   static of(model: tf.LayersModel, calls?: readonly LayerCall[]): GradientSum {
-    const {collectedTrainableWeights: all} = innerModel(model) as unknown as Compiled;
-    const own = calls && new Set(calls.flatMap(({layer}) => variablesOf(layer)));
-    const trainable = own ? all.filter((weight) => own.has(weight.read())) : all;
+    const compiled = compiledModel(model).collectedTrainableWeights ?? [];
+    const held = calls && new Set(calls.flatMap(({layer}) => variablesOf(layer)));
+    const trainable = held ? compiled.filter((weight) => held.has(weight.read())) : compiled;
     return new GradientSum(
       trainable.map((weight) => weight.read()),
       trainable.map((weight) => weight.originalName),
     );
   }
 
-  /** This layer's entries: its trainable weights, wrapped layers' weights among them. */
+  /** The entries of a layer's trainable weights, including those of layers that it wraps. */
   of(layer: tf.layers.Layer): WeightGradient[] {
     let entries = this.byLayer.get(layer);
     if (!entries) {
@@ -56,7 +54,7 @@ export class GradientSum {
     return this.of(layer).map((entry) => entry.variable);
   }
 
-  /** Adds a layer's gradients, by the id of its variables; they are consumed. */
+  /** Adds a layer's gradients, given by variable id; consumes them. */
   add(layer: tf.layers.Layer, gradients: Map<number, tf.Tensor>): void {
     for (const entry of this.of(layer)) {
       const gradient = gradients.get(entry.variable.id);
@@ -65,44 +63,44 @@ export class GradientSum {
       if (entry.gradient === null) {
         entry.gradient = gradient;
       } else {
-        const before = entry.gradient;
-        entry.gradient = tf.add(before, gradient);
-        tf.dispose([before, gradient]);
+        const existing = entry.gradient;
+        entry.gradient = tf.add(existing, gradient);
+        tf.dispose([existing, gradient]);
       }
       tagMemory(entry.gradient, this.category);
     }
     tf.dispose([...gradients.values()]);
   }
 
-  /** The sum of the squares of all gradients, or of those that `counts` takes. */
-  squares(counts: (entry: WeightGradient) => boolean = () => true): number {
+  /** The sum of squares of all gradients, or of those that `includes` accepts. */
+  squares(includes: (entry: WeightGradient) => boolean = () => true): number {
     let squares = 0;
     for (const entry of this.entries) {
       const {gradient} = entry;
-      if (gradient && counts(entry))
+      if (gradient && includes(entry))
         squares += tf.tidy(() => tf.sum(tf.square(gradient))).dataSync()[0];
     }
     return squares;
   }
 
   /**
-   * Scales every gradient by globalClipNorm / max(norm, globalClipNorm), norm being the Euclidean norm of all
-   * gradients together (Pascanu et al. 2013, "On the difficulty of training recurrent neural
-   * networks", algorithm 1).
+   * Multiplies every gradient by globalClipNorm / max(norm, globalClipNorm); `norm` is the
+   * Euclidean norm of all gradients together (Pascanu et al. 2013, "On the difficulty of training
+   * recurrent neural networks", algorithm 1).
    */
   scaleTo(norm: number, globalClipNorm: number): void {
     if (norm <= globalClipNorm) return;
     for (const entry of this.entries) {
-      const before = entry.gradient;
-      if (!before) continue;
-      entry.gradient = tf.tidy(() => tf.mul(before, globalClipNorm / norm));
+      const unscaled = entry.gradient;
+      if (!unscaled) continue;
+      entry.gradient = tf.tidy(() => tf.mul(unscaled, globalClipNorm / norm));
       tagMemory(entry.gradient, 'gradients');
-      before.dispose();
+      unscaled.dispose();
     }
   }
 
-  /** The first whose gradient is no number. */
-  firstBroken(): WeightGradient | undefined {
+  /** The first entry whose gradient is NaN or infinite. */
+  firstNonFinite(): WeightGradient | undefined {
     return this.entries.find(({gradient}) => gradient && !allFinite(gradient));
   }
 

@@ -1,33 +1,28 @@
 /**
- * Where a strategy, a trace or a limit may step in while a step walks the layers.
- * Every hook may be async; none runs while a tape, a scope or changed engine state is open.
+ * The points of a training step at which strategies and traces run their own code.
+ * Every hook may be async. No hook runs while a tape, a scope or changed engine state is open.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import type {LayerCall} from '../model/graph';
 import type {Tape} from './tape';
 
-/**
- * A weight's gradient while a step gathers it: one entry a trainable weight, in the optimizer's
- * order.
- */
+/** A trainable weight and its gradient, as far as the step has summed it. */
 export interface WeightGradient {
   name: string;
   variable: tf.Variable;
   gradient: tf.Tensor | null;
 }
 
-/**
- * A micro-batch as this rank meets it, before a walk of it; `samples` is 0 where the rank has no
- * share of it, and its walk then falls out.
- */
+/** A rank's share of a micro-batch, before a pass over it. */
 export interface PartInfo {
   index: number;
   count: number;
+  /** 0 if the rank has no samples of it; the pass is then left out. */
   samples: number;
-  /** Its samples by those of the whole batch, over all ranks. */
+  /** Its samples divided by those of the whole batch over all ranks. */
   share: number;
-  /** Whether no walk of these layers follows in this step that adds to their gradients. */
+  /** Whether it is the last pass of the step that adds to these layers' gradients. */
   last: boolean;
 }
 
@@ -36,47 +31,47 @@ export interface StepHooks {
   beforeStep?(step: number, parts: number): void | Promise<void>;
   beforePart?(part: PartInfo): void | Promise<void>;
   /**
-   * In the place of a walk through `calls` that falls out on this rank, which has no samples: what
-   * the other ranks do with it meanwhile.
+   * Called instead of the pass over `calls` if this rank's micro-batch is empty, so that it joins
+   * the collectives of the other ranks.
    */
   emptyRank?(direction: 'forward' | 'backward', calls: readonly LayerCall[]): void | Promise<void>;
-  /** After the batch's arrays have become tensors. */
+  /** After the batch's tensors have been made. */
   afterInput?(): void | Promise<void>;
   beforeForward?(call: LayerCall): void | Promise<void>;
   afterForward?(call: LayerCall, outputs: tf.Tensor[]): void | Promise<void>;
-  /** A call's tape has been made, forward or again. */
+  /** A call's tape has been made, in the forward pass or in a recomputation. */
   afterTape?(call: LayerCall, tape: Tape): void | Promise<void>;
-  /** After the last layer of a micro-batch's forward. */
+  /** After the last layer of a micro-batch's forward pass. */
   beforeLoss?(): void | Promise<void>;
-  /** After the loss of one micro-batch, before its backward walk. */
+  /** After the loss of a micro-batch, before its backward pass. */
   afterLoss?(): void | Promise<void>;
-  /** Before each layer of a segment that is computed again for its backward. */
+  /** Before each layer of a segment that is recomputed. */
   beforeRecompute?(call: LayerCall): void | Promise<void>;
   beforeBackward?(call: LayerCall): void | Promise<void>;
-  /** `gradients`: this layer's, as far as they have been summed. */
+  /** `gradients`: those of this layer, summed so far. */
   afterBackward?(call: LayerCall, gradients: WeightGradient[]): void | Promise<void>;
-  /** After the last micro-batch's backward walk: where ranks complete each other's gradients. */
+  /** After the last micro-batch's backward pass: here ranks complete each other's gradients. */
   afterGradients?(gradients: WeightGradient[]): void | Promise<void>;
-  /** With every gradient of the step as it will be applied, but for `globalClipNorm`. */
+  /** With every gradient of the step as it will be applied, before `globalClipNorm`. */
   beforeUpdate?(gradients: WeightGradient[]): void | Promise<void>;
   afterStep?(step: number): void | Promise<void>;
-  /** Before a batch of validation. */
+  /** Before a validation batch. */
   beforePrediction?(): void | Promise<void>;
-  /** Around each layer of a walk without tapes: validation. */
+  /** Before and after each layer of a pass without tapes: validation. */
   beforePredict?(call: LayerCall): void | Promise<void>;
   afterPredict?(call: LayerCall): void | Promise<void>;
 }
 
-/** How a layer in halves is walked. */
+/** How a layer with a collective inside is to run. */
 export interface CommunicatingContext extends StepContext {
   training: boolean;
-  /** The mask beside the first input, or null. */
+  /** The mask of the first input, or null. */
   mask: tf.Tensor | null;
-  /** Is told each tape that the forward makes. */
-  taped(tape: Tape): Promise<void>;
+  /** Receives each tape that the forward makes. */
+  onTape(tape: Tape): Promise<void>;
 }
 
-/** A layer that must talk in its middle, walked in two halves. */
+/** A layer with a collective inside its forward. */
 export interface CommunicatingLayer {
   forward(
     call: LayerCall,
@@ -86,31 +81,31 @@ export interface CommunicatingLayer {
 }
 
 /**
- * What such a layer's forward leaves: it holds what its backward needs until one of the two is
- * called.
+ * What such a layer's forward returns. It holds what its backward needs until `backward` or
+ * `discard` is called.
  */
 export interface SavedForward {
-  /** The walk's to dispose. */
+  /** The caller disposes of them. */
   outputs: tf.Tensor[];
   /**
-   * From the gradient of each output (null: none flowed back) those of the inputs (null: nobody
-   * wants it) and, by variable id, of the weights, the walk's to dispose.
+   * Takes the gradient of each output (null: none flowed back). Returns those of the inputs (null:
+   * not wanted) and, by variable id, of the weights; the caller disposes of them.
    */
   backward(
     outputGradients: Array<tf.Tensor | null>,
   ): Promise<{inputs: Array<tf.Tensor | null>; weights: Map<number, tf.Tensor>}>;
   discard(): void;
   /**
-   * After `discard`: the same forward once more, of which no rank learns that did not compute it
-   * the first time.
+   * After `discard`: runs the same forward once more. Ranks that had no samples in the first one
+   * take no part.
    */
   recompute(inputs: tf.Tensor[], context: CommunicatingContext): Promise<SavedForward>;
 }
 
-/** The halves of a call, where a strategy has them. */
+/** The implementation of a call with a collective inside; null for any other call. */
 export type CommunicatingLayerOf = (call: LayerCall) => CommunicatingLayer | null;
 
-/** Calls the same hook of several, in order. */
+/** Calls the hook `name` of each of `hooks`, in order. */
 export async function runHooks<Name extends keyof StepHooks>(
   hooks: readonly StepHooks[],
   name: Name,
@@ -119,7 +114,7 @@ export async function runHooks<Name extends keyof StepHooks>(
   for (const hook of hooks) {
     const method = hook[name] as ((...args: unknown[]) => void | Promise<void>) | undefined;
     if (!method) continue;
-    const waiting = method.apply(hook, args);
-    if (waiting) await waiting;
+    const pending = method.apply(hook, args);
+    if (pending) await pending;
   }
 }

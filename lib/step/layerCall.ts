@@ -1,27 +1,15 @@
 /**
- * How one layer is applied to tensors within a training step.
+ * Applies one layer to tensors within a training step.
  */
 import * as tf from '@tensorflow/tfjs';
 import {dropoutWithContext} from '../base/dropout';
 import {withStepContext, type StepContext} from '../base/stepContext';
 import type {LayerCall} from '../model/graph';
-
-interface DropoutLike {
-  rate: number;
-  noiseShape?: unknown;
-}
-
-interface MaskingLike {
-  supportsMasking: boolean;
-  computeMask(
-    inputs: tf.Tensor | tf.Tensor[],
-    mask?: tf.Tensor | tf.Tensor[] | null,
-  ): tf.Tensor | tf.Tensor[] | null;
-}
+import {dropoutFields, maskingFields} from '../model/tfjsLayers';
 
 /**
- * Applies the layer; tfjs's own Dropout draws the same mask at every step once it has a seed, and
- * none that two devices could share, so its masks come from the counter-based generator instead.
+ * Applies the layer. tfjs's own Dropout with a seed draws the same mask at every step, and without
+ * one no two devices draw the same, so its masks come from the counter-based generator.
  */
 export function applyLayer(
   call: LayerCall,
@@ -32,47 +20,43 @@ export function applyLayer(
 ): tf.Tensor[] {
   const {layer} = call;
   return withStepContext({...context, layer: call.name}, () => {
-    if (
-      training &&
-      layer.getClassName() === 'Dropout' &&
-      !(layer as unknown as DropoutLike).noiseShape
-    ) {
-      const rate = (layer as unknown as DropoutLike).rate;
+    if (training && layer.getClassName() === 'Dropout' && !dropoutFields(layer).noiseShape) {
+      const {rate} = dropoutFields(layer);
       return [
         rate > 0
           ? dropoutWithContext(inputs[0], rate, {...context, layer: call.name})
           : tf.clone(inputs[0]),
       ];
     }
-    const given = new Set(inputs.map((input) => input.id));
+    const inputIds = new Set(inputs.map((input) => input.id));
     const options: Record<string, unknown> = {training};
     if (mask) options.mask = mask;
     const result = layer.apply(inputs.length === 1 ? inputs[0] : inputs, options) as
       | tf.Tensor
       | tf.Tensor[];
     const outputs = Array.isArray(result) ? result : [result];
-    // A layer that hands its input through (a linear activation) must not share its owner.
-    return outputs.map((output) => (given.has(output.id) ? tf.clone(output) : output));
+    // A layer that returns its input (a linear activation) needs a handle of its own.
+    return outputs.map((output) => (inputIds.has(output.id) ? tf.clone(output) : output));
   });
 }
 
-/** The mask that a layer hands on to the next (Embedding's maskZero, Masking), or null. */
+/** The mask that a layer passes on (Masking, or Embedding with maskZero); null without one. */
 export function maskAfter(
   call: LayerCall,
   inputs: tf.Tensor[],
   mask: tf.Tensor | null,
 ): tf.Tensor | null {
-  const layer = call.layer as unknown as MaskingLike;
+  const layer = maskingFields(call.layer);
   if (!layer.supportsMasking) return null;
-  const [own] = tf.tidy(() => {
-    const one = inputs.length === 1;
-    const after = layer.computeMask(
-      one ? inputs[0] : inputs,
-      one ? mask : inputs.map(() => mask as tf.Tensor),
+  const [outputMask] = tf.tidy(() => {
+    const single = inputs.length === 1;
+    const computed = layer.computeMask(
+      single ? inputs[0] : inputs,
+      single ? mask : inputs.map(() => mask as tf.Tensor),
     );
-    const first = Array.isArray(after) ? after[0] : after;
-    // Its own handle, whether it was made here or handed through.
+    const first = Array.isArray(computed) ? computed[0] : computed;
+    // A handle of its own, whether the mask is new or was passed through.
     return first ? [tf.clone(first)] : [];
   });
-  return own ?? null;
+  return outputMask ?? null;
 }

@@ -1,7 +1,7 @@
 /**
- * A model crosses between rank 0, which has the caller's memory before it, and the
- * ranks that hold its layers or parts of its weights: weight by weight, to those that have it, and
- * to each its part. No rank holds more than one piece beside its own.
+ * Moves a model between rank 0, which has access to the caller's memory, and the ranks
+ * that hold its layers or shards of its weights. It goes weight by weight, so that a rank needs
+ * memory for one whole weight in addition to its own shards.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -17,11 +17,12 @@ const STATE = "the optimizer's state";
 
 type Values = Float32Array | Int32Array | Uint8Array;
 
-/** A rank that has a weight, or, with `cut`, a run of it. */
+/** A rank that holds a weight. */
 export interface ShardOwner {
   rank: number;
+  /** The shard that it holds; null for the whole weight. */
   shard: WeightShard | null;
-  /** Whether it gives the weight back, for all that have the same. */
+  /** Whether it sends the weight back at the end, on behalf of all ranks that hold the same. */
   owns: boolean;
 }
 
@@ -29,59 +30,59 @@ export class ModelExchange {
   private readonly variables: tf.Variable[];
 
   /**
-   * `holders`: who has each of the model's weights, the same on every rank; `keeping`: how this
-   * rank keeps what it has.
+   * `holdersOf`: the ranks that hold a weight, the same on every rank; `storage`: how this rank
+   * holds its weights.
    */
   constructor(
     private readonly comm: Communicator,
     private readonly model: tf.LayersModel,
     private readonly description: ModelDescription,
-    private readonly holders: (variable: tf.Variable) => ShardOwner[],
-    private readonly keeping: ParameterStorage,
+    private readonly holdersOf: (variable: tf.Variable) => ShardOwner[],
+    private readonly storage: ParameterStorage,
   ) {
     this.variables = variablesOf(model);
   }
 
   private get trained(): tf.Variable[] {
-    return this.description.trainable.map((at) => this.variables[at]);
+    return this.description.trainable.map((index) => this.variables[index]);
   }
 
   /**
-   * One piece of rank 0's `source`, a tensor of `shape`, to those that have it; resolves to this
-   * rank's part, a view of `scratch` or its own, or to null.
+   * Sends one piece of rank 0's `source`, a tensor of `shape`, to the ranks that hold it. Resolves
+   * to this rank's shard, which may be a view of `scratch`; null if it holds none.
    */
-  private async deal(
-    {at, bytes}: Piece,
+  private async distribute(
+    {offset, bytes}: Piece,
     shape: number[],
-    to: ShardOwner[],
+    holders: ShardOwner[],
     source: ArrayBuffer | null,
     scratch: ArrayBuffer,
     label: string,
   ): Promise<Int32Array | null> {
     const {rank} = this.comm;
-    const own = to.find((holder) => holder.rank === rank);
+    const thisRank = holders.find((holder) => holder.rank === rank);
     const words = new Int32Array(scratch, 0, bytes / 4);
-    const partOf = ({shard}: ShardOwner) => {
+    const shardFor = ({shard}: ShardOwner) => {
       if (!shard) return words;
-      const part = readShard(new Float32Array(scratch, 0, words.length), shape, shard);
-      return new Int32Array(part.buffer, 0, part.length);
+      const localShard = readShard(new Float32Array(scratch, 0, words.length), shape, shard);
+      return new Int32Array(localShard.buffer, 0, localShard.length);
     };
     if (source) {
-      words.set(new Int32Array(source, at, words.length));
-      for (const holder of to)
+      words.set(new Int32Array(source, offset, words.length));
+      for (const holder of holders)
         if (holder.rank !== rank && bytes > 0)
-          await this.comm.send(partOf(holder), {to: holder.rank, label});
-      return own ? partOf(own) : null;
+          await this.comm.send(shardFor(holder), {to: holder.rank, label});
+      return thisRank ? shardFor(thisRank) : null;
     }
-    if (!own) return null;
-    const part = own.shard
-      ? words.subarray(0, tf.util.sizeFromShape(shardShape(shape, own.shard)))
+    if (!thisRank) return null;
+    const localShard = thisRank.shard
+      ? words.subarray(0, tf.util.sizeFromShape(shardShape(shape, thisRank.shard)))
       : words;
-    if (part.length > 0) await this.comm.recv(part, {from: 0, label});
-    return part;
+    if (localShard.length > 0) await this.comm.recv(localShard, {from: 0, label});
+    return localShard;
   }
 
-  /** Fills this rank's weights and its optimizer's state. */
+  /** Fills this rank's weights and its optimizer's state; `source` is null on all ranks but 0. */
   async load(source: ArrayBuffer | null): Promise<void> {
     const {weights, optimizerState: state} = this.description;
     const layout = layoutOf(this.description, state);
@@ -91,18 +92,18 @@ export class ModelExchange {
     const release = holdArray(new Uint8Array(scratch), 'communication');
     try {
       for (const [i, variable] of this.variables.entries()) {
-        const part = await this.deal(
+        const localShard = await this.distribute(
           layout.weights[i],
           weights[i].shape,
-          this.holders(variable),
+          this.holdersOf(variable),
           source,
           scratch,
           'initial weights',
         );
-        if (part)
-          this.keeping.load(
+        if (localShard)
+          this.storage.load(
             variable,
-            valuesAt(part.buffer as ArrayBuffer, part.byteOffset, {
+            valuesAt(localShard.buffer as ArrayBuffer, localShard.byteOffset, {
               shape: variable.shape,
               dtype: weights[i].dtype,
             }),
@@ -124,32 +125,34 @@ export class ModelExchange {
     const {
       comm: {size},
       trained,
-      keeping: {slots},
+      storage: {slots},
     } = this;
     const values: Float32Array[] = [];
-    let next = 0;
-    const one = (shape: number[], to: ShardOwner[]) =>
-      this.deal(pieces[next++], shape, to, source, scratch, STATE);
+    let pieceIndex = 0;
+    const distributeNext = (shape: number[], holders: ShardOwner[]) =>
+      this.distribute(pieces[pieceIndex++], shape, holders, source, scratch, STATE);
     for (const {names, shapes} of state.lists) {
       const arrays = slots.map(({shape}) => new Float32Array(tf.util.sizeFromShape(shape)));
       for (const k of names.keys()) {
-        const part = await one(shapes[k], this.holders(trained[k]));
-        if (part)
-          this.keeping.loadState(
+        const localShard = await distributeNext(shapes[k], this.holdersOf(trained[k]));
+        if (localShard)
+          this.storage.loadState(
             trained[k],
-            new Float32Array(part.buffer, part.byteOffset, part.length),
+            new Float32Array(localShard.buffer, localShard.byteOffset, localShard.length),
             arrays,
           );
       }
       values.push(...arrays);
     }
-    const all = Array.from(
+    const everyRank = Array.from(
       {length: size},
       (_, rank): ShardOwner => ({rank, shard: null, owns: rank === 0}),
     );
     for (let i = 0; i < state.scalars.length; i++) {
-      const part = (await one([], all))!;
-      values.push(new Float32Array(part.buffer, part.byteOffset, part.length).slice());
+      const localShard = (await distributeNext([], everyRank))!;
+      values.push(
+        new Float32Array(localShard.buffer, localShard.byteOffset, localShard.length).slice(),
+      );
     }
     const shapes = slots.map(({shape}) => shape);
     const lists =
@@ -160,110 +163,116 @@ export class ModelExchange {
             names: slots.map(({name}) => `${name}/${suffix(names[0])}`),
             shapes,
           }));
-    const mine: OptimizerState = {...state, lists};
-    restoreState(this.model.optimizer, mine, values);
-    for (const tensor of stateTensors(this.model.optimizer, mine)) tagMemory(tensor, 'optimizer');
+    const localState: OptimizerState = {...state, lists};
+    restoreState(this.model.optimizer, localState, values);
+    for (const tensor of stateTensors(this.model.optimizer, localState))
+      tagMemory(tensor, 'optimizer');
   }
 
   /**
-   * The whole model's state as the caller's optimizer keeps it: the lists of whichever rank has
-   * any, over all trainable weights.
+   * The description of the whole model's state, for the caller's optimizer. A rank without weights
+   * has no lists, so all take the names of the first rank that has some.
    */
-  private async wholeState(own: OptimizerState): Promise<OptimizerState> {
+  private async globalState(localState: OptimizerState): Promise<OptimizerState> {
     const {rank, size} = this.comm;
     const encoded = new TextEncoder().encode(
-      JSON.stringify(own.lists.map(({field, names}) => [field, suffix(names[0])])),
+      JSON.stringify(localState.lists.map(({field, names}) => [field, suffix(names[0])])),
     );
     const lengths = new Int32Array(size);
     lengths[rank] = encoded.length;
     await this.comm.allReduce(lengths, {label: STATE});
-    const holder = lengths.findIndex((length) => length > '[]'.length);
-    if (holder < 0) return {...own, lists: []};
-    const words = new Int32Array(lengths[holder]);
-    if (rank === holder) words.set(encoded);
-    await this.comm.broadcast(words, {root: holder, label: STATE});
+    const source = lengths.findIndex((length) => length > '[]'.length);
+    if (source < 0) return {...localState, lists: []};
+    const words = new Int32Array(lengths[source]);
+    if (rank === source) words.set(encoded);
+    await this.comm.broadcast(words, {root: source, label: STATE});
     const fields = JSON.parse(new TextDecoder().decode(Uint8Array.from(words))) as Array<
       [string, string]
     >;
     const {weights, trainable} = this.description;
     const lists = fields.map(([field, name]) => ({
       field,
-      names: trainable.map((at) => `${weights[at].name}/${name}`),
-      shapes: trainable.map((at) => weights[at].shape),
+      names: trainable.map((index) => `${weights[index].name}/${name}`),
+      shapes: trainable.map((index) => weights[index].shape),
     }));
-    return {...own, lists};
+    return {...localState, lists};
   }
 
   /**
-   * A tensor of `shape` on rank 0, from those that answer for it. All that have it call `give`;
-   * `write` gets the whole, on rank 0.
+   * Assembles a tensor of `shape` on rank 0, where `write` gets it, from the ranks that own it. All
+   * ranks that hold it call `readLocal`.
    */
   private async collect(
     holders: ShardOwner[],
     shape: number[],
-    give: () => Promise<Values>,
+    readLocal: () => Promise<Values>,
     label: string,
     write: (values: Values) => void,
   ): Promise<void> {
     const {rank} = this.comm;
-    const has = holders.some((holder) => holder.rank === rank);
-    const given = has ? await give() : null;
-    const first = holders.filter(({owns}) => owns);
-    const whole =
-      first[0].shard && rank === 0 ? new Float32Array(tf.util.sizeFromShape(shape)) : null;
-    for (const holder of first) {
-      let values = rank === holder.rank ? given : null;
+    const holds = holders.some((holder) => holder.rank === rank);
+    const localValues = holds ? await readLocal() : null;
+    const owners = holders.filter(({owns}) => owns);
+    const assembled =
+      owners[0].shard && rank === 0 ? new Float32Array(tf.util.sizeFromShape(shape)) : null;
+    for (const owner of owners) {
+      let values = rank === owner.rank ? localValues : null;
       if (values && rank !== 0) await this.comm.send(values as Float32Array, {to: 0, label});
       if (rank !== 0) continue;
       if (!values) {
         values = new Float32Array(
-          tf.util.sizeFromShape(holder.shard ? shardShape(shape, holder.shard) : shape),
+          tf.util.sizeFromShape(owner.shard ? shardShape(shape, owner.shard) : shape),
         );
-        await this.comm.recv(values as Float32Array, {from: holder.rank, label});
+        await this.comm.recv(values as Float32Array, {from: owner.rank, label});
       }
-      if (holder.shard) writeShard(whole!, shape, holder.shard, values as Float32Array);
+      if (owner.shard) writeShard(assembled!, shape, owner.shard, values as Float32Array);
       else write(values);
     }
-    if (whole) write(whole);
+    if (assembled) write(assembled);
   }
 
-  /** All ranks give what they hold; rank 0 gets a buffer from `make` and fills it. */
+  /**
+   * Collects the model's weights and state on rank 0, which writes them into the buffer that `make`
+   * returns. All ranks must call it. Resolves to the state's description.
+   */
   async save(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState> {
-    const {keeping} = this;
-    const own = describeState(this.model.optimizer);
-    const state = await this.wholeState(own);
+    const {storage} = this;
+    const localState = describeState(this.model.optimizer);
+    const state = await this.globalState(localState);
     const layout = layoutOf(this.description, state);
     const buffer = make(state);
     const {weights} = this.description;
     for (const [i, variable] of this.variables.entries()) {
       await this.collect(
-        this.holders(variable),
+        this.holdersOf(variable),
         weights[i].shape,
-        () => keeping.read(variable),
+        () => storage.read(variable),
         'trained weights',
-        (values) => valuesAt(buffer!, layout.weights[i].at, weights[i]).set(values),
+        (values) => valuesAt(buffer!, layout.weights[i].offset, weights[i]).set(values),
       );
     }
-    const tensors = stateTensors(this.model.optimizer, own);
+    const tensors = stateTensors(this.model.optimizer, localState);
     for (const [l, {names, shapes}] of state.lists.entries()) {
-      const slots = tensors.slice(l * keeping.slots.length, (l + 1) * keeping.slots.length);
+      const slots = tensors.slice(l * storage.slots.length, (l + 1) * storage.slots.length);
       for (const k of names.keys()) {
-        const {at} = layout.state[l * names.length + k];
+        const {offset} = layout.state[l * names.length + k];
         await this.collect(
-          this.holders(this.trained[k]),
+          this.holdersOf(this.trained[k]),
           shapes[k],
-          () => keeping.readState(this.trained[k], slots),
+          () => storage.readState(this.trained[k], slots),
           STATE,
-          (values) => new Float32Array(buffer!, at, values.length).set(values),
+          (values) => new Float32Array(buffer!, offset, values.length).set(values),
         );
       }
     }
-    const scalars = tensors.slice(tensors.length - own.scalars.length);
+    const scalars = tensors.slice(tensors.length - localState.scalars.length);
     for (const [i, tensor] of scalars.entries())
       if (buffer)
-        new Float32Array(buffer, layout.state[layout.state.length - scalars.length + i].at, 1).set(
-          tensor.dataSync() as Float32Array,
-        );
+        new Float32Array(
+          buffer,
+          layout.state[layout.state.length - scalars.length + i].offset,
+          1,
+        ).set(tensor.dataSync() as Float32Array);
     return state;
   }
 }

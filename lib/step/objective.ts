@@ -1,47 +1,30 @@
 /**
- * Loss and metrics of a compiled model on the outputs of one micro-batch, as tfjs's
+ * Loss and metrics of a compiled model for the outputs of one micro-batch, as tfjs's
  * `fit` computes them (tfjs-layers 4.22, training.ts, makeTrainFunction).
  */
 import * as tf from '@tensorflow/tfjs';
-import {innerModel} from '../model/inner';
-import {quickLoss, type Loss} from './fastLosses';
+import {
+  compiledLoss,
+  compiledModel,
+  type CompiledModel,
+  type LossFunction,
+} from '../model/tfjsInternals';
+import {quickLoss} from './fastLosses';
 import type {Graph} from '../model/graph';
 import type {GradientSum} from './gradientSum';
-import {everywhere, hasPenalties, penaltiesOf, type PenaltyCounts} from './penalties';
+import {countAll, hasPenalties, penaltiesOf, type PenaltyCounts} from './penalties';
 import {backward, record} from './tape';
 
-/** What a compiled model keeps of its loss and metrics; tfjs's types do not show it. */
-export interface CompiledModel {
-  loss: unknown;
-  lossFunctions: Loss[];
-  outputNames: string[];
-  metricsTensors: Array<[Loss, number]>;
-  metricsNames: string[];
-  getDedupedMetricsNames(): string[];
-}
-
-/** What the model was compiled with for an output: a name, or a function. */
-export function lossOf(
-  {loss, outputNames}: Pick<CompiledModel, 'loss' | 'outputNames'>,
-  output: number,
-): unknown {
-  return typeof loss === 'string'
-    ? loss
-    : (loss as Record<string | number, unknown>)[
-        Array.isArray(loss) ? output : outputNames[output]
-      ];
-}
-
 /**
- * The shape of an output's targets: the sparse losses take a class number in place of a row of
- * shares.
+ * The shape of the targets of an output of `shape`. The sparse losses take a class number instead
+ * of one share a class.
  */
 export function targetShape(
   compiled: Pick<CompiledModel, 'loss' | 'outputNames'>,
   output: number,
   shape: readonly number[],
 ): {shape: number[]; sparse: boolean} {
-  const sparse = String(lossOf(compiled, output)).startsWith('sparse');
+  const sparse = String(compiledLoss(compiled, output)).startsWith('sparse');
   return {shape: sparse ? [...shape.slice(0, -1), 1] : [...shape], sparse};
 }
 
@@ -50,25 +33,25 @@ export type Values = number[];
 
 export class Objective {
   private readonly compiled: CompiledModel;
-  private readonly lossFunctions: Loss[];
+  private readonly lossFunctions: LossFunction[];
   readonly names: string[];
 
   constructor(
     model: tf.LayersModel,
     private readonly graph: Graph,
   ) {
-    this.compiled = innerModel(model) as unknown as CompiledModel;
+    this.compiled = compiledModel(model);
     this.names = this.compiled.getDedupedMetricsNames();
     const {lossFunctions} = this.compiled;
-    this.lossFunctions = lossFunctions.map((own, output) =>
-      quickLoss(lossOf(this.compiled, output), own),
+    this.lossFunctions = lossFunctions.map((lossFunction, output) =>
+      quickLoss(compiledLoss(this.compiled, output), lossFunction),
     );
   }
 
   /**
-   * The loss of `outputs` against `targets` (a tensor a model output; `weights`: one number a
-   * sample, or null), its metrics, and the gradient of `share` times the loss for each output. The
-   * gradients are the caller's to dispose.
+   * The loss of `outputs` against `targets` (one tensor a model output; `weights`: one number a
+   * sample, or null), the metrics, and for each output the gradient of `share` times the loss. The
+   * caller disposes of the gradients.
    */
   withGradient(
     outputs: tf.Tensor[],
@@ -76,25 +59,25 @@ export class Objective {
     weights: Array<tf.Tensor | null>,
     share: number,
   ): {values: Values; gradients: tf.Tensor[]} {
-    const parts: tf.Tensor[] = [];
+    const outputLosses: tf.Tensor[] = [];
     const {
       outputs: [total],
       tape,
     } = record(outputs, () => {
       const losses = this.losses(outputs, targets, weights);
-      // fit lists each output's own loss where there are several.
-      if (outputs.length > 1) for (const loss of losses) parts.push(tf.keep(tf.mean(loss)));
+      // fit lists the loss of each output if there are several.
+      if (outputs.length > 1) for (const loss of losses) outputLosses.push(tf.keep(tf.mean(loss)));
       return [tf.mean(losses.reduce((sum, loss) => tf.add(sum, loss)))];
     });
     const seed = tf.scalar(share);
-    const found = backward(tape, new Map([[total.id, seed]]));
-    const gradients = outputs.map((output) => found.get(output.id) ?? tf.zerosLike(output));
-    const values = this.values(total, parts, outputs, targets);
-    tf.dispose([total, seed, ...parts]);
+    const gradientsById = backward(tape, new Map([[total.id, seed]]));
+    const gradients = outputs.map((output) => gradientsById.get(output.id) ?? tf.zerosLike(output));
+    const values = this.values(total, outputLosses, outputs, targets);
+    tf.dispose([total, seed, ...outputLosses]);
     return {values, gradients};
   }
 
-  /** As `withGradient` without the gradient, and without sample weights: tfjs validates so. */
+  /** `withGradient` without gradients and sample weights, as tfjs validates. */
   evaluate(outputs: tf.Tensor[], targets: tf.Tensor[]): Values {
     return tf.tidy(() => {
       const means = this.losses(
@@ -111,12 +94,12 @@ export class Objective {
     });
   }
 
-  /** Whether a layer has a penalty on its own weights. */
+  /** Whether any layer has a penalty on its weights. */
   get penalizes(): boolean {
     return this.graph.calls.some(({layer}) => hasPenalties(layer));
   }
 
-  /** The layers' penalties on their own weights; their gradients are added to `sum`. */
+  /** Returns the sum of all penalties on weights and adds their gradients to `sum`. */
   regularize(sum: GradientSum): number {
     let penalty = 0;
     for (const layer of new Set(this.graph.calls.map((call) => call.layer)))
@@ -125,29 +108,29 @@ export class Objective {
   }
 
   /**
-   * One layer's, times `share`; `counts`: which weights' penalties this rank adds to the loss and
-   * to the gradient.
+   * `regularize` for one layer, multiplied by `share`. `counts`: which weights' penalties this rank
+   * adds to the loss and to the gradient.
    */
   regularizeLayer(
     layer: tf.layers.Layer,
     sum: GradientSum,
     share = 1,
-    counts: PenaltyCounts = everywhere,
+    counts: PenaltyCounts = countAll,
   ): number {
     let penalty = 0;
     for (const {loss, variable} of penaltiesOf(layer)) {
-      const {value: shown, gradient} = counts(variable);
-      if (!shown && !gradient) continue;
+      const {value: counted, gradient} = counts(variable);
+      if (!counted && !gradient) continue;
       const {
         outputs: [value],
         tape,
       } = record(sum.weightsOf(layer), () => [loss()]);
-      const one = tf.scalar(share);
-      const found = backward(tape, new Map([[value.id, one]]));
-      if (gradient) sum.add(layer, found);
-      else tf.dispose([...found.values()]);
-      if (shown) penalty += share * value.dataSync()[0];
-      tf.dispose([value, one]);
+      const shareScalar = tf.scalar(share);
+      const gradients = backward(tape, new Map([[value.id, shareScalar]]));
+      if (gradient) sum.add(layer, gradients);
+      else tf.dispose([...gradients.values()]);
+      if (counted) penalty += share * value.dataSync()[0];
+      tf.dispose([value, shareScalar]);
     }
     return penalty;
   }
@@ -166,13 +149,13 @@ export class Objective {
 
   private values(
     total: tf.Tensor,
-    parts: tf.Tensor[],
+    outputLosses: tf.Tensor[],
     outputs: tf.Tensor[],
     targets: tf.Tensor[],
   ): Values {
     const metrics = this.compiled.metricsTensors.map(([metric, output], i) => {
       // With several outputs tfjs lists each output's loss before the metrics.
-      if (outputs.length > 1 && i < outputs.length) return parts[i].dataSync()[0];
+      if (outputs.length > 1 && i < outputs.length) return outputLosses[i].dataSync()[0];
       const value = tf.tidy(() => tf.mean(metric(targets[output], outputs[output])));
       const number = value.dataSync()[0];
       value.dispose();

@@ -1,6 +1,6 @@
 /**
- * How a rank keeps the weights that it has, and its optimizer's state of them: each
- * whole, or, where a strategy divides them, a run of their elements.
+ * How a rank holds weights and their optimizer state: each weight whole, or a
+ * contiguous shard of its elements.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {tagMemory} from '../memory';
@@ -11,22 +11,21 @@ import type {WeightGradient} from './hooks';
 type Values = Float32Array | Int32Array | Uint8Array;
 
 export interface ParameterStorage {
-  /** Takes over a weight's values, which are the caller's again afterwards. */
+  /** Copies values into a weight. */
   load(variable: tf.Variable, values: Values, dtype: WeightDescription['dtype']): void;
   /**
-   * A weight's values; all ranks that share it call, and the one that answers for it gets them
-   * whole.
+   * A weight's values. All ranks that share it call this; the rank that owns it gets all values.
    */
   read(variable: tf.Variable): Promise<Values>;
-  /** What the optimizer keeps its state of, in its order. */
+  /** The variables that the optimizer keeps state for, in its order. */
   readonly slots: ReadonlyArray<{name: string; shape: number[]}>;
-  /** Takes over one list's state of a weight, into the arrays of all slots. */
+  /** Copies one list's state of a weight into the arrays of all slots. */
   loadState(variable: tf.Variable, values: Float32Array, slots: Float32Array[]): void;
-  /** As `give`, of one list's tensors of all slots. */
+  /** Like `read`, for one list's state; `slots`: that list's tensors. */
   readState(variable: tf.Variable, slots: tf.Tensor[]): Promise<Float32Array>;
 }
 
-/** Each weight whole; `entries`: those that this rank trains. */
+/** Holds each weight whole. `entries`: the weights that this rank trains. */
 export function replicatedStorage(entries: readonly WeightGradient[]): ParameterStorage {
   const slotOf = (variable: tf.Variable) =>
     entries.findIndex((entry) => entry.variable === variable);

@@ -1,5 +1,5 @@
 /**
- * Forward through the layers without tapes, as at prediction time.
+ * The forward pass without tapes, as in a prediction.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
@@ -10,9 +10,8 @@ import {penaltiesOf} from './penalties';
 import {Slots} from './slots';
 
 /**
- * The outputs, which are the caller's to dispose, and the layers' penalties on their own weights;
- * `counts`: of which calls' layers and weights this rank adds them. `halvesOf`: of layers that talk
- * in their middle.
+ * The model's outputs, which the caller disposes of, and the sum of the penalties on weights.
+ * `counts`: which calls' and weights' penalties this rank adds.
  */
 export async function predict(
   graph: Graph,
@@ -21,10 +20,10 @@ export async function predict(
   hooks: readonly StepHooks[],
   {
     counts = () => true,
-    halvesOf,
+    communicatingLayerOf,
   }: {
     counts?(call: LayerCall, variable: tf.Variable | null): boolean;
-    halvesOf?: CommunicatingLayerOf;
+    communicatingLayerOf?: CommunicatingLayerOf;
   } = {},
 ): Promise<{outputs: tf.Tensor[]; penalty: number}> {
   const slots = Slots.ofInputs(graph, inputs);
@@ -33,18 +32,19 @@ export async function predict(
   try {
     for (const call of graph.calls) {
       await runHooks(hooks, 'beforePredict', call);
-      const given = call.inputs.map((slot) => slots.tensors[slot]!);
+      const inputTensors = call.inputs.map((slot) => slots.tensors[slot]!);
       const mask = slots.masks[call.inputs[0]];
-      const half = await halvesOf?.(call)?.forward(call, given, {
+      const saved = await communicatingLayerOf?.(call)?.forward(call, inputTensors, {
         ...context,
         layer: call.name,
         training: false,
         mask,
-        taped: async () => {},
+        onTape: async () => {},
       });
-      half?.discard();
-      const outputs = half?.outputs ?? tf.tidy(() => applyLayer(call, given, mask, context, false));
-      slots.put(call, outputs, maskAfter(call, given, mask), false);
+      saved?.discard();
+      const outputs =
+        saved?.outputs ?? tf.tidy(() => applyLayer(call, inputTensors, mask, context, false));
+      slots.put(call, outputs, maskAfter(call, inputTensors, mask), false);
       if (!counted.has(call.layer))
         for (const {loss, variable} of penaltiesOf(call.layer))
           if (counts(call, variable)) penalty += tf.tidy(loss).dataSync()[0];

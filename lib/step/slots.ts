@@ -1,11 +1,11 @@
 /**
- * What is alive between two layers: a tensor a slot, freed after its last reader.
+ * The tensors between layers, one a slot; each is freed after its last reader.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Graph, LayerCall, Slot} from '../model/graph';
 
-/** A slot's tensor, as one that reads it later keeps it. */
-export interface Kept {
+/** A slot's tensor, kept for a segment that reads it later. */
+export interface KeptSlot {
   slot: Slot;
   tensor: tf.Tensor;
   mask: tf.Tensor | null;
@@ -23,17 +23,17 @@ export class Slots {
     this.wantGradient = new Array(graph.slots).fill(false);
   }
 
-  /** `wanted`: the input, if any, for which the backward is to find a gradient. */
-  static ofInputs(graph: Graph, inputs: tf.Tensor[], wanted: Slot | null = null): Slots {
+  /** `wantedInput`: the input whose gradient the backward pass returns. */
+  static ofInputs(graph: Graph, inputs: tf.Tensor[], wantedInput: Slot | null = null): Slots {
     const slots = new Slots(graph);
-    if (wanted !== null) slots.wantGradient[wanted] = true;
-    // A handle of its own for each input, so that every slot is freed alike.
+    if (wantedInput !== null) slots.wantGradient[wantedInput] = true;
+    // Each input gets its own handle, so that all slots are freed in the same way.
     graph.inputs.forEach((slot, i) => (slots.tensors[slot] = tf.clone(inputs[i])));
     return slots;
   }
 
-  /** The kept tensors become the slots'. */
-  static ofKept(graph: Graph, kept: Kept[]): Slots {
+  /** Takes over the kept tensors. */
+  static ofKept(graph: Graph, kept: KeptSlot[]): Slots {
     const slots = new Slots(graph);
     for (const {slot, tensor, mask, wantsGradient} of kept) {
       slots.tensors[slot] = tensor;
@@ -43,8 +43,8 @@ export class Slots {
     return slots;
   }
 
-  /** Handles of what `calls` read and do not make themselves. */
-  keepFor(calls: LayerCall[]): Kept[] {
+  /** New handles of the tensors that `calls` read and do not make themselves. */
+  keepFor(calls: LayerCall[]): KeptSlot[] {
     const made = new Set(calls.flatMap(({outputs}) => outputs));
     const read = new Set(calls.flatMap(({inputs}) => inputs).filter((slot) => !made.has(slot)));
     return [...read].map((slot) => ({

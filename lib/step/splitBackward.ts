@@ -1,37 +1,30 @@
 /**
- * A tape walked backward in two parts: first for what entered the layer, later for its
- * weights, so that the gradient can go on to the layer before while the weights' part waits (Qi et
- * al. 2023, "Zero bubble pipeline parallelism", section 2.1: B and W).
+ * The backward of a tape in two parts: first the gradients of the layer's inputs, later
+ * those of its weights. The previous layer can go on after the first part (Qi et al. 2023, "Zero
+ * bubble pipeline parallelism", section 2.1: B and W).
  */
 import * as tf from '@tensorflow/tfjs';
-import {addGradient, gradientOf, release, type Tape, type TapeNode} from './tape';
+import {engineInternals, type TapeNode} from '../model/tfjsInternals';
+import {addGradient, gradientOf, release, type Tape} from './tape';
 
-interface EngineScopes {
-  state: {activeScope: {track: tf.Tensor[]}};
-  startScope(name?: string): void;
-  endScope(result?: tf.Tensor[]): void;
+/** A gradient of a node that the first part has visited, left for the second. */
+interface PendingGradient {
+  id: number;
+  gradient: () => tf.Tensor;
 }
 
-/** A node that was passed, with the gradients that it still owes. */
-interface Owing {
-  owed: Array<{id: number; gradient: () => tf.Tensor}>;
-}
-
-/** What the first part leaves for the second: `finishTape` or `discardRest` ends it. */
-export interface TapeRest {
+/** What the first part leaves for the second; `finishTape` or `discardPendingTape` ends it. */
+export interface PendingTape {
   tape: Tape;
-  /** By the place of the node in the tape. */
-  owing: Map<number, Owing>;
-  /**
-   * Gradients of tensors that lead to weights alone, and of the outputs of nodes that owe
-   * something.
-   */
+  /** By the node's index in the tape. */
+  pending: Map<number, PendingGradient[]>;
+  /** Gradients of the outputs of nodes that only the second part visits. */
   gradients: Map<number, tf.Tensor>;
   kept: tf.Tensor[];
 }
 
-/** Ids of the tensors that are made of `sources`, these included. */
-function madeOf(nodes: readonly TapeNode[], sources: Iterable<number>): Set<number> {
+/** Ids of `sources` and of all tensors that depend on them. */
+function dependentsOf(nodes: readonly TapeNode[], sources: Iterable<number>): Set<number> {
   const made = new Set(sources);
   for (const {inputs, outputs} of nodes)
     if (Object.values(inputs).some(({id}) => made.has(id)))
@@ -39,94 +32,102 @@ function madeOf(nodes: readonly TapeNode[], sources: Iterable<number>): Set<numb
   return made;
 }
 
-/** The gradients of a node by input, and what was made on the way: a gradient may hold on to it. */
+/**
+ * The gradients of a node by input, and the tensors that were made on the way, which a gradient's
+ * closure may read.
+ */
 function gradientsOf(
   node: TapeNode,
   dys: Array<tf.Tensor | null>,
-): {found: Record<string, () => tf.Tensor>; made: tf.Tensor[]} {
-  const engine = tf.engine() as unknown as EngineScopes;
+): {thunks: Record<string, () => tf.Tensor>; made: tf.Tensor[]} {
+  const engine = engineInternals();
   engine.startScope('gradients');
   try {
-    const found = gradientOf(node, dys);
+    const thunks = gradientOf(node, dys);
     const made = [...engine.state.activeScope.track];
     for (const tensor of made) tf.keep(tensor);
-    return {found, made};
+    return {thunks, made};
   } finally {
     engine.endScope();
   }
 }
 
 /**
- * The gradients of the sources that `now` names, from those of the outputs (by id; they stay the
- * caller's). What leads to the other sources alone is left for `finishTape`.
+ * The gradients of those sources of the tape that `sources` names, from the gradients of the
+ * outputs (by id; they stay the caller's). Whatever leads only to other sources is left for
+ * `finishTape`.
  */
-export function backwardFor(
+export function backwardSome(
   tape: Tape,
   outputGradients: Map<number, tf.Tensor>,
-  now: ReadonlySet<number>,
-): {found: Map<number, tf.Tensor>; rest: TapeRest} {
+  sources: ReadonlySet<number>,
+): {gradients: Map<number, tf.Tensor>; rest: PendingTape} {
   const {nodes} = tape;
-  const leads = madeOf(nodes, now);
-  const rest: TapeRest = {tape, owing: new Map(), gradients: new Map(), kept: []};
+  const dependsOnSources = dependentsOf(nodes, sources);
+  const rest: PendingTape = {tape, pending: new Map(), gradients: new Map(), kept: []};
   const gradients = new Map<number, tf.Tensor>();
-  const found = new Map<number, tf.Tensor>();
+  const gradientsOfSources = new Map<number, tf.Tensor>();
   tf.tidy(() => {
-    // Handles of our own: what is owed may hold on to them when the caller's are gone.
+    // Own handles, because closures may read them after the caller has disposed of its own.
     for (const [id, gradient] of outputGradients) gradients.set(id, tf.clone(gradient));
     for (let i = nodes.length - 1; i >= 0; i--) {
       const node = nodes[i];
       const dys = node.outputs.map(({id}) => gradients.get(id) ?? null);
       if (dys.every((dy) => dy === null)) continue;
       const inputs = Object.entries(node.inputs);
-      const later = inputs.filter(([, {id}]) => !leads.has(id));
-      if (later.length === inputs.length) {
-        // A way to weights alone: the second part walks it.
+      const laterInputs = inputs.filter(([, {id}]) => !dependsOnSources.has(id));
+      if (laterInputs.length === inputs.length) {
+        // The node leads only to weights: the second part visits it.
         node.outputs.forEach(
           ({id}, k) => dys[k] && rest.gradients.set(id, tf.keep(tf.clone(dys[k]!))),
         );
         continue;
       }
-      const {found: thunks, made} =
-        later.length > 0 ? gradientsOf(node, dys) : {found: gradientOf(node, dys), made: []};
-      for (const [name, {id}] of inputs.filter((input) => !later.includes(input)))
+      const {thunks, made} =
+        laterInputs.length > 0 ? gradientsOf(node, dys) : {thunks: gradientOf(node, dys), made: []};
+      for (const [name, {id}] of inputs.filter((input) => !laterInputs.includes(input)))
         addGradient(
           gradients,
           id,
           tf.tidy(() => thunks[name]()),
         );
-      if (later.length === 0) continue;
-      // The closures of a gradient read dys and what they made of them.
+      if (laterInputs.length === 0) continue;
+      // The closures of a gradient read dys and the tensors that were made of them.
       for (const dy of dys) if (dy) tf.keep(dy);
       rest.kept.push(...made, ...dys.filter((dy) => dy !== null));
-      rest.owing.set(i, {owed: later.map(([name, {id}]) => ({id, gradient: thunks[name]}))});
+      rest.pending.set(
+        i,
+        laterInputs.map(([name, {id}]) => ({id, gradient: thunks[name]})),
+      );
     }
-    for (const id of now) {
+    for (const id of sources) {
       const gradient = gradients.get(id);
-      // What is kept for later has its own end.
-      if (gradient) found.set(id, tf.clone(gradient));
+      // A new handle, because kept tensors are freed separately.
+      if (gradient) gradientsOfSources.set(id, tf.clone(gradient));
     }
-    return [...found.values()];
+    return [...gradientsOfSources.values()];
   });
-  return {found, rest};
+  return {gradients: gradientsOfSources, rest};
 }
 
 /**
- * The second part: the gradients of the other sources, the caller's to dispose. The tape is used
- * up.
+ * The second part: the gradients of the other sources by id, which the caller disposes of. Consumes
+ * the tape.
  */
-export function finishTape(rest: TapeRest): Map<number, tf.Tensor> {
+export function finishTape(rest: PendingTape): Map<number, tf.Tensor> {
   const {
     tape: {nodes, sources},
-    owing,
+    pending,
   } = rest;
   const gradients = new Map(rest.gradients);
-  const found = new Map<number, tf.Tensor>();
+  const gradientsOfSources = new Map<number, tf.Tensor>();
   try {
     tf.tidy(() => {
       for (let i = nodes.length - 1; i >= 0; i--) {
-        const owed = owing.get(i)?.owed;
-        if (owed) {
-          for (const {id, gradient} of owed) addGradient(gradients, id, tf.tidy(gradient));
+        const pendingGradients = pending.get(i);
+        if (pendingGradients) {
+          for (const {id, gradient} of pendingGradients)
+            addGradient(gradients, id, tf.tidy(gradient));
           continue;
         }
         const dys = nodes[i].outputs.map(({id}) => gradients.get(id) ?? null);
@@ -141,18 +142,18 @@ export function finishTape(rest: TapeRest): Map<number, tf.Tensor> {
       }
       for (const id of sources) {
         const gradient = gradients.get(id);
-        if (gradient) found.set(id, tf.clone(gradient));
+        if (gradient) gradientsOfSources.set(id, tf.clone(gradient));
       }
-      return [...found.values()];
+      return [...gradientsOfSources.values()];
     });
   } finally {
-    discardRest(rest);
+    discardPendingTape(rest);
   }
-  return found;
+  return gradientsOfSources;
 }
 
-/** Frees what the first part left. */
-export function discardRest({tape, gradients, kept}: TapeRest): void {
+/** Frees what the first part has left. */
+export function discardPendingTape({tape, gradients, kept}: PendingTape): void {
   tf.dispose([...gradients.values(), ...kept]);
   release(tape.nodes);
   tape.nodes = [];

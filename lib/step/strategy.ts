@@ -1,115 +1,146 @@
 /**
- * What a strategy is to the run of one rank: hooks on the step, and what it does in
- * the step's place.
+ * What a strategy is to one rank: hooks on the training step, and the parts of the step
+ * that it replaces.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {OptimizerState} from '../model/description';
 import type {Graph, LayerCall} from '../model/graph';
 import type {CommunicatingLayerOf, StepHooks, WeightGradient} from './hooks';
 import type {ParameterStorage} from './parameterStorage';
-import type {Values} from './objective';
+import type {Objective, Values} from './objective';
 import type {PenaltyCounts} from './penalties';
-import type {Segment} from '../model/segments';
-import type {BatchPart, Stepper} from './trainStep';
+import type {Recompute, Segment} from '../model/segments';
+import type {GradientSum} from './gradientSum';
 
-/** How a rank takes part in what is not trained on. */
-export interface Predicting {
-  halves: CommunicatingLayerOf;
-  /** Whether it counts the loss that several ranks find alike. */
+/** The tensors of one micro-batch; dim 0 counts its samples. */
+export interface MicroBatch {
+  xs: tf.Tensor[];
+  ys: tf.Tensor[];
+  /** For each output one number a sample, or null. */
+  weights: Array<tf.Tensor | null>;
+  samples: number;
+}
+
+/** A micro-batch whose tensors are made only when its turn comes, which saves memory. */
+export interface BatchPart {
+  /** 0 if this rank has no share of the micro-batch. */
+  samples: number;
+  /** The index of its first sample in the whole batch. */
+  firstSample: number;
+  /** Its samples divided by those of the whole batch over all ranks: the weight of its mean. */
+  share: number;
+  /** `need`: leaves out the inputs or the targets if the rank does not need them. */
+  make(need?: {xs: boolean; ys: boolean}): MicroBatch;
+}
+
+/** The part of the stepper that a strategy may use. */
+export interface StepHost {
+  readonly graph: Graph;
+  readonly objective: Objective;
+  readonly gradients: GradientSum;
+  readonly hooks: readonly StepHooks[];
+  readonly segments: Segment[];
+  readonly seed: number;
+  readonly recompute: Recompute;
+}
+
+/** How a rank takes part in predictions for validation. */
+export interface PredictionContext {
+  communicatingLayer: CommunicatingLayerOf;
+  /** Whether this rank counts a loss that several ranks compute alike. */
   countsLoss: boolean;
 }
 
 export interface RankStrategy {
   readonly hooks: readonly StepHooks[];
   readonly communicatingLayer: CommunicatingLayerOf;
-  readonly predicting: Predicting;
-  /** The calls whose weights this rank has, where it has not all. */
-  ownCalls?(graph: Graph): LayerCall[];
+  readonly prediction: PredictionContext;
+  /** The calls whose weights this rank holds, if it does not hold all. */
+  heldCalls?(graph: Graph): LayerCall[];
   /**
-   * Takes the micro-batches of a step forward and backward in the step's place; returns this rank's
-   * part of loss and metrics.
+   * Replaces the forward and backward passes of a step's micro-batches; returns this rank's part of
+   * loss and metrics.
    */
-  walkParts?(step: number, parts: BatchPart[]): Promise<Values>;
-  /** This rank's part of loss and metrics on data that is not trained on, in the step's place. */
+  runParts?(step: number, parts: BatchPart[]): Promise<Values>;
+  /**
+   * Replaces the evaluation of a validation batch; returns this rank's part of loss and metrics.
+   */
   evaluate?(part: BatchPart): Promise<Values>;
   /**
-   * Loss and metrics of all ranks together, from each rank's; `penalty`: what this rank's layers
-   * add to the loss of a step, of validation it is in `values`.
+   * Sums each rank's loss and metrics over all ranks. `penalty`: what this rank's layers add to the
+   * loss of a training step; for validation it is already in `values`.
    */
   sumValues(values: Values, penalty?: number): Promise<Values>;
   /**
-   * Of which weights this rank counts the penalties, where other ranks have the weight too.
-   * @default all that it has
+   * Which weights' penalties this rank counts, if other ranks hold the weights too.
+   * @default those of all weights that it holds
    */
   countsPenalty?: PenaltyCounts;
   /**
-   * Whether ranks hold different gradients: penalties on weights then join each while it is walked,
-   * and not once all are summed.
+   * Whether ranks hold different gradients. Each penalty's gradient is then added in the backward
+   * pass of its layer, and not once after all of them.
    */
   readonly dividesGradients: boolean;
   /**
-   * The squares of all ranks' gradients, each weight's once, where the step's own sum has not all
-   * of them.
+   * The sum of squares of all ranks' gradients, each weight counted once, if the step's own
+   * gradients are not all of them.
    */
   squares?(): Promise<number>;
-  /** Clips and applies the gradients, where the strategy holds them itself. */
+  /** Clips and applies the gradients, if the strategy holds them itself. */
   apply?(globalClipNorm: number | undefined): Promise<void>;
-  /** Once the stepper is there, before the first step. */
-  open(stepper: Stepper): Promise<void>;
+  /** Called before the first step. */
+  open(stepper: StepHost): Promise<void>;
   /**
-   * After `sumValues`: the first weight whose gradient is no number, and the ranks whose own loss
-   * is none. All ranks ask.
+   * After `sumValues`, on all ranks: the first weight whose gradient is NaN or infinite, and the
+   * ranks whose local loss is.
    */
   nonFinite(): Promise<{gradient: string | null; ranks: number[]}>;
-  /** A batch of validation of which this rank has no sample. */
+  /** Called for a validation batch in which this rank has no samples. */
   emptyRankPredict?(): Promise<void>;
   /**
-   * Where no rank holds all of it: all ranks give the model's state, rank 0 into what `make`
-   * returns.
+   * For a model that no rank holds whole: all ranks hand over their part of its state, and rank 0
+   * writes it into what `make` returns.
    */
   save?(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState>;
-  /** After the model's weights are gone. */
+  /** Called after the model has been disposed of. */
   dispose(): void;
 }
 
-/** What an axis of the mesh adds to the step of a rank, whichever axes stand beside it. */
+/** What one axis of the mesh adds to a rank's step, in combination with any other axes. */
 export interface AxisStrategy {
   readonly hooks: StepHooks;
-  readonly halves: CommunicatingLayerOf;
+  readonly communicatingLayer: CommunicatingLayerOf;
   dispose(): void;
 }
 
-/** Walks of a rank's layers in one step, in order; the same on all ranks of the data axis. */
+/** A rank's forward and backward passes in one step, in order; the same on all data ranks. */
 export type LayerSchedule = Array<{direction: 'forward' | 'backward'; segments: Segment[]}>;
 
-/** What the data axis finds beside it. */
+/** What the data axis is told of the model and of the other axes. */
 export interface DataContext {
-  stepper: Stepper;
-  /** The layers that this rank walks, in runs between which others of the model lie. */
+  stepper: StepHost;
+  /** The layers that this rank runs; one list for each contiguous part of the model. */
   runs: LayerCall[][];
-  /**
-   * Weights whose gradients other axes complete after the last walk: until then they are no whole
-   * summand.
-   */
-  late(variable: tf.Variable): boolean;
+  /** Whether another axis completes the weight's gradient after the last backward pass. */
+  completedLater(variable: tf.Variable): boolean;
+  /** The passes of a step with `parts` micro-batches. */
   layerSchedule(parts: number): LayerSchedule;
-  /** Fills the weights and the optimizer's state, kept as `keeping` says. */
-  load(keeping: ParameterStorage): Promise<void>;
+  /** Fills the weights and the optimizer's state; `storage` says how this rank holds them. */
+  load(storage: ParameterStorage): Promise<void>;
 }
 
-/**
- * The data axis: each rank has the same weights, or parts of them, and its share of the samples.
- */
+/** The data axis: all ranks have the same weights, or shards of them, and different samples. */
 export interface DataAxis extends AxisStrategy {
   open(context: DataContext): Promise<void>;
   /**
-   * The sum of the squares of the gradients that this rank holds itself, of the weights that
-   * `counts` takes; all ranks together have each once.
+   * The sum of squares of those gradients that this rank holds itself, for the weights that
+   * `counts` accepts. Over all ranks each gradient is counted once.
    */
   squares?(counts: (entry: WeightGradient) => boolean): number;
-  /** Applies the gradients, each times `scale`, where this axis holds them itself. */
+  /** Applies the gradients, each multiplied by `scale`, if this axis holds them itself. */
   apply?(scale: number): Promise<void>;
-  /** The first weight of whose gradient this rank holds a number that is none. */
+  /** The first weight whose gradient on this rank is NaN or infinite. */
   firstNonFinite(): WeightGradient | undefined;
-  absentPredict(): Promise<void>;
+  /** Called for a validation batch in which this rank has no samples. */
+  emptyRankPredict(): Promise<void>;
 }

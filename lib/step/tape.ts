@@ -1,39 +1,21 @@
 /**
- * One tape a layer: records what a layer computes, and walks it backward later. tfjs
- * keeps a single tape open over a whole model; here each layer has its own, so that hooks may wait,
- * send or free between two layers.
+ * One tape a layer: records what a layer computes and later runs it backward. tfjs keeps
+ * a single tape over a whole model; here each layer has its own, so that hooks can wait, send or
+ * free between two layers.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
+import {engineInternals, type TapeNode} from '../model/tfjsInternals';
 
-/** One recorded operation, as tfjs's engine writes it (tfjs-core 4.22, tape.ts). */
-export interface TapeNode {
-  id: number;
-  kernelName: string;
-  inputs: Record<string, tf.Tensor>;
-  outputs: tf.Tensor[];
-  gradient?: (dys: Array<tf.Tensor | null>) => Record<string, () => tf.Tensor>;
-  saved: tf.Tensor[];
-}
-
-interface EngineState {
-  gradientDepth: number;
-  activeTape: TapeNode[] | null;
-}
-
-/**
- * What a backward walk needs: the operations between `sources` and the outputs, with the tensors
- * that they saved.
- */
+/** The operations between `sources` and the outputs, with the tensors that they saved. */
 export interface Tape {
   nodes: TapeNode[];
-  /** Ids of the tensors and variables for which gradients were asked. */
+  /** Ids of the tensors and variables whose gradients are wanted. */
   sources: number[];
 }
 
-// Kernels whose gradients in tfjs 4.22 (and in lib/devices) look only at the shapes of what they
-// save: a tensor keeps its shape after it is disposed of, and its memory is free for the rest of
-// the forward.
+// Kernels whose gradients in tfjs 4.22 (and in lib/devices) read only the shapes of what they save.
+// A disposed tensor keeps its shape, so its memory is free for the rest of the forward pass.
 const SHAPES_SUFFICE = new Set([
   'Add',
   'Sub',
@@ -52,21 +34,17 @@ export interface Recorded {
   tape: Tape;
 }
 
-function engineState(): EngineState {
-  return (tf.engine() as unknown as {state: EngineState}).state;
-}
-
 export function release(nodes: Iterable<TapeNode>): void {
   for (const node of nodes) tf.dispose(node.saved);
 }
 
 /**
- * Runs `compute` with a fresh tape and returns its outputs with the part of the tape that leads
- * from `sources` to them. The outputs are the caller's to dispose; everything else that `compute`
- * made is gone, but for what the backward walk needs.
+ * Runs `compute` with a new tape and returns its outputs with the part of the tape that leads from
+ * `sources` to them. The caller disposes of the outputs; of everything else that `compute` made,
+ * only what the backward needs stays alive.
  */
 export function record(sources: tf.Tensor[], compute: () => tf.Tensor[]): Recorded {
-  const state = engineState();
+  const {state} = engineInternals();
   const {gradientDepth, activeTape} = state;
   const tape: TapeNode[] = [];
   state.gradientDepth = 1;
@@ -88,8 +66,8 @@ export function record(sources: tf.Tensor[], compute: () => tf.Tensor[]): Record
 }
 
 /**
- * As tfjs's getFilteredNodesXToY: without it a walk reaches an embedding's integer inputs, which
- * have no gradient.
+ * As tfjs's getFilteredNodesXToY. Without it the backward reaches an embedding's integer inputs,
+ * which have no gradient.
  */
 function prune(tape: TapeNode[], sources: tf.Tensor[], outputs: tf.Tensor[]): TapeNode[] {
   const fromSource = new Set(sources.map((source) => source.id));
@@ -117,59 +95,59 @@ function prune(tape: TapeNode[], sources: tf.Tensor[], outputs: tf.Tensor[]): Ta
 }
 
 /**
- * Walks `tape` backward from the gradients of its outputs (by tensor id) and returns the gradient
- * of each source that it reaches, by id. The tensors of `outputGradients` stay the caller's; the
- * returned ones are the caller's to dispose. The tape is used up.
+ * Runs `tape` backward from the gradients of its outputs (by tensor id) and returns the gradient of
+ * each source that it reaches, by id. The caller keeps the tensors of `outputGradients` and
+ * disposes of the returned ones. Consumes the tape. Throws BAD_MODEL as `gradientOf` does.
  */
 export function backward(
   tape: Tape,
   outputGradients: Map<number, tf.Tensor>,
 ): Map<number, tf.Tensor> {
   try {
-    return walk(tape, outputGradients);
+    return traverse(tape, outputGradients);
   } finally {
     discard(tape);
   }
 }
 
-/** Frees what a tape holds without walking it. */
+/** Frees what a tape holds, without running it. */
 export function discard(tape: Tape): void {
   release(tape.nodes);
   tape.nodes = [];
 }
 
-function walk(tape: Tape, outputGradients: Map<number, tf.Tensor>): Map<number, tf.Tensor> {
+function traverse(tape: Tape, outputGradients: Map<number, tf.Tensor>): Map<number, tf.Tensor> {
   const wanted = new Set(tape.sources);
   const gradients = new Map(outputGradients);
-  const found = new Map<number, tf.Tensor>();
+  const gradientsOfSources = new Map<number, tf.Tensor>();
   tf.tidy(() => {
     for (let i = tape.nodes.length - 1; i >= 0; i--) {
       const node = tape.nodes[i];
       const dys = node.outputs.map((output) => gradients.get(output.id) ?? null);
       if (dys.every((dy) => dy === null)) continue;
       const inputGradients = gradientOf(node, dys);
-      // The engine frees as tfjs does, at the end of the walk; a sum's parts may still be another
-      // node's.
+      // tidy frees temporaries at the end, as in tfjs: another node may still need a summand.
       for (const [name, input] of Object.entries(node.inputs))
         addGradient(
           gradients,
           input.id,
           tf.tidy(() => inputGradients[name]()),
         );
-      for (const output of node.outputs) free(output.id, gradients, wanted, outputGradients);
+      for (const output of node.outputs)
+        freeIfUnused(output.id, gradients, wanted, outputGradients);
     }
     for (const id of wanted) {
       const gradient = gradients.get(id);
-      if (gradient) found.set(id, gradient);
+      if (gradient) gradientsOfSources.set(id, gradient);
     }
-    return [...found.values()];
+    return [...gradientsOfSources.values()];
   });
-  return found;
+  return gradientsOfSources;
 }
 
 /**
- * The gradients of a node's inputs by name, each computed when it is called for. Throws BAD_MODEL
- * where tfjs has none.
+ * The gradients of a node's inputs by input name, each computed when its function is called. Throws
+ * BAD_MODEL if tfjs has no gradient for the node's kernel.
  */
 export function gradientOf(
   node: TapeNode,
@@ -189,22 +167,22 @@ export function addGradient(
   id: number,
   gradient: tf.Tensor,
 ): void {
-  const before = gradients.get(id);
-  gradients.set(id, before ? tf.add(before, gradient) : gradient);
+  const existing = gradients.get(id);
+  gradients.set(id, existing ? tf.add(existing, gradient) : gradient);
 }
 
 /**
- * An output's gradient is no longer needed once its node has been walked; big ones are not kept to
- * the end.
+ * Frees the gradient of an output whose node is done, so that large gradients do not stay alive to
+ * the end of the tape.
  */
-function free(
+function freeIfUnused(
   id: number,
   gradients: Map<number, tf.Tensor>,
   wanted: Set<number>,
-  given: Map<number, tf.Tensor>,
+  callersGradients: Map<number, tf.Tensor>,
 ): void {
   const gradient = gradients.get(id);
-  if (!gradient || wanted.has(id) || given.has(id)) return;
+  if (!gradient || wanted.has(id) || callersGradients.has(id)) return;
   gradients.delete(id);
   for (const other of gradients.values()) if (other === gradient) return;
   gradient.dispose();

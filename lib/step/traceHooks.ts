@@ -1,12 +1,12 @@
 /**
- * The hooks that record a step's spans: its phases, or every layer's.
+ * Hooks that record the spans of a step: one a phase, or one a layer.
  */
 import type {SpanRecorder} from '../trace/spans';
 import type {StepHooks} from './hooks';
 
 /**
- * A span a phase: forward, the loss with its gradient and the metrics (a forward span of its own
- * name), backward, update.
+ * One span a phase: forward, loss (with its gradient and the metrics, as a forward span), backward,
+ * update.
  */
 export function phaseHooks(recorder: SpanRecorder): StepHooks {
   let forward = false;
@@ -33,7 +33,7 @@ export function phaseHooks(recorder: SpanRecorder): StepHooks {
   };
 }
 
-/** The number of the step and its update alone, where a strategy records the rest. */
+/** Only the step's number and its update, for a strategy that records the rest. */
 export function stepHooks(recorder: SpanRecorder): StepHooks {
   return {
     beforeStep: (step) => {
@@ -44,7 +44,7 @@ export function stepHooks(recorder: SpanRecorder): StepHooks {
   };
 }
 
-/** A span for each layer's forward and backward, one for the loss, one for the update. */
+/** One span for each layer's forward and backward, for the loss and for the update. */
 export function layerHooks(recorder: SpanRecorder): StepHooks {
   return {
     beforeStep: (step) => {

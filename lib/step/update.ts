@@ -1,61 +1,56 @@
 /**
- * The optimizer's update, one weight after the other: tfjs's optimizers hold every
- * weight's temporaries until the last weight is done (Adam's nine copies of a weight, of all
- * weights at once); here each weight's are gone before the next one's turn.
+ * The optimizer's update, one weight after the other. tfjs's optimizers hold the
+ * temporaries of all weights until the last one is updated (Adam makes nine copies of a weight);
+ * here each weight's temporaries are freed before the next weight's turn.
  */
 import * as tf from '@tensorflow/tfjs';
 import {tagMemory, withMemoryFor} from '../memory';
 import {slotLists} from '../model/optimizerState';
+import {engineInternals} from '../model/tfjsInternals';
 
-/** What a weight's turn needs. */
-export interface Turns {
-  /** Called in order, once for each variable, as its turn begins; null: it stays as it is. */
+/** What the caller does before and after each weight's update. */
+export interface UpdateCallbacks {
+  /** Called in order, once for each variable, before its update; null leaves it as it is. */
   gradient(index: number): tf.Tensor | null;
-  /** Its turn is over. */
+  /** Called after the variable's update. */
   done?(index: number): void;
 }
 
-interface EngineScopes {
-  state: {scopeStack: unknown[]};
-  startScope(name?: string): void;
-  endScope(): void;
-}
-
 /**
- * Applies the gradients to `variables`, as `optimizer.applyGradients` does, to the bit. The
- * variables must be the same, in the same order, at every call: tfjs keeps its moments by position.
+ * Applies the gradients to `variables` with the same bits as `optimizer.applyGradients`. Every call
+ * must pass the same variables in the same order, because tfjs keeps its moments by position.
  */
-export function updateInTurn(
+export function updateOneByOne(
   optimizer: tf.Optimizer,
   variables: readonly tf.Variable[],
-  turns: Turns,
+  callbacks: UpdateCallbacks,
 ): void {
-  const engine = tf.engine() as unknown as EngineScopes;
+  const engine = engineInternals();
   const depth = engine.state.scopeStack.length;
-  const lists = slotLists(optimizer);
-  let at = -1;
+  const stateLists = slotLists(optimizer);
+  let current = -1;
   const close = () => {
-    if (at < 0) return;
-    for (const list of lists) tagMemory(list[at]?.variable, 'optimizer');
-    turns.done?.(at);
+    if (current < 0) return;
+    for (const list of stateLists) tagMemory(list[current]?.variable, 'optimizer');
+    callbacks.done?.(current);
   };
-  // tfjs reads each gradient once, as it comes to its weight: there the last weight's scope ends
-  // and this one's begins.
-  const named = variables.map((variable, i) => ({
+  // tfjs reads each gradient once, just before it updates the weight: there the previous weight's
+  // scope ends and this one's begins.
+  const namedGradients = variables.map((variable, i) => ({
     name: variable.name,
     get tensor(): tf.Tensor {
-      if (at >= 0) engine.endScope();
+      if (current >= 0) engine.endScope();
       close();
-      at = i;
+      current = i;
       engine.startScope('update');
-      return turns.gradient(i) as tf.Tensor;
+      return callbacks.gradient(i) as tf.Tensor;
     },
   }));
   withMemoryFor('temporary', () => {
     try {
-      optimizer.applyGradients(named);
+      optimizer.applyGradients(namedGradients);
     } finally {
-      // An optimizer whose own scope spans all weights has ended the last weight's in its place.
+      // An optimizer with a scope over all weights has already ended the last weight's scope.
       while (engine.state.scopeStack.length > depth) engine.endScope();
       close();
     }

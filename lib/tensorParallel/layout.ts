@@ -1,43 +1,42 @@
 /**
- * A layout by patterns of layer names, resolved to a rule a layer, and checked: what a
- * column layer hands on in parts, a row layer must take.
+ * Resolves a layout, given as layer-name patterns, to one rule a layer, and checks it:
+ * the sharded output of a column layer must go to a row layer.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
 import type {Graph, LayerCall, Slot} from '../model/graph';
+import {activationName} from '../model/tfjsLayers';
 import './layerRules';
-import {isRowwise, LAYOUT_RULES, rulesFor, type LayoutRule, type ShardedLayer} from './rules';
+import {needsWholeRow, LAYOUT_RULES, rulesFor, type LayoutRule, type ShardedLayer} from './rules';
 
-/** Layer-name pattern ('*' stands for any letters) to rule. */
+/** Maps layer-name patterns ('*' matches any text) to rules. */
 export type Layout = Record<string, LayoutRule>;
 
-/** Rules by layer name; layers that are not in it are whole on every rank. */
+/** Rules by layer name; layers without a rule are replicated. */
 export type Rules = Record<string, Exclude<LayoutRule, 'replicated'>>;
 
-/** Layers that work on each element by itself, so that a part goes through them as a part. */
+/** Layers that treat each element independently, so that a sharded input gives a sharded output. */
 const ELEMENTWISE = ['ReLU', 'LeakyReLU', 'ELU', 'ThresholdedReLU'];
 
 function isElementwise(layer: tf.layers.Layer): boolean {
   if (layer.getClassName() !== 'Activation') return ELEMENTWISE.includes(layer.getClassName());
-  return !isRowwise(
-    (layer as unknown as {activation: {getClassName(): string}}).activation.getClassName(),
-  );
+  return !needsWholeRow(activationName(layer)!);
 }
 
 function refuse(message: string): never {
   throw new ManyHandsError('BAD_OPTION', message);
 }
 
-/** The rule of a layer as its class has it. */
+/** How `rule` shards a layer. Throws BAD_OPTION if the layer's class does not have the rule. */
 export function shardedOf(layer: tf.layers.Layer, rule: LayoutRule): ShardedLayer {
-  const found = rulesFor(layer).get(rule);
-  if (!found) {
+  const sharded = rulesFor(layer).get(rule);
+  if (!sharded) {
     const has = [...rulesFor(layer).keys()];
     refuse(
       `layout gives '${layer.name}' the rule '${rule}', which layers of the class ${layer.getClassName()} do not have: ${has.length > 0 ? `take ${oneOf(has)}, or 'replicated'` : "take 'replicated', or register one with registerLayout in its module"}.`,
     );
   }
-  return found;
+  return sharded;
 }
 
 const matches = (pattern: string, name: string) =>
@@ -50,28 +49,28 @@ const matches = (pattern: string, name: string) =>
 
 function byPatterns(graph: Graph, layout: Layout): Rules {
   const rules: Rules = {};
-  const from = new Map<string, string>();
+  const patternOf = new Map<string, string>();
   for (const [pattern, rule] of Object.entries(layout)) {
     if (!LAYOUT_RULES.includes(rule))
       refuse(
         `layout: '${pattern}' must have a rule, ${oneOf(LAYOUT_RULES as string[])}; it is ${shown(rule)}.`,
       );
-    const found = [
+    const matching = [
       ...new Map(
         graph.calls.filter(({name}) => matches(pattern, name)).map((call) => [call.name, call]),
       ).values(),
     ];
-    if (found.length === 0)
+    if (matching.length === 0)
       refuse(
-        `layout: no layer's name is like '${pattern}'. The layers are ${[...new Set(graph.calls.map(({name}) => name))].join(', ')}.`,
+        `layout: no layer's name matches '${pattern}'. The layers are ${[...new Set(graph.calls.map(({name}) => name))].join(', ')}.`,
       );
-    for (const {name, layer} of found) {
-      const before = from.get(name);
-      if (before !== undefined && layout[before] !== rule)
+    for (const {name, layer} of matching) {
+      const earlier = patternOf.get(name);
+      if (earlier !== undefined && layout[earlier] !== rule)
         refuse(
-          `layout gives '${name}' two rules: '${layout[before]}' by '${before}', and '${rule}' by '${pattern}'.`,
+          `layout gives '${name}' two rules: '${layout[earlier]}' by '${earlier}', and '${rule}' by '${pattern}'.`,
         );
-      from.set(name, pattern);
+      patternOf.set(name, pattern);
       if (rule === 'replicated') continue;
       shardedOf(layer, rule);
       rules[name] = rule;
@@ -81,8 +80,8 @@ function byPatterns(graph: Graph, layout: Layout): Rules {
 }
 
 /**
- * The one call to which an output goes on, through layers that work element by element; null where
- * there are several.
+ * The call that reads a call's output, through elementwise layers; null if there are several, or if
+ * the output is the model's.
  */
 function partnerOf(graph: Graph, call: LayerCall): LayerCall | null {
   const [slot] = call.outputs;
@@ -92,18 +91,18 @@ function partnerOf(graph: Graph, call: LayerCall): LayerCall | null {
 }
 
 /**
- * Dense pairs, attention, tables and convolutions are divided, as far as there is one for each
- * rank; the rest is whole.
+ * Shards pairs of Dense layers, attention, embedding tables and convolutions that have at least one
+ * unit for each rank; all other layers are replicated.
  */
 function byDefault(graph: Graph, size: number): Rules {
   const rules: Rules = {};
-  const can = ({layer}: LayerCall, rule: LayoutRule) => {
+  const canBe = ({layer}: LayerCall, rule: LayoutRule) => {
     const sharded = rulesFor(layer).get(rule);
     return sharded !== undefined && !sharded.refuses?.(layer) && sharded.count(layer) >= size;
   };
   for (const call of graph.calls) {
     if (rules[call.name]) continue;
-    const alone = (['heads', 'vocabulary', 'filters'] as const).find((rule) => can(call, rule));
+    const alone = (['heads', 'vocabulary', 'filters'] as const).find((rule) => canBe(call, rule));
     if (alone) rules[call.name] = alone;
     const partner = call.layer.getClassName() === 'Dense' ? partnerOf(graph, call) : null;
     const uses = ({layer}: LayerCall) =>
@@ -113,8 +112,8 @@ function byDefault(graph: Graph, size: number): Rules {
       rules[partner.name] ||
       uses(call) > 1 ||
       uses(partner) > 1 ||
-      !can(call, 'column') ||
-      !can(partner, 'row')
+      !canBe(call, 'column') ||
+      !canBe(partner, 'row')
     )
       continue;
     rules[call.name] = 'column';
@@ -133,43 +132,42 @@ function checkCounts(graph: Graph, rules: Rules, size: number): void {
     const count = sharded.count(layer);
     if (count < size)
       refuse(
-        `layout: '${name}' has ${count} ${sharded.what} to divide among ${size} devices, and one of them would have none: make it 'replicated', or take at most ${count} devices.`,
+        `layout: '${name}' has only ${count} ${sharded.what} for ${size} devices, so a device would have none: make it 'replicated', or take at most ${count} devices.`,
       );
   }
 }
 
 /**
- * By slot of which each rank has a part, the call that made the parts: a column layer, followed
- * through layers that work element by element. `visit` sees each call with the one whose part it is
- * given.
+ * For each slot that is sharded by its last dim, the column layer's call that made the shards, also
+ * through elementwise layers. `visit` gets each call, with the maker of its sharded input.
  */
-export function partSlots(
+export function shardedSlots(
   graph: Graph,
   rules: Rules,
   visit?: (call: LayerCall, from: LayerCall | undefined) => void,
 ): Map<Slot, LayerCall> {
-  const parts = new Map<Slot, LayerCall>();
+  const shards = new Map<Slot, LayerCall>();
   for (const call of graph.calls) {
     const {name, layer, inputs, outputs} = call;
-    const from = inputs.map((slot) => parts.get(slot)).find((one) => one !== undefined);
+    const from = inputs.map((slot) => shards.get(slot)).find((maker) => maker !== undefined);
     visit?.(call, from);
     const sharded = rules[name] && shardedOf(layer, rules[name]);
     if (sharded && sharded.inputPlacement === 'replicate' && sharded.outputPlacement(0) === 'shard')
-      parts.set(outputs[0], call);
-    else if (from !== undefined && !sharded) parts.set(outputs[0], from);
+      shards.set(outputs[0], call);
+    else if (from !== undefined && !sharded) shards.set(outputs[0], from);
   }
-  return parts;
+  return shards;
 }
 
-/** Follows what is whole and what is a part from layer to layer. */
+/** Throws BAD_OPTION if a layer gets a shard but needs the whole, or the reverse. */
 function checkFlow(graph: Graph, rules: Rules): void {
-  const parts = partSlots(graph, rules, ({name, layer}, maker) => {
+  const shards = shardedSlots(graph, rules, ({name, layer}, maker) => {
     const from = maker?.name;
     const rule = rules[name];
     const sharded = rule && shardedOf(layer, rule);
     if (sharded?.inputPlacement === 'shard' && from === undefined)
       refuse(
-        `layout: '${name}' is '${rule}', which takes a part of its input, and what comes before it is whole: make the layer before it 'column', or '${name}' 'column' or 'replicated'.`,
+        `layout: '${name}' is '${rule}', which takes a shard of its input, but its input is whole on each device: make the layer before it 'column', or '${name}' 'column' or 'replicated'.`,
       );
     if (
       from !== undefined &&
@@ -180,20 +178,20 @@ function checkFlow(graph: Graph, rules: Rules): void {
         ? `give '${name}' the rule 'row'`
         : `make '${from}' 'replicated'`;
       refuse(
-        `layout: '${from}' is 'column', so each device has a part of its output, and '${name}' takes all of it: ${fits}.`,
+        `layout: '${from}' is 'column', so each device has a shard of its output, but '${name}' needs all of it: ${fits}.`,
       );
     }
   });
-  const open = graph.outputs.map((slot) => parts.get(slot)).find((one) => one !== undefined);
+  const open = graph.outputs.map((slot) => shards.get(slot)).find((maker) => maker !== undefined);
   if (open !== undefined)
     refuse(
-      `layout: '${open.name}' is 'column' and ends the model, so no device would have the whole output: make it 'replicated'.`,
+      `layout: '${open.name}' is 'column' and is the model's output, so no device would have all of it: make it 'replicated'.`,
     );
 }
 
 /**
- * The rules of a model's layers on `size` devices, by `layout` or, without it, by default. Throws
- * BAD_OPTION with the rule that fits.
+ * The rules of a model's layers on `size` devices, from `layout` or, without one, by default.
+ * Throws BAD_OPTION for a layout that cannot work; the message names a rule that can.
  */
 export function resolveLayout(graph: Graph, layout: Layout | undefined, size: number): Rules {
   if (
@@ -208,7 +206,7 @@ export function resolveLayout(graph: Graph, layout: Layout | undefined, size: nu
   checkFlow(graph, rules);
   if (Object.keys(rules).length === 0)
     refuse(
-      `tensorParallel finds nothing to divide among ${size} devices in this model: it divides pairs of Dense layers, attention heads, embeddings and convolutions. Take another strategy, or give a layout.`,
+      `tensorParallel finds nothing to shard over ${size} devices in this model: it shards pairs of Dense layers, attention heads, embeddings and convolutions. Take another strategy, or give a layout.`,
     );
   return rules;
 }

@@ -1,17 +1,21 @@
 /**
- * Layers that treat every position of [samples, positions, ...] by itself, so that a
- * rank can work on its own positions alone.
+ * Layers that treat every position of [samples, positions, ...] independently, so that a
+ * rank can run them on its own positions.
  */
 import * as tf from '@tensorflow/tfjs';
+import {dropoutFields, normalizedAxes} from '../model/tfjsLayers';
+import type {PositionEmbedding} from '../models/layers/positionEmbedding';
 import type {LayoutPart} from './rules';
 
-/** How one layer class works on a run of positions. */
+/** How one layer class runs on a range of positions. */
 export interface PerPosition {
-  /** Whether this layer does, as it is configured; all of the class do without it. */
+  /**
+   * Whether this layer, as configured, treats positions independently. @default every layer does
+   */
   when?(layer: tf.layers.Layer): boolean;
   /**
-   * Its result on `x` [samples, end - start, ...], where it needs to know which positions those
-   * are; without it the layer's own `apply`.
+   * The layer's result for `x` [samples, end - start, ...], for a layer that must know which
+   * positions these are. @default the layer's own `apply`
    */
   apply?(layer: tf.layers.Layer, x: tf.Tensor, positions: LayoutPart): tf.Tensor;
 }
@@ -19,20 +23,23 @@ export interface PerPosition {
 const registry = new Map<string, PerPosition>();
 
 /**
- * Registers a layer class as one that treats every position by itself; a module of your own does so
- * beside tf.serialization.registerClass.
+ * Registers a layer class that treats every position of [samples, positions, ...] independently.
+ * With `sequenceParallel` such a layer then runs on each rank's own positions; any other replicated
+ * layer runs on all of them, gathered. Call it in the module that registers the class with
+ * `tf.serialization.registerClass`, because every worker imports that module. A second call for the
+ * same class replaces the first. Source: Korthikanti et al. 2022, section 4.2.2.
  */
 export function registerPerPosition(className: string, perPosition: PerPosition = {}): void {
   registry.set(className, perPosition);
 }
 
-/** How the layer works on a run of positions; null where it needs all. */
+/** How the layer runs on a range of positions; null if it needs all positions. */
 export function perPositionOf(layer: tf.layers.Layer): PerPosition | null {
-  const found = registry.get(layer.getClassName());
-  return found && (found.when?.(layer) ?? true) ? found : null;
+  const registered = registry.get(layer.getClassName());
+  return registered && (registered.when?.(layer) ?? true) ? registered : null;
 }
 
-// A Dense layer multiplies the last dim, whatever stands before it.
+// A Dense layer multiplies the last dim, whatever the dims before it are.
 for (const name of [
   'ManyHands>LayerNorm',
   'ManyHands>Dropout',
@@ -52,25 +59,17 @@ for (const name of [
   registerPerPosition(name);
 
 registerPerPosition('Dropout', {
-  when: (layer) => !(layer as unknown as {noiseShape?: unknown}).noiseShape,
+  when: (layer) => !dropoutFields(layer).noiseShape,
 });
 
 registerPerPosition('LayerNormalization', {
-  when: (layer) => {
-    const {axis} = layer as unknown as {axis: number | number[]};
-    // Counted from the front once the layer is built.
-    return [axis].flat().every((one) => one > 1);
-  },
+  when: (layer) => normalizedAxes(layer).every((axis) => axis > 1),
 });
 
 registerPerPosition('ManyHands>PositionEmbedding', {
   apply: (layer, x, {start, end}) =>
     tf.add(
       x,
-      tf.slice(
-        (layer as unknown as {positions: tf.LayerVariable}).positions.read(),
-        [start, 0],
-        [end - start, -1],
-      ),
+      tf.slice((layer as PositionEmbedding)['positions'].read(), [start, 0], [end - start, -1]),
     ),
 });

@@ -1,7 +1,7 @@
 /**
- * Positions between ranks: [samples, positions, ...] put together from each rank's
- * own, or added up so that each gets its own. An array lies by rank while it travels, so that every
- * rank's part is one run of it.
+ * Exchanges positions between ranks: an all-gather of each rank's positions of [samples,
+ * positions, ...], and a reduce-scatter that leaves each rank the sum of its own. While an array
+ * travels it is ordered by rank, so that every rank's shard is contiguous.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -10,14 +10,14 @@ import type {SpanRecorder} from '../trace/spans';
 import type {LayoutPart} from './rules';
 
 /**
- * Between the order by samples and the order by ranks: calls `copy(bySample, byRank, length)` for
- * each sample's run of each rank.
+ * Calls `copy(sampleOffset, rankOffset, length)` for each run of elements of one sample and one
+ * rank: its offset in the order by samples, and in the order by ranks.
  */
 function eachRun(
   size: number,
   samples: number,
   run: number,
-  copy: (bySample: number, byRank: number, length: number) => void,
+  copy: (sampleOffset: number, rankOffset: number, length: number) => void,
 ): void {
   for (let rank = 0; rank < size; rank++)
     for (let sample = 0; sample < samples; sample++)
@@ -31,63 +31,68 @@ export class PositionExchange {
     private readonly positions: LayoutPart,
   ) {}
 
-  private async said(name: string, run: () => Promise<void>): Promise<void> {
+  private async recorded(name: string, run: () => Promise<void>): Promise<void> {
     await (this.recorder ? this.recorder.inside('communication', name, run) : run());
   }
 
-  /** All positions from each rank's; `own` stays the caller's. */
-  async gather(own: tf.Tensor, name: string, label: string): Promise<tf.Tensor> {
+  /** All positions, gathered from each rank's `local` ones. The caller keeps `local`. */
+  async gather(local: tf.Tensor, name: string, label: string): Promise<tf.Tensor> {
     const {
       comm,
       comm: {rank, size},
       positions: {of},
     } = this;
-    const [samples, local, ...rest] = own.shape;
-    const all = new Float32Array(own.size * size);
-    all.set(own.dataSync() as Float32Array, rank * own.size);
-    await this.said(`all-gather ${name}`, () => comm.allGather(all, {label}));
-    const whole = new Float32Array(all.length);
-    eachRun(size, samples, local * tf.util.sizeFromShape(rest), (bySample, byRank, length) =>
-      whole.set(all.subarray(byRank, byRank + length), bySample),
+    const [samples, localLength, ...rest] = local.shape;
+    const byRank = new Float32Array(local.size * size);
+    byRank.set(local.dataSync() as Float32Array, rank * local.size);
+    await this.recorded(`all-gather ${name}`, () => comm.allGather(byRank, {label}));
+    const bySample = new Float32Array(byRank.length);
+    eachRun(
+      size,
+      samples,
+      localLength * tf.util.sizeFromShape(rest),
+      (sampleOffset, rankOffset, length) =>
+        bySample.set(byRank.subarray(rankOffset, rankOffset + length), sampleOffset),
     );
-    return this.tagged(whole, [samples, of, ...rest]);
+    return this.activations(bySample, [samples, of, ...rest]);
   }
 
-  /** The sum over the ranks, of which each gets its own positions, in `given`'s place. */
-  async reduceScatter(given: tf.Tensor, name: string, label: string): Promise<tf.Tensor> {
+  /** The sum of all ranks' `summand` at this rank's positions. Consumes `summand`. */
+  async reduceScatter(summand: tf.Tensor, name: string, label: string): Promise<tf.Tensor> {
     const {
       comm,
       comm: {size},
       positions: {start, end},
     } = this;
-    const [samples, , ...rest] = given.shape;
-    const whole = given.dataSync() as Float32Array;
-    const all = new Float32Array(whole.length);
+    const [samples, , ...rest] = summand.shape;
+    const bySample = summand.dataSync() as Float32Array;
+    const byRank = new Float32Array(bySample.length);
     eachRun(
       size,
       samples,
       (end - start) * tf.util.sizeFromShape(rest),
-      (bySample, byRank, length) => all.set(whole.subarray(bySample, bySample + length), byRank),
+      (sampleOffset, rankOffset, length) =>
+        byRank.set(bySample.subarray(sampleOffset, sampleOffset + length), rankOffset),
     );
-    given.dispose();
-    let own = all;
-    await this.said(`reduce-scatter ${name}`, async () => {
-      own = await comm.reduceScatter(all, {label});
+    summand.dispose();
+    let localSum = byRank;
+    await this.recorded(`reduce-scatter ${name}`, async () => {
+      localSum = await comm.reduceScatter(byRank, {label});
     });
-    return this.tagged(own.slice(), [samples, end - start, ...rest]);
+    return this.activations(localSum.slice(), [samples, end - start, ...rest]);
   }
 
-  /** This rank's positions of what all ranks have whole. */
-  own(whole: tf.Tensor): tf.Tensor {
+  /** This rank's positions of a tensor that all ranks have whole. */
+  localOf(full: tf.Tensor): tf.Tensor {
     const {start, end} = this.positions;
     return tf.slice(
-      whole,
-      whole.shape.map((_, i) => (i === 1 ? start : 0)),
-      whole.shape.map((length, i) => (i === 1 ? end - start : length)),
+      full,
+      full.shape.map((_, i) => (i === 1 ? start : 0)),
+      full.shape.map((length, i) => (i === 1 ? end - start : length)),
     );
   }
 
-  private tagged(values: Float32Array, shape: number[]): tf.Tensor {
+  private activations(values: Float32Array, shape: number[]): tf.Tensor {
     const tensor = tf.tensor(values, shape, 'float32');
     tagMemory(tensor, 'activations');
     return tensor;

@@ -1,6 +1,6 @@
 /**
- * How a layer's weights are divided among the ranks: a rule a layer class, which a
- * user's own layer registers in its module.
+ * How layers are sharded over ranks: one or more rules for each layer class. A custom
+ * layer registers its rules in its own module.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, oneOf, shown} from '../base/errors';
@@ -8,8 +8,9 @@ import {partStart} from '../collectives/types';
 import type {WeightShard} from '../model/weightShard';
 
 /**
- * How a layer is laid out over the ranks: by its outputs, its inputs, its table's rows, its heads,
- * its filters; or whole on each.
+ * What a layer's weights are sharded by: its outputs ('column'), its inputs ('row'), its table's
+ * rows ('vocabulary'), its attention heads, its filters; 'replicated' keeps them whole on every
+ * rank.
  */
 export type LayoutRule = 'column' | 'row' | 'vocabulary' | 'heads' | 'filters' | 'replicated';
 export const LAYOUT_RULES: readonly LayoutRule[] = [
@@ -21,63 +22,78 @@ export const LAYOUT_RULES: readonly LayoutRule[] = [
   'replicated',
 ];
 
-/** What a rank has of what is divided: from `start` up to `end` of `of`. */
+/** A rank's range of what is divided: from `start` up to, not including, `end`, of `of` in all. */
 export interface LayoutPart {
-  /** The first that it has. */
+  /** The first index of the range. */
   start: number;
-  /** The first that it has no more. */
+  /** The index after its last one. */
   end: number;
-  /** How many there are. */
+  /** How many there are in all. */
   of: number;
 }
 
 /**
- * What a layer's partial result is: a part of its last dim, handed on as it is; a summand,
- * completed by an all-reduce; a part that is gathered.
+ * What each rank's result of a layer is: 'shard', a shard of its last dim that is passed on as it
+ * is; 'partial', a summand that an all-reduce completes; 'gathered', a shard that an all-gather
+ * completes.
  */
 export type OutputPlacement = 'shard' | 'partial' | 'gathered';
 
-/** How one weight is cut. */
+/** How one weight is sharded. */
 export interface ShardedWeight {
-  /** The axis along which it is. */
+  /** The dim that is sharded. */
   axis: number;
-  /** How long one of what is divided is along it; 1 without it. */
+  /** How many indices of that dim belong to one unit, such as a head. @default 1 */
   each?(layer: tf.layers.Layer): number;
 }
 
-/** How one layer class is divided by one rule. */
+/** How one rule shards the layers of one class. */
 export interface ShardedLayer {
-  /** What is divided, in the plural, for errors. */
+  /** The plural name of what is divided, for errors: 'units', 'heads'. */
   what: string;
-  /** How many of them the layer has; it is built. */
+  /** How many of them a built layer has. */
   count(layer: tf.layers.Layer): number;
-  /** By the weight's own name; a weight that is not named is whole on every rank. */
+  /** By the weight's name without its layer's; other weights are replicated. */
   weights: Record<string, ShardedWeight>;
   /**
-   * Whether the layer takes its input whole (its gradient is then completed by an all-reduce) or as
-   * a part of the last dim.
+   * 'replicate': the layer needs its whole input, whose gradient an all-reduce completes. 'shard':
+   * it takes a shard of the input's last dim.
    */
   inputPlacement: 'replicate' | 'shard';
-  /** By how many dims the input has. */
+  /** What the result is, given the input's number of dims. */
   outputPlacement(inputRank: number): OutputPlacement;
-  /** Tells the layer that it has only a part. */
+  /** Tells the layer that it holds only `part`. */
   localize?(layer: tf.layers.Layer, part: LayoutPart): void;
-  /** The partial result from this rank's weights; without it the layer's own `apply`. */
+  /** Computes this rank's result from its weights. @default the layer's own `apply` */
   partial?(layer: tf.layers.Layer, input: tf.Tensor, part: LayoutPart): tf.Tensor;
-  /** What follows once the sum is there: bias, activation. */
+  /** Computes what follows the sum: bias, activation. */
   finish?(layer: tf.layers.Layer, sum: tf.Tensor): tf.Tensor;
-  /** Why this layer cannot be divided so, in words; null where it can. */
+  /** Why this layer cannot be sharded by the rule, as a clause for an error; null if it can. */
   refuses?(layer: tf.layers.Layer): string | null;
 }
 
-/** An activation that looks at a whole row cannot work on a part of one. */
-export const isRowwise = (activation: string) => ['softmax', 'logSoftmax'].includes(activation);
+/** Whether an activation needs the whole last dim, so that it cannot run on a shard of it. */
+export const needsWholeRow = (activation: string) => ['softmax', 'logSoftmax'].includes(activation);
 
 const registry = new Map<string, Map<LayoutRule, ShardedLayer>>();
 
 /**
- * Registers how layers of the class `className` are divided by `rule`; a module of your own does so
- * beside tf.serialization.registerClass. Throws BAD_OPTION.
+ * Registers how `rule` shards layers of the class `className`. Call it in the module that registers
+ * the class with `tf.serialization.registerClass`, because every worker imports that module. As an
+ * example, a layer y = x kernel + bias, sharded by its outputs:
+ *
+ * ```ts
+ * registerLayout('MyDense', 'column', {
+ *   what: 'units',
+ *   count: (layer) => (layer as MyDense).units,
+ *   weights: {kernel: {axis: 1}, bias: {axis: 0}}, // kernel [inputs, units], bias [units]
+ *   inputPlacement: 'replicate',
+ *   outputPlacement: () => 'shard',
+ * });
+ * ```
+ *
+ * A second call for the same class and rule replaces the first. Throws BAD_OPTION for an unknown
+ * rule, and for 'replicated', which every class has.
  */
 export function registerLayout(
   className: string,
@@ -94,13 +110,13 @@ export function registerLayout(
   registry.set(className, rules);
 }
 
-/** The rules that a layer's class has, 'replicated' aside. */
+/** The rules of a layer's class, without 'replicated'. */
 export function rulesFor(layer: tf.layers.Layer): Map<LayoutRule, ShardedLayer> {
   return registry.get(layer.getClassName()) ?? new Map();
 }
 
-/** What `rank` of `size` has. */
-export function partFor(
+/** The range that `rank` of `size` holds. */
+export function rangeFor(
   sharded: ShardedLayer,
   layer: tf.layers.Layer,
   rank: number,
@@ -110,19 +126,19 @@ export function partFor(
   return {start: partStart(rank, of, size), end: partStart(rank + 1, of, size), of};
 }
 
-/** A weight's name without its layer's. */
-export const ownName = (originalName: string) =>
+/** A weight's name without its layer's name. */
+export const weightName = (originalName: string) =>
   originalName.slice(originalName.lastIndexOf('/') + 1);
 
-/** The cut of one weight, or null where it is whole. */
+/** A rank's shard of one weight; null if the weight is replicated. */
 export function shardOf(
   sharded: ShardedLayer,
   layer: tf.layers.Layer,
   name: string,
   {start, end}: LayoutPart,
 ): WeightShard | null {
-  const found = sharded.weights[ownName(name)];
-  if (!found) return null;
-  const each = found.each?.(layer) ?? 1;
-  return {dim: found.axis, start: start * each, end: end * each};
+  const weight = sharded.weights[weightName(name)];
+  if (!weight) return null;
+  const each = weight.each?.(layer) ?? 1;
+  return {dim: weight.axis, start: start * each, end: end * each};
 }

@@ -1,7 +1,7 @@
 /**
- * Sequence parallelism (Korthikanti et al. 2022, section 4.2.2): between the divided
- * layers a rank holds its own positions of every sample, [samples, positions / N, ...], and works
- * on those alone.
+ * Sequence parallelism (Korthikanti et al. 2022, section 4.2.2): between sharded layers
+ * each rank holds and computes only its own positions of every sample, [samples, positions / N,
+ * ...].
  */
 import {ManyHandsError} from '../base/errors';
 import {partStart} from '../collectives/types';
@@ -11,23 +11,23 @@ import {perPositionOf} from './perPosition';
 import type {LayoutPart} from './rules';
 
 export interface SequencePlan {
-  /** The slots of which a rank holds its own positions, dim 1. */
+  /** The slots that are sharded by positions, dim 1. */
   slots: ReadonlySet<Slot>;
-  /** This rank's. */
+  /** This rank's positions. */
   positions: LayoutPart;
 }
 
-/** A call's output where it has positions: their number, null where that is open. */
+/** The number of positions of a call's output; null if it has none, or if the number is open. */
 function positionsIn(graph: Graph, call: LayerCall): number | null {
   const {shape, dtype} = symbolicOutput(graph, call);
   return shape.length > 2 && dtype === 'float32' ? shape[1] : null;
 }
 
 /**
- * Whether what a rule leaves is a sum over the ranks; of some rules that depends on how many dims
- * the input has.
+ * Whether a call's output is partial: a sum over the ranks. For some rules that depends on the
+ * input's number of dims.
  */
-function givesSum(graph: Graph, rules: Rules, call: LayerCall): boolean {
+function isPartialOutput(graph: Graph, rules: Rules, call: LayerCall): boolean {
   const maker = graph.calls.find(({outputs}) => outputs.includes(call.inputs[0]));
   return (
     rules[call.name] !== undefined &&
@@ -38,29 +38,30 @@ function givesSum(graph: Graph, rules: Rules, call: LayerCall): boolean {
 }
 
 /**
- * Whether a rank that sees its own positions alone has a part of the gradient of the layer's whole
- * weights.
+ * Whether a rank that sees only its own positions has just a summand of the gradients of the
+ * layer's replicated weights.
  */
-const isPartial = (rules: Rules, {name, layer}: LayerCall) =>
+const hasPartialGradient = (rules: Rules, {name, layer}: LayerCall) =>
   !rules[name] || shardedOf(layer, rules[name]).finish !== undefined;
 
 /**
- * Follows the positions from each sum through the layers that treat them one by one. A model's
- * outputs are whole.
+ * The slots that stay sharded by positions: partial outputs, and what per-position layers make of
+ * them. The model's outputs are always whole.
  */
-function dividedSlots(graph: Graph, rules: Rules, length: number): Set<Slot> {
+function slotsByPosition(graph: Graph, rules: Rules, length: number): Set<Slot> {
   const slots = new Set<Slot>();
   const uses = (layer: LayerCall['layer']) =>
     graph.calls.filter((call) => call.layer === layer).length;
   for (const call of graph.calls) {
     const [output] = call.outputs;
     if (graph.outputs.includes(output) || positionsIn(graph, call) !== length) continue;
-    // Of a layer that is used whole elsewhere the gradient would be whole in one part and not in
-    // the other.
-    if (isPartial(rules, call) && call.layer.weights.length > 0 && uses(call.layer) > 1) continue;
+    // If the layer also runs on whole tensors elsewhere, one of its gradients would be complete and
+    // the other only a summand.
+    if (hasPartialGradient(rules, call) && call.layer.weights.length > 0 && uses(call.layer) > 1)
+      continue;
     if (
       rules[call.name]
-        ? givesSum(graph, rules, call)
+        ? isPartialOutput(graph, rules, call)
         : perPositionOf(call.layer) && call.inputs.every((slot) => slots.has(slot))
     )
       slots.add(output);
@@ -69,14 +70,16 @@ function dividedSlots(graph: Graph, rules: Rules, length: number): Set<Slot> {
 }
 
 /**
- * What is divided by positions on `rank` of `size`. Throws BAD_OPTION where nothing is, or the
- * positions cannot be shared out evenly.
+ * The slots and positions of `rank` of `size`. Throws BAD_OPTION if nothing can be sharded by
+ * positions, or if their number is not divisible by `size`.
  */
 export function planSequence(graph: Graph, rules: Rules, rank: number, size: number): SequencePlan {
-  const sums = graph.calls.filter(
-    (call) => givesSum(graph, rules, call) && !graph.outputs.includes(call.outputs[0]),
+  const partialCalls = graph.calls.filter(
+    (call) => isPartialOutput(graph, rules, call) && !graph.outputs.includes(call.outputs[0]),
   );
-  const length = sums.map((call) => positionsIn(graph, call)).find((found) => found !== null);
+  const length = partialCalls
+    .map((call) => positionsIn(graph, call))
+    .find((positions) => positions !== null);
   if (!length) {
     throw new ManyHandsError(
       'BAD_OPTION',
@@ -90,7 +93,7 @@ export function planSequence(graph: Graph, rules: Rules, rank: number, size: num
     );
   }
   return {
-    slots: dividedSlots(graph, rules, length),
+    slots: slotsByPosition(graph, rules, length),
     positions: {
       start: partStart(rank, length, size),
       end: partStart(rank + 1, length, size),
@@ -99,10 +102,7 @@ export function planSequence(graph: Graph, rules: Rules, rank: number, size: num
   };
 }
 
-/**
- * The layers whose whole weights' gradients are a sum over the ranks, each of which saw its own
- * positions alone.
- */
+/** The layers whose replicated weights have gradients that must be summed over the ranks. */
 export function partialLayers(
   graph: Graph,
   rules: Rules,
@@ -110,7 +110,7 @@ export function partialLayers(
 ): Set<LayerCall['layer']> {
   return new Set(
     graph.calls
-      .filter((call) => slots.has(call.outputs[0]) && isPartial(rules, call))
+      .filter((call) => slots.has(call.outputs[0]) && hasPartialGradient(rules, call))
       .map(({layer}) => layer),
   );
 }

@@ -1,6 +1,7 @@
 /**
- * A layer that no rank divides, where ranks hold their own positions: on those alone
- * where it treats each by itself, else on all of them, gathered, and the same on every rank.
+ * A replicated layer under sequence parallelism. A layer that treats every position
+ * independently runs on the rank's own positions; any other layer runs on all of them, gathered,
+ * with the same result on every rank.
  */
 import * as tf from '@tensorflow/tfjs';
 import {withStepContext} from '../base/stepContext';
@@ -14,70 +15,76 @@ import type {TensorContext} from './shardedCall';
 
 export class SequenceCall implements CommunicatingLayer {
   constructor(
-    private readonly around: TensorContext,
+    private readonly tensorContext: TensorContext,
     private readonly positions: LayoutPart,
   ) {}
 
   private apply(
     call: LayerCall,
     inputs: tf.Tensor[],
-    how: CommunicatingContext,
-    alone: boolean,
+    callContext: CommunicatingContext,
+    local: boolean,
   ): tf.Tensor[] {
     const {positions} = this;
-    const context = alone ? {...how, positions} : how;
-    const own = alone ? perPositionOf(call.layer)?.apply : undefined;
-    return own
-      ? [withStepContext(context, () => own(call.layer, inputs[0], positions))]
-      : applyLayer(call, inputs, how.mask, context, how.training);
+    const context = local ? {...callContext, positions} : callContext;
+    const perPosition = local ? perPositionOf(call.layer)?.apply : undefined;
+    return perPosition
+      ? [withStepContext(context, () => perPosition(call.layer, inputs[0], positions))]
+      : applyLayer(call, inputs, callContext.mask, context, callContext.training);
   }
 
   async forward(
     call: LayerCall,
-    given: tf.Tensor[],
-    how: CommunicatingContext,
+    inputTensors: tf.Tensor[],
+    callContext: CommunicatingContext,
   ): Promise<SavedForward> {
-    const {around} = this;
-    const alone = around.byPositions(call.outputs[0]);
-    const gathers = call.inputs.map((slot) => !alone && around.byPositions(slot));
+    const {tensorContext} = this;
+    const local = tensorContext.byPositions(call.outputs[0]);
+    const gathers = call.inputs.map((slot) => !local && tensorContext.byPositions(slot));
     const inputs: tf.Tensor[] = [];
-    // The same tensor twice is gathered once.
-    for (const [i, tensor] of given.entries())
+    // A tensor that is passed twice is gathered once.
+    for (const [i, tensor] of inputTensors.entries())
       inputs.push(
-        inputs[given.indexOf(tensor)] ??
-          (gathers[i] ? await around.positions!.gather(tensor, call.name, 'activations') : tensor),
+        inputs[inputTensors.indexOf(tensor)] ??
+          (gathers[i]
+            ? await tensorContext.positions!.gather(tensor, call.name, 'activations')
+            : tensor),
       );
     const sources = [...new Set(inputs.filter(({dtype}) => dtype === 'float32'))];
-    const {outputs, tape} = record([...sources, ...around.weightsOf(call.layer)], () =>
-      this.apply(call, inputs, how, alone),
+    const {outputs, tape} = record([...sources, ...tensorContext.weightsOf(call.layer)], () =>
+      this.apply(call, inputs, callContext, local),
     );
     const shapes = inputs.map(({shape}) => shape);
     tf.dispose(inputs.filter((_, i) => gathers[i]));
-    await how.taped(tape);
+    await callContext.onTape(tape);
     const ids = outputs.map(({id, shape}) => ({id, shape}));
     return {
       outputs,
-      backward: async (from) => {
+      backward: async (outputGradients) => {
         const weights = backward(
           tape,
-          new Map(ids.flatMap(({id}, i) => (from[i] ? [[id, from[i]] as const] : []))),
+          new Map(
+            ids.flatMap(({id}, i) =>
+              outputGradients[i] ? [[id, outputGradients[i]] as const] : [],
+            ),
+          ),
         );
-        const found = inputs.map(({id}, i) => {
-          // Of a tensor that is given twice the tape has one gradient, summed.
-          const whole =
+        const inputGradients = inputs.map(({id}, i) => {
+          // The tape has one summed gradient for a tensor that is passed twice.
+          const full =
             (inputs.findIndex((input) => input.id === id) === i && weights.get(id)) ||
             tf.zeros(shapes[i]);
           weights.delete(id);
-          if (!gathers[i]) return whole;
-          // All ranks have computed the same: nothing has to be added.
-          const own = around.positions!.own(whole);
-          whole.dispose();
-          return own;
+          if (!gathers[i]) return full;
+          // All ranks have computed the same gradient, so there is nothing to sum.
+          const localGradient = tensorContext.positions!.localOf(full);
+          full.dispose();
+          return localGradient;
         });
-        return {inputs: found, weights};
+        return {inputs: inputGradients, weights};
       },
       discard: () => discard(tape),
-      recompute: (again, context) => this.forward(call, again, context),
+      recompute: (inputsAgain, context) => this.forward(call, inputsAgain, context),
     };
   }
 }

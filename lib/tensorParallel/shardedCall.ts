@@ -1,8 +1,8 @@
 /**
- * A divided layer walked in two halves, with Megatron's f and g around them (Shoeybi
- * et al. 2019, section 3): f is nothing forward and an all-reduce backward, g an all-reduce forward
- * and nothing backward. Where ranks hold their own positions, an all-gather and a reduce-scatter
- * stand in their places, each backward the other (Korthikanti et al. 2022, section 4.2.2).
+ * A sharded layer with Megatron's f before it and g after it (Shoeybi et al. 2019,
+ * section 3). f is the identity forward and an all-reduce backward; g is an all-reduce forward and
+ * the identity backward. With sequence parallelism f becomes an all-gather and g a reduce-scatter,
+ * and each is the backward of the other (Korthikanti et al. 2022, section 4.2.2).
  */
 import * as tf from '@tensorflow/tfjs';
 import {withStepContext} from '../base/stepContext';
@@ -15,23 +15,23 @@ import type {SpanRecorder} from '../trace/spans';
 import type {PositionExchange} from './positions';
 import type {LayoutPart, ShardedLayer} from './rules';
 
-/** What the halves of all calls have in common. */
+/** What all calls of a tensor-parallel rank share. */
 export interface TensorContext {
   comm: Communicator;
   recorder: SpanRecorder | null;
   weightsOf(layer: tf.layers.Layer): tf.Variable[];
-  /** Whether a gradient flows on from the call's input. */
+  /** Whether the gradient of the call's input is needed. */
   wantsInput(call: LayerCall): boolean;
-  /** Of sequence parallelism; null without it. */
+  /** For sequence parallelism; null without it. */
   positions: PositionExchange | null;
-  /** Whether a rank holds its own positions of a slot, and not all. */
+  /** Whether a rank holds only its own positions of the slot. */
   byPositions(slot: Slot): boolean;
 }
 
 const FORWARD = 'activations';
 const BACKWARD = 'activation gradients';
 
-/** Gradients by id, added where both halves have one. */
+/** Gradients by id, added where both maps have one; consumes both. */
 function merged(
   first: Map<number, tf.Tensor>,
   second: Map<number, tf.Tensor>,
@@ -46,47 +46,47 @@ function merged(
 
 export class ShardedCall implements CommunicatingLayer {
   constructor(
-    private readonly around: TensorContext,
+    private readonly tensorContext: TensorContext,
     private readonly sharded: ShardedLayer,
-    private readonly part: LayoutPart,
+    private readonly range: LayoutPart,
   ) {}
 
-  /** All ranks' tensors added up, in `given`'s place. */
-  private async sum(given: tf.Tensor, name: string, label: string): Promise<tf.Tensor> {
-    const {comm, recorder} = this.around;
-    const values = given.dataSync().slice() as Float32Array;
+  /** The sum of all ranks' `summand`. Consumes `summand`. */
+  private async sum(summand: tf.Tensor, name: string, label: string): Promise<tf.Tensor> {
+    const {comm, recorder} = this.tensorContext;
+    const values = summand.dataSync().slice() as Float32Array;
     const run = () => comm.allReduce(values, {label});
     await (recorder ? recorder.inside('communication', name, run) : run());
-    const {shape} = given;
-    given.dispose();
+    const {shape} = summand;
+    summand.dispose();
     const sum = tf.tensor(values, shape, 'float32');
     tagMemory(sum, 'activations');
     return sum;
   }
 
-  /** All ranks' parts of the last dim, side by side, in `given`'s place. */
-  private async gather(given: tf.Tensor, name: string): Promise<tf.Tensor> {
-    const {comm, recorder} = this.around;
+  /** All ranks' shards concatenated along the last dim. Consumes `shard`. */
+  private async gather(shard: tf.Tensor, name: string): Promise<tf.Tensor> {
+    const {comm, recorder} = this.tensorContext;
     const {rank, size} = comm;
-    const rows = given.shape.slice(0, -1);
+    const rows = shard.shape.slice(0, -1);
     const count = rows.reduce((product, length) => product * length, 1);
-    const {of} = this.part;
+    const {of} = this.range;
     const bounds = Array.from({length: size + 1}, (_, r) => count * partStart(r, of, size));
-    const all = new Float32Array(count * of);
-    all.set(given.dataSync() as Float32Array, bounds[rank]);
-    given.dispose();
+    const byRank = new Float32Array(count * of);
+    byRank.set(shard.dataSync() as Float32Array, bounds[rank]);
+    shard.dispose();
     const label = 'gathered outputs';
     const run = async () => {
-      if (of % size === 0) await comm.allGather(all, {label});
+      if (of % size === 0) await comm.allGather(byRank, {label});
       else
         for (let r = 0; r < size; r++)
-          await comm.broadcast(all.subarray(bounds[r], bounds[r + 1]), {root: r, label});
+          await comm.broadcast(byRank.subarray(bounds[r], bounds[r + 1]), {root: r, label});
     };
     await (recorder ? recorder.inside('communication', name, run) : run());
-    const whole = tf.tidy(() =>
+    const gathered = tf.tidy(() =>
       tf.concat(
         Array.from({length: size}, (_, r) =>
-          tf.tensor(all.slice(bounds[r], bounds[r + 1]), [
+          tf.tensor(byRank.slice(bounds[r], bounds[r + 1]), [
             ...rows,
             (bounds[r + 1] - bounds[r]) / count,
           ]),
@@ -94,113 +94,119 @@ export class ShardedCall implements CommunicatingLayer {
         rows.length,
       ),
     );
-    tagMemory(whole, 'activations');
-    return whole;
+    tagMemory(gathered, 'activations');
+    return gathered;
   }
 
   async forward(
     call: LayerCall,
-    [given]: tf.Tensor[],
-    how: CommunicatingContext,
+    [inputTensor]: tf.Tensor[],
+    callContext: CommunicatingContext,
   ): Promise<SavedForward> {
     const {
       sharded,
-      part,
-      around,
-      around: {positions},
+      range,
+      tensorContext,
+      tensorContext: {positions},
     } = this;
     const {layer, name} = call;
-    const gathers = around.byPositions(call.inputs[0]);
-    const scatters = around.byPositions(call.outputs[0]);
-    const input = gathers ? await positions!.gather(given, name, FORWARD) : given;
+    const gathers = tensorContext.byPositions(call.inputs[0]);
+    const scatters = tensorContext.byPositions(call.outputs[0]);
+    const input = gathers ? await positions!.gather(inputTensor, name, FORWARD) : inputTensor;
     const looksUp = input.dtype !== 'float32';
-    const wants = !looksUp && around.wantsInput(call);
-    const sources = [...(wants ? [input] : []), ...around.weightsOf(layer)];
-    const first = withStepContext(how, () =>
+    const wants = !looksUp && tensorContext.wantsInput(call);
+    const sources = [...(wants ? [input] : []), ...tensorContext.weightsOf(layer)];
+    const partialResult = withStepContext(callContext, () =>
       record(sources, () => [
         sharded.partial
-          ? sharded.partial(layer, input, part)
-          : (layer.apply(input, {training: how.training}) as tf.Tensor),
+          ? sharded.partial(layer, input, range)
+          : (layer.apply(input, {training: callContext.training}) as tf.Tensor),
       ]),
     );
     const inputShape = input.shape;
     if (gathers) input.dispose();
-    const [partial] = first.outputs;
-    const gives = sharded.outputPlacement(input.rank);
+    const [partial] = partialResult.outputs;
+    const placement = sharded.outputPlacement(input.rank);
     const label = looksUp ? 'embedding' : FORWARD;
-    let second: Recorded | null = null;
+    let finished: Recorded | null = null;
     let output = partial;
     try {
-      await how.taped(first.tape);
-      if (gives === 'gathered') output = await this.gather(partial, `all-gather ${name}`);
-      else if (gives === 'partial')
+      await callContext.onTape(partialResult.tape);
+      if (placement === 'gathered') output = await this.gather(partial, `all-gather ${name}`);
+      else if (placement === 'partial')
         output = scatters
           ? await positions!.reduceScatter(partial, name, label)
           : await this.sum(partial, `all-reduce ${name}`, label);
     } catch (error) {
-      discard(first.tape);
+      discard(partialResult.tape);
       throw error;
     }
     const sum = output;
     if (sharded.finish) {
-      second = withStepContext(how, () =>
-        record([sum, ...around.weightsOf(layer)], () => [sharded.finish!(layer, sum)]),
+      finished = withStepContext(callContext, () =>
+        record([sum, ...tensorContext.weightsOf(layer)], () => [sharded.finish!(layer, sum)]),
       );
-      [output] = second.outputs;
+      [output] = finished.outputs;
       sum.dispose();
-      await how.taped(second.tape);
+      await callContext.onTape(finished.tape);
     }
     const shape = output.shape;
     return {
       outputs: [output],
-      backward: async ([from]) => {
-        const dy = from ? tf.clone(from) : tf.zeros(shape);
-        const later = second
-          ? backward(second.tape, new Map([[output.id, dy]]))
+      backward: async ([outputGradient]) => {
+        const dy = outputGradient ? tf.clone(outputGradient) : tf.zeros(shape);
+        const finishGradients = finished
+          ? backward(finished.tape, new Map([[output.id, dy]]))
           : new Map([[sum.id, tf.clone(dy)]]);
         dy.dispose();
-        const dSum = later.get(sum.id) ?? tf.zeros(sum.shape);
-        later.delete(sum.id);
+        const dSum = finishGradients.get(sum.id) ?? tf.zeros(sum.shape);
+        finishGradients.delete(sum.id);
         let dPartial = dSum;
-        if (gives === 'gathered') dPartial = this.ownOf(dSum);
+        if (placement === 'gathered') dPartial = this.shardOf(dSum);
         else if (scatters)
           dPartial = await positions!.gather(dSum, `${name}, gradient`, looksUp ? label : BACKWARD);
         if (dPartial !== dSum) dSum.dispose();
-        const found = backward(first.tape, new Map([[partial.id, dPartial]]));
+        const partialGradients = backward(partialResult.tape, new Map([[partial.id, dPartial]]));
         dPartial.dispose();
-        const own = wants ? (found.get(input.id) ?? tf.zeros(inputShape)) : null;
-        found.delete(input.id);
+        const inputGradient = wants
+          ? (partialGradients.get(input.id) ?? tf.zeros(inputShape))
+          : null;
+        partialGradients.delete(input.id);
         return {
-          inputs: [own && (await this.completed(call, own, gathers))],
-          weights: merged(found, later),
+          inputs: [inputGradient && (await this.completed(call, inputGradient, gathers))],
+          weights: merged(partialGradients, finishGradients),
         };
       },
       discard: () => {
-        discard(first.tape);
-        if (second) discard(second.tape);
+        discard(partialResult.tape);
+        if (finished) discard(finished.tape);
       },
       recompute: (inputs, context) => this.forward(call, inputs, context),
     };
   }
 
-  /** This rank's part of a gathered output's gradient. */
-  private ownOf(whole: tf.Tensor): tf.Tensor {
-    const {start, end} = this.part;
-    const last = whole.rank - 1;
+  /** This rank's shard of the gradient of a gathered output. */
+  private shardOf(full: tf.Tensor): tf.Tensor {
+    const {start, end} = this.range;
+    const last = full.rank - 1;
     return tf.slice(
-      whole,
-      whole.shape.map((_, i) => (i === last ? start : 0)),
-      whole.shape.map((length, i) => (i === last ? end - start : length)),
+      full,
+      full.shape.map((_, i) => (i === last ? start : 0)),
+      full.shape.map((length, i) => (i === last ? end - start : length)),
     );
   }
 
-  /** The gradient of the call's input, from this rank's part of it: f's backward. */
-  private async completed(call: LayerCall, own: tf.Tensor, gathers: boolean): Promise<tf.Tensor> {
-    const {around, sharded} = this;
+  /** f's backward: the gradient of the call's input from this rank's summand, which it consumes. */
+  private async completed(
+    call: LayerCall,
+    summand: tf.Tensor,
+    gathers: boolean,
+  ): Promise<tf.Tensor> {
+    const {tensorContext, sharded} = this;
     const name = `${call.name}, gradient`;
-    if (gathers) return around.positions!.reduceScatter(own, name, BACKWARD);
+    if (gathers) return tensorContext.positions!.reduceScatter(summand, name, BACKWARD);
     return sharded.inputPlacement === 'replicate'
-      ? this.sum(own, `all-reduce ${name}`, BACKWARD)
-      : own;
+      ? this.sum(summand, `all-reduce ${name}`, BACKWARD)
+      : summand;
   }
 }

@@ -1,192 +1,178 @@
 /**
- * The tensor axis: every rank has a part of each large weight and sees every sample of
- * its replica; what the parts yield is completed between the layers (Shoeybi et al. 2019,
+ * The tensor axis: every rank holds a shard of each large weight and sees every sample of
+ * its replica. Collectives inside the sharded layers complete their outputs (Shoeybi et al. 2019,
  * "Megatron-LM").
  */
 import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {sumGradient} from '../dataParallel/sumValues';
 import {freeStorage} from '../model/freeStorage';
+import {weightsOf, type LayerWeight} from '../model/tfjsInternals';
 import {variablesOf} from '../model/weights';
 import {GradientSum} from '../step/gradientSum';
 import {readGraph, type Graph, type Slot} from '../model/graph';
 import type {CommunicatingLayerOf, StepHooks, WeightGradient} from '../step/hooks';
 import type {PenaltyCounts} from '../step/penalties';
 import type {AxisStrategy} from '../step/strategy';
-import type {Stepper} from '../step/trainStep';
+import type {StepHost} from '../step/strategy';
 import {shardShape, type WeightShard} from '../model/weightShard';
 import type {SpanRecorder} from '../trace/spans';
-import {partSlots, shardedOf, type Rules} from './layout';
+import {shardedSlots, shardedOf, type Rules} from './layout';
 import {PositionExchange} from './positions';
-import {shardOf, partFor, type LayoutPart} from './rules';
+import {shardOf, rangeFor, type LayoutPart} from './rules';
 import {partialLayers, planSequence, type SequencePlan} from './sequence';
 import {SequenceCall} from './sequenceCall';
 import {ShardedCall, type TensorContext} from './shardedCall';
 
-/** How the weights are divided; plain data, the same on every rank. */
+/** How the weights are sharded; plain data, the same on every rank. */
 export interface TensorPlan {
   rules: Rules;
-  /** Whether ranks hold their own positions between the divided layers. */
+  /** Whether ranks hold only their own positions between the sharded layers. */
   sequence: boolean;
 }
 
-/** tfjs's weight of a layer: its variable can be another's. */
-interface LayerWeight {
-  val: tf.Variable;
-  shape: number[];
-  originalName: string;
-  read(): tf.Variable;
-}
-const weightsOf = (layer: tf.layers.Layer) =>
-  (layer as unknown as {weights: LayerWeight[]}).weights;
-
 export class TensorParallel implements AxisStrategy {
-  private stepper!: Stepper;
-  /** By variable, each rank's cut of it. */
-  private readonly cuts = new Map<tf.Variable, WeightShard[]>();
+  private stepper!: StepHost;
+  /** For each sharded variable the shards of all ranks. */
+  private readonly shards = new Map<tf.Variable, WeightShard[]>();
   private readonly sharded = new Map<tf.layers.Layer, ShardedCall>();
-  private readonly wanting = new Set<number>();
-  /** What this rank has of each slot between a column layer and its row. */
-  private readonly parts = new Map<Slot, LayoutPart>();
+  private readonly wantsInputGradient = new Set<number>();
+  /** This rank's range of each slot between a column layer and its row layer. */
+  private readonly slotRanges = new Map<Slot, LayoutPart>();
   private readonly sequence: SequencePlan | null;
-  private readonly alike: SequenceCall | null;
-  /**
-   * Whole weights of whose gradients each rank has a summand, and those whose sums of this walk, or
-   * step, are there.
-   */
-  private readonly partial = new Set<tf.Variable>();
+  private readonly replicatedCall: SequenceCall | null;
+  /** Replicated weights for whose gradients each rank has only a summand. */
+  private readonly partialWeights = new Set<tf.Variable>();
+  /** Those whose gradients have been summed in this micro-batch, or in this step. */
   private readonly summed = new Set<WeightGradient>();
   private last = true;
 
   /**
-   * The model's weights have no values yet; those that are divided get this rank's shape.
-   * `eachPart`: whether gradients leave after each micro-batch, and not once a step.
+   * Gives sharded weights, which have no values yet, this rank's shape. `perMicroBatch`: whether
+   * gradients are complete after each micro-batch, and not once a step.
    */
   constructor(
     private readonly comm: Communicator,
     private readonly recorder: SpanRecorder | null,
     model: tf.LayersModel,
     {rules, sequence}: TensorPlan,
-    private readonly eachPart: boolean,
+    private readonly perMicroBatch: boolean,
   ) {
     const {rank, size} = comm;
     const graph = readGraph(model);
     this.sequence = sequence ? planSequence(graph, rules, rank, size) : null;
-    const around: TensorContext = {
+    const tensorContext: TensorContext = {
       comm,
       recorder,
       weightsOf: (layer) => this.stepper.gradients.weightsOf(layer),
-      wantsInput: (call) => this.wanting.has(call.index),
+      wantsInput: (call) => this.wantsInputGradient.has(call.index),
       positions: this.sequence && new PositionExchange(comm, recorder, this.sequence.positions),
       byPositions: (slot) => this.byPositions(slot),
     };
-    this.alike = this.sequence && new SequenceCall(around, this.sequence.positions);
-    this.follow(graph, model);
-    // Before layers are told that they have a part.
-    for (const [slot, {name, layer}] of partSlots(graph, rules))
-      this.parts.set(slot, partFor(shardedOf(layer, rules[name]), layer, rank, size));
+    this.replicatedCall = this.sequence && new SequenceCall(tensorContext, this.sequence.positions);
+    this.findInputGradients(graph, model);
+    // Must come before `localize`, which changes what layers count.
+    for (const [slot, {name, layer}] of shardedSlots(graph, rules))
+      this.slotRanges.set(slot, rangeFor(shardedOf(layer, rules[name]), layer, rank, size));
     for (const {name, layer} of graph.calls) {
       const rule = rules[name];
       if (!rule || this.sharded.has(layer)) continue;
       const sharded = shardedOf(layer, rule);
-      const parts = Array.from({length: size}, (_, r) => partFor(sharded, layer, r, size));
+      const ranges = Array.from({length: size}, (_, r) => rangeFor(sharded, layer, r, size));
       for (const weight of weightsOf(layer))
         this.divide(
           weight,
-          parts.map((part) => shardOf(sharded, layer, weight.originalName, part)),
+          ranges.map((range) => shardOf(sharded, layer, weight.originalName, range)),
         );
-      sharded.localize?.(layer, parts[rank]);
-      this.sharded.set(layer, new ShardedCall(around, sharded, parts[rank]));
+      sharded.localize?.(layer, ranges[rank]);
+      this.sharded.set(layer, new ShardedCall(tensorContext, sharded, ranges[rank]));
     }
     if (!this.sequence) return;
     for (const layer of partialLayers(graph, rules, this.sequence))
       for (const variable of variablesOf(layer))
-        if (!this.cuts.has(variable)) this.partial.add(variable);
+        if (!this.shards.has(variable)) this.partialWeights.add(variable);
   }
 
-  /** The calls from whose inputs a gradient flows on, to any layer of the model that is trained. */
-  private follow(graph: Graph, model: tf.LayersModel): void {
-    const all = GradientSum.of(model);
+  /** Finds the calls whose input gradient is needed, because a trained layer comes before them. */
+  private findInputGradients(graph: Graph, model: tf.LayersModel): void {
+    const trained = GradientSum.of(model);
     const flows = new Set<Slot>();
     for (const {index, layer, inputs, outputs} of graph.calls) {
-      if (inputs.some((slot) => flows.has(slot))) this.wanting.add(index);
-      if (this.wanting.has(index) || all.of(layer).length > 0)
+      if (inputs.some((slot) => flows.has(slot))) this.wantsInputGradient.add(index);
+      if (this.wantsInputGradient.has(index) || trained.of(layer).length > 0)
         for (const slot of outputs) flows.add(slot);
     }
   }
 
-  private divide(weight: LayerWeight, cuts: Array<WeightShard | null>): void {
-    const own = cuts[this.comm.rank];
-    if (!own) return;
-    const whole = weight.read();
-    const shape = shardShape(whole.shape, own);
+  private divide(weight: LayerWeight, shards: Array<WeightShard | null>): void {
+    const localShard = shards[this.comm.rank];
+    if (!localShard) return;
+    const full = weight.read();
+    const shape = shardShape(full.shape, localShard);
     const values = tf.zeros(shape);
-    const variable = tf.variable(values, whole.trainable, `${whole.name}/part`);
+    const variable = tf.variable(values, full.trainable, `${full.name}/part`);
     values.dispose();
     freeStorage(variable);
-    whole.dispose();
+    full.dispose();
     weight.val = variable;
     weight.shape = shape;
-    this.cuts.set(variable, cuts as WeightShard[]);
+    this.shards.set(variable, shards as WeightShard[]);
   }
 
-  open(stepper: Stepper): void {
+  open(stepper: StepHost): void {
     this.stepper = stepper;
   }
 
-  /** By rank of the axis, what each has of a weight; null where it is whole on all. */
-  cutsOf(variable: tf.Variable): WeightShard[] | null {
-    return this.cuts.get(variable) ?? null;
+  /** A weight's shards by rank of the axis; null if it is replicated. */
+  shardsOf(variable: tf.Variable): WeightShard[] | null {
+    return this.shards.get(variable) ?? null;
   }
 
   private byPositions(slot: Slot): boolean {
     return this.sequence?.slots.has(slot) ?? false;
   }
 
-  /**
-   * A slot's shape without the samples' dim, as this rank has it: its own positions, or its part of
-   * the last dim.
-   */
+  /** This rank's shape of a slot, without the samples' dim; `shape` is that of the whole. */
   shapeOf(slot: Slot, shape: number[]): number[] {
     if (this.byPositions(slot)) return [shape[0] / this.comm.size, ...shape.slice(1)];
-    const part = this.parts.get(slot);
-    return part
-      ? [...shape.slice(0, -1), (shape[shape.length - 1] * (part.end - part.start)) / part.of]
+    const range = this.slotRanges.get(slot);
+    return range
+      ? [...shape.slice(0, -1), (shape[shape.length - 1] * (range.end - range.start)) / range.of]
       : shape;
   }
 
-  readonly halves: CommunicatingLayerOf = ({layer, inputs, outputs}) =>
+  readonly communicatingLayer: CommunicatingLayerOf = ({layer, inputs, outputs}) =>
     this.sharded.get(layer) ??
-    ([...inputs, ...outputs].some((slot) => this.byPositions(slot)) ? this.alike : null);
+    ([...inputs, ...outputs].some((slot) => this.byPositions(slot)) ? this.replicatedCall : null);
 
   readonly hooks: StepHooks = {
     beforeStep: () => this.summed.clear(),
     beforePart: ({last}) => {
       this.last = last;
-      if (this.eachPart) this.summed.clear();
+      if (this.perMicroBatch) this.summed.clear();
     },
     afterBackward: (_, gradients) =>
-      this.eachPart || this.last ? this.complete(gradients) : undefined,
-    // What this rank's last micro-batch, being empty, did not pass.
-    afterGradients: (gradients) => this.complete(this.eachPart ? [] : gradients),
+      this.perMicroBatch || this.last ? this.complete(gradients) : undefined,
+    // Needed if this rank's last micro-batch was empty.
+    afterGradients: (gradients) => this.complete(this.perMicroBatch ? [] : gradients),
   };
 
   private async complete(gradients: readonly WeightGradient[]): Promise<void> {
     for (const entry of gradients) {
-      if (!this.partial.has(entry.variable) || this.summed.has(entry)) continue;
+      if (!this.partialWeights.has(entry.variable) || this.summed.has(entry)) continue;
       await sumGradient(this.comm, this.recorder, entry, 'gradients of whole weights');
       this.summed.add(entry);
     }
   }
 
-  /** Whether this rank answers for a weight: for its part, or, the first, for what all have. */
-  answers(variable: tf.Variable | null): boolean {
-    return this.comm.rank === 0 || (variable !== null && this.cuts.has(variable));
+  /** Whether this rank owns a weight: its shard, or, on rank 0, a replicated weight. */
+  owns(variable: tf.Variable | null): boolean {
+    return this.comm.rank === 0 || (variable !== null && this.shards.has(variable));
   }
 
   readonly countsPenalty: PenaltyCounts = (variable) => {
-    const value = this.answers(variable);
-    return {value, gradient: value || variable === null || !this.partial.has(variable)};
+    const value = this.owns(variable);
+    return {value, gradient: value || variable === null || !this.partialWeights.has(variable)};
   };
 
   dispose(): void {}

@@ -10,7 +10,7 @@ type Usage = () => {user: number; system: number};
  * other systems than Linux, before Node 23.9).
  */
 export function threadCpuSeconds(): number | null {
-  const {threadCpuUsage} = process as unknown as {threadCpuUsage?: Usage};
+  const {threadCpuUsage} = process as {threadCpuUsage?: Usage};
   if (threadCpuUsage) {
     const {user, system} = threadCpuUsage();
     return (user + system) / 1e6;

@@ -10,7 +10,8 @@ import {ArrayTensor} from '../devices/arrayTensor';
 import {holdArray, sharesBuffer, withMemoryFor} from '../memory';
 import {freeStorage} from '../model/freeStorage';
 import type {LayerCall} from '../model/graph';
-import type {Tape, TapeNode} from '../step/tape';
+import type {TapeNode} from '../model/tfjsInternals';
+import type {Tape} from '../step/tape';
 import type {SpanRecorder} from '../trace/spans';
 import type {Gathering, UnitSpan, Unit, UnitPlan} from './units';
 

@@ -8,7 +8,7 @@ import {ArrayTensor} from '../devices/arrayTensor';
 import {withMemoryFor} from '../memory';
 import {freeStorage} from '../model/freeStorage';
 import type {WeightGradient} from '../step/hooks';
-import {updateInTurn} from '../step/update';
+import {updateOneByOne} from '../step/update';
 import type {Unit} from './units';
 
 /** This rank's shard of one unit. */
@@ -82,7 +82,7 @@ export class Shards {
     // tfjs creates a weight's first moments before it asks for the gradient, so the weight must be
     // loaded before.
     withMemoryFor('temporary', () => this.load(0));
-    updateInTurn(optimizer, this.variables, {
+    updateOneByOne(optimizer, this.variables, {
       gradient: (i) => {
         this.load(i + 1);
         const gradient = tensorOf(this.gradients[i]);

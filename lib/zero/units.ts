@@ -142,7 +142,7 @@ export function gatheringsOf(
   let held: UnitSpan | null = null;
   for (const segment of [...segments].reverse()) {
     const needed = spansOf(segment.calls);
-    if (segment.again) {
+    if (segment.recompute) {
       for (const span of needed) {
         if (held !== span)
           gatherings.push({

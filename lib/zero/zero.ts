@@ -66,7 +66,7 @@ export class Zero implements DataAxis {
   async open({
     stepper: {graph, gradients: sum},
     runs,
-    late,
+    completedLater: late,
     layerSchedule,
     load,
   }: DataContext): Promise<void> {
@@ -112,7 +112,8 @@ export class Zero implements DataAxis {
     };
   }
 
-  readonly halves: CommunicatingLayerOf = (call) => (GlobalBatchNorm.is(call) ? this.norm : null);
+  readonly communicatingLayer: CommunicatingLayerOf = (call) =>
+    GlobalBatchNorm.is(call) ? this.norm : null;
 
   readonly hooks: StepHooks = {
     beforeStep: (step, parts) => {
@@ -232,7 +233,7 @@ export class Zero implements DataAxis {
     }
   }
 
-  async absentPredict(): Promise<void> {
+  async emptyRankPredict(): Promise<void> {
     const gatherings = predictGatherings(this.plan);
     this.gatherer?.begin(gatherings, this.step);
     this.gatherer?.skip(gatherings.length);

@@ -10,7 +10,7 @@ import type {DataArrays} from '../../lib/base/arrays';
 import {Random} from '../../lib/base/random';
 import {textCorpus} from '../../lib/data/text';
 import {transformer} from '../../lib/models';
-import {SCHEDULE_NAMES, type ScheduleName} from '../../lib/pipelineParallel/schedules';
+import {SCHEDULE_NAMES, type ScheduleName} from '../../lib/pipelineParallel/namedSchedules';
 import {bubble} from '../../lib/report/bubble';
 import type {TrainResult} from '../../lib/run/result';
 import {train} from '../../lib/run/train';

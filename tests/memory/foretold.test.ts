@@ -1,7 +1,8 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import type * as Tf from '@tensorflow/tfjs';
 import {tf} from '#lib/devices/register.js';
-import {MemoryMeter, OperationRecord, startMeter} from '#lib/memory/meter.js';
+import {OperationRecord} from '#lib/memory/call.js';
+import {MemoryMeter, startMeter} from '#lib/memory/meter.js';
 import {mayShare, newBytes} from '#lib/memory/outputShapes.js';
 import {convnet, drivingNet, mlp, transformer} from '#lib/models/index.js';
 import {beyondExercises} from './beyond';
@@ -71,24 +72,24 @@ describe('what the rules foretell is what TensorFlow makes', () => {
   const probed = new Set<string>();
 
   function holds({record, attributes, inputs}: Ran): void {
-    const {op, foretold, outputs} = record;
-    expect(foretold, `${op} has no rule`).not.toBeNull();
-    if (!foretold) return;
-    expect(foretold.length, op).toBe(outputs.length);
+    const {op, predicted, outputs} = record;
+    expect(predicted, `${op} has no rule`).not.toBeNull();
+    if (!predicted) return;
+    expect(predicted.length, op).toBe(outputs.length);
     if (!mayShare(op))
       expect(
-        foretold.some((told) => told.from !== undefined),
+        predicted.some((told) => told.from !== undefined),
         `${op} shares, and is not in the list of those that may`,
       ).toBe(false);
-    foretold.forEach((told, i) => {
+    predicted.forEach((told, i) => {
       const {shape, type} = outputs[i];
       expect(type, `${op}, type`).toBe(told.type);
       if (told.atMost)
         told.shape.forEach((dim, at) => expect(shape[at], op).toBeLessThanOrEqual(dim));
       else expect(shape, op).toEqual(told.shape);
     });
-    if (!foretold.some((told) => told.atMost))
-      expect(record.liveBytes - record.liveBefore, `${op}, bytes`).toBe(newBytes(foretold));
+    if (!predicted.some((told) => told.atMost))
+      expect(record.liveBytes - record.liveBefore, `${op}, bytes`).toBe(newBytes(predicted));
     if (!probe || !inputs) return;
     const seen = probe(op, attributes, inputs, outputs.length);
     probed.add(op);

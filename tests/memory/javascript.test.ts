@@ -5,7 +5,8 @@ vi.hoisted(() => {
   process.env.MANY_HANDS_ENGINE = 'javascript';
 });
 import {engineInfo, tf} from '#lib/devices/register.js';
-import {startMeter, type MemoryMeter, type OperationRecord} from '#lib/memory/meter.js';
+import type {OperationRecord} from '#lib/memory/call.js';
+import {startMeter, type MemoryMeter} from '#lib/memory/meter.js';
 import {newBytes} from '#lib/memory/outputShapes.js';
 import {MemoryLimitError} from '#lib/memory/refusal.js';
 import {layerExercises, operationExercises, trainingExercises, type Exercise} from './exercises';
@@ -24,16 +25,16 @@ describe("the count on tfjs's JavaScript engine", () => {
     [...operationExercises(tf), ...layerExercises(tf), ...trainingExercises(tf)].map(
       (exercise) => [exercise.name, exercise] as [string, Exercise],
     ),
-  )('foretold: %s', async (_, exercise) => {
+  )('predicted: %s', async (_, exercise) => {
     records = [];
     const before = meter.liveBytes;
     await exercise.run();
     expect(records.length).toBeGreaterThan(0);
-    for (const {op, foretold, outputs, liveBefore, liveBytes} of records) {
-      expect(foretold, `${op} has no rule`).not.toBeNull();
-      if (!foretold) continue;
-      expect(foretold.length, op).toBe(outputs.length);
-      foretold.forEach((told, i) => {
+    for (const {op, predicted, outputs, liveBefore, liveBytes} of records) {
+      expect(predicted, `${op} has no rule`).not.toBeNull();
+      if (!predicted) continue;
+      expect(predicted.length, op).toBe(outputs.length);
+      predicted.forEach((told, i) => {
         if (told.atMost)
           told.shape.forEach((dim, at) =>
             expect(outputs[i].shape[at], op).toBeLessThanOrEqual(dim),
@@ -45,8 +46,8 @@ describe("the count on tfjs's JavaScript engine", () => {
             type: told.type,
           });
       });
-      if (!foretold.some((told) => told.atMost))
-        expect(liveBytes - liveBefore, `${op}, bytes`).toBe(newBytes(foretold));
+      if (!predicted.some((told) => told.atMost))
+        expect(liveBytes - liveBefore, `${op}, bytes`).toBe(newBytes(predicted));
     }
     records = [];
     expect(meter.liveBytes - before).toBeLessThanOrEqual(64);

@@ -125,7 +125,7 @@ describe('the count of live buffers', () => {
   });
 
   it('one meter in a process; stop takes the wrapping off', () => {
-    expect(() => startMeter()).toThrow(/counts already.*stop\(\)/);
+    expect(() => startMeter()).toThrow(/already running.*stop\(\)/);
     meter.stop();
     const before = meter.liveBytes;
     tf.fill([100], 1).dispose();

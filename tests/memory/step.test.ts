@@ -3,7 +3,8 @@ import type * as Tf from '@tensorflow/tfjs';
 import {tf} from '#lib/devices/register.js';
 import {MemoryMeter, startMeter} from '#lib/memory/meter.js';
 import {MemoryLimitError} from '#lib/memory/refusal.js';
-import {Stepper, type MicroBatch} from '#lib/step/trainStep.js';
+import type {MicroBatch} from '#lib/step/strategy.js';
+import {Stepper} from '#lib/step/trainStep.js';
 
 const SAMPLES = 32;
 const l = tf.layers;

@@ -22,7 +22,7 @@ import {matrixDrawing} from '#lib/notebook/drawings/matrix.js';
 import {scheduleDrawing} from '#lib/notebook/drawings/schedule.js';
 import {simulateSchedule} from '#lib/pipelineParallel/simulateSchedule.js';
 import {schedule} from '#lib/pipelineParallel/schedule.js';
-import {pipelineSchedule} from '#lib/pipelineParallel/schedules.js';
+import {pipelineSchedule} from '#lib/pipelineParallel/namedSchedules.js';
 import {ranksDrawing} from '#lib/notebook/drawings/ranks.js';
 import {lossChartSvg} from '#lib/notebook/lossChart.js';
 import {linear, thinned, ticks} from '#lib/notebook/scale.js';

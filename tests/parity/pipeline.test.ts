@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {transformer} from '#lib/models/index.js';
 import {schedule} from '#lib/pipelineParallel/schedule.js';
-import {SCHEDULE_NAMES, type ScheduleName} from '#lib/pipelineParallel/schedules.js';
+import {SCHEDULE_NAMES, type ScheduleName} from '#lib/pipelineParallel/namedSchedules.js';
 import type {StrategyFields, TrainParallelOptions} from '#lib/config/options.js';
 import {COURSE_CASES, caseOf} from './cases';
 import {

@@ -6,7 +6,7 @@ import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {transformer} from '#lib/models/index.js';
-import {SCHEDULE_NAMES} from '#lib/pipelineParallel/schedules.js';
+import {SCHEDULE_NAMES} from '#lib/pipelineParallel/namedSchedules.js';
 import type {TrainParallelOptions} from '#lib/config/options.js';
 import {caseOf, COURSE_CASES, PENALTIES} from './cases';
 import {

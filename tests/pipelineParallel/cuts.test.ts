@@ -49,7 +49,7 @@ describe('a cut that cannot be', () => {
   const graph = readGraph(transformer({layers: 1, hidden: 8, heads: 2, sequence: 4}));
   it('inside a skip connection says which tensors go on, and what is possible', () => {
     expect(() => splitPointsAt(graph, ['block_0/down'])).toThrow(
-      /cannot be cut before 'block_0\/down': 2 tensors go on there \(the outputs of 'block_0\/add_1' and 'block_0\/up'\)\. It can be cut before positions, block_0, block_0\/norm_2, norm, head\./,
+      /cannot be cut before 'block_0\/down': 2 tensors cross there \(the outputs of 'block_0\/add_1' and 'block_0\/up'\)\. It can be cut before positions, block_0, block_0\/norm_2, norm, head\./,
     );
   });
   it('at an unknown name', () =>
@@ -58,7 +58,7 @@ describe('a cut that cannot be', () => {
     ));
   it('at the beginning', () =>
     expect(() => splitPointsAt(graph, ['embedding'])).toThrow(
-      /with which the model begins: the first stage would be empty/,
+      /which is at the beginning of the model: the first stage would be empty/,
     ));
   it('in another order', () =>
     expect(() => splitPointsAt(graph, ['norm', 'block_0'])).toThrow(
@@ -66,16 +66,16 @@ describe('a cut that cannot be', () => {
     ));
   it('more often than there are places', () =>
     expect(() => splitModel(mlp({inputShape: [4], units: [8], classes: 3}), {stages: 4})).toThrow(
-      /cannot be cut into 4 stages, for which it would take 3 cuts.*Take at most 2 stages/s,
+      /cannot be cut into 4 stages: that takes 3 split points.*Take at most 2 stages/s,
     ));
 });
 
 describe('a balanced split', () => {
   it('makes the dearest stage as cheap as it can be', () => {
-    const cuts = [1, 2, 3, 4, 5].map((at) => ({at, slot: at, shape: [1]}));
+    const cuts = [1, 2, 3, 4, 5].map((callIndex) => ({callIndex, slot: callIndex, shape: [1]}));
     const costs = [5, 1, 1, 1, 1, 5];
-    expect(balancedSplitPoints(cuts, costs, 3).map(({at}) => at)).toEqual([1, 5]);
-    expect(balancedSplitPoints(cuts, costs, 2).map(({at}) => at)).toEqual([3]);
+    expect(balancedSplitPoints(cuts, costs, 3).map(({callIndex}) => callIndex)).toEqual([1, 5]);
+    expect(balancedSplitPoints(cuts, costs, 2).map(({callIndex}) => callIndex)).toEqual([3]);
   });
   it('by every balance has all layers once, in order', () => {
     const model = transformer({layers: 4, hidden: 16, heads: 2, sequence: 8});

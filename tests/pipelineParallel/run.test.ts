@@ -7,7 +7,7 @@ import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {mlp, transformer} from '#lib/models/index.js';
 import type {Action} from '#lib/pipelineParallel/schedule.js';
-import {pipelineSchedule, SCHEDULE_NAMES} from '#lib/pipelineParallel/schedules.js';
+import {pipelineSchedule, SCHEDULE_NAMES} from '#lib/pipelineParallel/namedSchedules.js';
 import {bubble, virtualTrace} from '#lib/report/bubble.js';
 import {diagnoseIdle} from '#lib/report/diagnoseIdle.js';
 import type {Strategy, StrategyFields, TrainParallelOptions} from '#lib/config/options.js';

@@ -14,7 +14,7 @@ import {
   promisedLive,
   SCHEDULE_NAMES,
   type ScheduleName,
-} from '#lib/pipelineParallel/schedules.js';
+} from '#lib/pipelineParallel/namedSchedules.js';
 
 const sizesOf = (name: ScheduleName) =>
   [1, 2, 3, 4, 5, 8].flatMap((ranks) =>
@@ -89,7 +89,7 @@ describe('a schedule that cannot be', () => {
 
   it('says more than it promised', () =>
     expect(() => checkSchedule(schedule('mine', ['F1 F2 B1 B2', 'F1 B1 F2 B2']), [1, 1])).toThrow(
-      /rank 0 keeps the activations of 2 micro-batches at once; 1 were promised/,
+      /rank 0 keeps the activations of 2 micro-batches at once; the schedule promises at most 1/,
     ));
   it('is written in letters that it has not', () =>
     expect(() => schedule('mine', ['F0 B0'])).toThrow(
@@ -103,7 +103,7 @@ describe('a schedule that cannot be', () => {
   };
   it('sends what nobody receives', () =>
     expect(() => checkSchedule(messages((a) => void a[1].splice(0, 1)))).toThrow(
-      /rank 1 does F1 before recv F1, from which it gets what it works on/,
+      /rank 1 does F1 before recv F1, which brings its input/,
     ));
   it('receives what nobody sends', () =>
     expect(() => checkSchedule(messages((a) => void a[0].splice(1, 1)))).toThrow(
@@ -115,7 +115,7 @@ describe('a schedule that cannot be', () => {
     ));
   it('has no update', () =>
     expect(() => checkSchedule(messages((a) => void a[0].pop()))).toThrow(
-      /rank 0 has no update at its end/,
+      /rank 0 has no update at the end of its list/,
     ));
   it('updates before it is done', () =>
     expect(() => checkSchedule(messages((a) => void a[0].unshift(a[0].pop()!)))).toThrow(
@@ -145,7 +145,7 @@ describe('sizes that cannot be', () => {
     );
     expect(() =>
       pipelineSchedule('interleaved-1f1b', {ranks: 2, microBatches: 4, stagesPerRank: 1}),
-    ).toThrow(/wants stagesPerRank from 2.*'1f1b'/);
+    ).toThrow(/needs stagesPerRank of at least 2.*'1f1b'/);
   });
   it('others have one stage a rank', () =>
     expect(() => pipelineSchedule('gpipe', {ranks: 2, microBatches: 4, stagesPerRank: 2})).toThrow(

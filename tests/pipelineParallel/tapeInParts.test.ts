@@ -3,7 +3,7 @@ import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {backward, record} from '#lib/step/tape.js';
-import {backwardFor, discardRest, finishTape} from '#lib/step/splitBackward.js';
+import {backwardSome, discardPendingTape, finishTape} from '#lib/step/splitBackward.js';
 
 interface Case {
   name: string;
@@ -67,7 +67,7 @@ describe.each(CASES)('$name', ({compute, weights: make}) => {
         outputs: [output],
         tape,
       } = taped(weights);
-      const {found, rest} = backwardFor(tape, new Map([[output.id, dy]]), new Set(now));
+      const {gradients: found, rest} = backwardSome(tape, new Map([[output.id, dy]]), new Set(now));
       const later = finishTape(rest);
       for (const id of [...now, ...weights.map((weight) => weight.id)]) {
         const actual = found.get(id) ?? later.get(id)!;
@@ -83,10 +83,14 @@ describe.each(CASES)('$name', ({compute, weights: make}) => {
     const before = tf.memory().numTensors;
     for (const end of [
       (rest: Parameters<typeof finishTape>[0]) => tf.dispose([...finishTape(rest).values()]),
-      discardRest,
+      discardPendingTape,
     ]) {
       const {outputs, tape} = taped(weights);
-      const {found, rest} = backwardFor(tape, new Map([[outputs[0].id, dy]]), new Set([x.id]));
+      const {gradients: found, rest} = backwardSome(
+        tape,
+        new Map([[outputs[0].id, dy]]),
+        new Set([x.id]),
+      );
       end(rest);
       tf.dispose([...outputs, ...found.values()]);
       expect(tf.memory().numTensors).toBe(before);

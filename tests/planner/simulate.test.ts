@@ -12,7 +12,7 @@ import {
   promisedLive,
   SCHEDULE_NAMES,
   type ScheduleName,
-} from '#lib/pipelineParallel/schedules.js';
+} from '#lib/pipelineParallel/namedSchedules.js';
 import {planSpec} from '#lib/specPlanner/planSpec.js';
 import type {SimulationOptions} from '#lib/simulate/readSimulation.js';
 import {simulate, type Simulation} from '#lib/simulate/simulate.js';

@@ -33,7 +33,7 @@ describe('a default layout', () => {
   it('finds nothing in a single layer', () => {
     const model = tf.sequential({layers: [tf.layers.dense({units: 4, inputShape: [4]})]});
     expect(() => resolveLayout(readGraph(model), undefined, 2)).toThrow(
-      /finds nothing to divide among 2 devices/,
+      /finds nothing to shard over 2 devices/,
     );
   });
 });
@@ -44,7 +44,7 @@ describe('a layout that cannot be', () => {
       'a pattern like no name',
       {'block_*/middle': 'column'},
       2,
-      /no layer's name is like 'block_\*\/middle'\. The layers are embedding, positions/,
+      /no layer's name matches 'block_\*\/middle'\. The layers are embedding, positions/,
     ],
     [
       'an unknown rule',
@@ -68,13 +68,13 @@ describe('a layout that cannot be', () => {
       'a column without its row',
       {'block_*/up': 'column'},
       2,
-      /'block_0\/up' is 'column', so each device has a part of its output, and 'block_0\/down' takes all of it: give 'block_0\/down' the rule 'row'/,
+      /'block_0\/up' is 'column', so each device has a shard of its output, but 'block_0\/down' needs all of it: give 'block_0\/down' the rule 'row'/,
     ],
     [
       'a row without its column',
       {'block_*/down': 'row'},
       2,
-      /'block_0\/down' is 'row', which takes a part of its input, and what comes before it is whole: make the layer before it 'column'/,
+      /'block_0\/down' is 'row', which takes a shard of its input, but its input is whole on each device: make the layer before it 'column'/,
     ],
     [
       'a softmax in parts',
@@ -86,7 +86,7 @@ describe('a layout that cannot be', () => {
       'more devices than heads',
       {'*/attention': 'heads'},
       8,
-      /'block_0\/attention' has 4 heads to divide among 8 devices, and one of them would have none: make it 'replicated', or take at most 4/,
+      /'block_0\/attention' has only 4 heads for 8 devices, so a device would have none: make it 'replicated', or take at most 4/,
     ],
     [
       'two rules',
@@ -110,7 +110,7 @@ describe('a layout that cannot be', () => {
       layers: [tf.layers.dense({name: 'only', units: 4, inputShape: [4]})],
     });
     expect(() => resolveLayout(readGraph(model), {only: 'column'}, 2)).toThrow(
-      /'only' is 'column' and ends the model/,
+      /'only' is 'column' and is the model's output/,
     );
   });
   it('a column before what looks at whole rows', () => {
@@ -122,7 +122,7 @@ describe('a layout that cannot be', () => {
       ],
     });
     expect(() => resolveLayout(readGraph(model), {up: 'column', down: 'row'}, 2)).toThrow(
-      /'up' is 'column'.*'norm' takes all of it: make 'up' 'replicated'/,
+      /'up' is 'column'.*'norm' needs all of it: make 'up' 'replicated'/,
     );
   });
   it('a rule without a name', () =>

@@ -153,9 +153,7 @@ describe('stage 3', () => {
         verbose: 0,
         memoryLimit,
       }),
-    ).rejects.toThrow(
-      /memoryLimit is .* Alive are parameters .*strategy 'fsdp' divides all three/s,
-    );
+    ).rejects.toThrow(/memoryLimit is .* Alive are parameters .*strategy 'fsdp' shards all three/s);
     const {record} = await run(4, 'fsdp', {memoryLimit}, made);
     expect(record.steps).toHaveLength(STEPS);
   });

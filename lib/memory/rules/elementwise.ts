@@ -1,17 +1,23 @@
 /**
- * Outputs of operations that go element by element, of reductions and of those that
- * make values from nothing.
+ * Outputs of elementwise operations, of reductions, and of operations that create
+ * values.
  */
 import {Call, integer, integers, Output, Rule, typeOf} from '../call';
 import {BOOL, COMPLEX64, FLOAT, INT32} from '../elementTypes';
 
-/** The shape that two shapes stretch to, by NumPy's rules. */
+/** The shape to which two shapes broadcast, by NumPy's rules. */
 export function broadcast(a: readonly number[], b: readonly number[]): readonly number[] {
   const [long, short] = a.length < b.length ? [b, a] : [a, b];
   if (short.length === 0) return long;
   const shift = long.length - short.length;
   return long.map((dim, i) => (i < shift || dim !== 1 ? dim : short[i - shift]));
 }
+
+/** An axis counted from the front. */
+export const positiveAxis = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
+
+export const sameShape = (a: readonly number[], b: readonly number[]) =>
+  a.length === b.length && a.every((dim, i) => dim === b[i]);
 
 const like =
   (input: number): Rule =>
@@ -25,7 +31,7 @@ const binary: Rule = (call) => ({
 });
 const comparison: Rule = (call) => ({shape: broadcast(call.shape(0), call.shape(1)), type: BOOL});
 
-/** `op` shares its input's buffer when `shares` says so. */
+/** The rule, whose output shares the first input's buffer if `shares` says so. */
 export function sharing(
   rule: (call: Call) => Output,
   shares: (call: Call, output: Output) => boolean,
@@ -47,13 +53,13 @@ function reducedShape(shape: readonly number[], axes: readonly number[], keep: b
 }
 
 /**
- * A reduction over the axes in its second input; one that only drops dims of size 1 hands its input
- * on.
+ * A reduction over the axes in its second input; if it only drops dims of size 1, its output is its
+ * input's buffer.
  */
 function reduction(type?: number): Rule {
   return (call) => {
     const shape = call.shape(0);
-    const axes = integers(call, 1).map((axis) => (axis < 0 ? axis + shape.length : axis));
+    const axes = integers(call, 1).map((axis) => positiveAxis(axis, shape.length));
     const output: Output = {
       shape: reducedShape(shape, axes, Boolean(call.attribute('keep_dims'))),
       type: type ?? call.type(0),
@@ -66,10 +72,10 @@ function reduction(type?: number): Rule {
 const argument: Rule = (call) => {
   const shape = call.shape(0);
   const axis = integer(call, 1);
-  return {shape: reducedShape(shape, [axis < 0 ? axis + shape.length : axis], false), type: INT32};
+  return {shape: reducedShape(shape, [positiveAxis(axis, shape.length)], false), type: INT32};
 };
 
-/** A shape that the first input lists; elements of the type that `attribute` names. */
+/** The shape is listed in an input; `attribute` names the type. */
 const shapeFrom =
   (input: number, attribute: string, type?: number): Rule =>
   (call) => ({

@@ -11,7 +11,7 @@ const listed =
   (input: number, typeInput: number): Rule =>
   (call) => ({shape: integers(call, input), type: call.type(typeInput)});
 
-/** Where the spatial dims and the channels of an image stand. */
+/** The first spatial dim and the channel dim of an image. */
 function layout(call: Call): {first: number; channels: number} {
   const rank = call.shape(0).length;
   const channelsFirst = String(call.attribute('data_format') ?? 'NHWC').startsWith('NC');
@@ -19,9 +19,9 @@ function layout(call: Call): {first: number; channels: number} {
 }
 
 /**
- * A window that slides over every spatial dim: `size` its widths, `dilations` the steps inside it,
- * both by dim of the image. VALID: ceil((in - window + 1) / stride), SAME: ceil(in / stride),
- * EXPLICIT: floor((in + pads - window) / stride) + 1.
+ * A window that slides over every spatial dim; `size` gives its width and `dilations` names the
+ * attribute with its dilation, both by dim of the image. VALID: ceil((in - window + 1) / stride),
+ * SAME: ceil(in / stride), EXPLICIT: floor((in + pads - window) / stride) + 1.
  */
 function slide(
   call: Call,
@@ -86,7 +86,7 @@ const dilation: Rule = (call) =>
     'rates',
   );
 
-/** The normalized images, and `statistics` vectors, one number a channel each. */
+/** The normalized images, then `statistics` vectors with one number a channel. */
 const batchNorm =
   (statistics: number, rest: Output[] = []): Rule =>
   (call) => {
@@ -106,8 +106,8 @@ const resize =
   };
 
 /**
- * The last outputs of batch norm's kernels: a number or nothing, other in oneDNN's, which newer
- * processors run, than in Eigen's.
+ * The last outputs of batch norm's kernels: a number or nothing. Eigen's kernels and oneDNN's,
+ * which newer processors run, differ here.
  */
 const RESERVED: Output = {shape: [], type: FLOAT, atMost: true};
 

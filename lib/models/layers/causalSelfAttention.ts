@@ -29,7 +29,7 @@ export interface CausalSelfAttentionArgs extends LayerArgs {
  */
 export class CausalSelfAttention extends tf.layers.Layer {
   static readonly className = 'ManyHands>CausalSelfAttention';
-  private readonly heads: number;
+  private heads: number;
   private readonly headSize: number;
   private readonly seed: number;
   private query!: tf.LayerVariable;
@@ -116,7 +116,7 @@ function causalMask(sequence: number): Float32Array {
 function causalSoftmax(scores: tf.Tensor): tf.Tensor {
   const withGradient = tf.customGrad((...inputs) => {
     const [rawScores] = inputs as tf.Tensor[];
-    const save = inputs[1] as unknown as tf.GradSaveFunc;
+    const save = inputs[1] as tf.GradSaveFunc;
     const sequence = rawScores.shape[rawScores.rank - 1];
     const shares = tf.softmax(
       tf.add(rawScores, tf.tensor2d(causalMask(sequence), [sequence, sequence])),

@@ -53,7 +53,7 @@ tf.serialization.registerClass(LayerNorm);
 function layerNorm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: number): tf.Tensor {
   const withGradient = tf.customGrad((...inputs) => {
     const [value, scale, shift] = inputs as tf.Tensor[];
-    const save = inputs[3] as unknown as tf.GradSaveFunc;
+    const save = inputs[3] as tf.GradSaveFunc;
     const centred = tf.sub(value, tf.mean(value, -1, true));
     const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon));
     const normal = tf.mul(centred, inverse);

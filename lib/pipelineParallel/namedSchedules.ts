@@ -1,11 +1,11 @@
 /**
- * The field's schedules, for p ranks and m micro-batches.
+ * The published pipeline schedules by name, for p ranks and m micro-batches.
  */
 import {oneOf, shown} from '../base/errors';
 import {readOptions, refuseOption, wholeNumber, type OptionTable} from '../base/options';
 import {withMessages, type Compute, type Schedule} from './schedule';
 
-/** Their names. */
+/** The names of the built-in schedules. */
 export type ScheduleName = 'naive' | 'gpipe' | '1f1b' | 'interleaved-1f1b' | 'zero-bubble';
 export const SCHEDULE_NAMES: readonly ScheduleName[] = [
   'naive',
@@ -15,101 +15,106 @@ export const SCHEDULE_NAMES: readonly ScheduleName[] = [
   'zero-bubble',
 ];
 
-const count = (n: number) => Array.from({length: Math.max(0, n)}, (_, i) => i);
-const at = (kind: Compute['do'], microBatch: number, localStage = 0): Compute => ({
+const range = (n: number) => Array.from({length: Math.max(0, n)}, (_, i) => i);
+const compute = (kind: Compute['do'], microBatch: number, localStage = 0): Compute => ({
   do: kind,
   microBatch,
   localStage,
 });
 
-/** One micro-batch at a time through all stages and back: never more than one rank works. */
+/** One micro-batch at a time through all stages and back, so that only one rank works at a time. */
 function naive(p: number, m: number): Compute[][] {
-  return count(p).map(() => count(m).flatMap((i) => [at('forward', i), at('backward', i)]));
+  return range(p).map(() =>
+    range(m).flatMap((i) => [compute('forward', i), compute('backward', i)]),
+  );
 }
 
 /**
- * All forwards, then all backwards (Huang et al. 2019, "GPipe", figure 2c), the last micro-batch
- * first: its activations are the newest.
+ * All forwards, then all backwards in reverse order (Huang et al. 2019, "GPipe", figure 2c).
  */
 function gpipe(p: number, m: number): Compute[][] {
-  return count(p).map(() => [
-    ...count(m).map((i) => at('forward', i)),
-    ...count(m).map((i) => at('backward', m - 1 - i)),
+  return range(p).map(() => [
+    ...range(m).map((i) => compute('forward', i)),
+    ...range(m).map((i) => compute('backward', m - 1 - i)),
   ]);
 }
 
 /**
- * After p - s - 1 forwards to warm up, one forward and one backward in turn (Narayanan et al. 2019,
- * "PipeDream", with a flush: 2021, "Efficient large-scale language model training", figure 4 top).
+ * Rank s runs p - s - 1 forwards to warm up, then one forward and one backward in turn (Narayanan
+ * et al. 2019, "PipeDream"; with a flush: 2021, "Efficient large-scale language model training",
+ * figure 4 top).
  */
 function oneForwardOneBackward(p: number, m: number): Compute[][] {
-  return count(p).map((s) => {
+  return range(p).map((s) => {
     const warm = Math.min(p - s - 1, m);
-    const steady = count(m - warm).flatMap((i) => [at('forward', warm + i), at('backward', i)]);
+    const steady = range(m - warm).flatMap((i) => [
+      compute('forward', warm + i),
+      compute('backward', i),
+    ]);
     return [
-      ...count(warm).map((i) => at('forward', i)),
+      ...range(warm).map((i) => compute('forward', i)),
       ...steady,
-      ...count(warm).map((i) => at('backward', m - warm + i)),
+      ...range(warm).map((i) => compute('backward', m - warm + i)),
     ];
   });
 }
 
 /**
- * The same over v stages per rank, p micro-batches of one local stage at a time (Narayanan et al. 2021,
- * section 2.2 and figure 4 bottom).
+ * 1F1B over v stages a rank, with p micro-batches of one local stage at a time (Narayanan et al.
+ * 2021, section 2.2 and figure 4 bottom).
  */
 function interleaved(p: number, m: number, v: number): Compute[][] {
   const total = m * v;
   const nth = (kind: Compute['do'], k: number): Compute => {
     const localStage = Math.floor((k % (p * v)) / p);
-    return at(
+    return compute(
       kind,
       Math.floor(k / (p * v)) * p + (k % p),
       kind === 'forward' ? localStage : v - 1 - localStage,
     );
   };
-  return count(p).map((s) => {
+  return range(p).map((s) => {
     const warm = Math.min((p - s - 1) * 2 + (v - 1) * p, total);
-    const steady = count(total - warm).flatMap((k) => [
+    const steady = range(total - warm).flatMap((k) => [
       nth('forward', warm + k),
       nth('backward', k),
     ]);
     return [
-      ...count(warm).map((k) => nth('forward', k)),
+      ...range(warm).map((k) => nth('forward', k)),
       ...steady,
-      ...count(warm).map((k) => nth('backward', total - warm + k)),
+      ...range(warm).map((k) => nth('backward', total - warm + k)),
     ];
   });
 }
 
 /**
- * ZB-H1: 1F1B whose backward is cut in two; rank s puts the weights' part off by s micro-batches,
- * which fills its wait at the end (Qi et al. 2023, "Zero bubble pipeline parallelism", section 2.2
- * and figure 3).
+ * ZB-H1: 1F1B with a split backward. Rank s delays the weights' part by s micro-batches, which
+ * fills its wait at the end (Qi et al. 2023, "Zero bubble pipeline parallelism", section 2.2 and
+ * figure 3).
  */
 function zeroBubble(p: number, m: number): Compute[][] {
-  return count(p).map((s) => {
+  return range(p).map((s) => {
     const warm = Math.min(p - s, m);
-    const list = count(warm).map((i) => at('forward', i));
-    for (const k of count(m)) {
-      list.push(at('backwardInput', k));
-      if (k >= s) list.push(at('backwardWeights', k - s));
-      if (warm + k < m) list.push(at('forward', warm + k));
+    const list = range(warm).map((i) => compute('forward', i));
+    for (const k of range(m)) {
+      list.push(compute('backwardInput', k));
+      if (k >= s) list.push(compute('backwardWeights', k - s));
+      if (warm + k < m) list.push(compute('forward', warm + k));
     }
     return [
       ...list,
-      ...count(Math.min(s, m)).map((i) => at('backwardWeights', m - Math.min(s, m) + i)),
+      ...range(Math.min(s, m)).map((i) => compute('backwardWeights', m - Math.min(s, m) + i)),
     ];
   });
 }
 
-/** Sizes of a schedule. */
+/** The sizes of a schedule. */
 export interface ScheduleSizes {
   /** Ranks, p. */
   ranks: number;
   /** Micro-batches of a step, m. */
   microBatches: number;
-  /** Stages a rank, v; more than 1 with 'interleaved-1f1b' alone. @default 2 there, else 1 */
+  /** Stages a rank, v; more than 1 only for 'interleaved-1f1b'. @default 2 there, else 1 */
   stagesPerRank?: number;
 }
 
@@ -126,13 +131,13 @@ function checkName(name: ScheduleName): void {
     );
 }
 
-/** Stages a rank of a named schedule where none are asked for. */
+/** The number of stages a rank of a named schedule, if the caller names none. */
 export const defaultStagesPerRank = (name: ScheduleName | string): number =>
   name === 'interleaved-1f1b' ? 2 : 1;
 
 /**
- * A schedule by its name. Throws BAD_OPTION, for 'interleaved-1f1b' also where m is not divisible
- * by p, with the nearest two.
+ * The schedule with this name for p ranks and m micro-batches, with messages and updates. Throws
+ * BAD_OPTION for wrong sizes; 'interleaved-1f1b' also needs m to be divisible by p.
  */
 export function pipelineSchedule(name: ScheduleName, sizes: ScheduleSizes): Schedule {
   checkName(name);
@@ -148,12 +153,12 @@ export function pipelineSchedule(name: ScheduleName, sizes: ScheduleSizes): Sche
   if (name === 'interleaved-1f1b') {
     if (v < 2)
       refuseOption(
-        `schedule 'interleaved-1f1b' wants stagesPerRank from 2, stages a rank; it is ${v}. With one, take '1f1b'.`,
+        `schedule 'interleaved-1f1b' needs stagesPerRank of at least 2; it is ${v}. For one stage a rank, take '1f1b'.`,
       );
     if (m % p !== 0) {
       const below = Math.floor(m / p) * p;
       refuseOption(
-        `schedule 'interleaved-1f1b' takes micro-batches ${p} at a time, as many as ranks, and microBatches ${m} is not divisible by ${p}: take ${below > 0 ? `${below} or ${below + p}` : p}.`,
+        `schedule 'interleaved-1f1b' takes micro-batches ${p} at a time, one for each rank, but microBatches ${m} is not divisible by ${p}: take ${below > 0 ? `${below} or ${below + p}` : p}.`,
       );
     }
   }
@@ -168,8 +173,8 @@ export function pipelineSchedule(name: ScheduleName, sizes: ScheduleSizes): Sche
 }
 
 /**
- * At most so many micro-batches' activations (of one local stage each) are alive at once on each rank, as
- * the schedule promises.
+ * By rank, the most micro-batches, counted for each local stage, whose activations the schedule
+ * keeps alive at once.
  */
 export function promisedLive(
   name: ScheduleName,
@@ -183,13 +188,15 @@ export function promisedLive(
     'interleaved-1f1b': (s) => Math.min((p - s - 1) * 2 + (v - 1) * p + 1, m * v),
     'zero-bubble': () => Math.min(p, m),
   };
-  return count(p).map(promise[name]);
+  return range(p).map(promise[name]);
 }
 
 /**
- * The bubble as a share of the total time, from 0 to 1, where all stages cost the same and messages
- * cost nothing: naive (p-1)/p; gpipe and 1f1b (p-1)/(m+p-1); interleaved (p-1)/(vm+p-1);
- * zero-bubble, whose three parts cost the same, (p-1)/(3m+p-1). Throws BAD_OPTION.
+ * The bubble of a named schedule: the share of all ranks' time in which they are idle, from 0 to 1,
+ * if all stages take the same time and messages take none. naive: (p-1)/p; gpipe and 1f1b:
+ * (p-1)/(m+p-1); interleaved-1f1b: (p-1)/(vm+p-1) (Narayanan et al. 2021, section 2.2, there as a
+ * share of the ideal time); zero-bubble with three parts of equal cost: (p-1)/(3m+p-1) (Qi et al.
+ * 2023, section 2.2). Does not check its arguments.
  */
 export function bubbleFormula(name: ScheduleName, sizes: ScheduleSizes): number {
   checkName(name);
