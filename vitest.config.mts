@@ -8,7 +8,7 @@ const UNIT = [
   'tests/grading/*.test.ts',
   'tests/memory/{processMemory,regions}.test.ts',
   'tests/mesh/*.test.ts',
-  'tests/notebook/{figures,format,markdown,palette,progress,scale,table}.test.ts',
+  'tests/notebook/{figures,format,markdown,palette,scale,table}.test.ts',
   'tests/notebooks/{rules,traps}.test.ts',
   'tests/pipelineParallel/schedules.test.ts',
   'tests/planner/{planCommand,planSpec,specFormulas,specPapers,specRefusals}.test.ts',

@@ -114,7 +114,7 @@ function bendsOf(bend: Bend | readonly Bend[], cars: number): Bend[] {
   const list = typeof bend === 'string' ? new Array<Bend>(cars).fill(bend) : [...bend];
   if (list.length !== cars)
     refuseOption(
-      `drivingFrames: bend lists ${list.length} cars and there are ${cars}: give one for each, or a single one for all.`,
+      `drivingFrames: bend lists ${list.length} cars, but there are ${cars}: give a value for each car, or one value for all.`,
     );
   return list;
 }

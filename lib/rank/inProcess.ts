@@ -1,25 +1,27 @@
 /**
- * All ranks of a team in one process, where processes cannot share memory.
+ * All ranks of a run in one process, where processes cannot share memory.
  */
 import {ManyHandsError} from '../base/errors';
 import type {JobContext} from '../workers/serve';
 import type {InProcessJob, TrainDone} from '../job/protocol';
 import {initInProcessGroups} from './rankContext';
+import {sentState} from './sentState';
 import {metered, trainRank} from './trainJob';
 
 /**
- * Serves a `TogetherJob`: all ranks in this process, which take turns. The peak of memory is that
- * of all.
+ * Serves an `InProcessJob`: all ranks take turns in this process. The memory that it reports is that
+ * of all ranks together.
  */
 export async function trainInProcess(given: unknown, context: JobContext): Promise<TrainDone[]> {
   const {jobs, timeoutMs} = given as InProcessJob;
-  const {mates, abort} = initInProcessGroups(jobs[0].parallel!, timeoutMs);
+  sentState.close();
+  const {ranks, abort} = initInProcessGroups(jobs[0].parallel!, timeoutMs);
   let first: {rank: number; error: unknown} | null = null;
   const results = await metered(jobs[0].options, (meter) =>
     Promise.allSettled(
       jobs.map(async (job, rank) => {
         try {
-          return await trainRank(job, context, meter, mates[rank]);
+          return await trainRank(job, context, meter, ranks[rank]);
         } catch (error) {
           first ??= {rank, error};
           abort(`rank ${rank} failed`);

@@ -36,8 +36,8 @@ export interface MeshStrategyOptions {
   axes: AxisStrategies;
   model: tf.LayersModel;
   description: ModelDescription;
-  /** Whether some rank has not the whole model, so that it crosses piece by piece. */
-  divides: boolean;
+  /** Whether ranks hold different gradients. */
+  dividesGradients: boolean;
   /**
    * Calls its argument with the caller's memory of the model on rank 0, with null on the others.
    */
@@ -51,7 +51,6 @@ export class MeshStrategy implements RankStrategy {
   readonly runParts?: RankStrategy['runParts'];
   readonly evaluate?: RankStrategy['evaluate'];
   readonly apply?: RankStrategy['apply'];
-  readonly save?: RankStrategy['save'];
   readonly prediction: PredictionContext;
   private stepper!: StepHost;
   private exchange!: ModelExchange;
@@ -63,11 +62,8 @@ export class MeshStrategy implements RankStrategy {
     private readonly recorder: SpanRecorder | null,
     private readonly options: MeshStrategyOptions,
   ) {
-    const {
-      divides,
-      axes: {data, tensor, pipeline},
-    } = options;
-    this.dividesGradients = divides;
+    const {data, tensor, pipeline} = options.axes;
+    this.dividesGradients = options.dividesGradients;
     // What other axes complete stands before the data axis takes it away.
     this.hooks = [tensor, pipeline, data].flatMap((part) => (part ? [part.hooks] : []));
     if (pipeline) {
@@ -80,7 +76,6 @@ export class MeshStrategy implements RankStrategy {
       countsLoss: tensor?.owns(null) ?? true,
     };
     if (data?.apply) this.apply = (globalClipNorm) => this.applyDivided(globalClipNorm);
-    if (divides) this.save = (make) => this.exchange.save(make);
   }
 
   readonly communicatingLayer: CommunicatingLayerOf = (call) =>
@@ -105,15 +100,14 @@ export class MeshStrategy implements RankStrategy {
       shapeOf: (slot, shape) => tensor?.shapeOf(slot, shape) ?? shape,
       countsPenalty: this.countsPenalty,
     });
-    const load = async (keeping = replicatedStorage(stepper.gradients.entries)) => {
-      const {divides, description, withSource} = this.options;
-      if (!divides) return;
+    const load = async (storage = replicatedStorage(stepper.gradients.entries)) => {
+      const {description, withSource} = this.options;
       this.exchange = new ModelExchange(
         this.world,
         model,
         description,
         (variable) => this.holders(variable),
-        keeping,
+        storage,
       );
       await withSource((source) => this.exchange.load(source));
     };
@@ -130,6 +124,10 @@ export class MeshStrategy implements RankStrategy {
       completedLater: (variable) => pipeline?.isTied(variable) ?? false,
       layerSchedule: (count) => pipeline?.layerSchedule(count) ?? whole(count),
     });
+  }
+
+  save(make: Parameters<RankStrategy['save']>[0]): ReturnType<RankStrategy['save']> {
+    return this.exchange.save(make);
   }
 
   /** Every rank that has a weight; the first replica answers for all. */

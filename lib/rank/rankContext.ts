@@ -1,6 +1,5 @@
 /**
- * A rank's part in a team: its end of the groups, the strategy on it, and what all of
- * it sent.
+ * One rank's process groups, its strategy, and its traffic counters.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {createCommunicator} from '../collectives/communicator';
@@ -17,7 +16,6 @@ import {ThreadCommStream} from '../dataParallel/threadCommStream';
 import {AXES_INSIDE_OUT, Mesh, type Axis} from '../mesh/mesh';
 import {PipelineParallel} from '../pipelineParallel/pipelineParallel';
 import type {RankStrategy} from '../step/strategy';
-import type {StepHost} from '../step/strategy';
 import {TensorParallel} from '../tensorParallel/tensorParallel';
 import type {SpanRecorder} from '../trace/spans';
 import {machineMs} from '../trace/threadTime';
@@ -37,10 +35,6 @@ export interface RankComms {
   axes: Partial<Record<Axis, Communicator>>;
 }
 
-/** Whether some rank has not the whole model. */
-export const dividesModel = ({zero, pipeline, tensor}: ParallelContext) =>
-  zero > 0 || pipeline !== null || tensor !== null;
-
 export class RankContext {
   private strategyOf: RankStrategy | null = null;
   private readonly commStreams: CommStream[] = [];
@@ -49,11 +43,11 @@ export class RankContext {
   /** `channelTo`: the memory through which this rank sends to another of its pipeline. */
   constructor(
     private readonly comms: RankComms,
-    private readonly team: ParallelContext,
+    private readonly parallel: ParallelContext,
     private readonly makeCommStream: MakeCommStream,
     private readonly channelTo: (peer: number) => Uint8Array | null = () => null,
   ) {
-    this.mesh = new Mesh(team.mesh);
+    this.mesh = new Mesh(parallel.mesh);
   }
 
   private get world(): Communicator {
@@ -77,8 +71,7 @@ export class RankContext {
     };
     const {
       comms: {axes},
-      team,
-      team: {zero, pipeline, tensor, bucketBytes},
+      parallel: {zero, pipeline, tensor, bucketBytes},
     } = this;
     const {optimizer} = model;
     const data =
@@ -105,19 +98,13 @@ export class RankContext {
       axes: strategies,
       model,
       description: job.model,
-      divides: dividesModel(team),
+      dividesGradients: zero > 0 || pipeline !== null || tensor !== null,
       withSource: (use) => withRegion(job.weights, use),
     }));
   }
 
-  /** Rank 0's bytes reach every rank's `buffer`. */
-  async broadcast(buffer: ArrayBuffer): Promise<void> {
-    await this.world.broadcast(new Int32Array(buffer), {root: 0, label: 'initial weights'});
-  }
-
   /** Before the first step: the ranks start their clocks together. */
-  async begin(stepper: StepHost, recorder: SpanRecorder): Promise<void> {
-    await this.strategyOf!.open(stepper);
+  async begin(recorder: SpanRecorder): Promise<void> {
     await this.world.barrier({label: 'start'});
     const origin = new Float64Array([machineMs()]);
     await this.world.broadcast(new Int32Array(origin.buffer), {root: 0, label: 'clock'});
@@ -169,15 +156,15 @@ function lineOf(
 
 const severalOn = (mesh: Mesh) => AXES_INSIDE_OUT.filter((axis) => mesh[axis] > 1);
 
-/** Joins the groups of a team of processes as `rank`. */
-export function initProcessGroups(rank: number, team: ParallelContext): RankContext {
-  const {groups} = team;
+/** Joins the process groups of a run as `rank`. */
+export function initProcessGroups(rank: number, parallel: ParallelContext): RankContext {
+  const {groups} = parallel;
   if (!groups)
     throw new ManyHandsError(
       'INTERNAL',
       'internal: ranks of one process were given jobs of their own.',
     );
-  const mesh = new Mesh(team.mesh);
+  const mesh = new Mesh(parallel.mesh);
   const world = joinSharedGroup(groups.world, rank);
   const comms: RankComms = {world: createCommunicator(world), axes: {}};
   let channels = world;
@@ -197,18 +184,18 @@ export function initProcessGroups(rank: number, team: ParallelContext): RankCont
   for (const {region} of streamGroups) noteRegion(region);
   return new RankContext(
     comms,
-    team,
+    parallel,
     (work, which) => new ThreadCommStream(streamGroups[which], data.place, data.ranks, work),
     (peer) => channels.channelTo(peer),
   );
 }
 
-/** A team whose ranks all live in this process, by rank; `abort` frees those that wait. */
+/** The contexts of all ranks of a run in this process, by rank; `abort` ends their waits. */
 export function initInProcessGroups(
-  team: ParallelContext,
+  parallel: ParallelContext,
   timeoutMs: number,
-): {mates: RankContext[]; abort(reason: string): void} {
-  const mesh = new Mesh(team.mesh);
+): {ranks: RankContext[]; abort(reason: string): void} {
+  const mesh = new Mesh(parallel.mesh);
   const opened: Array<{abort(reason: string): void}> = [];
   const open = (ranks: number[]) => {
     const group = createInProcessGroup(ranks.length, {timeoutMs, worldRanks: ranks});
@@ -230,7 +217,7 @@ export function initInProcessGroups(
   const streamGroups = mesh
     .groups('data')
     .map((ranks) => Array.from({length: COMM_STREAMS}, () => open(ranks)));
-  const mates = world.map((comm, rank) => {
+  const ranks = world.map((comm, rank) => {
     const comms: RankComms = {world: comm, axes: {}};
     for (const {axis, lines} of axes) {
       const {line, place} = lineOf(mesh, axis, rank);
@@ -239,10 +226,10 @@ export function initInProcessGroups(
     const {line, place} = lineOf(mesh, 'data', rank);
     return new RankContext(
       comms,
-      team,
+      parallel,
       (work, which) =>
         new InlineCommStream(createCommunicator(streamGroups[line][which][place]), work),
     );
   });
-  return {mates, abort: (reason) => opened.forEach((group) => group.abort(reason))};
+  return {ranks, abort: (reason) => opened.forEach((group) => group.abort(reason))};
 }

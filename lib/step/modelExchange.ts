@@ -43,6 +43,10 @@ export class ModelExchange {
     this.variables = variablesOf(model);
   }
 
+  private isHeldByAll(holders: ShardOwner[]): boolean {
+    return holders.length === this.comm.size && holders.every(({shard}) => shard === null);
+  }
+
   private get trained(): tf.Variable[] {
     return this.description.trainable.map((index) => this.variables[index]);
   }
@@ -62,13 +66,17 @@ export class ModelExchange {
     const {rank} = this.comm;
     const thisRank = holders.find((holder) => holder.rank === rank);
     const words = new Int32Array(scratch, 0, bytes / 4);
+    if (source) words.set(new Int32Array(source, offset, words.length));
+    if (this.isHeldByAll(holders)) {
+      if (words.length > 0) await this.comm.broadcast(words, {root: 0, label});
+      return words;
+    }
     const shardFor = ({shard}: ShardOwner) => {
       if (!shard) return words;
       const localShard = readShard(new Float32Array(scratch, 0, words.length), shape, shard);
       return new Int32Array(localShard.buffer, 0, localShard.length);
     };
     if (source) {
-      words.set(new Int32Array(source, offset, words.length));
       for (const holder of holders)
         if (holder.rank !== rank && bytes > 0)
           await this.comm.send(shardFor(holder), {to: holder.rank, label});
@@ -174,6 +182,10 @@ export class ModelExchange {
    * has no lists, so all take the names of the first rank that has some.
    */
   private async globalState(localState: OptimizerState): Promise<OptimizerState> {
+    const isGlobal =
+      this.storage.isReplicated &&
+      this.trained.every((variable) => this.isHeldByAll(this.holdersOf(variable)));
+    if (isGlobal) return localState;
     const {rank, size} = this.comm;
     const encoded = new TextEncoder().encode(
       JSON.stringify(localState.lists.map(({field, names}) => [field, suffix(names[0])])),
@@ -205,13 +217,13 @@ export class ModelExchange {
   private async collect(
     holders: ShardOwner[],
     shape: number[],
-    readLocal: () => Promise<Values>,
+    readLocal: (owns: boolean) => Promise<Values | null>,
     label: string,
     write: (values: Values) => void,
   ): Promise<void> {
     const {rank} = this.comm;
-    const holds = holders.some((holder) => holder.rank === rank);
-    const localValues = holds ? await readLocal() : null;
+    const thisRank = holders.find((holder) => holder.rank === rank);
+    const localValues = thisRank ? await readLocal(thisRank.owns) : null;
     const owners = holders.filter(({owns}) => owns);
     const assembled =
       owners[0].shard && rank === 0 ? new Float32Array(tf.util.sizeFromShape(shape)) : null;
@@ -246,7 +258,7 @@ export class ModelExchange {
       await this.collect(
         this.holdersOf(variable),
         weights[i].shape,
-        () => storage.read(variable),
+        (owns) => storage.read(variable, owns),
         'trained weights',
         (values) => valuesAt(buffer!, layout.weights[i].offset, weights[i]).set(values),
       );
@@ -259,7 +271,7 @@ export class ModelExchange {
         await this.collect(
           this.holdersOf(this.trained[k]),
           shapes[k],
-          () => storage.readState(this.trained[k], slots),
+          (owns) => storage.readState(this.trained[k], slots, owns),
           STATE,
           (values) => new Float32Array(buffer!, offset, values.length).set(values),
         );

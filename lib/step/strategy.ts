@@ -98,10 +98,10 @@ export interface RankStrategy {
   /** Called for a validation batch in which this rank has no samples. */
   emptyRankPredict?(): Promise<void>;
   /**
-   * For a model that no rank holds whole: all ranks hand over their part of its state, and rank 0
-   * writes it into what `make` returns.
+   * Collects the model's weights and state on rank 0, which writes them into the buffer that `make`
+   * returns. All ranks must call it. Resolves to the state's description.
    */
-  save?(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState>;
+  save(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState>;
   /** Called after the model has been disposed of. */
   dispose(): void;
 }

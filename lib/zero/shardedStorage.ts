@@ -54,15 +54,16 @@ export function shardedStorage(
     return values;
   };
   return {
+    isReplicated: false,
     load: (variable, values, dtype) => {
       const trained = sliceOf.get(variable);
       if (!trained) untrained.load(variable, values, dtype);
       else if (fullSlice) fullSlice(trained.unit, trained.slice).set(values);
       else scatter(variable, values as Float32Array, shards.all[trained.unit.index].weights);
     },
-    read: async (variable) => {
+    read: async (variable, owns) => {
       const trained = sliceOf.get(variable);
-      if (!trained) return untrained.read(variable);
+      if (!trained) return untrained.read(variable, owns);
       if (fullSlice) return fullSlice(trained.unit, trained.slice);
       return gather(variable, shards.all[trained.unit.index].weights, 'trained weights');
     },

@@ -1,3 +1,9 @@
+/**
+ * Outputs of operations that rearrange, pad and pick elements, of matrix products, and
+ * when they share their input's buffer.
+ *
+ * What shares was compared with TensorFlow's own pointers (tests/memory/beyond.ts repeats that).
+ */
 import {Call, integer, integers, Output, Rule, typeOf} from '../call';
 import {elements, INT32, INT64} from '../elementTypes';
 import {broadcast, positiveAxis, sameShape, sharing} from './elementwise';
