@@ -1,8 +1,3 @@
-/**
- * Numbers for people: grouped thousands, three significant figures, units that fit.
- */
-import {formatBytes} from '../base/units';
-
 const grouped = new Intl.NumberFormat('en-US', {maximumFractionDigits: 0});
 
 /** A number with `digits` significant figures, an integer in full: `12,345`, `0.123`, `4.20e-7`. */
@@ -54,10 +49,4 @@ function inTwoUnits(
 /** A count with its noun: `1 step`, `2 steps`, `12,345 steps`. */
 export function count(n: number, noun: string): string {
   return `${formatNumber(n)} ${noun}${n === 1 ? '' : 's'}`;
-}
-
-/** A value as figures write it: 'seconds' and 'bytes' in the unit that fits, any other as it is. */
-export function formatWithUnit(value: number, unit: string): string {
-  if (unit === 'seconds') return formatSeconds(value);
-  return unit === 'bytes' ? formatBytes(value) : `${formatNumber(value)} ${unit}`;
 }

@@ -38,7 +38,7 @@ const RETIRED = new Map([
   ['chunks', 'stagesPerRank'],
 ]);
 
-const isFinite = (value: unknown): value is number =>
+const isFiniteNumber = (value: unknown): value is number =>
   typeof value === 'number' && Number.isFinite(value);
 
 /** Any value: another place checks it. */
@@ -80,7 +80,7 @@ export function positiveNumber(unit?: string, example?: string): Check {
   const such = example === undefined ? '' : `, such as ${example}`;
   return {
     expected: `a number ${unit === undefined ? '' : `of ${unit} `}above 0${such}`,
-    accepts: (value) => isFinite(value) && value > 0,
+    accepts: (value) => isFiniteNumber(value) && value > 0,
   };
 }
 
@@ -88,20 +88,20 @@ export function positiveNumber(unit?: string, example?: string): Check {
 export function numberFrom(least: number, unit?: string): Check {
   return {
     expected: `a number ${unit === undefined ? '' : `of ${unit} `}from ${least}`,
-    accepts: (value) => isFinite(value) && value >= least,
+    accepts: (value) => isFiniteNumber(value) && value >= least,
   };
 }
 
 /** A share that may be 1 but not 0. */
 export const positiveShare: Check = {
   expected: 'a number above 0, up to 1',
-  accepts: (value) => isFinite(value) && value > 0 && value <= 1,
+  accepts: (value) => isFiniteNumber(value) && value > 0 && value <= 1,
 };
 
 /** A share that may be 0 but not 1, as the rate of dropout. */
 export const shareBelow1: Check = {
   expected: 'a share, at least 0 and below 1',
-  accepts: (value) => isFinite(value) && value >= 0 && value < 1,
+  accepts: (value) => isFiniteNumber(value) && value >= 0 && value < 1,
 };
 
 /** One of several strings. */

@@ -15,7 +15,7 @@ export type PhiloxKey = readonly [number, number];
  * The number of rounds that the paper recommends. At least 7 rounds are needed to pass every test
  * of TestU01's BigCrush.
  */
-export const PHILOX_ROUNDS = 10;
+const PHILOX_ROUNDS = 10;
 
 // The paper's multipliers M0 and M1, and their 16-bit halves. JavaScript has no 32 x 32 -> 64 bit
 // product, so its high word is computed from four 16 x 16 products, which fit into 32 bits.

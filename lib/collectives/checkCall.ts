@@ -38,7 +38,7 @@ export function checkOp(op: ReduceOp, array: Numbers): void {
 /** The ranks of a new group, as rank `rank` of `size` asks for it. */
 export function checkGroup(ranks: unknown, rank: number, size: number): void {
   if (!Array.isArray(ranks) || ranks.length === 0)
-    return refuse(`group wants a list of ranks; it is ${shown(ranks)}.`);
+    refuse(`group wants a list of ranks; it is ${shown(ranks)}.`);
   for (const member of ranks) checkRank('a rank of a group', member, size);
   if (new Set(ranks).size < ranks.length) refuse(`group names a rank twice: ${ranks.join(', ')}.`);
   if (!ranks.includes(rank))

@@ -6,7 +6,7 @@
 import type {Numbers, ReduceOp} from './types';
 
 /** Bytes of one block in the module's memory. */
-export const BLOCK_BYTES = 8192;
+const BLOCK_BYTES = 8192;
 
 const I32 = 0x7f;
 const F32 = 0x7d;

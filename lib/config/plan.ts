@@ -46,7 +46,7 @@ export interface Plan {
 
 const DATA_PARALLEL = ['dataParallel', 'zero1', 'zero2', 'fsdp'];
 
-export const scheduleName = (schedule: ScheduleName | Schedule | undefined): string =>
+const scheduleName = (schedule: ScheduleName | Schedule | undefined): string =>
   typeof schedule === 'object' ? schedule.name : (schedule ?? '');
 
 /** What a chart calls a strategy. */

@@ -2,7 +2,7 @@
  * Paints the view of a car's camera in perspective: sky, hills, ground, and a road with its
  * markings.
  */
-import {Random} from '../base/random';
+import type {Random} from '../base/random';
 import {SIGHT, type RoadAhead} from './road';
 
 type Colour = readonly [number, number, number];
@@ -179,7 +179,7 @@ function band(x: number, low: number, high: number, pixel: number): number {
 /** The value limited to 0..most. */
 function clamp(value: number, most: number): number {
   if (value < 0) return 0;
-  return value > most ? most : value;
+  return Math.min(value , most);
 }
 
 function mix(a: number, b: number, share: number): number {

@@ -3,7 +3,7 @@
  * its driver steers. Lengths are in metres; x points right and z ahead; a positive curvature
  * (1/metre) or steering angle turns right.
  */
-import {Random} from '../base/random';
+import type {Random} from '../base/random';
 
 /** The bends of a car's road. */
 export type Bend = 'left' | 'right' | 'both';

@@ -13,7 +13,7 @@ export interface BucketSlice extends FlatSlice {
   bucket: number;
 }
 
-export interface Bucket {
+interface Bucket {
   start: number;
   end: number;
   slices: BucketSlice[];

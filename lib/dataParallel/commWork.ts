@@ -4,7 +4,7 @@
  */
 import {partOf, type Communicator} from '../collectives/types';
 
-export const GRADIENTS = 'gradients';
+const GRADIENTS = 'gradients';
 
 interface Range {
   start: number;
@@ -12,7 +12,7 @@ interface Range {
 }
 
 /** Buckets of one flat buffer are reduced in place; an op is the index of a bucket. */
-export interface ReduceWork {
+interface ReduceWork {
   kind: 'reduce';
   flat: Float32Array;
   buckets: Range[];
@@ -31,7 +31,7 @@ export interface GatherWork {
 }
 
 /** A unit's gradients are summed in a buffer; this rank's part is copied or added to its shard. */
-export interface ScatterWork {
+interface ScatterWork {
   kind: 'scatter';
   buffers: Float32Array[];
   shards: Float32Array;

@@ -3,7 +3,7 @@
  * each batch, and applies the gradient of the whole batch. Each rank's gradient is weighted by its
  * share of the samples, so the sum over ranks is the mean.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {ArrayTensor} from '../devices/arrayTensor';
 import {holdArray} from '../memory';

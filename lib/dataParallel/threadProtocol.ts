@@ -15,7 +15,7 @@ export const RING = 4096;
 export const CONTROL_BYTES = 4 * (CONTROL.ring + 2 * RING);
 
 /** Memory of the rank's process. */
-export interface LocalArrayHandle {
+interface LocalArrayHandle {
   address: bigint;
   /** Elements. */
   length: number;

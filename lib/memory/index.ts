@@ -10,9 +10,6 @@ export {
   withMemoryFor,
   withMeter,
 } from './meter';
-export type {OperationRecord} from './call';
 export type {MemoryMeter} from './meter';
 export type {NamedBuffer} from './ledger';
-export {MemoryLimitError} from './refusal';
-export type {Refusal} from './refusal';
-export {machineMemory, processMemory} from './processMemory';
+export {processMemory} from './processMemory';

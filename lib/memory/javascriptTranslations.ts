@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {typeNumber} from './elementTypes';
 
-export type Info = tf.TensorInfo;
+type Info = tf.TensorInfo;
 export type Inputs = Record<string, Info> | Info[];
 export type Attributes = Record<string, unknown>;
 

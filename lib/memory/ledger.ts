@@ -6,7 +6,7 @@
  * linked list: no hashing, no search.
  */
 import {CATEGORIES, categoryIndex, STATE, type Category} from './categories';
-import {Region, View} from './regions';
+import {Region, type View} from './regions';
 
 /** A buffer that is alive. */
 export interface LiveBuffer {

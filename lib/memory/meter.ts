@@ -12,13 +12,13 @@ import type {Call, Counter, OperationRecord, Output, SizedOutput} from './call';
 import {byCategory, categoryIndex, type ByCategory, type Category} from './categories';
 import {FLOAT, tensorBytes} from './elementTypes';
 import {hookJavaScript} from './javascriptHooks';
-import {Ledger, NamedBuffer} from './ledger';
+import {Ledger, type NamedBuffer} from './ledger';
 import {mayShare, newBytes, outputsOf} from './outputShapes';
 import {MemoryLimitError} from './refusal';
 import {hookTensorFlow} from './tensorflowHooks';
 
 /** The peak: its bytes, their categories, and what made it. */
-export interface Peak {
+interface Peak {
   bytes: number;
   byCategory: ByCategory;
   /** The step, from 0; null before the first. */

@@ -106,7 +106,7 @@ export interface TransformerSizes {
 }
 
 /** The checks of a transformer's sizes. */
-export const SIZE_OPTIONS: OptionTable<TransformerSizes> = {
+const SIZE_OPTIONS: OptionTable<TransformerSizes> = {
   layers: wholeNumber(1),
   hidden: wholeNumber(1),
   heads: wholeNumber(1),

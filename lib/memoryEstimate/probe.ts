@@ -38,7 +38,7 @@ export interface CallSizes {
   gradients: Array<BufferRef | null>;
 }
 
-export interface LossSizes {
+interface LossSizes {
   /** Inputs and targets of the micro-batch. */
   batch: number;
   /** The peak of loss, gradient and metrics above what is alive before them. */

@@ -128,7 +128,7 @@ export interface LayerNode {
 }
 
 /** A layer as its model's graph has it. */
-export type GraphLayer = tf.layers.Layer & {readonly inboundNodes: LayerNode[]};
+type GraphLayer = tf.layers.Layer & {readonly inboundNodes: LayerNode[]};
 
 /** A model, or a model that is a layer of another one. */
 export interface Container {

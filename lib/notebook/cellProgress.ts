@@ -69,7 +69,7 @@ export function runBundle(state: RunState, warning: string | undefined): MimeBun
 }
 
 /** The summary of a run on several devices: a row per rank. */
-export function ranksTable(ranks: readonly RankSummary[]): {html: string; text: string} {
+function ranksTable(ranks: readonly RankSummary[]): {html: string; text: string} {
   const view = table(
     ranks.map((rank) => ({...rank})),
     {

@@ -27,7 +27,7 @@ export const labBackgrounds = {light: '#ffffff', dark: '#111111', darkRow: '#212
 /** plotly.js's names of fill patterns; '' is a plain fill. */
 export type Pattern = '' | '/' | '\\' | 'x' | '-' | '|' | '+' | '.';
 /** plotly.js's names of line styles. */
-export type Dash = 'solid' | 'dash' | 'dot' | 'dashdot' | 'longdash' | 'longdashdot';
+type Dash = 'solid' | 'dash' | 'dot' | 'dashdot' | 'longdash' | 'longdashdot';
 
 /**
  * The look of a rank as an area (color, pattern), a line (color, dash) and a point (color, symbol),

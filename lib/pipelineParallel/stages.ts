@@ -7,7 +7,7 @@ import type {Segment} from '../model/segments';
 import type {SplitPoint} from './splitPoints';
 
 /** The tensor that enters or leaves a stage: its slot, and its shape without the samples' dim. */
-export interface StageBoundary {
+interface StageBoundary {
   slot: Slot;
   shape: number[];
 }

@@ -14,7 +14,7 @@ import {
 import {parseBytes} from '../base/units';
 import {chooseDevices} from '../devices/devices';
 import {describeModel, type ModuleReference} from '../model/describe';
-import {Mesh} from '../mesh/mesh';
+import type {Mesh} from '../mesh/mesh';
 import type {Recompute} from '../model/segments';
 import {splitPointName} from '../pipelineParallel/splitPoints';
 import {strategyName, type ZeroStage} from '../config/plan';

@@ -83,8 +83,8 @@ export function medianTimes(
 
 /** The mean of several measurements of one size. */
 export function meanTimes(measurements: readonly StepTimes[]): StepTimes {
-  const mean = (valueOf: (times: StepTimes) => number) =>
-    sum(measurements.map(valueOf)) / measurements.length;
+  const mean = (seconds: (times: StepTimes) => number) =>
+    sum(measurements.map(seconds)) / measurements.length;
   const byCall = (kind: 'forward' | 'backward') =>
     measurements[0][kind].map((_, i) => mean((times) => times[kind][i]));
   return {

@@ -40,7 +40,7 @@ export function inReadingOrder(first: string, second: string): number {
 }
 
 /** The folder with the banks of this package. */
-export const banksFolder = join(__dirname, '..', '..', '..', 'quizzes');
+const banksFolder = join(__dirname, '..', '..', '..', 'quizzes');
 
 /**
  * Reads every bank of a folder. Throws BAD_BANK with all problems, a line each: `file:line: reason`.

@@ -50,7 +50,7 @@ function earlierCard(question: AnsweredQuestion, evidence: string | undefined): 
 }
 
 /** The questions of a bank with the learner's answers; `earlierAnswers` uses the course's bank. */
-export function earlierView(bank: Bank, questions: readonly EarlierQuestion[]): View {
+function earlierView(bank: Bank, questions: readonly EarlierQuestion[]): View {
   if (!Array.isArray(questions) || questions.length === 0)
     throw new ManyHandsError(
       'BAD_OPTION',

@@ -24,7 +24,7 @@ export function judge(question: AnsweredQuestion, value: unknown, unit?: unknown
 }
 
 /** Lists the letters of the options: 'A, B, C or D'. */
-export function lettersOf(question: ChoiceQuestion): string {
+function lettersOf(question: ChoiceQuestion): string {
   const letters = question.options.map((option) => option.letter);
   return `${letters.slice(0, -1).join(', ')} or ${letters.at(-1)}`;
 }

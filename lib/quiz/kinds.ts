@@ -17,7 +17,7 @@ import type {Item, Section} from './sections';
 export type Report = (line: number, message: string) => void;
 
 /** The source from which a kind reads its part of a question. */
-export interface Source {
+interface Source {
   base: QuestionBase;
   sections: ReadonlyMap<string, Section>;
   setting(name: string): string | undefined;

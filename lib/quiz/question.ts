@@ -58,7 +58,7 @@ export interface CodeQuestion extends QuestionBase {
 }
 
 /** A well-known wrong number, in the question's unit, and the mistake that leads to it. */
-export interface WrongTurn {
+interface WrongTurn {
   value: number;
   mistake: string;
 }

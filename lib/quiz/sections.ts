@@ -18,14 +18,14 @@ export interface Item {
 }
 
 /** A fenced code block, with the language after its backticks. */
-export interface Fence {
+interface Fence {
   language: string;
   code: string;
   line: number;
 }
 
 /** A row of a table: the Markdown of its cells. */
-export interface TableRow {
+interface TableRow {
   cells: string[];
   line: number;
 }

@@ -48,7 +48,7 @@ const {version} = JSON.parse(
   readFileSync(join(__dirname, '..', '..', '..', 'package.json'), 'utf8'),
 ) as {version: string};
 
-export function versions(tfjs: string): Record<string, string | null> {
+function versions(tfjs: string): Record<string, string | null> {
   return {node: process.versions.node, tfjs, libtensorflow: engineInfo().libtensorflow};
 }
 

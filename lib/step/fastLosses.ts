@@ -12,7 +12,7 @@ import type {LossFunction} from '../model/tfjsInternals';
  * clipped too, the loss of a prediction is -log p. Its gradient for output j is (p - [j is the
  * class]) / (p s), or zero where a value was clipped. Returns [...], one number a prediction.
  */
-export function sparseCategoricalCrossentropy(target: tf.Tensor, output: tf.Tensor): tf.Tensor {
+function sparseCategoricalCrossentropy(target: tf.Tensor, output: tf.Tensor): tf.Tensor {
   const classes = output.shape[output.rank - 1];
   const rows = output.size / classes;
   const epsilon = tf.backend().epsilon();
@@ -50,7 +50,7 @@ export function sparseCategoricalCrossentropy(target: tf.Tensor, output: tf.Tens
  * d = output - target; its gradient for the output is 2 d / n. Returns [...], one number a row of
  * the last dim.
  */
-export function meanSquaredError(target: tf.Tensor, output: tf.Tensor): tf.Tensor {
+function meanSquaredError(target: tf.Tensor, output: tf.Tensor): tf.Tensor {
   const n = output.shape[output.rank - 1];
   return tf.customGrad((...inputs) => {
     const [raw] = inputs as tf.Tensor[];

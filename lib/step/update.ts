@@ -3,7 +3,7 @@
  * temporaries of all weights until the last one is updated (Adam makes nine copies of a weight);
  * here each weight's temporaries are freed before the next weight's turn.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
 import {tagMemory, withMemoryFor} from '../memory';
 import {slotLists} from '../model/optimizerState';
 import {engineInternals} from '../model/tfjsInternals';

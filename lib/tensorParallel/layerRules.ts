@@ -48,11 +48,11 @@ registerLayout('Dense', 'row', {
 });
 
 const attention = (layer: tf.layers.Layer) => layer as CausalSelfAttention;
-const headSize = (layer: tf.layers.Layer) => attention(layer)['headSize'];
+const headSize = (layer: tf.layers.Layer) => attention(layer).headSize;
 
 registerLayout('ManyHands>CausalSelfAttention', 'heads', {
   what: 'heads',
-  count: (layer) => attention(layer)['heads'],
+  count: (layer) => attention(layer).heads,
   weights: {
     query: {axis: 1, each: headSize},
     key: {axis: 1, each: headSize},
@@ -62,7 +62,7 @@ registerLayout('ManyHands>CausalSelfAttention', 'heads', {
   inputPlacement: 'replicate',
   outputPlacement: () => 'partial',
   localize: (layer, {start, end}) => {
-    attention(layer)['heads'] = end - start;
+    attention(layer).heads = end - start;
   },
 });
 
@@ -97,12 +97,12 @@ registerLayout('Embedding', 'vocabulary', {
 const HIDDEN_RANK = 3;
 registerLayout('ManyHands>TokenEmbedding', 'vocabulary', {
   what: 'tokens',
-  count: (layer) => (layer as TokenEmbedding)['vocabulary'],
+  count: (layer) => (layer as TokenEmbedding).vocabulary,
   weights: {embeddings: {axis: 0}},
   inputPlacement: 'replicate',
   outputPlacement: (inputRank) => (inputRank === HIDDEN_RANK ? 'gathered' : 'partial'),
   partial: (layer, x, part) => {
-    const table = (layer as TokenEmbedding)['embeddings'].read() as tf.Tensor2D;
+    const table = (layer as TokenEmbedding).embeddings.read() as tf.Tensor2D;
     if (x.rank !== HIDDEN_RANK) return lookUp(table, x, part);
     const [samples, sequence, hidden] = x.shape;
     return tf.reshape(tf.matMul(tf.reshape(x, [samples * sequence, hidden]), table, false, true), [

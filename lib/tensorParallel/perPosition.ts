@@ -70,6 +70,6 @@ registerPerPosition('ManyHands>PositionEmbedding', {
   apply: (layer, x, {start, end}) =>
     tf.add(
       x,
-      tf.slice((layer as PositionEmbedding)['positions'].read(), [start, 0], [end - start, -1]),
+      tf.slice((layer as PositionEmbedding).positions.read(), [start, 0], [end - start, -1]),
     ),
 });

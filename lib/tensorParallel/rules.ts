@@ -127,8 +127,7 @@ export function rangeFor(
 }
 
 /** A weight's name without its layer's name. */
-export const weightName = (originalName: string) =>
-  originalName.slice(originalName.lastIndexOf('/') + 1);
+const weightName = (originalName: string) => originalName.slice(originalName.lastIndexOf('/') + 1);
 
 /** A rank's shard of one weight; null if the weight is replicated. */
 export function shardOf(

@@ -12,7 +12,7 @@ import {spawnWorker, type WorkerOptions} from './spawnWorker';
 export type WorkerState = 'starting' | 'ready' | 'running' | 'stopping' | 'stopped' | 'failed';
 
 /** The time that a worker has to load its engine. */
-export const START_DEADLINE_MS = 60_000;
+const START_DEADLINE_MS = 60_000;
 /** The time between a stop or an interrupt and the kill of a worker that does not end. */
 export const STOP_DEADLINE_MS = 5_000;
 export interface JobHandlers {

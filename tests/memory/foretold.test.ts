@@ -1,8 +1,8 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import type * as Tf from '@tensorflow/tfjs';
 import {tf} from '#lib/devices/register.js';
-import {OperationRecord} from '#lib/memory/call.js';
-import {MemoryMeter, startMeter} from '#lib/memory/meter.js';
+import type {OperationRecord} from '#lib/memory/call.js';
+import {type MemoryMeter, startMeter} from '#lib/memory/meter.js';
 import {mayShare, newBytes} from '#lib/memory/outputShapes.js';
 import {convnet, drivingNet, mlp, transformer} from '#lib/models/index.js';
 import {beyondExercises} from './beyond';

@@ -2,7 +2,7 @@ import {afterAll, afterEach, beforeAll, describe, expect, it} from 'vitest';
 import {withStepContext} from '#lib/base/stepContext.js';
 import type * as Tf from '@tensorflow/tfjs';
 import {tf} from '#lib/devices/register.js';
-import {MemoryMeter, startMeter} from '#lib/memory/meter.js';
+import {type MemoryMeter, startMeter} from '#lib/memory/meter.js';
 import {MemoryLimitError} from '#lib/memory/refusal.js';
 
 interface Backend {

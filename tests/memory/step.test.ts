@@ -1,7 +1,7 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import type * as Tf from '@tensorflow/tfjs';
 import {tf} from '#lib/devices/register.js';
-import {MemoryMeter, startMeter} from '#lib/memory/meter.js';
+import {type MemoryMeter, startMeter} from '#lib/memory/meter.js';
 import {MemoryLimitError} from '#lib/memory/refusal.js';
 import type {MicroBatch} from '#lib/step/strategy.js';
 import {Stepper} from '#lib/step/trainStep.js';

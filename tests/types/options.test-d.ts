@@ -5,12 +5,12 @@
 import {assertType, expectTypeOf} from 'vitest';
 import {
   estimateMemory,
-  Mesh,
+  type Mesh,
   onRun,
   plan,
   schedule,
   spmd,
-  tf,
+  type tf,
   train,
   trainParallel,
   type Data,

@@ -1,6 +1,6 @@
 /** What ZeRO holds and sends: the formulas of Rajbhandari et al. 2020, section 5, in bytes. */
 import {describe, expect, it} from 'vitest';
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {transformer} from '#lib/models/index.js';
 import type {TrainParallelOptions} from '#lib/config/options.js';

@@ -4,7 +4,7 @@
  *
  * What shares was compared with TensorFlow's own pointers (tests/memory/beyond.ts repeats that).
  */
-import {Call, integer, integers, Output, Rule, typeOf} from '../call';
+import {type Call, integer, integers, type Output, type Rule, typeOf} from '../call';
 import {elements, INT32, INT64} from '../elementTypes';
 import {broadcast, positiveAxis, sameShape, sharing} from './elementwise';
 

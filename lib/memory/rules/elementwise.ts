@@ -2,7 +2,7 @@
  * Outputs of elementwise operations, of reductions, and of operations that create
  * values.
  */
-import {Call, integer, integers, Output, Rule, typeOf} from '../call';
+import {type Call, integer, integers, type Output, type Rule, typeOf} from '../call';
 import {BOOL, COMPLEX64, FLOAT, INT32} from '../elementTypes';
 
 /** The shape to which two shapes broadcast, by NumPy's rules. */

@@ -6,7 +6,7 @@
  * that).
  */
 import * as tf from '@tensorflow/tfjs';
-import {Call, integer, integers, Output, Rule} from '../call';
+import {type Call, integer, integers, type Output, type Rule} from '../call';
 import {elementBytes, elements} from '../elementTypes';
 import {positiveAxis, sameShape, sharing} from './elementwise';
 

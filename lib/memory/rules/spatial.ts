@@ -1,7 +1,7 @@
 /**
  * Outputs of convolutions, pools, normalisation and image operations.
  */
-import {Call, integer, integers, numbers, Output, Rule} from '../call';
+import {type Call, integer, integers, numbers, type Output, type Rule} from '../call';
 import {FLOAT, INT32} from '../elementTypes';
 
 const like =

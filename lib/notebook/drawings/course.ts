@@ -169,7 +169,7 @@ export function modelParallelDrawing(): View {
 }
 
 /** A notebook on the map. */
-export interface Stop {
+interface Stop {
   /** The number of the notebook: '00', '01' and so on. */
   id: string;
   title: string;
