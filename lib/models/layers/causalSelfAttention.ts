@@ -29,8 +29,8 @@ export interface CausalSelfAttentionArgs extends LayerArgs {
  */
 export class CausalSelfAttention extends tf.layers.Layer {
   static readonly className = 'ManyHands>CausalSelfAttention';
-  private heads: number;
-  private readonly headSize: number;
+  heads: number;
+  readonly headSize: number;
   private readonly seed: number;
   private query!: tf.LayerVariable;
   private key!: tf.LayerVariable;

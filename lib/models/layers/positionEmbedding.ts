@@ -22,7 +22,7 @@ export class PositionEmbedding extends tf.layers.Layer {
   static readonly className = 'ManyHands>PositionEmbedding';
   private readonly sequence: number;
   private readonly seed: number;
-  private positions!: tf.LayerVariable;
+  positions!: tf.LayerVariable;
 
   constructor(args: PositionEmbeddingArgs) {
     super(args);

@@ -26,7 +26,7 @@ export class TokenEmbedding extends tf.layers.Layer {
   private readonly vocabulary: number;
   private readonly hidden: number;
   private readonly seed: number;
-  private embeddings!: tf.LayerVariable;
+  embeddings!: tf.LayerVariable;
 
   constructor(args: TokenEmbeddingArgs) {
     super(args);
