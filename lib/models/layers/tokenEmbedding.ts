@@ -23,7 +23,7 @@ export interface TokenEmbeddingArgs extends LayerArgs {
  */
 export class TokenEmbedding extends tf.layers.Layer {
   static readonly className = 'ManyHands>TokenEmbedding';
-  private readonly vocabulary: number;
+  readonly vocabulary: number;
   private readonly hidden: number;
   private readonly seed: number;
   embeddings!: tf.LayerVariable;
