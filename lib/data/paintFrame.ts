@@ -179,7 +179,7 @@ function band(x: number, low: number, high: number, pixel: number): number {
 /** The value limited to 0..most. */
 function clamp(value: number, most: number): number {
   if (value < 0) return 0;
-  return Math.min(value , most);
+  return Math.min(value, most);
 }
 
 function mix(a: number, b: number, share: number): number {

@@ -18,7 +18,9 @@ function gather(array: ShapedArray, indices: Int32Array, integers: boolean): tf.
   const row = values.length / array.shape[0];
   const shape = [indices.length, ...array.shape.slice(1)];
   const asInt32 = integers && values instanceof Int32Array && scale === 1;
-  const out = asInt32 ? new Int32Array(indices.length * row) : new Float32Array(indices.length * row);
+  const out = asInt32
+    ? new Int32Array(indices.length * row)
+    : new Float32Array(indices.length * row);
   // `set` converts bytes to floats ten times as fast as a loop does.
   for (let i = 0; i < indices.length; i++)
     out.set(values.subarray(indices[i] * row, (indices[i] + 1) * row), i * row);
