@@ -27,13 +27,13 @@ export interface TrainOptions {
   /** Whether to shuffle the samples before each epoch; `seed` fixes the order. @default true */
   shuffle?: boolean;
   /**
-   * The share of the data to use for validation, at least 0 and below 1. It is taken from the end of
-   * the data, before any shuffling. @default 0
+   * The share of the data to use for validation, at least 0 and below 1. It is taken from the end
+   * of the data, before any shuffling. @default 0
    */
   validationSplit?: number;
   /**
-   * The data for validation after each epoch: `{xs, ys}`, `{module}` (a module that opens the data),
-   * or `[xs, ys]` as in fit.
+   * The data for validation after each epoch: `{xs, ys}`, `{module}` (a module that opens the
+   * data), or `[xs, ys]` as in fit.
    */
   validationData?: Data | [DataArray | DataArray[], DataArray | DataArray[]];
   /** The number of the first epoch, for continuing an earlier run. @default 0 */
@@ -46,8 +46,8 @@ export interface TrainOptions {
   /** The weight in the loss of each sample: one number per sample. */
   sampleWeight?: ArrayValues | number[] | tf.Tensor;
   /**
-   * Callbacks as in fit, called in this process. The model gets the current weights before the end of
-   * each epoch and at the end of the run.
+   * Callbacks as in fit, called in this process. The model gets the current weights before the end
+   * of each epoch and at the end of the run.
    */
   callbacks?: Callbacks;
   /** 1 shows live progress, 0 shows nothing. @default 1 */
@@ -68,12 +68,14 @@ export interface TrainOptions {
   microBatches?: number;
   /**
    * What is recomputed in the backward pass, so that its activations need not be kept in memory
-   * (activation checkpointing). 'block' recomputes every block of several layers; a list names blocks
-   * and layers; 'stage', only in a pipeline, recomputes a whole stage from its input.
+   * (activation checkpointing). 'block' recomputes every block of several layers; a list names
+   * blocks and layers; 'stage', only in a pipeline, recomputes a whole stage from its input.
    * @default 'none'
    */
   recompute?: Recompute;
-  /** Scales the gradients down if the Euclidean norm of all gradients together exceeds this number. */
+  /**
+   * Scales the gradients down if the Euclidean norm of all gradients together exceeds this number.
+   */
   globalClipNorm?: number;
   /**
    * The limit for the memory of all live tensors: a number of bytes, '256MB' (10^6 bytes each) or
@@ -88,8 +90,8 @@ export interface TrainOptions {
   /** How long a worker may be silent before the run fails, in milliseconds. @default no limit */
   silenceTimeoutMs?: number;
   /**
-   * What the trace records: 'phases' (or true) the input, forward, backward and update of each step,
-   * 'layers' each layer's forward and backward too, false nothing. @default 'phases'
+   * What the trace records: 'phases' (or true) the input, forward, backward and update of each
+   * step, 'layers' each layer's forward and backward too, false nothing. @default 'phases'
    */
   trace?: boolean | 'phases' | 'layers';
   /** The name of a file to which the run's record is written as JSON. */
@@ -116,14 +118,18 @@ export interface StrategyFields {
   microBatches?: number;
   /** The same as the option `recompute`. */
   recompute?: Recompute;
-  /** For a pipeline: the name of a schedule, or a schedule with each rank's actions. @default '1f1b' */
+  /**
+   * For a pipeline: the name of a schedule, or a schedule with each rank's actions. @default '1f1b'
+   */
   schedule?: ScheduleName | Schedule;
   /**
    * For a pipeline: the number of stages on each rank. More than 1 needs a schedule such as
    * 'interleaved-1f1b'. @default 2 for 'interleaved-1f1b', otherwise 1
    */
   stagesPerRank?: number;
-  /** For a pipeline: the names of the blocks or layers with which the second and later stages begin. */
+  /**
+   * For a pipeline: the names of the blocks or layers with which the second and later stages begin.
+   */
   splitAt?: string[];
   /** For a pipeline without `splitAt`: what should be equal in all stages. @default 'computed' */
   balance?: Balance;
@@ -140,8 +146,8 @@ export interface StrategyFields {
 }
 
 /**
- * How to divide the work: a name, or an object with `kind` (a name) or `mesh` (the number of ranks on
- * each axis; -1 stands for all remaining devices).
+ * How to divide the work: a name, or an object with `kind` (a name) or `mesh` (the number of ranks
+ * on each axis; -1 stands for all remaining devices).
  */
 export type Strategy =
   | StrategyName
@@ -155,8 +161,8 @@ export type Strategy =
 export interface TrainParallelOptions
   extends Omit<TrainOptions, 'devices' | 'threads' | 'silenceTimeoutMs'> {
   /**
-   * The number of devices (the first n GPUs, or n CPU workers if there are fewer GPUs), or a list of
-   * device ids, such as ['cuda:0', 'cuda:1']. @default 2
+   * The number of devices (the first n GPUs, or n CPU workers if there are fewer GPUs), or a list
+   * of device ids, such as ['cuda:0', 'cuda:1']. @default 2
    */
   devices?: number | string[];
   /** Threads of each CPU worker's engine. @default 1 if there are several workers */
@@ -164,10 +170,12 @@ export interface TrainParallelOptions
   /** How to divide the work among the devices. @default 'auto' */
   strategy?: Strategy;
   /**
-   * The size of a gradient bucket, which is sent as a whole: a number of bytes, or text such as '4MiB'.
-   * @default 4 MiB
+   * The size of a gradient bucket, which is sent as a whole: a number of bytes, or text such as
+   * '4MiB'. @default 4 MiB
    */
   bucketBytes?: number | string;
-  /** How long a rank waits in one collective before the run fails, in milliseconds. @default 30000 */
+  /**
+   * How long a rank waits in one collective before the run fails, in milliseconds. @default 30000
+   */
   timeoutMs?: number;
 }

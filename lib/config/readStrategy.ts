@@ -188,8 +188,8 @@ function checkFields({microBatches, sequenceParallel = false, splitAt, balance}:
 }
 
 /**
- * Returns the strategy as a checked request. `context` has the devices and the options that a strategy
- * may contain too. Throws BAD_OPTION.
+ * Returns the strategy as a checked request. `context` has the devices and the options that a
+ * strategy may contain too. Throws BAD_OPTION.
  */
 export function readStrategy(strategy: Strategy, context: StrategyContext): StrategyRequest {
   const {fields, kind} = readFields(strategy);

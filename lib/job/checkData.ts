@@ -8,8 +8,8 @@ import {ManyHandsError, shown} from '../base/errors';
 import {compiledLoss, compiledModel} from '../model/tfjsInternals';
 
 /**
- * Inputs and targets as lists of shaped arrays. Every array has at least two dimensions, and all have
- * the same number of samples.
+ * Inputs and targets as lists of shaped arrays. Every array has at least two dimensions, and all
+ * have the same number of samples.
  */
 export interface CheckedData {
   xs: ShapedArray[];
@@ -69,8 +69,8 @@ function checkTarget(array: ShapedArray, output: Shape, loss: unknown, what: str
 }
 
 /**
- * Checks shapes and counts against `model`. Throws BAD_DATA with both shapes; `what` names the data in
- * the message.
+ * Checks shapes and counts against `model`. Throws BAD_DATA with both shapes; `what` names the data
+ * in the message.
  */
 export function checkData(
   model: tf.LayersModel,

@@ -90,8 +90,8 @@ function checkFinite(values: ArrayValues, shape: number[], what: string): void {
 }
 
 /**
- * Copies arrays into a new region, which the caller must close after the run. Throws BAD_DATA for NaN
- * and infinite values.
+ * Copies arrays into a new region, which the caller must close after the run. Throws BAD_DATA for
+ * NaN and infinite values.
  */
 export function placeArrays(
   {xs, ys}: Arrays,

@@ -7,8 +7,8 @@ import {ManyHandsError, messageOf} from '../base/errors';
 import {loadOptional} from '../base/optionalPackage';
 
 /**
- * Describes the first part of `value` that cannot be copied ("a function (step) at args.step"); null
- * if the whole value can be copied.
+ * Describes the first part of `value` that cannot be copied ("a function (step) at args.step");
+ * null if the whole value can be copied.
  */
 export function uncloneable(value: unknown, where = 'it'): string | null {
   return find(value, where, new Set());

@@ -50,8 +50,8 @@ export function divisionInWords(
 }
 
 /**
- * A sentence about the extra traffic of ZeRO in a pipeline; null if there is none. Throws BAD_OPTION
- * if the schedule computes the gradients of weights too late for ZeRO.
+ * A sentence about the extra traffic of ZeRO in a pipeline; null if there is none. Throws
+ * BAD_OPTION if the schedule computes the gradients of weights too late for ZeRO.
  */
 export function trafficWarning(
   zero: ZeroStage,

@@ -1,6 +1,6 @@
 /**
- * Computes before a run which shard of each weight every rank will hold, from the same split points,
- * layout and ZeRO shards as the run.
+ * Computes before a run which shard of each weight every rank will hold, from the same split
+ * points, layout and ZeRO shards as the run.
  */
 import {sum} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
@@ -68,8 +68,8 @@ export interface RankPlacement {
 export interface Placements {
   mesh: Mesh;
   /**
-   * The stage of ZeRO: along the data axis, 1 divides the optimizer's state, 2 also the gradients, 3
-   * also the parameters.
+   * The stage of ZeRO: along the data axis, 1 divides the optimizer's state, 2 also the gradients,
+   * 3 also the parameters.
    */
   zero: 0 | 1 | 2 | 3;
   /** By rank. */
@@ -104,7 +104,9 @@ function devicesOf(strategy: Strategy | Plan): number {
   return data * tensor * pipeline;
 }
 
-/** The weights of these calls, each variable once, on rank `t` of a tensor axis of `parts` ranks. */
+/**
+ * The weights of these calls, each variable once, on rank `t` of a tensor axis of `parts` ranks.
+ */
 export function placedOn(
   calls: readonly LayerCall[],
   rules: Rules,
@@ -173,9 +175,9 @@ function divide(
 
 /**
  * Returns which shard of each weight of `model` every rank holds, and the bytes of parameters,
- * gradients and optimizer state. `strategy` is a name, a strategy object, or the `plan` of a result.
- * Throws BAD_OPTION and BAD_SCHEDULE as `trainParallel` does, and BAD_MODEL for a model that is not
- * compiled.
+ * gradients and optimizer state. `strategy` is a name, a strategy object, or the `plan` of a
+ * result. Throws BAD_OPTION and BAD_SCHEDULE as `trainParallel` does, and BAD_MODEL for a model
+ * that is not compiled.
  */
 export function placements(
   model: tf.LayersModel,

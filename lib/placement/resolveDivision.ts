@@ -29,8 +29,8 @@ function replicatedLayers(graph: Graph, rules: Rules): string {
 }
 
 /**
- * Returns the complete plan of `request` for a model. Throws BAD_OPTION and BAD_SCHEDULE if the model
- * cannot be divided in this way.
+ * Returns the complete plan of `request` for a model. Throws BAD_OPTION and BAD_SCHEDULE if the
+ * model cannot be divided in this way.
  */
 export function resolveDivision(request: StrategyRequest, context: DivisionContext): Plan {
   const {graph, batchSize, origin, because} = context;

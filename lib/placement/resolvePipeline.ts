@@ -58,7 +58,10 @@ function customSchedule(schedule: Schedule, request: StrategyRequest) {
   return {schedule, ...sizes, choseMicroBatches: false};
 }
 
-/** Makes a named schedule, with the requested number of micro-batches or one that fills the pipeline. */
+/**
+ * Makes a named schedule, with the requested number of micro-batches or one that fills the
+ * pipeline.
+ */
 function namedSchedule(name: ScheduleName, request: StrategyRequest, batchSize: number) {
   const {
     mesh: {pipeline: ranks, data},

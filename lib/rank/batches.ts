@@ -65,8 +65,8 @@ export function makeBatch(
 }
 
 /**
- * Splits a batch into micro-batches: part i holds samples floor(i n / m) to floor((i + 1) n / m) - 1.
- * Empty parts are left out.
+ * Splits a batch into micro-batches: part i holds samples floor(i n / m) to floor((i + 1) n / m) -
+ * 1. Empty parts are left out.
  */
 export function splitBatch(indices: Int32Array, microBatches: number): Int32Array[] {
   const n = indices.length;

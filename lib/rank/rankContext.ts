@@ -24,8 +24,8 @@ import {Zero} from '../zero/zero';
 import {COMM_STREAMS, type ParallelContext, type TrainJob} from '../job/protocol';
 
 /**
- * Opens stream number `which` of a strategy. Each stream has its own group, in which the ranks agree
- * on the order of operations.
+ * Opens stream number `which` of a strategy. Each stream has its own group, in which the ranks
+ * agree on the order of operations.
  */
 type MakeCommStream = (work: CommWork, which: number) => CommStream;
 
@@ -40,7 +40,9 @@ export class RankContext {
   private readonly commStreams: CommStream[] = [];
   private readonly mesh: Mesh;
 
-  /** `channelTo` returns the memory through which this rank sends to another rank of its pipeline. */
+  /**
+   * `channelTo` returns the memory through which this rank sends to another rank of its pipeline.
+   */
   constructor(
     private readonly comms: RankComms,
     private readonly parallel: ParallelContext,
@@ -103,7 +105,9 @@ export class RankContext {
     }));
   }
 
-  /** Call this before the first step: it sets the origin of all ranks' traces to the same moment. */
+  /**
+   * Call this before the first step: it sets the origin of all ranks' traces to the same moment.
+   */
   async begin(recorder: SpanRecorder): Promise<void> {
     await this.world.barrier({label: 'start'});
     const origin = new Float64Array([machineMs()]);
@@ -190,7 +194,9 @@ export function initProcessGroups(rank: number, parallel: ParallelContext): Rank
   );
 }
 
-/** Returns the contexts, by rank, of a run in this process; `abort` ends all waits with an error. */
+/**
+ * Returns the contexts, by rank, of a run in this process; `abort` ends all waits with an error.
+ */
 export function initInProcessGroups(
   parallel: ParallelContext,
   timeoutMs: number,

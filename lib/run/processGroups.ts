@@ -48,7 +48,9 @@ export class ProcessGroups {
     for (const {group} of this.members) group.abort(reason);
   }
 
-  /** A rank's latest collective in words: an unfinished call if there is one; null without calls. */
+  /**
+   * A rank's latest collective in words: an unfinished call if there is one; null without calls.
+   */
   lastCall(rank: number): string | null {
     const calls = this.members.flatMap(({group, ranks}) =>
       ranks.includes(rank) ? (group.lastCall(ranks.indexOf(rank)) ?? []) : [],

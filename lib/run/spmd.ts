@@ -18,13 +18,15 @@ const WORKER = join(__dirname, '..', 'rank', 'worker.js');
 /** How `spmd` runs its program. */
 export interface SpmdOptions<A = unknown> {
   /**
-   * The number of devices (the first n GPUs, or n CPU workers if there are fewer GPUs), or a list of
-   * device ids. @default 2
+   * The number of devices (the first n GPUs, or n CPU workers if there are fewer GPUs), or a list
+   * of device ids. @default 2
    */
   devices?: number | string[];
   /** Threads of each CPU worker's engine. @default 1 if there are several workers */
   threads?: number;
-  /** Passed to every rank as `args`: numbers, strings, typed arrays, or lists and objects of them. */
+  /**
+   * Passed to every rank as `args`: numbers, strings, typed arrays, or lists and objects of them.
+   */
   args?: A;
   /** How long a rank waits for other ranks in one operation, in milliseconds. @default 30000 */
   timeoutMs?: number;
@@ -63,10 +65,10 @@ function handleOf(program: unknown): ProgramHandle {
 }
 
 /**
- * Runs `program({rank, size, comm, trace, tf, device, args})` on every device, in one worker process
- * per device (SPMD: single program, multiple data). Returns the values that the ranks returned, by
- * rank. `program` is a function that uses no names from outside itself, or the URL of a module whose
- * default export is the function. The ranks' output is printed here with their rank.
+ * Runs `program({rank, size, comm, trace, tf, device, args})` on every device, in one worker
+ * process per device (SPMD: single program, multiple data). Returns the values that the ranks
+ * returned, by rank. `program` is a function that uses no names from outside itself, or the URL of
+ * a module whose default export is the function. The ranks' output is printed here with their rank.
  *
  * Throws BAD_OPTION, DEVICE and MISSING_PACKAGE before a worker starts. Afterwards it throws the
  * error of the rank that failed first: WORKER, TIMEOUT, COLLECTIVE_MISMATCH or ABORTED.
