@@ -193,9 +193,9 @@ export function placements(
   const {graph, mesh, zero, rules, stageCalls} = divide(model, strategy, options);
   const {state} = optimizerSizes(model.optimizer);
   const ranks = Array.from({length: mesh.size}, (_, rank): RankPlacement => {
-    const at = mesh.coordinatesOf(rank);
-    const stages = stageCalls[at.pipeline];
-    const weights = placedOn(stages.flat(), rules, at.tensor, mesh.tensor);
+    const coordinates = mesh.coordinatesOf(rank);
+    const stages = stageCalls[coordinates.pipeline];
+    const weights = placedOn(stages.flat(), rules, coordinates.tensor, mesh.tensor);
     const trained = GradientSum.of(model, stages.flat());
     const {units} = planUnits(
       graph,
@@ -210,13 +210,14 @@ export function placements(
     const share = sum(
       units.map(
         ({length}) =>
-          partStart(at.data + 1, length, mesh.data) - partStart(at.data, length, mesh.data),
+          partStart(coordinates.data + 1, length, mesh.data) -
+          partStart(coordinates.data, length, mesh.data),
       ),
     );
     const from = (stage: number) => (zero >= stage ? share : trainable);
     return {
       rank,
-      at,
+      at: coordinates,
       weights: [...weights.values()],
       parameters: BYTES * (allElements - trainable + from(3)),
       gradients: BYTES * from(2),
