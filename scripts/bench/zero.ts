@@ -125,7 +125,7 @@ async function measureTrades(): Promise<Row[]> {
       p50Seconds: median(steps),
       p95Seconds: quantile(steps, 0.95),
       memory: runs[i][0].memory[0].peakBytes,
-      memoryForetold: account.at({batchSize, ...options}).peakBytes,
+      memoryPredicted: account.at({batchSize, ...options}).peakBytes,
       timeByPlain: ratio(seconds[i], seconds[0]),
     };
   });
