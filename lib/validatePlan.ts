@@ -1,5 +1,6 @@
 /**
- * `validatePlan(model, data, rows)`: runs some rows of a plan and compares them with its predictions.
+ * `validatePlan(model, data, rows)`: runs some rows of a plan and compares them with its
+ * predictions.
  */
 import {median, rankCorrelation, ratioInterval} from './base/statistics';
 import type * as tf from '@tensorflow/tfjs';
@@ -23,14 +24,16 @@ import {trainParallel} from './trainParallel';
 
 /** How a plan is validated. */
 export interface ValidatePlanOptions {
-  /** About how many seconds all runs may take; there are at least three rounds. @default 30 */
+  /**
+   * About how many seconds all runs may take together; there are at least three rounds. @default 30
+   */
   seconds?: number;
   /**
    * The devices that the plan was made for: their number, or their ids. @default as many as the row
    * with the most devices uses
    */
   devices?: number | string[];
-  /** As the option of `train`. */
+  /** The same as the option `modules` of `train`. */
   modules?: ModuleReference[];
 }
 
@@ -48,14 +51,17 @@ export interface ValidatedRow {
   /** Measured bytes on the fullest device. */
   measuredBytes: number;
   /**
-   * The 95 % interval of the mean ratio of its time to that of the plan's first row, over the rounds.
+   * The 95 % interval of the mean ratio of its time to that of the plan's first row, over the
+   * rounds.
    */
   interval: [number, number];
 }
 
 /** The result of validating a plan. */
 export interface PlanValidation {
-  /** The plan's first three rows that fit, and the one predicted slowest among the others that fit. */
+  /**
+   * The plan's first three rows that fit, and the one predicted slowest among the others that fit.
+   */
   rows: ValidatedRow[];
   /** How often each row was run. */
   rounds: number;
@@ -65,8 +71,8 @@ export interface PlanValidation {
    */
   rankCorrelation: number | null;
   /**
-   * How much longer the plan's first row takes than the fastest row, as a share of the fastest row's
-   * time; 0 if the first row is the fastest.
+   * How much longer the plan's first row takes than the fastest row, as a share of the fastest
+   * row's time; 0 if the first row is the fastest.
    */
   regret: number;
   /** Whether the regret is at most 5 %, or the fastest row's interval reaches 1. */
@@ -112,7 +118,7 @@ function medianAfterWarmUp(steps: readonly number[]): number {
   return median(steps.slice(from));
 }
 
-/** The first `samples` samples of the data; a described data set stays as it is. */
+/** The first `samples` samples of the data; a data module stays as it is. */
 function firstSamples(data: Data, samples: number): Data {
   if (data !== null && typeof data === 'object' && 'module' in data) return data;
   const {xs, ys} = readArrays(data, 'data');
@@ -129,16 +135,16 @@ function firstSamples(data: Data, samples: number): Data {
 }
 
 /**
- * Validates a plan: trains copies of `model` by some of its rows and returns, for each, the measured
- * seconds of a step and bytes of the fullest device next to the predicted ones, and whether the
- * plan's first row was a good choice. It runs the first three rows that fit and a deliberate loser
- * (the row predicted slowest) in turn, round after round, for about `seconds`. Predicted and measured
- * times are compared by Spearman's rank correlation; intervals are Student's t of the logarithms of
- * ratios. `model` itself is not trained. `data` should have at least eight batches of the plan's
- * batch size.
+ * Validates a plan: trains copies of `model` by some of its rows and returns, for each, the
+ * measured seconds of a step and bytes of the fullest device next to the predicted ones, and
+ * whether the plan's first row was a good choice. It runs the first three rows that fit and a
+ * deliberate loser (the row predicted slowest) in turn, round after round, for about `seconds`.
+ * Predicted and measured times are compared by Spearman's rank correlation; intervals are Student's
+ * t of the logarithms of ratios. `model` itself is not trained. `data` should have at least eight
+ * batches of the plan's batch size.
  *
- * Throws BAD_OPTION for an unknown option, for `rows` that are not a plan's, and for a plan in which
- * no row fits; otherwise it throws what `train` and `trainParallel` throw.
+ * Throws BAD_OPTION for an unknown option, for `rows` that are not a plan's, and for a plan in
+ * which no row fits; otherwise it throws what `train` and `trainParallel` throw.
  */
 export async function validatePlan(
   model: tf.LayersModel,
@@ -177,9 +183,9 @@ export async function validatePlan(
     };
     try {
       const {microBatches, recompute} = row.strategy;
-      const one = Array.isArray(devices) ? devices.slice(0, 1) : 1;
+      const firstDevice = Array.isArray(devices) ? devices.slice(0, 1) : 1;
       return row.strategy.devices === 1
-        ? await train(copy, part, {...common, microBatches, recompute, devices: one})
+        ? await train(copy, part, {...common, microBatches, recompute, devices: firstDevice})
         : await trainParallel(copy, part, {...common, devices, strategy: row.strategy});
     } finally {
       disposeModel(copy);

@@ -31,8 +31,8 @@ SUBMISSIONS   a folder with a folder a learner (LEARNER/*.ipynb) or a notebook a
 A question counts once per learner: in notebook 14 if that was handed in, else in the last notebook that holds it. Points are out of
 the questions of the notebooks that were handed in. Contradicting answers to one question count nothing and are named.
 
-Exit code: 0 all graded (wrong, unanswered, missing, duplicated and edited answers are results, not failures); 1 graded, but for some
-learner a file could not be, or there was none (each is named); 2 wrong use, or an error in a question bank.
+Exit code: 0 all graded (wrong, unanswered, missing, duplicated and edited answers are results, not failures); 1 graded, except that some
+learner has no file or a file that could not be graded (each is named); 2 wrong use, or an error in a question bank.
 `;
 
 /** The outcome of a grading, before it is shown. */

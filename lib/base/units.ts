@@ -2,7 +2,8 @@
  * Sizes as people write and read them: MB is 10^6 bytes, MiB is 2^20 bytes, and every size says
  * which.
  */
-import {ManyHandsError, shown} from './errors';
+import {shown} from './errors';
+import {refuseOption} from './options';
 
 const DECIMAL = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 const BINARY = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
@@ -16,9 +17,8 @@ function bytesOf(unit: string): number | undefined {
   return binary > 0 ? 1024 ** binary : undefined;
 }
 
-function refuse(value: unknown, name: string, why: string): never {
-  throw new ManyHandsError(
-    'BAD_OPTION',
+function refuseSize(value: unknown, name: string, why: string): never {
+  refuseOption(
     `${name} is ${shown(value)}: ${why}. Write a number of bytes (256e6), or a number with its unit: '256MB' (256,000,000 bytes), '256MiB' (268,435,456 bytes), '1.5GB'.`,
   );
 }
@@ -31,12 +31,12 @@ function refuse(value: unknown, name: string, why: string): never {
 export function parseBytes(value: number | string, name: string): number {
   if (typeof value === 'string') {
     const parts = /^\s*(\d+(?:\.\d+)?(?:e\d+)?)\s*([A-Za-z]*)\s*$/.exec(value);
-    if (!parts) refuse(value, name, 'it does not read as a size');
+    if (!parts) refuseSize(value, name, 'it does not read as a size');
     const unit = bytesOf(parts[2]);
     if (unit === undefined) {
       const letter = /^[kmgtp]$/i.test(parts[2]) ? parts[2].toUpperCase() : null;
       const decimal = letter === 'K' ? 'kB' : `${letter}B`;
-      refuse(
+      refuseSize(
         value,
         name,
         letter
@@ -47,9 +47,9 @@ export function parseBytes(value: number | string, name: string): number {
     value = Number(parts[1]) * unit;
   }
   if (typeof value !== 'number' || Number.isNaN(value))
-    refuse(value, name, 'it is not a number of bytes');
-  if (!Number.isFinite(value)) refuse(value, name, 'leave it out where there is no limit');
-  if (Math.round(value) < 1) refuse(value, name, 'a size is at least 1 byte');
+    refuseSize(value, name, 'it is not a number of bytes');
+  if (!Number.isFinite(value)) refuseSize(value, name, 'leave it out where there is no limit');
+  if (Math.round(value) < 1) refuseSize(value, name, 'a size is at least 1 byte');
   return Math.round(value);
 }
 

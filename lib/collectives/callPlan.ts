@@ -3,7 +3,7 @@
  * predicts.
  */
 import {algorithmFor, type Step, type StepOperation} from './algorithms';
-import {refuse} from './checkCall';
+import {refuseOption} from '../base/options';
 import {SHARED_TRAFFIC, type Bytes} from './ledger';
 import type {Algorithm, Numbers, Transport} from './types';
 
@@ -37,7 +37,7 @@ function chooseAlgorithm(
   {shared, kind}: Transport,
 ): Algorithm {
   if (asked === 'shared' && !shared)
-    refuse(
+    refuseOption(
       `algorithm 'shared' needs ranks that share memory; this communicator's transport is ${kind}: leave algorithm out.`,
     );
   if (asked) return asked;

@@ -5,7 +5,8 @@
 import {shown} from '../base/errors';
 import type {Step, StepOperation} from './algorithms';
 import {CallPlanner} from './callPlan';
-import {checkArray, checkGroup, checkOp, checkRank, refuse, typeOf} from './checkCall';
+import {checkArray, checkGroup, checkOp, checkRank, typeOf} from './checkCall';
+import {refuseOption} from '../base/options';
 import {counted, Ledger, mergeLines, type Bytes} from './ledger';
 import {bytesOf, runSteps} from './runSteps';
 import {
@@ -201,7 +202,8 @@ class TransportCommunicator implements Communicator {
 
   async send(array: Numbers, {to, label = 'send'}: {to: number; label?: string}): Promise<void> {
     checkArray('send', array, this.rank);
-    if (checkRank('to', to, this.size) === this.rank) refuse(`rank ${to} cannot send to itself.`);
+    if (checkRank('to', to, this.size) === this.rank)
+      refuseOption(`rank ${to} cannot send to itself.`);
     const call = this.message('send', array, to, label);
     this.traffic.open(this.traffic.line('send', label, 'n to one rank'), {
       sent: array.byteLength,
@@ -217,7 +219,7 @@ class TransportCommunicator implements Communicator {
   ): Promise<void> {
     checkArray('recv', array, this.rank);
     if (checkRank('from', from, this.size) === this.rank)
-      refuse(`rank ${from} cannot receive from itself.`);
+      refuseOption(`rank ${from} cannot receive from itself.`);
     const call = this.message('recv', array, from, label);
     this.traffic.open(this.traffic.line('recv', label, 'n from one rank'), {
       sent: 0,
@@ -237,7 +239,7 @@ class TransportCommunicator implements Communicator {
   allocate(length: number, type: 'int32'): Promise<Int32Array>;
   async allocate(length: number, type: NumberType): Promise<Numbers> {
     if (!Number.isInteger(length) || length < 0)
-      refuse(`allocate wants a number of elements from 0; it is ${shown(length)}.`);
+      refuseOption(`allocate wants a number of elements from 0; it is ${shown(length)}.`);
     const call = this.call('allocate', length, type, 'allocate');
     await this.raw.agree(call);
     const array = await this.raw.allocate(length, type);

@@ -25,13 +25,13 @@ import type {ModuleReference} from '../model/describe';
 import type {Recompute} from '../model/segments';
 import type {Strategy, TrainOptions, TrainParallelOptions} from './options';
 
-/** Bytes of gradients that are reduced together by default. */
+/** The default size of a gradient bucket in bytes. */
 export const BUCKET_BYTES = 4 * 2 ** 20;
 
-/** Which function was called: it decides which options there are, and their defaults. */
+/** The function that was called: it decides which options exist, and their defaults. */
 export type Caller = 'train' | 'trainParallel';
 
-/** The options with their defaults in place. */
+/** The options with their defaults filled in. */
 export interface CheckedOptions {
   epochs: number;
   batchSize: number;
@@ -45,14 +45,14 @@ export interface CheckedOptions {
   seed: number;
   devices: number | string[];
   threads: number | null;
-  /** Undefined where the strategy decides. */
+  /** Undefined if the strategy decides. */
   microBatches: number | undefined;
-  /** Undefined where the strategy decides. */
+  /** Undefined if the strategy decides. */
   recompute: Recompute | undefined;
   globalClipNorm: number | undefined;
   memoryLimit: number | undefined;
   modules: ModuleReference[];
-  /** The longest silence of a worker, in milliseconds; 0 for no limit. */
+  /** How long a worker may be silent, in milliseconds; 0 means no limit. */
   silenceTimeoutMs: number;
   trace: 'phases' | 'layers' | 'none';
   record: string | null;
@@ -60,18 +60,18 @@ export interface CheckedOptions {
   signal: AbortSignal | undefined;
   strategy: Strategy;
   bucketBytes: number;
-  /** The longest wait of a rank in one collective, in milliseconds. */
+  /** How long a rank waits in one collective, in milliseconds. */
   timeoutMs: number;
 }
 
 const moduleList = listOf('URLs, or of {module, export}');
-/** Undefined counts as left out, as in every table. */
+/** As in every table, undefined means that the option was left out. */
 const TRAIN: OptionTable<TrainOptions> = {
   'epochs?': wholeNumber(1),
   'batchSize?': wholeNumber(1),
   'shuffle?': trueOrFalse,
   'validationSplit?': shareBelow1,
-  // Checked against the model, as the data are.
+  // `checkData` checks it against the model.
   'validationData?': anything,
   'initialEpoch?': wholeNumber(0),
   'classWeight?': anything,
@@ -84,7 +84,7 @@ const TRAIN: OptionTable<TrainOptions> = {
   'devices?': anything,
   'threads?': wholeNumber(1),
   'microBatches?': wholeNumber(1),
-  // `checkRecompute` checks it: a pipeline knows one more.
+  // `checkRecompute` checks it: 'stage' exists only in pipelines.
   'recompute?': anything,
   'globalClipNorm?': positiveNumber(),
   // `parseBytes` checks it.
@@ -105,7 +105,7 @@ const PARALLEL: OptionTable<TrainParallelOptions> = {
 };
 const NOT_YET = ['checkpoint', 'resumeFrom', 'recovery'];
 
-/** Options of one function that the other would not know, and what to do. */
+/** Options that exist only in the other function, and what to do instead. */
 const ELSEWHERE: Record<Caller, Record<string, string>> = {
   train: {
     strategy: 'says how to use several devices; train uses one: leave it out',
@@ -141,8 +141,8 @@ function checkValidation(options: TrainParallelOptions): Data | null {
 }
 
 function checkOneDevice(devices: TrainOptions['devices']): void {
-  const asked = Array.isArray(devices) ? devices.length : (devices ?? 1);
-  if (asked !== 1)
+  const count = Array.isArray(devices) ? devices.length : (devices ?? 1);
+  if (count !== 1)
     refuseOption(
       `train uses one device; devices asks for ${shown(devices)}. Leave it out, name one (devices: ['cpu']), or call trainParallel.`,
     );
@@ -168,7 +168,8 @@ function bytes(options: TrainParallelOptions, name: 'memoryLimit' | 'bucketBytes
 }
 
 /**
- * Checks `options`; throws `BAD_OPTION` or `NOT_YET` with the name, the value and what would do.
+ * Checks `options` and fills in the defaults. Throws BAD_OPTION for an unknown name or a bad value,
+ * and NOT_YET for an option of a later version.
  */
 export function checkOptions(
   options: TrainOptions & TrainParallelOptions,

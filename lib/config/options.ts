@@ -1,5 +1,5 @@
 /**
- * The options of `train` and `trainParallel`, in tfjs's own words.
+ * The options of `train` and `trainParallel`; options that fit has too keep fit's names.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {ArrayValues, Data, DataArray} from '../base/arrays';
@@ -10,87 +10,97 @@ import type {Recompute} from '../model/segments';
 import type {Layout} from '../tensorParallel/layout';
 import type {ModuleReference} from '../model/describe';
 
-/** The weight of each class's samples in the loss, by class number; 1 for one that is not named. */
+/** The weight in the loss of each class's samples, by class number. */
 export type ClassWeight = Record<number, number>;
-/** As `model.fit` takes them; called once an event, in the caller's process. */
+/** Callbacks as in `model.fit`; each is called once per event, in the caller's process. */
 export type Callbacks =
   | tf.CustomCallbackArgs
   | tf.CustomCallback
   | Array<tf.CustomCallbackArgs | tf.CustomCallback>;
 
-/** `model.fit`'s own options, and what a run in a worker adds to them. */
+/** The options of `train`: those of `model.fit`, and those that a run in a worker adds. */
 export interface TrainOptions {
-  /** Passes over the data. @default 1 */
+  /** The number of passes over the data; training ends before epoch number `epochs`. @default 1 */
   epochs?: number;
-  /** Samples of one optimizer step. @default 32 */
+  /** The number of samples in one optimizer step. @default 32 */
   batchSize?: number;
-  /**
-   * Whether each epoch visits the samples in an order of its own, drawn from `seed`. @default true
-   */
+  /** Whether to shuffle the samples before each epoch; `seed` fixes the order. @default true */
   shuffle?: boolean;
   /**
-   * The last part of the data, before any shuffling, that is kept for validation: a share from 0 up
-   * to 1. @default 0
+   * The share of the data to use for validation, at least 0 and below 1. It is taken from the end
+   * of the data, before any shuffling. @default 0
    */
   validationSplit?: number;
-  /** Data to validate on after each epoch: `{xs, ys}`, a described data set, or fit's `[x, y]`. */
+  /**
+   * The data for validation after each epoch: `{xs, ys}`, `{module}` (a module that opens the
+   * data), or `[xs, ys]` as in fit.
+   */
   validationData?: Data | [DataArray | DataArray[], DataArray | DataArray[]];
-  /** The first epoch's number, for a run that goes on. @default 0 */
+  /** The number of the first epoch, for continuing an earlier run. @default 0 */
   initialEpoch?: number;
-  /** A weight for each class, as in fit. */
+  /**
+   * The weight in the loss of each class, as in fit. For a model with several outputs it is a list,
+   * or an object with the names of the outputs.
+   */
   classWeight?: ClassWeight | ClassWeight[] | Record<string, ClassWeight>;
-  /** A weight for each sample: n numbers. */
+  /** The weight in the loss of each sample: one number per sample. */
   sampleWeight?: ArrayValues | number[] | tf.Tensor;
   /**
-   * Called in this process, as in fit. The model's weights are up to date at the end of an epoch
-   * and of the run.
+   * Callbacks as in fit, called in this process. The model gets the current weights before the end
+   * of each epoch and at the end of the run.
    */
   callbacks?: Callbacks;
-  /** 0: silent; 1: live progress. @default 1 */
+  /** 1 shows live progress, 0 shows nothing. @default 1 */
   verbose?: 0 | 1;
   /**
-   * Fixes the order of samples and the dropout masks. Without it one is drawn, and `record.seed`
-   * tells it.
+   * The seed of the sample order and the dropout masks. By default a random seed is chosen; the
+   * result's `record.seed` contains it.
    */
   seed?: number;
-  /** 1, or a list with one device: ['cuda:0'], ['cpu']. @default 1 */
+  /** 1, or a list with the id of one device: ['cuda:0'] or ['cpu']. @default 1 */
   devices?: number | string[];
-  /** Threads of the engine on a CPU. @default all physical cores that this process may use */
+  /** Threads of the engine on a CPU. @default all physical cores available to this process */
   threads?: number;
   /**
-   * Parts in which a batch goes through the model, their gradients summed before the one update.
-   * @default 1
+   * The number of micro-batches into which a batch is split. They run one after another, and their
+   * gradients are summed before the update (gradient accumulation). @default 1
    */
   microBatches?: number;
   /**
-   * What is computed again before its backward, so that its activations need not be kept: 'block',
-   * every block of several layers; or the names of blocks and layers; in a pipeline also 'stage',
-   * all of it from its input. @default 'none'
+   * What is recomputed in the backward pass, so that its activations need not be kept in memory
+   * (activation checkpointing). 'block' recomputes every block of several layers; a list names
+   * blocks and layers; 'stage', only in a pipeline, recomputes a whole stage from its input.
+   * @default 'none'
    */
   recompute?: Recompute;
-  /** The largest Euclidean norm of all gradients together. */
+  /**
+   * Scales the gradients down if the Euclidean norm of all gradients together exceeds this number.
+   */
   globalClipNorm?: number;
-  /** The most bytes of tensors alive at once: a number, or '256MB' (10^6) or '256MiB' (2^20). */
+  /**
+   * The limit for the memory of all live tensors: a number of bytes, '256MB' (10^6 bytes each) or
+   * '256MiB' (2^20 bytes each). A run that needs more fails with MEMORY_LIMIT. @default no limit
+   */
   memoryLimit?: number | string;
   /**
-   * Modules that the worker imports before it rebuilds the model: layers of your own, losses as
-   * `{module, export}`.
+   * Modules that the worker imports before it rebuilds the model: the URLs of modules that register
+   * your own layers, or `{module, export}` for a loss or metric function.
    */
   modules?: ModuleReference[];
-  /** The longest that a worker may be silent, in milliseconds. @default no limit */
+  /** How long a worker may be silent before the run fails, in milliseconds. @default no limit */
   silenceTimeoutMs?: number;
   /**
-   * 'phases': forward, backward, update and input of each step; 'layers': each layer's too; false:
-   * none. @default 'phases'
+   * What the trace records: 'phases' (or true) the input, forward, backward and update of each
+   * step, 'layers' each layer's forward and backward too, false nothing. @default 'phases'
    */
   trace?: boolean | 'phases' | 'layers';
-  /** A file to which the run's record is written as JSON. */
+  /** The name of a file to which the run's record is written as JSON. */
   record?: string;
-  /** Stops the run. */
+  /** A signal that stops the run, which then fails with ABORTED. */
   signal?: AbortSignal;
 }
 
-/** The shorthands of a strategy; 'auto' chooses, and the result's `plan` says what and why. */
+/** The names of strategies. 'auto' chooses one; the result's `plan` says which, and why. */
 export type StrategyName =
   | 'auto'
   | 'dataParallel'
@@ -100,35 +110,45 @@ export type StrategyName =
   | 'tensorParallel'
   | 'pipelineParallel';
 
-/** What a strategy object may say besides how the devices are divided. */
+/** The fields that every strategy object may have. */
 export interface StrategyFields {
-  /** How many of the devices it uses, the first ones. @default all */
+  /** The number of devices to use; the first ones are taken. @default all */
   devices?: number;
-  /** As the option of this name. */
+  /** The same as the option `microBatches`. */
   microBatches?: number;
-  /** As the option of this name. */
+  /** The same as the option `recompute`. */
   recompute?: Recompute;
-  /** Of a pipeline: its name, or a list of actions a rank. @default '1f1b' */
+  /**
+   * For a pipeline: the name of a schedule, or a schedule with each rank's actions. @default '1f1b'
+   */
   schedule?: ScheduleName | Schedule;
-  /** Stages a rank of a pipeline; more than 1 with 'interleaved-1f1b'. @default 2 there, else 1 */
+  /**
+   * For a pipeline: the number of stages on each rank. More than 1 needs a schedule such as
+   * 'interleaved-1f1b'. @default 2 for 'interleaved-1f1b', otherwise 1
+   */
   stagesPerRank?: number;
-  /** The blocks or layers with which a pipeline's later stages begin. */
+  /**
+   * For a pipeline: the names of the blocks or layers with which the second and later stages begin.
+   */
   splitAt?: string[];
-  /** By what the stages are made alike where `splitAt` is not given. @default 'computed' */
+  /** For a pipeline without `splitAt`: what should be equal in all stages. @default 'computed' */
   balance?: Balance;
   /**
-   * Of tensor parallelism: layer-name pattern to rule. @default Dense pairs, attention heads,
-   * embeddings and convolutions
+   * For tensor parallelism: maps layer-name patterns to rules. @default pairs of Dense layers,
+   * attention heads, embeddings and convolutions
    */
   layout?: Layout;
   /**
-   * Of tensor parallelism: between the divided layers each rank keeps its own positions of
-   * [samples, positions, ...] (Korthikanti et al. 2022). @default false
+   * For tensor parallelism: whether activations of shape [samples, positions, ...] are sharded by
+   * position between the divided layers (Korthikanti et al. 2022). @default false
    */
   sequenceParallel?: boolean;
 }
 
-/** Its shorthand, or the strategy object itself (-1 in a mesh: what is left over). */
+/**
+ * How to divide the work: a name, or an object with `kind` (a name) or `mesh` (the number of ranks
+ * on each axis; -1 stands for all remaining devices).
+ */
 export type Strategy =
   | StrategyName
   | ({kind: Exclude<StrategyName, 'auto'>} & StrategyFields)
@@ -137,20 +157,25 @@ export type Strategy =
       zero?: 0 | 1 | 2 | 3;
     } & StrategyFields);
 
-/** `train`'s options for several devices: how many, and how the work is divided among them. */
+/** The options of `trainParallel`: those of `train`, the devices, and how to divide the work. */
 export interface TrainParallelOptions
   extends Omit<TrainOptions, 'devices' | 'threads' | 'silenceTimeoutMs'> {
   /**
-   * How many devices: the first n GPUs, or n CPU workers where there are fewer; or their ids, such
-   * as ['cuda:0', 'cuda:0']. @default 2
+   * The number of devices (the first n GPUs, or n CPU workers if there are fewer GPUs), or a list
+   * of device ids, such as ['cuda:0', 'cuda:1']. @default 2
    */
   devices?: number | string[];
-  /** Threads of each CPU worker's engine. @default 1 where there are several */
+  /** Threads of each CPU worker's engine. @default 1 if there are several workers */
   threads?: number;
-  /** How the work is divided. @default 'auto' */
+  /** How to divide the work among the devices. @default 'auto' */
   strategy?: Strategy;
-  /** Bytes of gradients that leave together: a number, or '4MiB'. @default 4 MiB */
+  /**
+   * The size of a gradient bucket, which is sent as a whole: a number of bytes, or text such as
+   * '4MiB'. @default 4 MiB
+   */
   bucketBytes?: number | string;
-  /** The longest that a rank waits in one collective, in milliseconds. @default 30000 */
+  /**
+   * How long a rank waits in one collective before the run fails, in milliseconds. @default 30000
+   */
   timeoutMs?: number;
 }

@@ -1,5 +1,5 @@
 /**
- * The plan of a run: its strategy with every choice resolved, and where it came from.
+ * The plan of a run: its strategy with every choice resolved, and how the strategy was found.
  */
 import {AXES, type Mesh} from '../mesh/mesh';
 import type {Recompute} from '../model/segments';
@@ -7,7 +7,10 @@ import type {Schedule} from '../pipelineParallel/schedule';
 import type {ScheduleName} from '../pipelineParallel/namedSchedules';
 import type {Rules} from '../tensorParallel/layout';
 
-/** The stage of ZeRO: 0 divides nothing along the data axis, 3 all of the model's state. */
+/**
+ * The stage of ZeRO: what is divided along the data axis. 0 is nothing, 1 the optimizer's state, 2
+ * also the gradients, 3 also the weights.
+ */
 export type ZeroStage = 0 | 1 | 2 | 3;
 
 /**
@@ -22,23 +25,24 @@ export interface Plan {
   mesh: Mesh;
   zero: ZeroStage;
   /**
-   * Parts of a rank's share of a step, whose gradients are summed before they are reduced over
-   * ranks; in a pipeline, parts of the whole step.
+   * The number of micro-batches: the parts of a rank's share of a batch, whose gradients are summed
+   * before they are reduced over ranks. In a pipeline, the parts of the whole batch.
    */
   microBatches: number;
   recompute: Recompute;
-  /** The actions of each rank of a pipeline. */
+  /** For a pipeline: the actions of each rank. */
   schedule?: Schedule;
-  /** Stages per rank of a pipeline. */
+  /** For a pipeline: the number of stages on each rank. */
   stagesPerRank?: number;
-  /** The blocks or layers with which a pipeline's later stages begin. */
+  /** For a pipeline: the blocks or layers with which the second and later stages begin. */
   splitAt?: string[];
-  /** Of tensor parallelism, the rule of each layer that is divided. */
+  /** For tensor parallelism: the rule of each divided layer. */
   layout?: Rules;
-  /** Of tensor parallelism: whether a rank keeps its own positions between the divided layers. */
+  /** For tensor parallelism: whether activations are sharded by position between divided layers. */
   sequenceParallel?: boolean;
   /** A cost that is easily overlooked; the run prints it on stderr. */
   warning?: string;
+  /** How the strategy was found. */
   origin: PlanOrigin;
   /** What is divided and why, in words. */
   reason: string;
@@ -49,7 +53,7 @@ const DATA_PARALLEL = ['dataParallel', 'zero1', 'zero2', 'fsdp'];
 const scheduleName = (schedule: ScheduleName | Schedule | undefined): string =>
   typeof schedule === 'object' ? schedule.name : (schedule ?? '');
 
-/** What a chart calls a strategy. */
+/** The name of a strategy in tables and charts. */
 export function strategyName({
   mesh,
   zero,

@@ -1,8 +1,9 @@
 /**
- * Reads the option `strategy`: a name or an object becomes one request with every field checked.
+ * Reads the option `strategy`: a name or an object becomes a request with every field checked.
  * What depends on the model is resolved later (`placement/resolveDivision.ts`).
  */
-import {ManyHandsError, shown} from '../base/errors';
+import {shown} from '../base/errors';
+import {refuseOption} from '../base/options';
 import {AXES, Mesh, type Axis, type MeshSizes} from '../mesh/mesh';
 import type {Recompute} from '../model/segments';
 import type {Balance} from '../pipelineParallel/balance';
@@ -12,7 +13,7 @@ import type {Layout} from '../tensorParallel/layout';
 import type {Strategy, StrategyFields} from './options';
 import type {ZeroStage} from './plan';
 
-/** The axis that a name gives all devices to, and its stage of ZeRO. */
+/** The axis on which a named strategy puts all devices, and its stage of ZeRO. */
 interface Kind {
   axis: Axis;
   zero: ZeroStage;
@@ -38,11 +39,11 @@ const FIELDS: readonly string[] = [
 ];
 const RETIRED: Record<string, string> = {chunks: 'stagesPerRank'};
 
-/** A strategy as it was asked for, with the mesh complete. */
+/** A requested strategy with a complete mesh. */
 export interface StrategyRequest {
   mesh: Mesh;
   zero: ZeroStage;
-  /** Undefined where nothing says how many. */
+  /** Undefined if neither the options nor the strategy give the number. */
   microBatches: number | undefined;
   recompute: Recompute;
   schedule: ScheduleName | Schedule | undefined;
@@ -53,9 +54,9 @@ export interface StrategyRequest {
   sequenceParallel: boolean;
 }
 
-/** What the options say that a strategy may say too. */
+/** The devices, and the options that a strategy may contain too. */
 export interface StrategyContext {
-  /** How many devices there are. */
+  /** The number of devices. */
   devices: number;
   microBatches?: number;
   recompute?: Recompute;
@@ -63,41 +64,40 @@ export interface StrategyContext {
 
 type Fields = StrategyFields & {kind?: string; mesh?: Partial<MeshSizes>; zero?: ZeroStage};
 
-function refuse(message: string): never {
-  throw new ManyHandsError('BAD_OPTION', message);
-}
-
 function readFields(strategy: Strategy): {fields: Fields; kind: Kind | null} {
   const isObject = strategy !== null && typeof strategy === 'object';
   const fields: Fields = isObject ? {...strategy} : {};
   const unknown = Object.keys(fields).find((name) => !FIELDS.includes(name));
   if (unknown !== undefined && unknown in RETIRED)
-    refuse(`the strategy object has no field '${unknown}'. It is called ${RETIRED[unknown]} now.`);
+    refuseOption(
+      `the strategy object has no field '${unknown}'. It is called ${RETIRED[unknown]} now.`,
+    );
   if (unknown !== undefined)
-    refuse(
+    refuseOption(
       `the strategy object has no field '${unknown}' in this version. It knows: ${FIELDS.join(', ')}.`,
     );
   if (isObject && !('kind' in fields)) return {fields, kind: null};
   const name = isObject ? fields.kind : strategy;
   if (typeof name !== 'string' || !(name in KINDS))
-    refuse(`strategy must be ${NAMES} or a strategy object; it is ${shown(strategy)}.`);
+    refuseOption(`strategy must be ${NAMES} or a strategy object; it is ${shown(strategy)}.`);
   return {fields, kind: KINDS[name]};
 }
 
 function readMesh(mesh: Partial<MeshSizes>, devices: number): Mesh {
   const unknown = Object.keys(mesh).find((name) => !AXES.includes(name as Axis));
-  if (unknown) refuse(`strategy.mesh has no axis '${unknown}'. It knows: ${AXES.join(', ')}.`);
+  if (unknown)
+    refuseOption(`strategy.mesh has no axis '${unknown}'. It knows: ${AXES.join(', ')}.`);
   const {data = 1, tensor = 1, pipeline = 1} = mesh;
   const sizes: MeshSizes = {data, tensor, pipeline};
   for (const [name, value] of Object.entries(sizes)) {
     if (!Number.isInteger(value) || (value < 1 && value !== -1))
-      refuse(
+      refuseOption(
         `strategy.mesh.${name} must be a whole number from 1, or -1 for what is left over; it is ${shown(value)}.`,
       );
   }
   const open = AXES.filter((axis) => sizes[axis] === -1);
   if (open.length > 1)
-    refuse(
+    refuseOption(
       `strategy.mesh leaves ${open.join(' and ')} open (-1); one of them can take what is left over.`,
     );
   if (open.length === 1)
@@ -107,27 +107,27 @@ function readMesh(mesh: Partial<MeshSizes>, devices: number): Mesh {
     AXES.some((axis) => !Number.isInteger(sizes[axis])) ||
     sizes.data * sizes.tensor * sizes.pipeline !== devices
   ) {
-    refuse(
+    refuseOption(
       `strategy.mesh: data(${data}) x tensor(${tensor}) x pipeline(${pipeline}) is not the number of devices, ${devices}.`,
     );
   }
   return new Mesh(sizes);
 }
 
-function readDevices(asked: number | undefined, devices: number): number {
-  if (asked === undefined) return devices;
-  if (!Number.isInteger(asked) || asked < 1 || asked > devices)
-    refuse(
-      `strategy.devices must be a whole number from 1 to ${devices}, the number of devices; it is ${shown(asked)}.`,
+function readDevices(count: number | undefined, devices: number): number {
+  if (count === undefined) return devices;
+  if (!Number.isInteger(count) || count < 1 || count > devices)
+    refuseOption(
+      `strategy.devices must be a whole number from 1 to ${devices}, the number of devices; it is ${shown(count)}.`,
     );
-  return asked;
+  return count;
 }
 
-/** A value that the options and the strategy may both give, if they give the same. */
+/** The value of a field that the options may have too; if both have it, the values must agree. */
 function once<T>(name: string, inStrategy: T | undefined, inOptions: T | undefined): T | undefined {
-  const both = inStrategy !== undefined && inOptions !== undefined;
-  if (both && JSON.stringify(inStrategy) !== JSON.stringify(inOptions))
-    refuse(
+  const inBoth = inStrategy !== undefined && inOptions !== undefined;
+  if (inBoth && JSON.stringify(inStrategy) !== JSON.stringify(inOptions))
+    refuseOption(
       `${name} is ${shown(inOptions)} and strategy.${name} is ${shown(inStrategy)}: give it once.`,
     );
   return inStrategy ?? inOptions;
@@ -135,13 +135,13 @@ function once<T>(name: string, inStrategy: T | undefined, inOptions: T | undefin
 
 function readZero({zero, kind: name}: Fields, kind: Kind | null, mesh: Mesh): ZeroStage {
   if (zero !== undefined && ![0, 1, 2, 3].includes(zero))
-    refuse(`strategy.zero must be 0, 1, 2 or 3; it is ${shown(zero)}.`);
+    refuseOption(`strategy.zero must be 0, 1, 2 or 3; it is ${shown(zero)}.`);
   if (zero !== undefined && kind !== null && zero !== kind.zero)
-    refuse(
+    refuseOption(
       `strategy names '${name}', which is zero ${kind.zero}, and zero: ${zero}: give one of them.`,
     );
   if (zero && mesh.data === 1)
-    refuse(
+    refuseOption(
       `strategy.zero: ${zero} divides work along the data axis, and the mesh has only one rank there: leave it out.`,
     );
   return zero ?? kind?.zero ?? 0;
@@ -153,39 +153,43 @@ function checkAxes(fields: Fields, mesh: Mesh, kind: Kind | null, recompute: Rec
   const hasPipeline = mesh.pipeline > 1 || kind?.axis === 'pipeline';
   const tensorField = TENSOR_FIELDS.find((name) => fields[name] !== undefined);
   if (tensorField && !hasTensor)
-    refuse(
+    refuseOption(
       `strategy.${tensorField} belongs to tensor parallelism: name kind: 'tensorParallel', or a mesh with tensor.`,
     );
   const pipelineField = PIPELINE_FIELDS.find((name) => fields[name] !== undefined);
   if (pipelineField && !hasPipeline)
-    refuse(
+    refuseOption(
       `strategy.${pipelineField} belongs to pipelines: name kind: 'pipelineParallel', or a mesh with pipeline.`,
     );
   if (recompute === 'stage' && !hasPipeline)
-    refuse(
+    refuseOption(
       "recompute: 'stage' computes a pipeline's stage again; without a pipeline take 'block', or name blocks or layers.",
     );
 }
 
 function checkFields({microBatches, sequenceParallel = false, splitAt, balance}: Fields): void {
   if (microBatches !== undefined && (!Number.isInteger(microBatches) || microBatches < 1))
-    refuse(`strategy.microBatches must be a whole number from 1; it is ${shown(microBatches)}.`);
+    refuseOption(
+      `strategy.microBatches must be a whole number from 1; it is ${shown(microBatches)}.`,
+    );
   if (typeof sequenceParallel !== 'boolean')
-    refuse(`strategy.sequenceParallel must be true or false; it is ${shown(sequenceParallel)}.`);
+    refuseOption(
+      `strategy.sequenceParallel must be true or false; it is ${shown(sequenceParallel)}.`,
+    );
   if (splitAt === undefined) return;
   if (balance !== undefined)
-    refuse(
+    refuseOption(
       'strategy.splitAt says where to split and strategy.balance how to choose: give one of them.',
     );
   if (!Array.isArray(splitAt) || !splitAt.every((name) => typeof name === 'string'))
-    refuse(
+    refuseOption(
       `strategy.splitAt must be a list of the names of blocks or layers; it is ${shown(splitAt)}.`,
     );
 }
 
 /**
- * The strategy as a checked request. `context` holds what the options say of the same things.
- * Throws `BAD_OPTION`.
+ * Returns the strategy as a checked request. `context` has the devices and the options that a
+ * strategy may contain too. Throws BAD_OPTION.
  */
 export function readStrategy(strategy: Strategy, context: StrategyContext): StrategyRequest {
   const {fields, kind} = readFields(strategy);
@@ -195,7 +199,7 @@ export function readStrategy(strategy: Strategy, context: StrategyContext): Stra
       ? readMesh(fields.mesh, devices)
       : new Mesh({data: 1, tensor: 1, pipeline: 1, [kind?.axis ?? 'data']: devices});
   if (kind && devices > 1 && mesh[kind.axis] !== devices)
-    refuse(
+    refuseOption(
       `strategy names '${fields.kind}' and a mesh with ${kind.axis} ${mesh[kind.axis]}: give one of them.`,
     );
   checkFields(fields);

@@ -62,7 +62,9 @@ export function drawLook(random: Random): Look {
   };
 }
 
-/** Paints a frame, [height, width, 3] bytes, into `out`; `grain` has a random byte for each pixel. */
+/**
+ * Paints a frame, [height, width, 3] bytes, into `out`; `grain` has a random byte for each pixel.
+ */
 export function paintFrame(
   out: Uint8Array,
   height: number,

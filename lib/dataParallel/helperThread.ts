@@ -67,8 +67,8 @@ export class HelperThread {
   }
 
   /** While the thread is held, the process does not end. */
-  hold(held: boolean): void {
-    if (held) this.worker.ref();
+  hold(keepsAlive: boolean): void {
+    if (keepsAlive) this.worker.ref();
     else this.worker.unref();
   }
 

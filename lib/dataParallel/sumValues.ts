@@ -16,7 +16,7 @@ import type {SpanRecorder} from '../trace/spans';
 export async function sumOverRanks(
   comm: Communicator,
   values: Values,
-): Promise<{sums: Values; brokenRanks: number[]}> {
+): Promise<{sums: Values; nonFiniteRanks: number[]}> {
   const {rank, size} = comm;
   const valuesByRank = new Float64Array(values.length * size);
   valuesByRank.set(values, rank * values.length);
@@ -26,7 +26,7 @@ export async function sumOverRanks(
     sums: values.map((_, i) =>
       ranks.reduce((sum, r) => sum + valuesByRank[r * values.length + i], 0),
     ),
-    brokenRanks: ranks.filter((r) => !Number.isFinite(valuesByRank[r * values.length])),
+    nonFiniteRanks: ranks.filter((r) => !Number.isFinite(valuesByRank[r * values.length])),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Whether data fits a model: in the caller for arrays that are given, in the worker
- * for those that it opens itself.
+ * Checks that data fits a model: in the caller if it passes arrays, in the worker if it opens a
+ * module.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {ShapedArray} from '../base/arrays';
@@ -8,8 +8,8 @@ import {ManyHandsError, shown} from '../base/errors';
 import {compiledLoss, compiledModel} from '../model/tfjsInternals';
 
 /**
- * Inputs and targets as lists of shaped arrays of rank 2 at least, all with the same number of
- * samples.
+ * Inputs and targets as lists of shaped arrays. Every array has at least two dimensions, and all
+ * have the same number of samples.
  */
 export interface CheckedData {
   xs: ShapedArray[];
@@ -23,12 +23,12 @@ const text = (shape: Shape) => `[${shape.map((dim) => dim ?? 'n').join(', ')}]`;
 const fits = (shape: number[], wanted: Shape) =>
   shape.length === wanted.length && wanted.every((dim, i) => dim === null || dim === shape[i]);
 
-/** As fit does: a list of n numbers is a column [n, 1]. */
+/** As in fit, a list of n numbers becomes a column of shape [n, 1]. */
 function column(array: ShapedArray): ShapedArray {
   return array.shape.length === 1 ? {...array, shape: [array.shape[0], 1]} : array;
 }
 
-function checkOne(array: ShapedArray, what: string): ShapedArray {
+function checkArray(array: ShapedArray, what: string): ShapedArray {
   const {values, shape} = array;
   const isArray =
     values instanceof Uint8Array || values instanceof Int32Array || values instanceof Float32Array;
@@ -42,7 +42,7 @@ function checkOne(array: ShapedArray, what: string): ShapedArray {
   if (shape.length === 0 || size !== values.length) {
     throw new ManyHandsError(
       'BAD_DATA',
-      `${what} has ${values.length} values, but its shape ${text(shape)} wants ${size}.`,
+      `${what} has ${values.length} values, but its shape ${text(shape)} needs ${size}.`,
     );
   }
   return column(array);
@@ -54,7 +54,7 @@ function checkTarget(array: ShapedArray, output: Shape, loss: unknown, what: str
     if (fits(array.shape, classes) || fits(array.shape, [...classes, 1])) return;
     throw new ManyHandsError(
       'BAD_DATA',
-      `${what} has shape ${text(array.shape)}; the loss '${loss}' wants one class number for each prediction: ${text([...classes, 1])}.`,
+      `${what} has shape ${text(array.shape)}; the loss '${loss}' needs one class number for each prediction: ${text([...classes, 1])}.`,
     );
   }
   if (fits(array.shape, output)) return;
@@ -69,8 +69,8 @@ function checkTarget(array: ShapedArray, output: Shape, loss: unknown, what: str
 }
 
 /**
- * Checks shapes and counts against `model`; throws `BAD_DATA` with both sides. `what` names the
- * data in the errors.
+ * Checks shapes and counts against `model`. Throws BAD_DATA with both shapes; `what` names the data
+ * in the message.
  */
 export function checkData(
   model: tf.LayersModel,
@@ -92,8 +92,8 @@ export function checkData(
     );
   const name = (part: string, list: unknown[], i: number) =>
     `${what}.${part}${list.length > 1 ? `[${i}]` : ''}`;
-  const checkedXs = xs.map((array, i) => checkOne(array, name('xs', xs, i)));
-  const checkedYs = ys.map((array, i) => checkOne(array, name('ys', ys, i)));
+  const checkedXs = xs.map((array, i) => checkArray(array, name('xs', xs, i)));
+  const checkedYs = ys.map((array, i) => checkArray(array, name('ys', ys, i)));
   const samples = checkedXs[0].shape[0];
   [...checkedXs, ...checkedYs].forEach((array, i) => {
     if (array.shape[0] === samples) return;
@@ -103,7 +103,7 @@ export function checkData(
       `${here} has ${array.shape[0]} samples, ${name('xs', xs, 0)} has ${samples}: they must agree.`,
     );
   });
-  if (samples === 0) throw new ManyHandsError('BAD_DATA', `${what} has no sample.`);
+  if (samples === 0) throw new ManyHandsError('BAD_DATA', `${what} has no samples.`);
   checkedXs.forEach((array, i) => {
     if (fits(array.shape, inputs[i])) return;
     throw new ManyHandsError(
@@ -114,7 +114,7 @@ export function checkData(
   const compiled = compiledModel(model);
   checkedYs.forEach((array, i) => {
     const loss = compiledLoss(compiled, i);
-    // A loss of the user's own may compare an output with whatever it likes.
+    // A custom loss may compare an output with targets of any shape.
     if (typeof loss === 'string') checkTarget(array, outputs[i], loss, name('ys', ys, i));
   });
   return {xs: checkedXs, ys: checkedYs, samples};

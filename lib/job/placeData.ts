@@ -1,6 +1,6 @@
 /**
- * Data in shared memory: the caller copies every array once, in its own type; a worker
- * sees it in place.
+ * Data in shared memory: the caller copies every array once, without changing its type, and the
+ * workers use it in place.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {ArrayValues, Data, DataArray, DataModule, ShapedArray} from '../base/arrays';
@@ -19,12 +19,13 @@ const KINDS = {Uint8Array, Int32Array, Float32Array};
 
 interface PlacedArray {
   kind: Kind;
-  at: number;
+  /** Its first byte in the region. */
+  offset: number;
   shape: number[];
   scale?: number;
 }
 
-/** Data as it crosses to a worker. */
+/** Data in the form that is sent to a worker. */
 export type PlacedData =
   | {module: DataModule}
   | {region: RegionHandle; xs: PlacedArray[]; ys: PlacedArray[]};
@@ -51,7 +52,7 @@ function shaped(array: DataArray, what: string): ShapedArray {
   return array;
 }
 
-/** The arrays of `{xs, ys}` as lists of typed arrays; tensors are read. */
+/** Returns the arrays of `{xs, ys}` as lists; reads tensors. Throws BAD_DATA for other values. */
 export function readArrays(data: Data, what: string): Arrays {
   if (typeof data === 'function') {
     throw new ManyHandsError(
@@ -83,12 +84,15 @@ function checkFinite(values: ArrayValues, shape: number[], what: string): void {
     const sample = Math.floor(i / (values.length / shape[0]));
     throw new ManyHandsError(
       'BAD_DATA',
-      `${what} holds ${values[i]} in sample ${sample}: one such number spoils every weight. Remove the sample, or mend it.`,
+      `${what} holds ${values[i]} in sample ${sample}: one such number makes every weight NaN. Remove or correct the sample.`,
     );
   }
 }
 
-/** Copies arrays into a region of their own; the caller closes it when the run is over. */
+/**
+ * Copies arrays into a new region, which the caller must close after the run. Throws BAD_DATA for
+ * NaN and infinite values.
+ */
 export function placeArrays(
   {xs, ys}: Arrays,
   what: string,
@@ -97,7 +101,7 @@ export function placeArrays(
   const place = (array: ShapedArray): PlacedArray => {
     const placed = {
       kind: array.values.constructor.name as Kind,
-      at: bytes,
+      offset: bytes,
       shape: array.shape,
       scale: array.scale,
     };
@@ -111,8 +115,8 @@ export function placeArrays(
     for (const part of ['xs', 'ys'] as const) {
       (part === 'xs' ? xs : ys).forEach((array, i) => {
         checkFinite(array.values, array.shape, `${what}.${part}`);
-        const {kind, at} = placed[part][i];
-        new KINDS[kind](region.buffer, at, array.values.length).set(array.values);
+        const {kind, offset} = placed[part][i];
+        new KINDS[kind](region.buffer, offset, array.values.length).set(array.values);
       });
     }
   } catch (error) {
@@ -123,7 +127,8 @@ export function placeArrays(
 }
 
 /**
- * The worker's view of placed data, and what closes it; a data module is imported and called here.
+ * Returns a worker's view of placed data and the function that closes it. A data module is imported
+ * and called here. Throws BAD_DATA.
  */
 export async function openData(
   placed: PlacedData,
@@ -141,9 +146,9 @@ export async function openData(
     return {...readArrays(data, what), close: () => {}};
   }
   const region = attachRegion(placed.region);
-  const view = ({kind, at, shape, scale}: PlacedArray): ShapedArray => {
+  const view = ({kind, offset, shape, scale}: PlacedArray): ShapedArray => {
     const length = shape.reduce((product, dim) => product * dim, 1);
-    return {values: new KINDS[kind](region.buffer, at, length), shape, scale};
+    return {values: new KINDS[kind](region.buffer, offset, length), shape, scale};
   };
   return {xs: placed.xs.map(view), ys: placed.ys.map(view), close: () => region.close()};
 }

@@ -1,23 +1,23 @@
 /**
- * What can cross to another process: which values can be copied, and which functions use no name
- * from outside themselves.
+ * Checks what can be sent to another process: values that can be copied, and functions that use no
+ * names from outside themselves.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
 import {loadOptional} from '../base/optionalPackage';
 
 /**
- * What in `value` cannot be copied, in words ("a function (step) at args.step"); null where all
- * can.
+ * Describes the first part of `value` that cannot be copied ("a function (step) at args.step");
+ * null if the whole value can be copied.
  */
 export function uncloneable(value: unknown, where = 'it'): string | null {
   return find(value, where, new Set());
 }
 
 function find(value: unknown, where: string, seen: Set<unknown>): string | null {
-  const at = where === 'it' ? '' : ` at ${where}`;
-  if (typeof value === 'function') return `a function (${value.name || 'unnamed'})${at}`;
-  if (typeof value === 'symbol') return `a symbol${at}`;
+  const location = where === 'it' ? '' : ` at ${where}`;
+  if (typeof value === 'function') return `a function (${value.name || 'unnamed'})${location}`;
+  if (typeof value === 'symbol') return `a symbol${location}`;
   if (
     value === null ||
     typeof value !== 'object' ||
@@ -28,31 +28,31 @@ function find(value: unknown, where: string, seen: Set<unknown>): string | null 
   )
     return null;
   seen.add(value);
-  if (value instanceof tf.Tensor) return `a tensor of shape [${value.shape}]${at}`;
-  if (value instanceof tf.LayersModel) return `a model (${value.name})${at}`;
-  if (value instanceof Promise) return `a promise${at}: await it`;
+  if (value instanceof tf.Tensor) return `a tensor of shape [${value.shape}]${location}`;
+  if (value instanceof tf.LayersModel) return `a model (${value.name})${location}`;
+  if (value instanceof Promise) return `a promise${location}: await it`;
   const parts: Array<[string, unknown]> =
     value instanceof Map || value instanceof Set
       ? [...value].map((part, i) => [`entry ${i}`, part])
       : Object.entries(value);
   for (const [name, part] of parts) {
-    const found = find(part, where === 'it' ? name : `${where}.${name}`, seen);
-    if (found) return found;
+    const obstacle = find(part, where === 'it' ? name : `${where}.${name}`, seen);
+    if (obstacle) return obstacle;
   }
   return null;
 }
 
 const FILE = 'program.js';
-/** What the worker hands to the function beside its argument. */
-const GIVEN = ['require'];
+/** Names that the worker provides to the function. */
+const PROVIDED = ['require'];
 const UNKNOWN = /^(Cannot find name|No value exists in scope)/;
 
 /**
- * Outer names of the function whose text is `source`, in the order of their first use; what every
- * JavaScript program has is not among them.
+ * The outer names that the function with the text `source` uses, in the order of their first use,
+ * without JavaScript's global names. Throws MISSING_PACKAGE if typescript is not installed.
  */
 export function freeNames(source: string): string[] {
-  // Half a second to load: only who gives a function pays for it.
+  // Loading takes half a second, so it happens only if a function was passed.
   const ts = loadOptional<typeof import('typescript')>('typescript', {
     who: 'A function as program is checked for outer names with',
     otherwise: 'put the program into a module and give its URL',
@@ -88,24 +88,24 @@ export function freeNames(source: string): string[] {
   const names = unknown.map(({start = 0, length = 0}) => {
     const name = text.slice(start, start + length);
     const member = /^\.(\w+)/.exec(text.slice(start + length));
-    // A notebook or a compiler has put the variable, or what was imported, into an object of its
-    // own.
+    // A notebook or a compiler has moved the variable or the import into an object, so the name of
+    // the member is the one that the reader wrote.
     return /^exports$|_\d+(_?_?)$/.test(name) && member
-      ? {name, said: member[1]}
-      : {name, said: name};
+      ? {name, displayed: member[1]}
+      : {name, displayed: name};
   });
   return [
     ...new Set(
       names
-        .filter(({name}) => !(name in globalThis) && !GIVEN.includes(name))
-        .map(({said}) => said),
+        .filter(({name}) => !(name in globalThis) && !PROVIDED.includes(name))
+        .map(({displayed}) => displayed),
     ),
   ];
 }
 
 /**
- * The function's text as an expression that a worker can evaluate. Throws BAD_OPTION where it is
- * none, or uses outer names.
+ * Returns the function's text as an expression that a worker can evaluate. Throws BAD_OPTION if the
+ * text is no such expression or uses outer names.
  */
 export function programSource(program: (...args: never[]) => unknown): string {
   const source = String(program);

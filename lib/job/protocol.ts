@@ -1,5 +1,5 @@
 /**
- * What the caller of a training run and its worker say to each other.
+ * The messages between the caller of a training run and its workers.
  */
 import type {SharedGroupHandle} from '../collectives/sharedMemory';
 import type {LedgerLine} from '../collectives/types';
@@ -14,37 +14,37 @@ import type {Plan} from '../config/plan';
 import type {PlacedData} from './placeData';
 import type {MemoryUse} from '../memory/memoryUse';
 
-/** How many communication streams the data axis may open. */
+/** The number of communication streams that the data axis may open. */
 export const COMM_STREAMS = 2;
 
-/** The ranks that train together. */
+/** What every rank knows about the ranks that train together. */
 export interface ParallelContext {
   mesh: MeshSizes;
   bucketBytes: number;
   /** The stage of ZeRO. */
   zero: 0 | 1 | 2 | 3;
-  /** Null where the ranks are no pipeline. */
+  /** Null if the mesh has no pipeline axis. */
   pipeline: PipelinePlan | null;
-  /** Null where no weight is divided. */
+  /** Null if the mesh has no tensor axis. */
   tensor: TensorPlan | null;
-  /** Null where all ranks share one process. */
+  /** Null if all ranks share one process. */
   groups: ProcessGroupHandles | null;
 }
 
-/** The groups of a team of processes. */
+/** The process groups of a run. */
 export interface ProcessGroupHandles {
-  /** Of all ranks. */
+  /** The group of all ranks. */
   world: SharedGroupHandle;
   /**
-   * By axis of which there is more than one rank, and less than all, a group for each line of
-   * ranks, in the mesh's order.
+   * By axis, a group for each line of ranks, in the mesh's order. An axis with one rank or with all
+   * ranks has no groups of its own.
    */
   axes: Partial<Record<Axis, SharedGroupHandle[]>>;
-  /** For each line of the data axis, one for each lane that its ranks' helper threads may open. */
+  /** For each line of ranks along the data axis, one group for each communication stream. */
   commStreams: SharedGroupHandle[][];
 }
 
-/** The options that a rank needs; the plan's micro-batches and recompute among them. */
+/** The options that a rank needs, and the plan's micro-batches and recompute. */
 export type JobOptions = Pick<
   CheckedOptions,
   | 'epochs'
@@ -66,8 +66,8 @@ export interface TrainJob {
   parallel: ParallelContext | null;
   model: ModelDescription;
   /**
-   * The weights and the optimizer's state, as `writeModel` lays them out; rank 0's, from which the
-   * others get them.
+   * The weights and the optimizer's state, as `writeModel` arranges them. Only rank 0 has them; it
+   * sends them to the other ranks.
    */
   weights: RegionHandle | null;
   data: PlacedData;
@@ -86,7 +86,7 @@ export type TrainTell =
   | {type: 'step'; epoch: number; step: number; samples: number; seconds: number; logs: Logs}
   | {type: 'epoch'; epoch: number; logs: Logs};
 
-/** A callback of the caller's; `model` is there where it gets fresh weights first. */
+/** Asks the caller to call a callback; `model` has the current weights if the caller needs them. */
 export interface TrainAsk {
   rank: number;
   callback: CallbackName;
@@ -99,24 +99,24 @@ export interface TrainAnswer {
   stop: boolean;
 }
 
-/** A trained model: its bytes in the worker's region. */
+/** A trained model, in the region of rank 0. */
 export interface ModelState {
   region: RegionHandle;
   optimizerState: OptimizerState;
 }
 
-/** All ranks' jobs for one process, where processes cannot share memory. */
+/** The jobs of all ranks, for one process; used if processes cannot share memory. */
 export interface InProcessJob {
   jobs: TrainJob[];
   timeoutMs: number;
 }
 
 export interface TrainDone {
-  /** Rank 0's; every rank holds the same. */
+  /** Null on all ranks except rank 0. */
   model: ModelState | null;
   spans: Span[];
   memory: MemoryUse;
   traffic: LedgerLine[];
-  /** Samples that this rank walked. */
+  /** The number of samples that this rank processed. */
   samples: number;
 }

@@ -1,5 +1,5 @@
 /**
- * What the caller of an `spmd` program and its ranks say to each other.
+ * The messages between the caller of an `spmd` program and its ranks.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {DeviceUse} from '../base/events';
@@ -7,10 +7,10 @@ import type {SharedGroupHandle} from '../collectives/sharedMemory';
 import type {Communicator} from '../collectives/types';
 import type {RankTrace} from '../trace/spans';
 
-/** What a program is given on each rank. */
+/** The argument of a program on each rank. */
 export interface SpmdContext<A = unknown> {
   rank: number;
-  /** How many ranks there are. */
+  /** The number of ranks. */
   size: number;
   comm: Communicator;
   /**
@@ -21,14 +21,14 @@ export interface SpmdContext<A = unknown> {
   /** tfjs, on this rank's engine. */
   tf: typeof tf;
   device: DeviceUse;
-  /** The caller's `args`, copied. */
+  /** A copy of the caller's `args`. */
   args: A;
 }
 
-/** The program that every rank runs; what it returns must be fit to be copied to the caller. */
+/** The program that every rank runs; its return value is copied to the caller. */
 export type SpmdProgram<A = unknown, R = unknown> = (context: SpmdContext<A>) => R | Promise<R>;
 
-/** A function's own text, or a module whose default export it is. */
+/** The text of a program's function, or the URL of a module whose default export it is. */
 export type ProgramHandle = {source: string} | {module: string};
 
 export interface SpmdJob {
@@ -39,12 +39,12 @@ export interface SpmdJob {
   program: ProgramHandle;
   device: DeviceUse;
   args: unknown;
-  /** Of the trace: milliseconds of the machine's clock. */
+  /** The start of the trace, in milliseconds of the machine's clock. */
   origin: number;
 }
 
 export interface SpmdDone {
   value: unknown;
-  /** Tensors that the program left alive: such a worker is not used again. */
+  /** How many tensors the program did not dispose of; above 0, the worker is not used again. */
   leftTensors: number;
 }

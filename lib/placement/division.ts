@@ -1,5 +1,5 @@
 /**
- * What the resolution of a strategy starts from, and what it finds out about a pipeline.
+ * Types for resolving a strategy: what is known before, and what is decided about a pipeline.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {PlanOrigin} from '../config/plan';
@@ -12,21 +12,21 @@ export interface ModelContext {
   graph: Graph;
 }
 
-/** How a strategy was found, and the step that it is for. */
+/** The model, the batch size, and how the strategy was found. */
 export interface DivisionContext extends ModelContext {
-  /** Samples of a step. */
+  /** The number of samples in a step. */
   batchSize: number;
   origin: PlanOrigin;
-  /** How the plan came about, as the beginning of its reason: 'as asked'. */
+  /** The beginning of the plan's reason, such as 'as asked'. */
   because: string;
 }
 
-/** The pipeline's part of a plan. */
+/** The part of a plan that concerns the pipeline. */
 export interface ResolvedPipeline {
   schedule: Schedule;
   stagesPerRank: number;
   microBatches: number;
   splitAt: string[];
-  /** Whether nobody said how many micro-batches there are. */
+  /** Whether the number of micro-batches was chosen here and not by the caller. */
   choseMicroBatches: boolean;
 }

@@ -1,5 +1,5 @@
 /**
- * What a strategy divides, in words, and what it costs that is easily overlooked.
+ * Describes in words what a strategy divides, and warns of traffic that is easily overlooked.
  */
 import {ManyHandsError} from '../base/errors';
 import type {ZeroStage} from '../config/plan';
@@ -16,8 +16,8 @@ function pipelineClause(
   const passage =
     typeof asked === 'object'
       ? `the schedule '${schedule.name}' takes ${microBatches} micro-batches through`
-      : `${microBatches} micro-batches${choseMicroBatches ? ' (chosen)' : ''} go by the schedule '${schedule.name}' through`;
-  return `the model is cut into ${stages} stages, and ${passage} all of them`;
+      : `${microBatches} micro-batches${choseMicroBatches ? ' (chosen)' : ''} follow the schedule '${schedule.name}' through`;
+  return `the model is split into ${stages} stages, and ${passage} all of them`;
 }
 
 function tensorClause({mesh: {tensor, size}, sequenceParallel}: StrategyRequest): string {
@@ -35,7 +35,7 @@ function dataClause({mesh: {data, size}, zero}: StrategyRequest): string {
   return `each of ${data} replicas of this sees its share of every batch${divided}`;
 }
 
-/** A clause for each axis that has several ranks. */
+/** One clause for each axis with several ranks. */
 export function divisionInWords(
   request: StrategyRequest,
   pipeline: ResolvedPipeline | null,
@@ -50,8 +50,8 @@ export function divisionInWords(
 }
 
 /**
- * The extra traffic of ZeRO in a pipeline, as a sentence; null where there is none. Throws
- * BAD_OPTION where the schedule makes gradients of weights too late for ZeRO.
+ * A sentence about the extra traffic of ZeRO in a pipeline; null if there is none. Throws
+ * BAD_OPTION if the schedule computes the gradients of weights too late for ZeRO.
  */
 export function trafficWarning(
   zero: ZeroStage,
@@ -61,10 +61,10 @@ export function trafficWarning(
   if (schedule.actions.flat().some(({do: kind}) => kind === 'backwardInput')) {
     throw new ManyHandsError(
       'BAD_OPTION',
-      `strategy.zero: ${zero} gives gradients away after each backward, and the schedule '${schedule.name}' makes those of the weights later: take zero 0 or 1, or '1f1b'.`,
+      `strategy.zero: ${zero} gives gradients away after each backward, but the schedule '${schedule.name}' computes the gradients of the weights later: take zero 0 or 1, or '1f1b'.`,
     );
   }
   if (microBatches === 1) return null;
   const gathers = zero === 3 ? `, and weights are gathered ${2 * microBatches} times` : '';
-  return `Mind the extra traffic: with zero ${zero} gradients are reduced in each of ${microBatches} micro-batches, and not once a step${gathers}; zero 1 sends a ${microBatches === 2 ? 'half' : `${microBatches}th`} of them.`;
+  return `Mind the extra traffic: with zero ${zero} gradients are reduced in each of ${microBatches} micro-batches, not once per step${gathers}; zero 1 sends a ${microBatches === 2 ? 'half' : `${microBatches}th`} of them.`;
 }

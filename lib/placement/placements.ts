@@ -1,6 +1,6 @@
 /**
- * Which rank holds which piece of which weight, before a run: by the same cuts, layout
- * and shards that the run will use.
+ * Computes before a run which shard of each weight every rank will hold, from the same split
+ * points, layout and ZeRO shards as the run.
  */
 import {sum} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
@@ -24,65 +24,63 @@ import type {ModelContext} from './division';
 import {resolveDivision} from './resolveDivision';
 import {pipelineOf} from './resolvePipeline';
 
-/** What a rank has of what is divided in a layer: 'heads', 0 up to 2 of 4. */
+/** A rank's share of what is divided in a layer, such as heads 0 and 1 of 4. */
 export interface PlacedShard extends LayoutPart {
-  /** In the plural: columns, rows, heads, tokens, filters. */
+  /** What is divided: columns, rows, heads, tokens or filters. */
   what: string;
 }
 
-/** One weight as a rank has it. */
+/** One weight on one rank. */
 export interface WeightPlacement {
-  /** With its layer's name. */
+  /** The weight's name, including its layer's name. */
   name: string;
-  /** The layer's name. */
+  /** The name of its layer. */
   layer: string;
-  /** The layer's block. */
+  /** The block of its layer. */
   block: string;
-  /** Of the whole weight. */
+  /** The shape of the full weight. */
   shape: number[];
-  /** The run of it that this rank has along one axis; null where it has all. */
+  /** The rank's range along one dimension; null if the rank holds the full weight. */
   shard: WeightShard | null;
-  /**
-   * What is divided in its layer, and which of them are this rank's; null where the layer is whole.
-   */
+  /** What is divided in its layer, and the rank's share; null if the layer is replicated. */
   part: PlacedShard | null;
 }
 
-/** What one rank holds from the start of a run to its end; bytes in float32. */
+/** What one rank holds during a whole run; all values are float32. */
 export interface RankPlacement {
   rank: number;
-  /** Its place on each axis. */
+  /** The rank's coordinate on each axis of the mesh. */
   at: Coordinates;
   /**
-   * Its stages' weights as the tensor axis divides them. In stage 3 of ZeRO it keeps its share of
-   * them, and gathers a block at a time.
+   * The weights of the rank's stages, as the tensor axis divides them. In stage 3 of ZeRO the rank
+   * keeps only its shard of them and gathers one block at a time.
    */
   weights: WeightPlacement[];
   /** Bytes of parameters. */
   parameters: number;
   /** Bytes of their gradients. */
   gradients: number;
-  /** Bytes of the optimizer's state, scalars aside. */
+  /** Bytes of the optimizer's state, without scalars. */
   optimizer: number;
 }
 
-/** Who holds what. */
+/** What every rank holds. */
 export interface Placements {
   mesh: Mesh;
   /**
-   * The stage of ZeRO, which divides by the data axis the optimizer's state (1), the gradients too
-   * (2), the parameters too (3).
+   * The stage of ZeRO: along the data axis, 1 divides the optimizer's state, 2 also the gradients,
+   * 3 also the parameters.
    */
   zero: 0 | 1 | 2 | 3;
   /** By rank. */
   ranks: RankPlacement[];
 }
 
-/** What else the division depends on. */
+/** The options of `placements`. */
 export interface PlacementsOptions {
-  /** How many devices there are. @default as many as the strategy's mesh has ranks, else 2 */
+  /** The number of devices. @default the number of ranks in the strategy's mesh, otherwise 2 */
   devices?: number;
-  /** Samples of a step, which count where cuts are balanced. @default 32 */
+  /** The number of samples in a step, which matters for balancing stages. @default 32 */
   batchSize?: number;
 }
 
@@ -93,10 +91,10 @@ export const PLACEMENTS_OPTIONS: OptionTable<PlacementsOptions> = {
 };
 
 const BYTES = 4;
-/** Elements that a rank has of a weight. */
+/** The number of elements of a weight that a rank holds. */
 export const placedSize = ({shape, shard}: Pick<WeightPlacement, 'shape' | 'shard'>) =>
   tf.util.sizeFromShape(shard ? shardShape(shape, shard) : shape);
-/** The words of a matrix, where a rule has another for its layer's. */
+/** The plurals of rules that divide a matrix. */
 const WORDS: Partial<Record<string, string>> = {column: 'columns', row: 'rows'};
 
 function devicesOf(strategy: Strategy | Plan): number {
@@ -106,22 +104,24 @@ function devicesOf(strategy: Strategy | Plan): number {
   return data * tensor * pipeline;
 }
 
-/** The weights of these calls, each variable once, as part `t` of the tensor axis has them. */
+/**
+ * The weights of these calls, each variable once, on rank `t` of a tensor axis of `parts` ranks.
+ */
 export function placedOn(
   calls: readonly LayerCall[],
   rules: Rules,
   t: number,
   parts: number,
 ): Map<tf.Variable, WeightPlacement> {
-  const found = new Map<tf.Variable, WeightPlacement>();
+  const placementOf = new Map<tf.Variable, WeightPlacement>();
   for (const {layer, name, block} of calls) {
     const rule = rules[name];
     const sharded = rule ? shardedOf(layer, rule) : null;
     const part = sharded && rangeFor(sharded, layer, t, parts);
     for (const weight of weightsOf(layer)) {
       const variable = weight.read();
-      if (found.has(variable)) continue;
-      found.set(variable, {
+      if (placementOf.has(variable)) continue;
+      placementOf.set(variable, {
         name: weight.originalName,
         layer: name,
         block,
@@ -131,16 +131,16 @@ export function placedOn(
       });
     }
   }
-  return found;
+  return placementOf;
 }
 
-interface Divided {
+interface Division {
   graph: Graph;
   mesh: Mesh;
   zero: Plan['zero'];
   rules: Rules;
-  /** By place on the pipeline axis, the layers of its stages. */
-  walks: LayerCall[][][];
+  /** By coordinate on the pipeline axis, the layer calls of each local stage. */
+  stageCalls: LayerCall[][][];
 }
 
 const isPlan = (strategy: Strategy | Plan): strategy is Plan =>
@@ -160,21 +160,24 @@ function divide(
   model: tf.LayersModel,
   strategy: Strategy | Plan,
   options: PlacementsOptions,
-): Divided {
+): Division {
   const graph = readGraph(model);
   const plan = planOf({model, graph}, strategy, options);
   const {mesh, zero, layout: rules = {}} = plan;
   const stages = stageGraphs(graph, pipelineOf(graph, plan)?.splitPoints ?? []);
-  const walks = Array.from({length: mesh.pipeline}, (_, place) =>
-    stages.filter(({index}) => index % mesh.pipeline === place).map((stage) => stage.graph.calls),
+  const stageCalls = Array.from({length: mesh.pipeline}, (_, position) =>
+    stages
+      .filter(({index}) => index % mesh.pipeline === position)
+      .map((stage) => stage.graph.calls),
   );
-  return {graph, mesh, zero, rules, walks};
+  return {graph, mesh, zero, rules, stageCalls};
 }
 
 /**
- * Which rank holds which piece of which weight of `model` under `strategy`: a strategy object, a
- * name, or `result.plan` of a run. Throws BAD_OPTION and BAD_SCHEDULE as `trainParallel` does,
- * BAD_MODEL for a model that is not compiled.
+ * Returns which shard of each weight of `model` every rank holds, and the bytes of parameters,
+ * gradients and optimizer state. `strategy` is a name, a strategy object, or the `plan` of a
+ * result. Throws BAD_OPTION and BAD_SCHEDULE as `trainParallel` does, and BAD_MODEL for a model
+ * that is not compiled.
  */
 export function placements(
   model: tf.LayersModel,
@@ -187,35 +190,36 @@ export function placements(
       'BAD_MODEL',
       "placements: the model is not compiled, so what its optimizer keeps is not known: call model.compile({optimizer: 'adam', loss: 'meanSquaredError'}) first.",
     );
-  const {graph, mesh, zero, rules, walks} = divide(model, strategy, options);
+  const {graph, mesh, zero, rules, stageCalls} = divide(model, strategy, options);
   const {state} = optimizerSizes(model.optimizer);
   const ranks = Array.from({length: mesh.size}, (_, rank): RankPlacement => {
-    const at = mesh.coordinatesOf(rank);
-    const runs = walks[at.pipeline];
-    const held = placedOn(runs.flat(), rules, at.tensor, mesh.tensor);
-    const trained = GradientSum.of(model, runs.flat());
+    const coordinates = mesh.coordinatesOf(rank);
+    const stages = stageCalls[coordinates.pipeline];
+    const weights = placedOn(stages.flat(), rules, coordinates.tensor, mesh.tensor);
+    const trained = GradientSum.of(model, stages.flat());
     const {units} = planUnits(
       graph,
-      runs,
+      stages,
       trained,
       () => false,
-      ({variable}) => placedSize(held.get(variable)!),
+      ({variable}) => placedSize(weights.get(variable)!),
     );
-    const all = sum([...held.values()].map(placedSize));
+    const allElements = sum([...weights.values()].map(placedSize));
     const trainable = sum(units.map(({length}) => length));
-    // ZeRO divides each block's weights, end to end, among the replicas.
+    // ZeRO packs each block's weights into one flat array and divides it among the replicas.
     const share = sum(
       units.map(
         ({length}) =>
-          partStart(at.data + 1, length, mesh.data) - partStart(at.data, length, mesh.data),
+          partStart(coordinates.data + 1, length, mesh.data) -
+          partStart(coordinates.data, length, mesh.data),
       ),
     );
     const from = (stage: number) => (zero >= stage ? share : trainable);
     return {
       rank,
-      at,
-      weights: [...held.values()],
-      parameters: BYTES * (all - trainable + from(3)),
+      at: coordinates,
+      weights: [...weights.values()],
+      parameters: BYTES * (allElements - trainable + from(3)),
       gradients: BYTES * from(2),
       optimizer: state * from(1),
     };

@@ -1,6 +1,6 @@
 /**
  * Resolves a strategy against a model: the schedule, the split points and the layout become
- * definite, and the plan says in words what is divided.
+ * definite, and the plan describes in words what is divided.
  */
 import {ManyHandsError} from '../base/errors';
 import type {Plan} from '../config/plan';
@@ -15,13 +15,13 @@ import {resolvePipeline} from './resolvePipeline';
 
 function resolveTensor(graph: Graph, {mesh, layout, sequenceParallel}: StrategyRequest): Rules {
   const rules = resolveLayout(graph, layout, mesh.tensor);
-  // Called for its errors: it refuses what sequence parallelism cannot divide.
+  // This call only checks: it throws if sequence parallelism cannot divide the model.
   if (sequenceParallel) planSequence(graph, rules, 0, mesh.tensor);
   return rules;
 }
 
-/** The layers with weights that the layout leaves whole, as a sentence. */
-function wholeLayers(graph: Graph, rules: Rules): string {
+/** A sentence that names the layers whose weights are not divided. */
+function replicatedLayers(graph: Graph, rules: Rules): string {
   const names = graph.calls
     .filter(({name, layer}) => !rules[name] && layer.weights.length > 0)
     .map(({name}) => name);
@@ -29,8 +29,8 @@ function wholeLayers(graph: Graph, rules: Rules): string {
 }
 
 /**
- * The complete plan of `request` for a model. Throws BAD_OPTION and BAD_SCHEDULE where the model
- * cannot be divided so.
+ * Returns the complete plan of `request` for a model. Throws BAD_OPTION and BAD_SCHEDULE if the
+ * model cannot be divided in this way.
  */
 export function resolveDivision(request: StrategyRequest, context: DivisionContext): Plan {
   const {graph, batchSize, origin, because} = context;
@@ -42,7 +42,7 @@ export function resolveDivision(request: StrategyRequest, context: DivisionConte
       'BAD_OPTION',
       `microBatches must be at most batchSize, which is ${batchSize}; it is ${microBatches}.`,
     );
-  // Called for its errors: a wrong name is refused before a worker starts.
+  // This call only checks: it refuses a wrong name before a worker starts.
   if (recompute !== 'none') segmentsOf(graph, recompute);
   const warning = pipeline && trafficWarning(zero, pipeline);
   const layout = mesh.tensor > 1 ? resolveTensor(graph, request) : null;
@@ -61,6 +61,6 @@ export function resolveDivision(request: StrategyRequest, context: DivisionConte
     ...(layout && sequenceParallel && {sequenceParallel}),
     ...(warning && {warning}),
     origin,
-    reason: `${because}: ${division}.${warning ? ` ${warning}` : ''}${layout ? wholeLayers(graph, layout) : ''}`,
+    reason: `${because}: ${division}.${warning ? ` ${warning}` : ''}${layout ? replicatedLayers(graph, layout) : ''}`,
   };
 }

@@ -1,10 +1,11 @@
 /**
  * Resolves the pipeline axis of a strategy: its schedule as checked lists of actions, its split
- * points, and the bytes of a channel between two neighbours.
+ * points, and the size of a channel between two neighbours.
  */
 import * as tf from '@tensorflow/tfjs';
 import {CACHE_LINE_BYTES} from '../base/cacheLine';
-import {ManyHandsError, shown} from '../base/errors';
+import {shown} from '../base/errors';
+import {refuseOption} from '../base/options';
 import type {Plan} from '../config/plan';
 import type {StrategyRequest} from '../config/readStrategy';
 import type {Graph} from '../model/graph';
@@ -21,13 +22,9 @@ import {
 import {splitPointName, splitPointsAt, type SplitPoint} from '../pipelineParallel/splitPoints';
 import type {DivisionContext, ResolvedPipeline} from './division';
 
-function refuse(message: string): never {
-  throw new ManyHandsError('BAD_OPTION', message);
-}
-
 /**
- * Micro-batches enough to make the bubble small: four times the ranks (Huang et al. 2019, "GPipe",
- * section 3), as far as the batch has samples.
+ * The number of micro-batches that keeps the bubble small: four times the number of ranks (Huang et
+ * al. 2019, "GPipe", section 3), but at most one for each sample.
  */
 function fillingMicroBatches(schedule: ScheduleName, ranks: number, batchSize: number): number {
   if (schedule === 'naive') return 1;
@@ -39,16 +36,16 @@ function fillingMicroBatches(schedule: ScheduleName, ranks: number, batchSize: n
 
 function checkAgrees(name: string, inSchedule: number, asked: number | undefined): void {
   if (asked !== undefined && asked !== inSchedule)
-    refuse(
+    refuseOption(
       `${name} is ${shown(asked)} and strategy.schedule has ${shown(inSchedule)}: give it once.`,
     );
 }
 
-/** A schedule of the caller's own. */
-function ownSchedule(schedule: Schedule, request: StrategyRequest) {
+/** Checks a schedule that the caller wrote. */
+function customSchedule(schedule: Schedule, request: StrategyRequest) {
   const ranks = request.mesh.pipeline;
   if (!Array.isArray(schedule.actions) || schedule.actions.length !== ranks)
-    refuse(
+    refuseOption(
       `strategy.schedule has a list of actions for ${shown(schedule.actions?.length)} ranks; the pipeline has ${ranks}.`,
     );
   const sizes = {
@@ -61,7 +58,10 @@ function ownSchedule(schedule: Schedule, request: StrategyRequest) {
   return {schedule, ...sizes, choseMicroBatches: false};
 }
 
-/** A schedule by name, over as many micro-batches as asked, or as fill the pipeline. */
+/**
+ * Makes a named schedule, with the requested number of micro-batches or one that fills the
+ * pipeline.
+ */
 function namedSchedule(name: ScheduleName, request: StrategyRequest, batchSize: number) {
   const {
     mesh: {pipeline: ranks, data},
@@ -76,13 +76,13 @@ function namedSchedule(name: ScheduleName, request: StrategyRequest, batchSize: 
   return {schedule, microBatches, stagesPerRank, choseMicroBatches};
 }
 
-/** Samples of the largest micro-batch of a rank. */
+/** The number of samples in the largest micro-batch of a rank. */
 const largestMicroBatch = (
   batchSize: number,
   {microBatches, mesh}: Pick<Plan, 'microBatches' | 'mesh'>,
 ) => Math.ceil(Math.ceil(batchSize / microBatches) / mesh.data);
 
-/** Where the stages begin: as asked, or balanced. */
+/** The split points of the stages: those of `splitAt`, or balanced ones. */
 function resolveSplitPoints(
   request: StrategyRequest,
   {model, graph}: DivisionContext,
@@ -93,40 +93,40 @@ function resolveSplitPoints(
   if (splitAt === undefined)
     return chooseSplitPoints(model, {stages, by: balance, samples}, graph).splitPoints;
   if (splitAt.length !== stages - 1)
-    refuse(
-      `strategy.splitAt names ${splitAt.length} beginnings of stages; ${stages} stages want ${stages - 1}, since the first begins with the model.`,
+    refuseOption(
+      `strategy.splitAt names ${splitAt.length} beginnings of stages; ${stages} stages need ${stages - 1}, since the first stage begins with the model.`,
     );
   return splitPointsAt(graph, splitAt);
 }
 
-/** Throws BAD_OPTION and BAD_SCHEDULE. */
+/** Resolves a strategy's pipeline axis. Throws BAD_OPTION and BAD_SCHEDULE. */
 export function resolvePipeline(
   request: StrategyRequest,
   context: DivisionContext,
 ): ResolvedPipeline {
   const {graph, batchSize} = context;
   const {mesh, schedule = '1f1b'} = request;
-  const timetable =
+  const resolvedSchedule =
     typeof schedule === 'object' && schedule !== null
-      ? ownSchedule(schedule, request)
+      ? customSchedule(schedule, request)
       : namedSchedule(schedule, request, batchSize);
-  const {microBatches, stagesPerRank} = timetable;
+  const {microBatches, stagesPerRank} = resolvedSchedule;
   const points = resolveSplitPoints(
     request,
     context,
     mesh.pipeline * stagesPerRank,
     largestMicroBatch(batchSize, {microBatches, mesh}),
   );
-  return {...timetable, splitAt: points.map((point) => splitPointName(graph, point))};
+  return {...resolvedSchedule, splitAt: points.map((point) => splitPointName(graph, point))};
 }
 
-/** A plan's pipeline as its ranks need it; null where it has none. */
+/** A plan's pipeline in the form that its ranks need; null if the plan has none. */
 export function pipelineOf(graph: Graph, {mesh, schedule, splitAt}: Plan): PipelinePlan | null {
   if (mesh.pipeline === 1) return null;
   return {schedule: schedule!, splitPoints: splitPointsAt(graph, splitAt!)};
 }
 
-/** Bytes for the messages that are under way between two neighbours, one way. */
+/** The bytes of a channel, which holds the unread messages from one stage to a neighbour. */
 export function channelBytes(
   {schedule, splitPoints}: PipelinePlan,
   plan: Plan,

@@ -62,9 +62,9 @@ export function modelChoices(
   const choices: ModelChoice[] = [];
   for (const mesh of meshes(devices)) {
     const rules = layoutOf(mesh.tensor);
-    const cuts = splitPointsOf(mesh.pipeline);
+    const splitPoints = splitPointsOf(mesh.pipeline);
     const samples = Math.floor(batchSize / mesh.data);
-    if (rules === null || cuts === null || samples < 1) continue;
+    if (rules === null || splitPoints === null || samples < 1) continue;
     const zeros = mesh.data > 1 ? ([0, 1, 2, 3] as const) : ([0] as const);
     for (const microBatches of microBatchesOf(mesh, samples)) {
       const pipeline =
@@ -72,7 +72,7 @@ export function modelChoices(
           ? null
           : {
               schedule: pipelineSchedule('1f1b', {ranks: mesh.pipeline, microBatches}),
-              cuts,
+              splitPoints,
             };
       for (const zero of zeros)
         for (const recompute of recomputes)

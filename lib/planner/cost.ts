@@ -73,8 +73,8 @@ export class ModelCost {
   }
 
   /**
-   * Ranks take turns where there are more of them than cores, and every wait for the others lasts as
-   * long as the slowest rank.
+   * Ranks take turns where there are more of them than cores, and every wait for the others lasts
+   * as long as the slowest rank.
    */
   private contention({mesh}: ModelChoice, times: StepTimes): Contention {
     const {cores} = this.machine;
@@ -124,7 +124,7 @@ export class ModelCost {
     contention: Contention,
   ): CostWithoutRest {
     const pipeline = choice.pipeline!;
-    const stages = stageGraphs(this.graph, pipeline.cuts).map((stage) => stage.graph.calls);
+    const stages = stageGraphs(this.graph, pipeline.splitPoints).map((stage) => stage.graph.calls);
     return pipelineCost({
       choice: {...choice, pipeline},
       stages,

@@ -1,6 +1,6 @@
 /**
- * The memory of the fullest device of a choice for a model, by category: the estimate for one device,
- * divided as the strategies divide it.
+ * The memory of the fullest device of a choice for a model, by category: the estimate for one
+ * device, divided as the strategies divide it.
  */
 import {CACHE_LINE_BYTES} from '../base/cacheLine';
 import {sum} from '../base/statistics';
@@ -135,8 +135,8 @@ class ProbedMemory {
   }
 
   /**
-   * A rank without a pipeline at its peak. With several replicas or micro-batches, all gradients exist
-   * from the start; otherwise the backward pass creates them one by one.
+   * A rank without a pipeline at its peak. With several replicas or micro-batches, all gradients
+   * exist from the start; otherwise the backward pass creates them one by one.
    */
   private peakWithoutPipeline(choice: ModelChoice, samples: number): Peak {
     const {graph, sum: gradientSum} = this.probed;
@@ -198,12 +198,12 @@ class ProbedMemory {
     const {graph} = this.probed;
     if (!pipeline)
       return this.device(graph.calls, choice, this.peakWithoutPipeline(choice, samples));
-    const stages = stageGraphs(graph, pipeline.cuts).map((stage) => stage.graph.calls);
+    const stages = stageGraphs(graph, pipeline.splitPoints).map((stage) => stage.graph.calls);
     const {live, room} = checkSchedule(pipeline.schedule);
     const message =
       FLOAT_BYTES *
       samples *
-      Math.max(...pipeline.cuts.map(({shape}) => tf.util.sizeFromShape(shape)));
+      Math.max(...pipeline.splitPoints.map(({shape}) => tf.util.sizeFromShape(shape)));
     const stagesPerRank = stages.length / mesh.pipeline;
     const channel = channelBytesFor(room * (message + CACHE_LINE_BYTES));
     const peers = (rank: number) =>

@@ -10,7 +10,7 @@ import type {Rules} from '../tensorParallel/layout';
 /** How a pipeline runs, and the split points between its stages. */
 export interface PipelineChoice {
   schedule: Schedule;
-  cuts: SplitPoint[];
+  splitPoints: SplitPoint[];
 }
 
 /** One way to train a model, as a run would take it. */

@@ -1,6 +1,6 @@
 /**
- * The cost of a pipeline's step: its schedule on a virtual clock, with the measured seconds of every
- * stage.
+ * The cost of a pipeline's step: its schedule on a virtual clock, with the measured seconds of
+ * every stage.
  */
 import {sum} from '../base/statistics';
 import type {LayerCall} from '../model/graph';
@@ -55,14 +55,14 @@ export function pipelineCost({
   const {
     mesh,
     microBatches,
-    pipeline: {schedule, cuts},
+    pipeline: {schedule, splitPoints},
   } = choice;
   const pipelineRanks = Array.from({length: mesh.pipeline}, (_, rank) => rank);
   const stagesOf = (rank: number) =>
     stages.flatMap((_, stage) => (stage % mesh.pipeline === rank ? [stage] : []));
   const slowdown = ranksPerCore * (1 + lateness);
 
-  const sentBytes = cuts.map(
+  const sentBytes = splitPoints.map(
     ({shape}) => FLOAT_BYTES * samples * shape.reduce((product, length) => product * length, 1),
   );
   // The sender reads the tensor and the receiver makes one: each has half of the message's time.

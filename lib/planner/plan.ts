@@ -1,6 +1,6 @@
 /**
- * `plan(model, options)`: every way to train this model on these devices, with what a
- * step would take, best first.
+ * `plan(model, options)` lists the ways to train a model on some devices, with predicted times and
+ * memory, best first.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {
@@ -30,58 +30,58 @@ import {ranked, reasonOf, type Candidate} from './rank';
 import {profileModel, type DescribedModel, type Sizing} from './profile';
 import {updateSeconds} from './updateTime';
 
-/** What `plan` is asked. */
+/** The options of `plan`. */
 export interface PlanOptions {
-  /** Samples of one optimizer step. @default 32 */
+  /** The number of samples in one optimizer step. @default 32 */
   batchSize?: number;
-  /** How many devices there are, or their ids, as `trainParallel` takes them. @default 2 */
+  /** The number of devices, or a list of device ids, as in `trainParallel`. @default 2 */
   devices?: number | string[];
-  /** What `calibrate` found. @default measured, or remembered */
+  /** The result of `calibrate`. @default a remembered or new calibration */
   machine?: Machine;
   /**
-   * The most bytes that a device may hold: a number, or '256MB'. @default its share of the
-   * machine's memory
+   * The memory limit of each device: a number of bytes, or text such as '256MB'. @default the
+   * machine's memory divided by the number of devices
    */
   memoryLimit?: number | string;
-  /** Samples of an epoch, for device-seconds. */
+  /** The number of samples in an epoch, for `deviceSecondsPerEpoch`. */
   samples?: number;
-  /** As the option of `train`. */
+  /** The same as the option `modules` of `train`. */
   modules?: ModuleReference[];
 }
 
-/** What is foretold of a row. */
+/** What the planner predicts for a row. */
 export interface Prediction {
-  /** Samples of the step that is foretold. */
+  /** The number of samples in the predicted step. */
   batchSize: number;
-  /** Seconds of a step. */
+  /** Predicted seconds of a step. */
   stepSeconds: number;
-  /** They, by what they go to. */
+  /** How the seconds are divided among compute, communication and the rest. */
   parts: StepParts;
-  /** Bytes of the fullest device. */
+  /** Predicted bytes on the fullest device. */
   memory: DeviceMemory;
-  /** Whether that is within the limit. */
+  /** Whether the memory is within the limit. */
   fits: boolean;
-  /** Of the pipeline's ranks' time the share in which they wait, from 0 to 1. */
+  /** The share of the ranks' time in which they wait because of the pipeline, from 0 to 1. */
   bubble: number;
   /** Bytes that a device sends in a step, along each axis. */
   traffic: StepCost['traffic'];
-  /** Devices times seconds of an epoch; null where `samples` was not given. */
+  /** The number of devices times the seconds of an epoch; null without the option `samples`. */
   deviceSecondsPerEpoch: number | null;
 }
 
-/** A strategy of a plan, which `trainParallel` takes as it is. */
+/** A strategy of a plan, which can be passed to `trainParallel`. */
 export interface PlannedStrategy
   extends Pick<StrategyFields, 'schedule' | 'stagesPerRank' | 'splitAt'> {
-  /** How many of the devices it uses, the first ones. */
+  /** The number of devices to use; the first ones are taken. */
   devices: number;
   mesh: Mesh;
   zero: ZeroStage;
-  /** Parts of a batch, of each rank's share or of the whole step in a pipeline. */
+  /** The number of parts of each rank's share of a batch, or of the whole batch in a pipeline. */
   microBatches: number;
   recompute: Recompute;
 }
 
-/** One way to train, what the planner predicts of it, and its verdict in a sentence. */
+/** One way to train, its prediction, and the planner's verdict in a sentence. */
 export interface PlanRow {
   strategy: PlannedStrategy;
   prediction: Prediction;
@@ -89,8 +89,8 @@ export interface PlanRow {
 }
 
 /**
- * The sizes of a micro-batch at which the model is measured: alone over the whole batch, and with
- * the other cores at work over its shares.
+ * The micro-batch sizes for which the model is measured: large parts of the batch on one device,
+ * and the shares of several devices while the other cores are busy too.
  */
 function sizings(batchSize: number, ids: string[], cores: number): Sizing[] {
   const together = ids.slice(0, Math.max(2, Math.min(ids.length, cores || ids.length)));
@@ -106,7 +106,7 @@ function sizings(batchSize: number, ids: string[], cores: number): Sizing[] {
 
 function rowOf(
   graph: Graph,
-  one: Candidate,
+  candidate: Candidate,
   reason: string,
   {batchSize, samples}: {batchSize: number; samples: number | undefined},
 ): PlanRow {
@@ -115,7 +115,7 @@ function rowOf(
     cost,
     memory,
     fits,
-  } = one;
+  } = candidate;
   const epoch =
     samples === undefined ? null : mesh.size * cost.seconds * Math.ceil(samples / batchSize);
   return {
@@ -128,7 +128,7 @@ function rowOf(
       ...(pipeline && {
         schedule: '1f1b' as const,
         stagesPerRank: 1,
-        splitAt: pipeline.cuts.map((cut) => splitPointName(graph, cut)),
+        splitAt: pipeline.splitPoints.map((point) => splitPointName(graph, point)),
       }),
     },
     prediction: {
@@ -156,7 +156,7 @@ const OPTIONS: OptionTable<PlanOptions> = {
   'modules?': listOf('URLs, or of {module, export}'),
 };
 
-/** What `planModel` is asked, checked. */
+/** The checked options of `planModel`. */
 export interface PlanRequest {
   batchSize: number;
   ids: string[];
@@ -164,17 +164,17 @@ export interface PlanRequest {
   modules: ModuleReference[];
   machine?: Machine;
   samples?: number;
-  /** What was measured before; measured now where it is left out. */
+  /** Earlier measurements; if left out, the model and the machine are measured now. */
   measured?: Measured;
 }
 
-/** As `plan`, for a model that was described already. */
+/** The same as `plan`, for a model that is already described. */
 export async function planModel(
   described: DescribedModel,
-  {batchSize, ids, memoryLimit, modules, machine: given, samples, measured}: PlanRequest,
+  {batchSize, ids, memoryLimit, modules, machine: calibrated, samples, measured}: PlanRequest,
 ): Promise<PlanRow[]> {
   const {model, graph} = described;
-  const machine = given ?? measured?.machine ?? (await calibrate({devices: ids}));
+  const machine = calibrated ?? measured?.machine ?? (await calibrate({devices: ids}));
   const times =
     measured?.times ??
     (await profileModel(described, sizings(batchSize, ids, machine.cores), modules));
@@ -196,18 +196,18 @@ export async function planModel(
 }
 
 /**
- * Every way to train a compiled `model` on `devices` that makes sense: meshes of all of them or of
- * fewer, stages of ZeRO, micro-batches, recompute. Each row has the strategy, a prediction (seconds
- * of a step, bytes of the fullest device, bytes sent) and a reason in a sentence; the best comes
- * first. `trainParallel(model, data, {strategy: rows[0].strategy})` runs a row. The first time that
- * a model and batch size are asked for, its layers are timed on this machine, in real steps of
+ * Lists the sensible ways to train a compiled `model` on `devices`: meshes of all or some of them,
+ * stages of ZeRO, micro-batches, recompute. Each row has the strategy, a prediction (seconds of a
+ * step, bytes on the fullest device, bytes sent) and a reason in a sentence; the best row comes
+ * first. Run a row with `trainParallel(model, data, {strategy: rows[0].strategy})`. The first call
+ * for a model and a batch size times the model's layers on this machine, in real steps of
  * one-thread workers. Throws BAD_OPTION, BAD_MODEL and DEVICE.
  */
 export async function plan(model: tf.LayersModel, options: PlanOptions = {}): Promise<PlanRow[]> {
   return planFrom(undefined, model, options);
 }
 
-/** As `plan`, from what was measured before. */
+/** The same as `plan`, from earlier measurements. */
 export async function planFrom(
   measured: Measured | undefined,
   model: tf.LayersModel,
@@ -230,7 +230,7 @@ export async function planFrom(
   );
 }
 
-/** What a table or a chart calls a row. */
+/** The name of a row in tables and charts. */
 export function rowName({strategy}: PlanRow): string {
   const {microBatches, recompute} = strategy;
   const details = [

@@ -1,12 +1,12 @@
 /**
- * Orders the candidates of a plan, and says of each why it stands where it does.
+ * Ranks the candidates of a plan, and explains the position of each.
  */
 import {formatBytes} from '../base/units';
 import type {ModelChoice} from './modelChoice';
 import type {StepCost, StepParts} from './stepCost';
 import type {DeviceMemory} from './memory';
 
-/** Differences below this are not worth another device, or another division. */
+/** A smaller difference in time is not worth another device or a more complex strategy. */
 const TOLERANCE = 0.05;
 
 const seconds = (value: number) =>
@@ -20,7 +20,7 @@ export interface Candidate {
   fits: boolean;
 }
 
-/** How much is divided, the least first: what decides between choices that are alike. */
+/** How much a choice divides, as a list of numbers: it decides between near-ties. */
 const complexity = ({choice: {mesh, zero, recompute, microBatches}}: Candidate) => [
   mesh.size,
   Number(mesh.pipeline > 1) + Number(mesh.tensor > 1),
@@ -29,79 +29,80 @@ const complexity = ({choice: {mesh, zero, recompute, microBatches}}: Candidate) 
   microBatches,
 ];
 
-function compare(one: readonly number[], other: readonly number[]): number {
-  const at = one.findIndex((value, i) => value !== other[i]);
-  return at < 0 ? 0 : one[at] - other[at];
+/** Compares two lists by the first number in which they differ. */
+function compare(a: readonly number[], b: readonly number[]): number {
+  const index = a.findIndex((value, i) => value !== b[i]);
+  return index < 0 ? 0 : a[index] - b[index];
 }
 
 /**
- * What fits by time, then what does not by memory; at the top, of those that are alike, the
- * plainest.
+ * Orders candidates: those that fit by step time, then those that do not fit by memory. Among
+ * near-ties (5 %) for the first place, the simplest comes first.
  */
-export function ranked(all: readonly Candidate[]): Candidate[] {
-  const rest = [...all].sort(
+export function ranked(candidates: readonly Candidate[]): Candidate[] {
+  const sorted = [...candidates].sort(
     (a, b) =>
       Number(b.fits) - Number(a.fits) ||
       (a.fits ? a.cost.seconds - b.cost.seconds : a.memory.total - b.memory.total) ||
       compare(complexity(a), complexity(b)),
   );
-  const alike = rest.filter(
-    ({fits, cost}) => fits && cost.seconds <= (1 + TOLERANCE) * rest[0].cost.seconds,
+  const nearTies = sorted.filter(
+    ({fits, cost}) => fits && cost.seconds <= (1 + TOLERANCE) * sorted[0].cost.seconds,
   );
-  if (alike.length === 0) return rest;
-  const best = alike.reduce((least, one) =>
-    compare(complexity(one), complexity(least)) < 0 ? one : least,
+  if (nearTies.length === 0) return sorted;
+  const best = nearTies.reduce((simplest, candidate) =>
+    compare(complexity(candidate), complexity(simplest)) < 0 ? candidate : simplest,
   );
-  return [best, ...rest.filter((one) => one !== best)];
+  return [best, ...sorted.filter((candidate) => candidate !== best)];
 }
 
 const WORDS: Record<keyof StepParts, string> = {
   compute: 'compute',
   bubble: "the pipeline's bubble",
-  tensor: 'the sums between the parts of layers',
+  tensor: 'communication between the shards of layers',
   pipeline: 'messages between stages',
   data: 'gradients and weights between replicas',
   update: 'the update',
-  rest: 'input and all that surrounds it',
+  rest: 'input and everything else',
 };
 
-/** The row's verdict, in a sentence. */
+/** The verdict on a row, in a sentence. */
 export function reasonOf(
-  one: Candidate,
-  place: number,
-  all: readonly Candidate[],
+  candidate: Candidate,
+  position: number,
+  candidates: readonly Candidate[],
   limit: number,
-  asked: number,
+  devices: number,
 ): string {
   const {
     choice: {mesh, pipeline},
     cost,
     memory,
     fits,
-  } = one;
-  const [best] = all;
+  } = candidate;
+  const [best] = candidates;
   if (!fits) {
     const {total, ...kinds} = memory;
     const [kind, bytes] = Object.entries(kinds).reduce((most, next) =>
       next[1] > most[1] ? next : most,
     );
-    return `does not fit: ${formatBytes(total)} on ${pipeline ? 'the fullest stage' : 'each device'}, of which ${formatBytes(bytes)} ${kind}; the limit is ${formatBytes(limit)}.`;
+    return `does not fit: ${formatBytes(total)} on ${pipeline ? 'the fullest stage' : 'each device'}, including ${formatBytes(bytes)} of ${kind}; the limit is ${formatBytes(limit)}.`;
   }
-  if (place === 0) {
-    const alone = all.find(
+  if (position === 0) {
+    const alone = candidates.find(
       ({choice}) =>
         choice.mesh.size === 1 && choice.recompute === 'none' && choice.microBatches === 1,
     );
     if (mesh.size === 1)
-      return `do not parallelise: the model fits one device, and nothing that ${asked} devices could do is more than ${Math.round(100 * TOLERANCE)} % faster; a step takes ${seconds(cost.seconds)}.`;
-    const beside = alone?.fits
+      return `do not parallelise: the model fits one device, and no strategy for ${devices} devices is more than ${Math.round(100 * TOLERANCE)} % faster; a step takes ${seconds(cost.seconds)}.`;
+    const comparison = alone?.fits
       ? `${Number((alone.cost.seconds / cost.seconds).toPrecision(3))} times as fast as one device, which takes ${seconds(alone.cost.seconds)}`
-      : 'on one device it does not fit';
+      : 'and one device alone cannot hold the model';
     const unused =
-      mesh.size < asked
-        ? `; ${asked - mesh.size} of ${asked} devices are left unused, since with them a step takes longer`
+      mesh.size < devices
+        ? `; ${devices - mesh.size} of ${devices} devices are left unused, since a step would take longer with them`
         : '';
-    return `a step takes ${seconds(cost.seconds)}, ${beside}${unused}.`;
+    return `a step takes ${seconds(cost.seconds)}, ${comparison}${unused}.`;
   }
   const more = (part: keyof StepParts) => cost.parts[part] - best.cost.parts[part];
   const part = (Object.keys(WORDS) as Array<keyof StepParts>).reduce((most, next) =>
@@ -109,6 +110,6 @@ export function reasonOf(
   );
   const ratio = cost.seconds / best.cost.seconds;
   return ratio < 1 + TOLERANCE
-    ? `as fast as the best, within ${Math.round(100 * TOLERANCE)} %, with more that is divided.`
+    ? `as fast as the best, within ${Math.round(100 * TOLERANCE)} %, but it divides more.`
     : `${Number(ratio.toPrecision(3))} times as long as the best: ${WORDS[part]} takes ${seconds(cost.parts[part])}, there ${seconds(Math.max(0, best.cost.parts[part]))}.`;
 }

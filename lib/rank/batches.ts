@@ -1,5 +1,5 @@
 /**
- * Samples by number as the tensors of one micro-batch.
+ * Makes the tensors of a micro-batch from the indices of its samples.
  */
 import * as tf from '@tensorflow/tfjs';
 import type {ShapedArray} from '../base/arrays';
@@ -8,8 +8,8 @@ import type {MicroBatch} from '../step/strategy';
 import type {CheckedData} from '../job/checkData';
 
 /**
- * Weights of samples: one number a sample, for each output of the model; null where every sample
- * counts the same.
+ * For each output of the model, the weight of every sample in the loss; null if all samples count
+ * the same.
  */
 export type SampleWeights = Array<Float32Array | null>;
 
@@ -17,27 +17,29 @@ function gather(array: ShapedArray, indices: Int32Array, integers: boolean): tf.
   const {values, scale = 1} = array;
   const row = values.length / array.shape[0];
   const shape = [indices.length, ...array.shape.slice(1)];
-  const whole = integers && values instanceof Int32Array && scale === 1;
-  const out = whole ? new Int32Array(indices.length * row) : new Float32Array(indices.length * row);
+  const asInt32 = integers && values instanceof Int32Array && scale === 1;
+  const out = asInt32
+    ? new Int32Array(indices.length * row)
+    : new Float32Array(indices.length * row);
   // `set` converts bytes to floats ten times as fast as a loop does.
   for (let i = 0; i < indices.length; i++)
     out.set(values.subarray(indices[i] * row, (indices[i] + 1) * row), i * row);
-  // Here and not in the engine, which would hold the batch twice; the product of two float32 is
-  // exact before it is rounded, so the bits are the engine's.
+  // The values are scaled here because the engine would hold the batch twice. The product of two
+  // float32 values is exact before it is rounded, so the bits are the same as the engine's.
   const factor = Math.fround(scale);
   if (factor !== 1) for (let i = 0; i < out.length; i++) out[i] *= factor;
-  return tf.tensor(out, shape, whole ? 'int32' : 'float32');
+  return tf.tensor(out, shape, asInt32 ? 'int32' : 'float32');
 }
 
-/** What of a micro-batch a rank works on. */
+/** Whether a rank needs the inputs and the targets of a micro-batch. */
 export interface BatchNeed {
   xs: boolean;
   ys: boolean;
 }
 
 /**
- * The tensors of the samples that `indices` names; the caller disposes of them. Where one is
- * refused, none is left behind.
+ * Returns the tensors of the samples with these indices; the caller disposes of them. If one cannot
+ * be made, none is left behind.
  */
 export function makeBatch(
   data: CheckedData,
@@ -49,11 +51,13 @@ export function makeBatch(
   tf.tidy(() => {
     if (xs) batch.xs = data.xs.map((array) => gather(array, indices, true));
     if (!ys) return batch.xs;
-    // tfjs's losses want class numbers as floats.
+    // tfjs's losses need class numbers as floats.
     batch.ys = data.ys.map((array) => gather(array, indices, false));
     batch.weights = data.ys.map((_, output) => {
-      const own = weights[output];
-      return own ? tf.tensor1d(Float32Array.from(indices, (index) => own[index])) : null;
+      const outputWeights = weights[output];
+      return outputWeights
+        ? tf.tensor1d(Float32Array.from(indices, (index) => outputWeights[index]))
+        : null;
     });
     return [...batch.xs, ...batch.ys, ...batch.weights.filter((weight) => weight !== null)];
   });
@@ -61,8 +65,8 @@ export function makeBatch(
 }
 
 /**
- * The micro-batches of one batch: part i holds samples floor(i n / m) to floor((i + 1) n / m); an
- * empty part is left out.
+ * Splits a batch into micro-batches: part i holds samples floor(i n / m) to floor((i + 1) n / m) -
+ * 1. Empty parts are left out.
  */
 export function splitBatch(indices: Int32Array, microBatches: number): Int32Array[] {
   const n = indices.length;
@@ -74,13 +78,13 @@ export function splitBatch(indices: Int32Array, microBatches: number): Int32Arra
 
 type ClassWeight = Record<number, number>;
 
-/** The class of each sample: its number in a column, or the largest of a row. */
+/** The class of each sample: the number in its row, or the index of the largest element. */
 function classesOf(array: ShapedArray): Float32Array {
   const row = array.values.length / array.shape[0];
   if (array.shape.length !== 2)
     throw new ManyHandsError(
       'BAD_OPTION',
-      `classWeight wants targets of shape [n, 1] or [n, classes]; these have [${array.shape}].`,
+      `classWeight needs targets of shape [n, 1] or [n, classes]; these have shape [${array.shape}].`,
     );
   const classes = new Float32Array(array.shape[0]);
   for (let i = 0; i < classes.length; i++) {
@@ -106,20 +110,20 @@ function perOutput(classWeight: unknown, outputNames: string[]): Array<ClassWeig
       );
     return classWeight as ClassWeight[];
   }
-  const one = classWeight as Record<string, unknown>;
-  if (Object.values(one).some((value) => typeof value === 'object'))
-    return outputNames.map((name) => (one[name] as ClassWeight) ?? null);
+  const byName = classWeight as Record<string, unknown>;
+  if (Object.values(byName).some((value) => typeof value === 'object'))
+    return outputNames.map((name) => (byName[name] as ClassWeight) ?? null);
   if (outputNames.length > 1)
     throw new ManyHandsError(
       'BAD_OPTION',
-      `the model has ${outputNames.length} outputs (${outputNames.join(', ')}): give classWeight as a list, or by their names.`,
+      `the model has ${outputNames.length} outputs (${outputNames.join(', ')}): give classWeight as a list, or as an object with their names.`,
     );
-  return [one as ClassWeight];
+  return [byName as ClassWeight];
 }
 
 /**
- * `classWeight` times `sampleWeight`, for each sample and output. Throws `BAD_OPTION` for a class
- * without a weight.
+ * Returns `classWeight` times `sampleWeight` for each output and sample. Throws BAD_OPTION for a
+ * class without a weight and for a list of the wrong length.
  */
 export function sampleWeights(
   data: CheckedData,
@@ -140,7 +144,7 @@ export function sampleWeights(
       if (weight === undefined)
         throw new ManyHandsError(
           'BAD_OPTION',
-          `classWeight has no weight for class ${name}, which the data holds; it has ${Object.keys(weights).join(', ')}.`,
+          `classWeight has no weight for class ${name}, which is in the data; it has ${Object.keys(weights).join(', ')}.`,
         );
       return weight * (sampleWeight ? sampleWeight[i] : 1);
     });

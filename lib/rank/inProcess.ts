@@ -1,5 +1,5 @@
 /**
- * All ranks of a run in one process, where processes cannot share memory.
+ * Runs all ranks in one process, for machines on which processes cannot share memory.
  */
 import {ManyHandsError} from '../base/errors';
 import type {JobContext} from '../workers/serve';
@@ -9,11 +9,11 @@ import {sentState} from './sentState';
 import {metered, trainRank} from './trainJob';
 
 /**
- * Serves an `InProcessJob`: all ranks take turns in this process. The memory that it reports is that
- * of all ranks together.
+ * Serves an `InProcessJob`: all ranks take turns in this process. The memory that each rank reports
+ * is the memory of all ranks together.
  */
-export async function trainInProcess(given: unknown, context: JobContext): Promise<TrainDone[]> {
-  const {jobs, timeoutMs} = given as InProcessJob;
+export async function trainInProcess(message: unknown, context: JobContext): Promise<TrainDone[]> {
+  const {jobs, timeoutMs} = message as InProcessJob;
   sentState.close();
   const {ranks, abort} = initInProcessGroups(jobs[0].parallel!, timeoutMs);
   let first: {rank: number; error: unknown} | null = null;
@@ -31,11 +31,12 @@ export async function trainInProcess(given: unknown, context: JobContext): Promi
     ),
   );
   const failed = first as {rank: number; error: unknown} | null;
-  if (failed) throw ofRank(failed.error, failed.rank, jobs.length);
+  if (failed) throw withRank(failed.error, failed.rank, jobs.length);
   return results.map((result) => (result as PromiseFulfilledResult<TrainDone>).value);
 }
 
-function ofRank(error: unknown, rank: number, size: number): unknown {
+/** The error with its rank in the message. */
+function withRank(error: unknown, rank: number, size: number): unknown {
   if (!(error instanceof ManyHandsError) || error.code === 'ABORTED') return error;
   return new ManyHandsError(error.code, `rank ${rank} of ${size}: ${error.message}`, {
     cause: error,

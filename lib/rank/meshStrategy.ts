@@ -1,6 +1,6 @@
 /**
- * A rank's strategy, put together from the axes of the mesh: who has which weight and
- * answers for it, and what all ranks add up.
+ * A rank's strategy, composed of the strategies of the mesh's axes: it knows which ranks hold and
+ * own each weight, and it sums what concerns all ranks.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
@@ -24,7 +24,7 @@ import type {TensorParallel} from '../tensorParallel/tensorParallel';
 import type {PipelineParallel} from '../pipelineParallel/pipelineParallel';
 import type {SpanRecorder} from '../trace/spans';
 
-/** The axes of which the mesh has more than one, each as this rank sees it. */
+/** This rank's strategy on each axis; null for an axis with a single rank. */
 export interface AxisStrategies {
   data: DataAxis | null;
   tensor: TensorParallel | null;
@@ -39,7 +39,8 @@ export interface MeshStrategyOptions {
   /** Whether ranks hold different gradients. */
   dividesGradients: boolean;
   /**
-   * Calls its argument with the caller's memory of the model on rank 0, with null on the others.
+   * Calls `use` with the memory in which the caller placed the model; with null on all ranks except
+   * rank 0.
    */
   withSource(use: (source: ArrayBuffer | null) => Promise<void>): Promise<void>;
 }
@@ -54,8 +55,8 @@ export class MeshStrategy implements RankStrategy {
   readonly prediction: PredictionContext;
   private stepper!: StepHost;
   private exchange!: ModelExchange;
-  /** The ranks whose own loss of this step is no number. */
-  private brokenRanks: number[] = [];
+  /** The ranks whose local loss of this step is NaN or infinite. */
+  private nonFiniteRanks: number[] = [];
 
   constructor(
     private readonly world: Communicator,
@@ -64,8 +65,8 @@ export class MeshStrategy implements RankStrategy {
   ) {
     const {data, tensor, pipeline} = options.axes;
     this.dividesGradients = options.dividesGradients;
-    // What other axes complete stands before the data axis takes it away.
-    this.hooks = [tensor, pipeline, data].flatMap((part) => (part ? [part.hooks] : []));
+    // The data axis comes last: it sends gradients that the other axes must complete first.
+    this.hooks = [tensor, pipeline, data].flatMap((axis) => (axis ? [axis.hooks] : []));
     if (pipeline) {
       this.heldCalls = (graph) => pipeline.heldCalls(graph).flat();
       this.runParts = (step, batchParts) => pipeline.runParts(step, batchParts);
@@ -113,7 +114,7 @@ export class MeshStrategy implements RankStrategy {
     };
     if (!data) return load();
     const {graph, segments} = stepper;
-    const whole = (parts: number): LayerSchedule =>
+    const unsplitSchedule = (parts: number): LayerSchedule =>
       Array.from({length: parts}, () =>
         (['forward', 'backward'] as const).map((direction) => ({direction, segments})),
       ).flat();
@@ -122,7 +123,7 @@ export class MeshStrategy implements RankStrategy {
       load,
       runs: pipeline?.heldCalls(graph) ?? [graph.calls],
       completedLater: (variable) => pipeline?.isTied(variable) ?? false,
-      layerSchedule: (count) => pipeline?.layerSchedule(count) ?? whole(count),
+      layerSchedule: (count) => pipeline?.layerSchedule(count) ?? unsplitSchedule(count),
     });
   }
 
@@ -130,52 +131,56 @@ export class MeshStrategy implements RankStrategy {
     return this.exchange.save(make);
   }
 
-  /** Every rank that has a weight; the first replica answers for all. */
+  /** Every rank that holds a weight or a shard of it; the first replica owns it. */
   private holders(variable: tf.Variable): ShardOwner[] {
     const {
       mesh,
       axes: {tensor, pipeline},
     } = this.options;
-    const cuts = tensor?.shardsOf(variable) ?? null;
+    const shards = tensor?.shardsOf(variable) ?? null;
     const stages = pipeline?.ranksOf(variable) ?? [0];
-    const places = stages.flatMap((stage) =>
+    const coordinates = stages.flatMap((stage) =>
       Array.from({length: mesh.data * mesh.tensor}, (_, i) => ({
         pipeline: stage,
         data: Math.floor(i / mesh.tensor),
         tensor: i % mesh.tensor,
       })),
     );
-    return places.map((at) => ({
-      rank: mesh.rankAt(at),
-      shard: cuts?.[at.tensor] ?? null,
-      owns: at.data === 0 && at.pipeline === stages[0] && (cuts !== null || at.tensor === 0),
+    return coordinates.map((position) => ({
+      rank: mesh.rankAt(position),
+      shard: shards?.[position.tensor] ?? null,
+      owns:
+        position.data === 0 &&
+        position.pipeline === stages[0] &&
+        (shards !== null || position.tensor === 0),
     }));
   }
 
   /**
-   * Whether this rank answers for a weight, beside those that differ from it on the data axis
-   * alone.
+   * Whether this rank owns a weight. Ranks that differ only in their data coordinate own the same
+   * weights.
    */
-  private answers({variable}: WeightGradient): boolean {
+  private owns({variable}: WeightGradient): boolean {
     const {tensor, pipeline} = this.options.axes;
     return (tensor?.owns(variable) ?? true) && (pipeline?.owns(variable) ?? true);
   }
 
-  /** Whether it answers for what all replicas have alike. */
+  /** Whether this rank belongs to the first replica, which counts what all replicas share. */
   private get isFirstReplica(): boolean {
     const {mesh} = this.options;
     return mesh.coordinatesOf(this.world.rank).data === 0;
   }
 
   async squares(): Promise<number> {
+    return (await sumOverRanks(this.world, [this.localSquares()])).sums[0];
+  }
+
+  /** This rank's contribution to `squares`. */
+  private localSquares(): number {
     const {data} = this.options.axes;
-    const counts = (entry: WeightGradient) => this.answers(entry);
-    const own = data?.squares
-      ? data.squares(counts)
-      : this.isFirstReplica
-        ? this.stepper.gradients.squares(counts)
-        : 0;
-    return (await sumOverRanks(this.world, [own])).sums[0];
+    const counts = (entry: WeightGradient) => this.owns(entry);
+    if (data?.squares) return data.squares(counts);
+    return this.isFirstReplica ? this.stepper.gradients.squares(counts) : 0;
   }
 
   private async applyDivided(globalClipNorm: number | undefined): Promise<void> {
@@ -185,15 +190,18 @@ export class MeshStrategy implements RankStrategy {
     );
   }
 
-  /** Ranks along the tensor axis have the same loss; penalties are each rank's own. */
+  /**
+   * Ranks along the tensor axis have the same loss, so only one of them adds it. Each rank adds its
+   * own penalty.
+   */
   async sumValues(values: Values, penalty?: number): Promise<Values> {
-    const first = (this.options.axes.tensor?.owns(null) ?? true) || penalty === undefined;
-    const own = first ? [...values] : values.map(() => 0);
-    own[0] += penalty ?? 0;
+    const addsLoss = (this.options.axes.tensor?.owns(null) ?? true) || penalty === undefined;
+    const localValues = addsLoss ? [...values] : values.map(() => 0);
+    localValues[0] += penalty ?? 0;
     if (this.options.axes.pipeline) this.recorder?.begin('wait', 'metrics');
-    const {sums, brokenRanks} = await sumOverRanks(this.world, own);
+    const {sums, nonFiniteRanks} = await sumOverRanks(this.world, localValues);
     this.recorder?.end();
-    this.brokenRanks = brokenRanks;
+    this.nonFiniteRanks = nonFiniteRanks;
     return sums;
   }
 
@@ -202,17 +210,17 @@ export class MeshStrategy implements RankStrategy {
       model,
       axes: {data, tensor, pipeline},
     } = this.options;
-    const all = GradientSum.of(model).entries;
-    const own = data?.firstNonFinite() ?? this.stepper.gradients.firstNonFinite();
+    const {entries} = GradientSum.of(model);
+    const localEntry = data?.firstNonFinite() ?? this.stepper.gradients.firstNonFinite();
     const first = await firstOf(
       this.world,
-      own ? all.findIndex(({variable}) => variable === own.variable) : null,
-      'broken gradient',
+      localEntry ? entries.findIndex(({variable}) => variable === localEntry.variable) : null,
+      'non-finite gradient',
     );
-    // Where ranks see the same samples the loss is not of one of them.
+    // If ranks see the same samples, a bad loss cannot be blamed on one rank.
     return {
-      gradient: first === null ? null : all[first].name,
-      ranks: tensor || pipeline ? [] : this.brokenRanks,
+      gradient: first === null ? null : entries[first].name,
+      ranks: tensor || pipeline ? [] : this.nonFiniteRanks,
     };
   }
 
@@ -222,6 +230,6 @@ export class MeshStrategy implements RankStrategy {
 
   dispose(): void {
     const {data, tensor, pipeline} = this.options.axes;
-    for (const part of [data, tensor, pipeline]) part?.dispose();
+    for (const axis of [data, tensor, pipeline]) axis?.dispose();
   }
 }

@@ -24,12 +24,12 @@ import {Zero} from '../zero/zero';
 import {COMM_STREAMS, type ParallelContext, type TrainJob} from '../job/protocol';
 
 /**
- * Opens stream number `which` of a strategy. Each stream has its own group, in which the ranks agree
- * on the order of operations.
+ * Opens stream number `which` of a strategy. Each stream has its own group, in which the ranks
+ * agree on the order of operations.
  */
 type MakeCommStream = (work: CommWork, which: number) => CommStream;
 
-/** A rank's communicators: of all ranks, and along each axis of which there are several. */
+/** A rank's communicators: one for all ranks, and one for each axis with more than one rank. */
 export interface RankComms {
   world: Communicator;
   axes: Partial<Record<Axis, Communicator>>;
@@ -40,7 +40,9 @@ export class RankContext {
   private readonly commStreams: CommStream[] = [];
   private readonly mesh: Mesh;
 
-  /** `channelTo`: the memory through which this rank sends to another of its pipeline. */
+  /**
+   * `channelTo` returns the memory through which this rank sends to another rank of its pipeline.
+   */
   constructor(
     private readonly comms: RankComms,
     private readonly parallel: ParallelContext,
@@ -55,14 +57,14 @@ export class RankContext {
   }
 
   /**
-   * This rank's place among those that share out a batch; those that differ on other axes see the
-   * same samples.
+   * This rank's position among the ranks that divide a batch. Ranks that differ only on other axes
+   * see the same samples.
    */
   get dataAxis(): {rank: number; size: number} {
     return {rank: this.mesh.coordinatesOf(this.world.rank).data, size: this.mesh.data};
   }
 
-  /** The job's strategy on this rank; `recorder` is null where nothing is traced. */
+  /** Creates this rank's strategy for the job; `recorder` is null if nothing is traced. */
   strategy(job: TrainJob, model: tf.LayersModel, recorder: SpanRecorder | null): RankStrategy {
     const open: OpenCommStream = (work, which = 0) => {
       const stream = this.makeCommStream(work, which);
@@ -103,7 +105,9 @@ export class RankContext {
     }));
   }
 
-  /** Before the first step: the ranks start their clocks together. */
+  /**
+   * Call this before the first step: it sets the origin of all ranks' traces to the same moment.
+   */
   async begin(recorder: SpanRecorder): Promise<void> {
     await this.world.barrier({label: 'start'});
     const origin = new Float64Array([machineMs()]);
@@ -120,7 +124,7 @@ export class RankContext {
     )) {
       recorder.add({kind: 'communication', name, step, startMs, wallSeconds, cpuSeconds});
     }
-    // Nobody leaves while another still reads its memory.
+    // No rank leaves while another rank still reads its memory.
     await this.world.barrier({label: 'end'});
     const comms = new Set([this.world, ...Object.values(this.comms.axes)]);
     return mergeLines(
@@ -130,7 +134,7 @@ export class RankContext {
   }
 
   async close(): Promise<void> {
-    // After a failure a stream's thread may wait for ranks that will not come.
+    // After a failure, a stream's thread may wait for ranks that never arrive.
     await Promise.all(this.commStreams.map((stream) => stream.abort()));
     this.strategyOf?.dispose();
     for (const comm of new Set([...Object.values(this.comms.axes), this.world])) comm.close();
@@ -138,44 +142,44 @@ export class RankContext {
 }
 
 /**
- * The line of ranks along an axis to which `rank` belongs, its place among the lines, and the
- * rank's in it.
+ * The line of ranks along an axis that contains `rank`, the index of the line among all lines, and
+ * the rank's position in it.
  */
 function lineOf(
   mesh: Mesh,
   axis: Axis,
   rank: number,
-): {ranks: number[]; line: number; place: number} {
+): {ranks: number[]; line: number; position: number} {
   const ranks = mesh.groupOf(axis, rank);
   return {
     ranks,
     line: mesh.groups(axis).findIndex(([first]) => first === ranks[0]),
-    place: ranks.indexOf(rank),
+    position: ranks.indexOf(rank),
   };
 }
 
-const severalOn = (mesh: Mesh) => AXES_INSIDE_OUT.filter((axis) => mesh[axis] > 1);
+const dividedAxes = (mesh: Mesh) => AXES_INSIDE_OUT.filter((axis) => mesh[axis] > 1);
 
-/** Joins the process groups of a run as `rank`. */
+/** Joins the process groups of a run as `rank`. Throws INTERNAL for a run in one process. */
 export function initProcessGroups(rank: number, parallel: ParallelContext): RankContext {
   const {groups} = parallel;
   if (!groups)
     throw new ManyHandsError(
       'INTERNAL',
-      'internal: ranks of one process were given jobs of their own.',
+      'internal: in-process ranks were started as separate jobs.',
     );
   const mesh = new Mesh(parallel.mesh);
   const world = joinSharedGroup(groups.world, rank);
   const comms: RankComms = {world: createCommunicator(world), axes: {}};
   let channels = world;
-  for (const axis of severalOn(mesh)) {
-    const {ranks, line, place} = lineOf(mesh, axis, rank);
+  for (const axis of dividedAxes(mesh)) {
+    const {ranks, line, position} = lineOf(mesh, axis, rank);
     const handle = groups.axes[axis]?.[line];
     if (!handle) {
       comms.axes[axis] = comms.world;
       continue;
     }
-    const transport = joinSharedGroup(handle, place, ranks);
+    const transport = joinSharedGroup(handle, position, ranks);
     if (axis === 'pipeline') channels = transport;
     comms.axes[axis] = createCommunicator(transport);
   }
@@ -185,12 +189,14 @@ export function initProcessGroups(rank: number, parallel: ParallelContext): Rank
   return new RankContext(
     comms,
     parallel,
-    (work, which) => new ThreadCommStream(streamGroups[which], data.place, data.ranks, work),
+    (work, which) => new ThreadCommStream(streamGroups[which], data.position, data.ranks, work),
     (peer) => channels.channelTo(peer),
   );
 }
 
-/** The contexts of all ranks of a run in this process, by rank; `abort` ends their waits. */
+/**
+ * Returns the contexts, by rank, of a run in this process; `abort` ends all waits with an error.
+ */
 export function initInProcessGroups(
   parallel: ParallelContext,
   timeoutMs: number,
@@ -205,7 +211,7 @@ export function initInProcessGroups(
   const world = open(Array.from({length: mesh.size}, (_, rank) => rank)).map((transport) =>
     createCommunicator(transport),
   );
-  const axes = severalOn(mesh).map((axis) => ({
+  const axes = dividedAxes(mesh).map((axis) => ({
     axis,
     lines:
       mesh[axis] === mesh.size
@@ -220,15 +226,15 @@ export function initInProcessGroups(
   const ranks = world.map((comm, rank) => {
     const comms: RankComms = {world: comm, axes: {}};
     for (const {axis, lines} of axes) {
-      const {line, place} = lineOf(mesh, axis, rank);
-      comms.axes[axis] = lines ? lines[line][place] : comm;
+      const {line, position} = lineOf(mesh, axis, rank);
+      comms.axes[axis] = lines ? lines[line][position] : comm;
     }
-    const {line, place} = lineOf(mesh, 'data', rank);
+    const {line, position} = lineOf(mesh, 'data', rank);
     return new RankContext(
       comms,
       parallel,
       (work, which) =>
-        new InlineCommStream(createCommunicator(streamGroups[line][which][place]), work),
+        new InlineCommStream(createCommunicator(streamGroups[line][which][position]), work),
     );
   });
   return {ranks, abort: (reason) => opened.forEach((group) => group.abort(reason))};

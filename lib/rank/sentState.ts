@@ -7,7 +7,7 @@ import {createRegion, type RegionHandle, type SharedRegion} from '../workers/sha
 class SentState {
   private region: SharedRegion | null = null;
 
-  /** Memory for a state of `bytes` bytes: the same as before if the size is the same. */
+  /** Returns memory for `bytes` bytes: the same memory as before if the size is the same. */
   allocate(bytes: number): ArrayBuffer {
     if (this.region?.handle.bytes !== bytes || !this.region.shared) {
       this.close();

@@ -1,5 +1,5 @@
 /**
- * One rank of an `spmd` program.
+ * Runs one rank of an `spmd` program.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
@@ -12,7 +12,7 @@ import {uncloneable} from '../job/portable';
 import type {ProgramHandle, SpmdDone, SpmdJob, SpmdProgram} from '../job/spmdProtocol';
 
 async function load(handle: ProgramHandle): Promise<SpmdProgram> {
-  // With `require`, since a function's own text has no imports.
+  // The text of a function has no imports, so it gets `require`.
   if ('source' in handle)
     return new Function('require', `return (${handle.source});`)(require) as SpmdProgram;
   const {default: program} = await importModule(handle.module);
@@ -25,9 +25,9 @@ async function load(handle: ProgramHandle): Promise<SpmdProgram> {
 }
 
 /** Serves one `SpmdJob`. */
-export async function spmdJob(given: unknown): Promise<SpmdDone> {
-  const {rank, size, group, program, device, args, origin} = given as SpmdJob;
-  const before = tf.memory().numTensors;
+export async function spmdJob(message: unknown): Promise<SpmdDone> {
+  const {rank, size, group, program, device, args, origin} = message as SpmdJob;
+  const tensorsBefore = tf.memory().numTensors;
   const comm = createCommunicator(
     group ? joinSharedGroup(group, rank) : createInProcessGroup(1)[0],
   );
@@ -36,13 +36,13 @@ export async function spmdJob(given: unknown): Promise<SpmdDone> {
     const trace = new SpanRecorder(rank);
     trace.restart(origin);
     const value = await run({rank, size, comm, trace, tf, device, args});
-    const why = uncloneable(value);
-    if (why)
+    const obstacle = uncloneable(value);
+    if (obstacle)
       throw new ManyHandsError(
         'BAD_OPTION',
-        `program returned ${why}, which cannot cross to the caller: return numbers, strings, typed arrays, or lists and objects of them (await tensor.data()).`,
+        `program returned ${obstacle}, which cannot cross to the caller: return numbers, strings, typed arrays, or lists and objects of them (await tensor.data()).`,
       );
-    return {value, leftTensors: Math.max(0, tf.memory().numTensors - before)};
+    return {value, leftTensors: Math.max(0, tf.memory().numTensors - tensorsBefore)};
   } finally {
     comm.close();
   }

@@ -14,7 +14,7 @@ import {initProcessGroups, type RankContext} from './rankContext';
 import {sentState} from './sentState';
 import {TrainingLoop} from './trainingLoop';
 
-/** Opens data and calls `use` with it; closes it whatever happens. */
+/** Opens data, calls `use` with it, and closes it, even after an error. */
 async function withData<T>(
   placed: PlacedData | null,
   what: string,
@@ -29,7 +29,7 @@ async function withData<T>(
   }
 }
 
-/** Runs one rank's job, and closes `ranks` at its end; null for a run on one device. */
+/** Runs one rank's job and then closes `ranks`, which is null for a run on one device. */
 export async function trainRank(
   job: TrainJob,
   context: JobContext,
@@ -63,7 +63,7 @@ export async function trainRank(
   }
 }
 
-/** Counts the process's memory while `run` is under way, and enforces the limit. */
+/** Measures the process's memory during `run` and enforces the memory limit. */
 export async function metered<T>(
   {memoryLimit}: JobOptions,
   run: (meter: MemoryMeter) => Promise<T>,
@@ -77,8 +77,8 @@ export async function metered<T>(
 }
 
 /** Serves one `TrainJob`. */
-export async function trainJob(given: unknown, context: JobContext): Promise<TrainDone> {
-  const job = given as TrainJob;
+export async function trainJob(message: unknown, context: JobContext): Promise<TrainDone> {
+  const job = message as TrainJob;
   sentState.close();
   return metered(job.options, (meter) =>
     trainRank(job, context, meter, job.parallel && initProcessGroups(job.rank, job.parallel)),

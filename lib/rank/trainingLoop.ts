@@ -1,5 +1,5 @@
 /**
- * A training run as one rank sees it: epochs, batches, validation, and what it tells the caller.
+ * The training loop of one rank: epochs, batches, validation, and the messages to the caller.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {permutation} from '../base/random';
@@ -42,7 +42,7 @@ function named(names: string[], values: number[]): Logs {
   return Object.fromEntries(names.map((name, i) => [name, values[i]]));
 }
 
-/** The exchange of a model with the caller where a single rank holds all of it. */
+/** Exchanges a model with the caller in a run with a single rank. */
 function soloExchange(
   model: tf.LayersModel,
   description: ModelDescription,
@@ -54,14 +54,14 @@ function soloExchange(
   return new ModelExchange(comm, model, description, () => holders, storage);
 }
 
-/** Averages logs over batches by their samples, as fit's epoch logs. */
+/** The mean of logs over batches, weighted by samples, as in fit's epoch logs. */
 class Mean {
   private readonly sums: number[];
   private samples = 0;
   constructor(values: number) {
     this.sums = new Array<number>(values).fill(0);
   }
-  /** Adds the means of `samples` samples, out of `allSamples` that all ranks see together. */
+  /** Adds the means of `samples` samples; all ranks together see `allSamples` of them. */
   add(values: number[], samples: number, allSamples = samples): void {
     values.forEach((value, i) => {
       this.sums[i] += value * samples;
@@ -73,7 +73,7 @@ class Mean {
   }
 }
 
-/** Runs the epochs, batches and validation of one rank, and tells the caller of them. */
+/** Runs the epochs, batches and validation of one rank, and reports them to the caller. */
 export class TrainingLoop {
   private readonly stepper: Stepper;
   private readonly recorder: SpanRecorder;
@@ -96,7 +96,7 @@ export class TrainingLoop {
   ) {
     const {options} = job;
     this.recorder = new SpanRecorder(job.rank);
-    // A pipeline's phases are the actions of its schedule, which it records itself.
+    // A pipeline records the actions of its schedule as phases itself.
     const phases = job.parallel?.pipeline ? stepHooks(this.recorder) : phaseHooks(this.recorder);
     const traceHooks = {none: [], layers: [layerHooks(this.recorder)], phases: [phases]};
     this.strategy =
@@ -110,14 +110,14 @@ export class TrainingLoop {
       strategy: this.strategy,
     });
     this.solo = this.strategy ? null : soloExchange(model, job.model, this.stepper.gradients);
-    // fit keeps the last samples for validation, before any shuffling.
+    // Like fit, keep the last samples for validation before any shuffling.
     this.trained =
       validation === null && options.validationSplit > 0
         ? Math.floor(data.samples * (1 - options.validationSplit))
         : data.samples;
   }
 
-  /** All ranks know the same of the run, so rank 0 tells it. */
+  /** All ranks have the same values to report, so only rank 0 sends them. */
   private tell(value: TrainTell): void {
     if (this.job.rank === 0) this.context.tell(value);
   }
@@ -135,7 +135,7 @@ export class TrainingLoop {
     if (stop) this.stopped = true;
   }
 
-  /** The trained model on rank 0; null on the others, which send their shards of it. */
+  /** The trained model on rank 0; null on the other ranks, which send it their shards. */
   private async state(): Promise<ModelState | null> {
     const isFirst = this.job.rank === 0;
     const optimizerState = await (this.strategy ?? this.solo!).save((state) =>

@@ -1,8 +1,8 @@
 /**
- * What a worker process runs.
+ * The entry point of a worker process.
  */
 import {engineInfo} from '../devices/engine';
-// Layer classes of the course's own models are registered by their import.
+// This import registers the layer classes of the library's own models.
 import '../models';
 import {serve} from '../workers/serve';
 import {spmdJob} from './spmdJob';

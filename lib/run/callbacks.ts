@@ -1,5 +1,5 @@
 /**
- * Fit's callbacks, called once and here, while a worker trains.
+ * Calls fit's callbacks in the caller's process, once for all ranks, while workers train.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown} from '../base/errors';
@@ -30,36 +30,36 @@ const NAMES = ['onTrainBegin', 'onTrainEnd', ...Object.values(METHODS), 'onYield
 const isCallback = (value: object): value is CallbackLike =>
   typeof (value as Partial<CallbackLike>).setModel === 'function';
 
-function asCallback(given: tf.CustomCallbackArgs | tf.CustomCallback): {
+function asCallback(value: tf.CustomCallbackArgs | tf.CustomCallback): {
   callback: CallbackLike;
   waits: CallbackName[];
 } {
-  if (given === null || typeof given !== 'object')
+  if (value === null || typeof value !== 'object')
     throw new ManyHandsError(
       'BAD_OPTION',
-      `callbacks must be objects with functions such as onEpochEnd; one is ${shown(given)}.`,
+      `callbacks must be objects with functions such as onEpochEnd; one is ${shown(value)}.`,
     );
   const names = Object.keys(METHODS) as CallbackName[];
-  if (isCallback(given))
+  if (isCallback(value))
     return {
-      callback: given,
-      waits: names.filter((name) => overrides(given, METHODS[name])),
+      callback: value,
+      waits: names.filter((name) => overrides(value, METHODS[name])),
     };
-  for (const name of Object.keys(given)) {
+  for (const name of Object.keys(value)) {
     if (!NAMES.includes(name))
       throw new ManyHandsError(
         'BAD_OPTION',
-        `a callback has '${name}'; there are ${NAMES.join(', ')}.`,
+        `a callback has the unknown method '${name}'. The methods are ${NAMES.join(', ')}.`,
       );
   }
-  const args = given as tf.CustomCallbackArgs;
+  const args = value as tf.CustomCallbackArgs;
   const waits = names.filter((name) => args[METHODS[name]] !== undefined);
   // tfjs calls onYield from its own onBatchEnd, at most every 125 ms.
   if (args.onYield && !waits.includes('batchEnd')) waits.push('batchEnd');
   return {callback: new tf.CustomCallback(args, 'auto') as CallbackLike, waits};
 }
 
-/** A class that leaves a method as tfjs's empty one does not want to be waited for. */
+/** Whether a callback has a method of its own: nobody waits for tfjs's empty method. */
 function overrides(callback: object, method: MethodName): boolean {
   if (callback instanceof tf.CustomCallback)
     return (
@@ -71,24 +71,27 @@ function overrides(callback: object, method: MethodName): boolean {
   return Reflect.get(callback, method) !== Reflect.get(tf.Callback.prototype, method);
 }
 
-/** All callbacks of a run. */
+function toList(callbacks: Callbacks | undefined) {
+  if (callbacks === undefined) return [];
+  return Array.isArray(callbacks) ? callbacks : [callbacks];
+}
+
+/** All callbacks of a run. Throws BAD_OPTION for a value that is not a callback. */
 export class CallbackList {
-  /** What the worker must wait for. */
+  /** The events at which the workers must wait for the callbacks. */
   readonly waits: CallbackName[];
   private readonly callbacks: CallbackLike[];
 
   constructor(
-    given: Callbacks | undefined,
+    callbacks: Callbacks | undefined,
     private readonly model: tf.LayersModel,
   ) {
-    const list = (given === undefined ? [] : Array.isArray(given) ? given : [given]).map(
-      asCallback,
-    );
+    const list = toList(callbacks).map(asCallback);
     this.callbacks = list.map(({callback}) => callback);
     this.waits = [...new Set(list.flatMap(({waits}) => waits))];
   }
 
-  /** fit's flag, which a callback such as earlyStopping sets. */
+  /** fit's flag, which is set by callbacks such as earlyStopping. */
   private get stop(): boolean {
     return stopsTraining(this.model);
   }

@@ -1,6 +1,6 @@
 /**
- * The groups in which a team of processes talks: all of it, each line of ranks along
- * an axis of the mesh, and the lanes of the data axis.
+ * The process groups of a run: one for all ranks, one for each line of ranks along an axis of the
+ * mesh, and those of the data axis's communication streams.
  */
 import {
   createSharedGroup,
@@ -12,27 +12,26 @@ import {COMM_STREAMS, type ProcessGroupHandles} from '../job/protocol';
 
 interface Member {
   group: SharedGroup;
-  /** The group's ranks as the team knows them. */
+  /** The group's members, as ranks of the whole run. */
   ranks: number[];
 }
 
 export class ProcessGroups {
-  private readonly all: Member[] = [];
+  private readonly members: Member[] = [];
   readonly handles: ProcessGroupHandles;
 
   /**
-   * `channelBytes`: for the messages that are under way between two neighbours of a pipeline, one
-   * way.
+   * `channelBytes`: bytes for the unread messages from one stage of a pipeline to a neighbour.
    */
   constructor(mesh: Mesh, timeoutMs: number, channelBytes: number | undefined) {
     const everyone = Array.from({length: mesh.size}, (_, rank) => rank);
     const open = (ranks: number[], bytes?: number): SharedGroupHandle => {
       const group = createSharedGroup(ranks.length, {timeoutMs, channelBytes: bytes});
-      this.all.push({group, ranks});
+      this.members.push({group, ranks});
       return group.handle;
     };
     const bytesOf = (axis: Axis) => (axis === 'pipeline' ? channelBytes : undefined);
-    // An axis of all ranks talks in the team's own group.
+    // An axis that contains all ranks uses the group of all ranks.
     const partial = AXES_INSIDE_OUT.filter((axis) => mesh[axis] > 1 && mesh[axis] < mesh.size);
     const world = open(everyone, mesh.pipeline === mesh.size ? channelBytes : undefined);
     const axes: ProcessGroupHandles['axes'] = {};
@@ -46,18 +45,20 @@ export class ProcessGroups {
   }
 
   abort(reason: string): void {
-    for (const {group} of this.all) group.abort(reason);
+    for (const {group} of this.members) group.abort(reason);
   }
 
-  /** Where a rank was last, in words: a call that it is still in, before one that is over. */
+  /**
+   * A rank's latest collective in words: an unfinished call if there is one; null without calls.
+   */
   lastCall(rank: number): string | null {
-    const calls = this.all.flatMap(({group, ranks}) =>
+    const calls = this.members.flatMap(({group, ranks}) =>
       ranks.includes(rank) ? (group.lastCall(ranks.indexOf(rank)) ?? []) : [],
     );
     return calls.find((call) => call.endsWith('started')) ?? calls[calls.length - 1] ?? null;
   }
 
   close(): void {
-    for (const {group} of this.all) group.close();
+    for (const {group} of this.members) group.close();
   }
 }

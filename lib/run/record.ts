@@ -1,6 +1,6 @@
 /**
- * What a run leaves to be read by others: format `many-hands-run/1`, without user,
- * host or path.
+ * The record of a run, in the format `many-hands-run/1`. It contains no user name, host name or
+ * path, so it can be given to others.
  */
 import {createHash} from 'node:crypto';
 import {readFileSync} from 'node:fs';
@@ -15,7 +15,7 @@ import {engineInfo} from '../devices/engine';
 import type {ModuleReference} from '../model/describe';
 import {pipelineSchedule, SCHEDULE_NAMES} from '../pipelineParallel/namedSchedules';
 
-/** Bytes that one rank sent and received by one operation, and the formula in words. */
+/** The bytes that one rank sent and received in one operation, and the formula as text. */
 export interface TrafficLine {
   rank: number;
   operation: string;
@@ -26,7 +26,7 @@ export interface TrafficLine {
   formula: string;
 }
 
-/** A run as JSON, to compare it with others or to repeat it: `format` names its shape. */
+/** A run as JSON, for comparing it with other runs or repeating it. */
 export interface RunRecord {
   format: 'many-hands-run/1';
   course: string;
@@ -56,7 +56,7 @@ export function topologyHash(topology: object): string {
   return createHash('sha256').update(JSON.stringify(topology)).digest('hex');
 }
 
-/** The options that a reader may see: plain values; a module by its file's name alone. */
+/** The options that a reader may see: plain values, and modules by their file names only. */
 export function publicOptions(
   options: CheckedOptions,
   {microBatches, recompute}: Plan,
@@ -74,7 +74,7 @@ export function publicOptions(
   };
 }
 
-/** The plan as a strategy that can be run again; a schedule of the library's own by its name. */
+/** The plan as a strategy that can be run again; the library's own schedules are given by name. */
 export function recordedStrategy({schedule, ...plan}: Plan): object {
   if (!schedule) return plan;
   const name = SCHEDULE_NAMES.find((known) => known === schedule.name);
@@ -99,7 +99,7 @@ export function makeRecord(
   };
 }
 
-/** Writes whole or not at all. */
+/** Writes the complete record or nothing. Throws BAD_OPTION if the file cannot be written. */
 export function writeRecord(file: string, record: RunRecord): void {
   try {
     writeWhole(file, `${JSON.stringify(record, null, 1)}\n`);

@@ -1,6 +1,6 @@
 /**
- * Resolves a run: everything that the caller gave is checked once, in a stated order (options,
- * devices, model, data, division), and becomes one object that `runTraining` carries out.
+ * Resolves a run: everything that the caller passed is checked once, in a fixed order (options,
+ * devices, model, data, division), and becomes one object that `runTraining` executes.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {Data, DataModule} from '../base/arrays';
@@ -20,12 +20,12 @@ import {readGraph, type Graph} from '../model/graph';
 import {resolveDivision} from '../placement/resolveDivision';
 
 /**
- * How the ranks talk: each is a process of its own and they share memory, or all share one process
- * and take turns.
+ * How the ranks communicate: each rank is a separate process and they share memory, or all ranks
+ * take turns in one process.
  */
 export type Transport = 'processes' | 'inProcess';
 
-/** Data that was checked against the model, or a module that every rank opens for itself. */
+/** Data that was checked against the model, or a module that every rank opens itself. */
 export type ResolvedData = CheckedData | DataModule;
 
 /** A run with nothing left to decide. */
@@ -44,27 +44,27 @@ export interface ResolvedRun {
   label: string;
 }
 
-/** What 'auto' may look at. */
+/** What 'auto' knows when it chooses. */
 export type ChoiceContext = Pick<
   ResolvedRun,
   'model' | 'description' | 'graph' | 'options' | 'devices'
 >;
 
-/** A strategy that was chosen, and how, as the beginning of the plan's reason. */
+/** A chosen strategy; `because` says how it was chosen and begins the plan's reason. */
 export interface Choice {
   strategy: Strategy;
   origin: PlanOrigin;
   because: string;
-  /** What the planner says of it. */
+  /** The planner's reason for it. */
   reason?: string;
 }
 
 /** What differs between the functions that train. */
 export interface RunDefaults {
   caller: Caller;
-  /** @default processes; one process for several ranks where memory cannot be shared */
+  /** @default 'processes'; 'inProcess' for several ranks if memory cannot be shared */
   transport?: Transport;
-  /** Chooses for 'auto' among several ranks in processes. */
+  /** Chooses a strategy for 'auto' if there are several ranks in separate processes. */
   choose?(context: ChoiceContext): Promise<Choice>;
 }
 
@@ -80,12 +80,12 @@ function chooseTransport(wanted: Transport | undefined, devices: DeviceUse[]): T
   if (transport === 'inProcess' && ids.length > 1)
     throw new ManyHandsError(
       'DEVICE',
-      `devices names ${ids.join(' and ')}, which takes a process each, and processes cannot share memory here: the package koffi does not load. Run \`npm run doctor\` (outside the clone \`npx many-hands doctor\`), or name one device.`,
+      `devices names ${ids.join(' and ')}, which need separate processes, and processes cannot share memory here: the package koffi does not load. Run \`npm run doctor\` (outside the clone \`npx many-hands doctor\`), or name one device.`,
     );
   return transport;
 }
 
-/** Reads and checks data that is given as arrays. Throws BAD_DATA. */
+/** Reads and checks data if they are arrays; ranks open a module themselves. Throws BAD_DATA. */
 function resolveData(model: tf.LayersModel, data: Data, what: string): ResolvedData {
   if (isModule(data)) return data;
   const {xs, ys} = readArrays(data, what);
@@ -100,7 +100,8 @@ async function chooseStrategy(
   const {strategy} = context.options;
   if (strategy !== 'auto') return {strategy, origin: 'asked', because: 'as asked'};
   const fallback = (because: string): Choice => ({strategy, origin: 'fallback', because});
-  if (context.devices.length === 1) return fallback("'auto', with nothing to choose between");
+  if (context.devices.length === 1)
+    return fallback("'auto' had only one device, so there was nothing to choose");
   if (transport === 'inProcess')
     return fallback("'auto' cannot time ranks that share a process, so it took data parallelism");
   if (!choose) return fallback("'auto' has no planner here, so it took data parallelism");
@@ -109,7 +110,7 @@ async function chooseStrategy(
 
 const TRAIN_REASON = 'train uses one device, which holds the whole model and sees all the data.';
 
-/** What the reason adds to the division. */
+/** The complete reason of a plan: the division, what the planner says, and the transport. */
 function reasonOf(plan: Plan, {caller, transport}: RunDefaults, used: Transport, choice: Choice) {
   if (caller === 'train') return TRAIN_REASON;
   const planner = choice.reason ? ` The plan says: ${choice.reason}` : '';
@@ -124,12 +125,12 @@ function reasonOf(plan: Plan, {caller, transport}: RunDefaults, used: Transport,
 export async function resolveRun(
   model: tf.LayersModel,
   data: Data,
-  given: TrainOptions & TrainParallelOptions,
+  callerOptions: TrainOptions & TrainParallelOptions,
   defaults: RunDefaults,
 ): Promise<ResolvedRun> {
-  const options = checkOptions(given, defaults.caller);
+  const options = checkOptions(callerOptions, defaults.caller);
   const available = runDevices(options.devices, options.threads);
-  // A strategy that is wrong by itself is refused before the model is looked at.
+  // A strategy that is wrong for every model is refused before the model is read.
   const asked = (strategy: Strategy) =>
     readStrategy(strategy, {
       devices: available.length,

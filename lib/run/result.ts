@@ -1,5 +1,5 @@
 /**
- * What a run returns.
+ * The result of a run.
  */
 import {median} from '../base/statistics';
 import * as tf from '@tensorflow/tfjs';
@@ -21,24 +21,29 @@ import type {Plan} from '../config/plan';
 import {stragglerOf, timingOf, type RankTiming, type Straggler} from './timing';
 import type {TrainRun} from './trainRun';
 
-/** What a training run leaves: bytes in `traffic` and `memory`, seconds in `trace` and `record`. */
+/** The result of a training run: `traffic` and `memory` are in bytes, times in seconds. */
 export interface TrainResult {
-  /** tfjs's own: `history.history.loss` has a number an epoch. */
+  /** tfjs's history: `history.history.loss` has one number per epoch. */
   history: tf.History;
+  /** The strategy that ran, and why. */
   plan: Plan;
+  /** What each rank did and when. */
   trace: {spans: Span[]};
   /** What each rank sent and received, in bytes; empty on one device. */
   traffic: TrafficLine[];
+  /** The peak memory of each rank and what it consisted of. */
   memory: MemoryUse[];
+  /** The device of each rank. */
   devices: DeviceUse[];
-  /** Where each rank's time went, from the trace; all zero where `trace` is false. */
+  /** How each rank spent its time, from the trace; all times are 0 if `trace` is false. */
   timing: RankTiming[];
-  /** The rank that kept the others waiting; null where none stands out. */
+  /** The rank that the others waited for; null if no rank is much slower than the others. */
   straggler: Straggler | null;
-  /** The median step's wall time in seconds, its input included. */
+  /** The median wall time of a step in seconds, including its input. */
   stepSeconds: number;
-  /** Samples of all steps by the wall time of all steps. */
+  /** The samples of all steps divided by their wall time. */
   samplesPerSecond: number;
+  /** The run as JSON. */
   record: RunRecord;
 }
 
@@ -49,16 +54,18 @@ export function makeResult(
 ): TrainResult {
   const {steps} = run;
   const seconds = steps.reduce((sum, step) => sum + step.seconds, 0);
-  const memory: MemoryUse[] = done.map((one) => one.memory);
-  for (const {rank, operation, sent, received, formula} of done.flatMap((one) => one.traffic)) {
+  const memory: MemoryUse[] = done.map((answer) => answer.memory);
+  for (const {rank, operation, sent, received, formula} of done.flatMap(
+    (answer) => answer.traffic,
+  )) {
     if (sent !== formula.sent || received !== formula.received)
       throw new ManyHandsError(
         'INTERNAL',
-        `internal: rank ${rank}'s ledger of ${operation} has ${sent} bytes sent and ${received} received, its formula ${formula.sent} and ${formula.received}.`,
+        `internal: the ledger of rank ${rank} has ${sent} bytes sent and ${received} received by ${operation}; the formula says ${formula.sent} and ${formula.received}.`,
       );
   }
-  const traffic: TrafficLine[] = done.flatMap((one) =>
-    one.traffic.map(({rank, operation, sent, received, formula}) => ({
+  const traffic: TrafficLine[] = done.flatMap((answer) =>
+    answer.traffic.map(({rank, operation, sent, received, formula}) => ({
       rank,
       operation,
       sent,
@@ -90,16 +97,16 @@ export function makeResult(
     memory,
     devices,
     timing,
-    // A pipeline's ranks do different work: `diagnoseIdle` says which of them the others wait for.
+    // The ranks of a pipeline do different work; `diagnoseIdle` says which one the others wait for.
     straggler: plan.mesh.pipeline > 1 ? null : stragglerOf(timing),
-    // An initialEpoch at or past the last leaves no step.
+    // There are no steps if initialEpoch is not below epochs.
     stepSeconds: steps.length > 0 ? median(steps.map((step) => step.seconds)) : 0,
     samplesPerSecond: run.samplesPerSecond,
     record,
   };
 }
 
-/** A line a rank, where there are several. */
+/** A summary of each rank; undefined for a single rank. */
 export function summaries({
   devices,
   timing,

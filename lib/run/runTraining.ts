@@ -1,6 +1,6 @@
 /**
- * Carries out a resolved run on its workers: places what they need in shared memory, gives each
- * rank its job, and puts the result together.
+ * Executes a resolved run on its workers: places their data in shared memory, gives each rank its
+ * job, and assembles the result.
  */
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs';
@@ -40,14 +40,14 @@ function place(data: ResolvedData, what: string, regions: SharedRegion[]): Place
   return placed;
 }
 
-function numbers(weights: CheckedOptions['sampleWeight']): Float32Array | null {
+function sampleWeightsOf(weights: CheckedOptions['sampleWeight']): Float32Array | null {
   if (!weights) return null;
   return Float32Array.from(
     weights instanceof tf.Tensor ? (weights.dataSync() as Float32Array) : weights,
   );
 }
 
-/** The process groups that a run's ranks join, and what each rank is told of the others. */
+/** Creates the process groups that the ranks join, and the context that all ranks get. */
 function makeParallel({plan, options, graph, transport}: ResolvedRun): {
   groups: ProcessGroups | null;
   parallel: ParallelContext | null;
@@ -95,7 +95,7 @@ function makeJobs(
     weights: rank === 0 ? weights.handle : null,
     data: placedData,
     validation: placedValidation,
-    sampleWeight: numbers(options.sampleWeight),
+    sampleWeight: sampleWeightsOf(options.sampleWeight),
     options: {
       ...{epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed},
       ...{globalClipNorm, memoryLimit, trace, microBatches, recompute},
@@ -136,12 +136,12 @@ async function runOn(
 }
 
 function stragglerWarning({rank, times}: Straggler): string {
-  return `warning: straggler rank ${rank}, ${times.toFixed(1)}×: its part of a step took ${times.toFixed(1)} times as long as the other ranks', which waited for it. Look at what else runs on its device.`;
+  return `warning: straggler rank ${rank}, ${times.toFixed(1)}×: its work in a step took ${times.toFixed(1)} times as long as that of the other ranks, which waited for it. Check what else runs on its device.`;
 }
 
 /**
- * Trains the model of `resolved`. Throws `ManyHandsError`; the model then is as it was when it last
- * received weights.
+ * Trains the model of `resolved`. Throws `ManyHandsError`; the model then has the weights that it
+ * last received.
  */
 export async function runTraining(resolved: ResolvedRun): Promise<TrainResult> {
   const {model, options, devices, transport} = resolved;
@@ -149,7 +149,7 @@ export async function runTraining(resolved: ResolvedRun): Promise<TrainResult> {
   if (isTraining(model))
     throw new ManyHandsError(
       'BAD_MODEL',
-      'this model is being trained already: await that run first.',
+      'this model is already being trained: await that run first.',
     );
   setTraining(model, true);
   const regions: SharedRegion[] = [];
@@ -158,9 +158,9 @@ export async function runTraining(resolved: ResolvedRun): Promise<TrainResult> {
   let run: TrainRun | null = null;
   try {
     run = new TrainRun(resolved);
-    const made = makeParallel(resolved);
-    groups = made.groups;
-    const jobs = makeJobs(resolved, made.parallel, run, regions);
+    const {parallel, ...created} = makeParallel(resolved);
+    groups = created.groups;
+    const jobs = makeJobs(resolved, parallel, run, regions);
     const workers = await WorkerGroup.take(
       (transport === 'inProcess' ? devices.slice(0, 1) : devices).map(({id, threads}) => ({
         entry: WORKER,

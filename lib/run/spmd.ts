@@ -1,6 +1,5 @@
 /**
- * `spmd(program, options)`: the manual level. One program, many ranks, and a
- * communicator between them.
+ * `spmd(program, options)` runs one program on many ranks, which share a communicator.
  */
 import {join} from 'node:path';
 import {ManyHandsError, shown} from '../base/errors';
@@ -19,15 +18,17 @@ const WORKER = join(__dirname, '..', 'rank', 'worker.js');
 /** How `spmd` runs its program. */
 export interface SpmdOptions<A = unknown> {
   /**
-   * How many devices: the first n GPUs, or n CPU workers where there are fewer; or their ids.
-   * @default 2
+   * The number of devices (the first n GPUs, or n CPU workers if there are fewer GPUs), or a list
+   * of device ids. @default 2
    */
   devices?: number | string[];
-  /** Threads of each CPU worker's engine. @default 1 where there are several */
+  /** Threads of each CPU worker's engine. @default 1 if there are several workers */
   threads?: number;
-  /** What every rank gets as `args`: numbers, strings, typed arrays, lists and objects of them. */
+  /**
+   * Passed to every rank as `args`: numbers, strings, typed arrays, or lists and objects of them.
+   */
   args?: A;
-  /** The longest that a rank waits for another in one operation, in milliseconds. @default 30000 */
+  /** How long a rank waits for other ranks in one operation, in milliseconds. @default 30000 */
   timeoutMs?: number;
   /** Stops the program. */
   signal?: AbortSignal;
@@ -43,13 +44,13 @@ const OPTIONS: OptionTable<SpmdOptions> = {
   'signal?': anything,
 };
 
-function check(options: SpmdOptions): void {
+function checkArgs(options: SpmdOptions): void {
   const {args} = readOptions('spmd', options, OPTIONS);
-  const why = uncloneable(args, 'args');
-  if (why)
+  const obstacle = uncloneable(args, 'args');
+  if (obstacle)
     throw new ManyHandsError(
       'BAD_OPTION',
-      `args holds ${why}, which cannot be copied into another process: hand over numbers, strings, typed arrays (await tensor.data()), or lists and objects of them.`,
+      `args holds ${obstacle}, which cannot be copied into another process: pass numbers, strings, typed arrays (await tensor.data()), or lists and objects of them.`,
     );
 }
 
@@ -64,19 +65,19 @@ function handleOf(program: unknown): ProgramHandle {
 }
 
 /**
- * Runs `program({rank, size, comm, trace, tf, device, args})` on every device, each in a worker
- * process of its own (SPMD: single program, multiple data), and resolves to what each returned, by
- * rank. `program` is a function that uses no outer name, or the URL of a module whose default
- * export it is. What it prints appears here, tagged with its rank. Throws `ManyHandsError`:
- * BAD_OPTION, DEVICE and MISSING_PACKAGE before a worker starts; afterwards the failure of the
- * first rank that failed by itself: WORKER, TIMEOUT (a rank waited in vain), COLLECTIVE_MISMATCH,
- * ABORTED.
+ * Runs `program({rank, size, comm, trace, tf, device, args})` on every device, in one worker
+ * process per device (SPMD: single program, multiple data). Returns the values that the ranks
+ * returned, by rank. `program` is a function that uses no names from outside itself, or the URL of
+ * a module whose default export is the function. The ranks' output is printed here with their rank.
+ *
+ * Throws BAD_OPTION, DEVICE and MISSING_PACKAGE before a worker starts. Afterwards it throws the
+ * error of the rank that failed first: WORKER, TIMEOUT, COLLECTIVE_MISMATCH or ABORTED.
  */
 export async function spmd<R, A = unknown>(
   program: SpmdProgram<A, R> | string | URL,
   options: SpmdOptions<A> = {},
 ): Promise<R[]> {
-  check(options);
+  checkArgs(options);
   const handle = handleOf(program);
   const devices = runDevices(options.devices ?? 2, options.threads);
   const size = devices.length;

@@ -1,31 +1,31 @@
 /**
- * What a step's time was, by rank, from the spans.
+ * Computes from the spans how each rank spent the time of a step.
  */
 import {median, sum} from '../base/statistics';
 import type {Span} from '../trace/spans';
 
-/** Mean seconds of one step on one rank. */
+/** How one rank spent its time: seconds are means per step. */
 export interface RankTiming {
   rank: number;
-  /** Samples that this rank walked in all steps. */
+  /** The samples that this rank processed in all steps. */
   samples: number;
-  /** They, by the wall time of all its steps. */
+  /** `samples` divided by the wall time of all steps. */
   samplesPerSecond: number;
-  /** On a processor: input, forward, backward and update. */
+  /** Seconds on a core for input, forward, backward and update. */
   computeSeconds: number;
-  /** Buckets on their way, by the helper thread, beside compute or after it. */
+  /** Seconds in which the helper threads communicated, during compute or after it. */
   communicationSeconds: number;
-  /** The rank's own thread stood and waited for the last bucket. */
+  /** Seconds in which the rank's own thread waited for communication. */
   waitSeconds: number;
-  /** Ready, but no core was free for it. */
+  /** Seconds in which the rank was ready to compute but had no core. */
   noCoreSeconds: number;
 }
 
 const COMPUTE = new Set(['forward', 'backward', 'update', 'input']);
 
 /**
- * A rank's timing from its spans; on a GPU the time without a core is that in which the process
- * waits for the device.
+ * A rank's timing from its spans. On a GPU, `noCoreSeconds` is the time in which the process waits
+ * for the device.
  */
 export function timingOf(
   rank: number,
@@ -34,39 +34,38 @@ export function timingOf(
   steps: number,
   seconds: number,
 ): RankTiming {
-  const over = steps > 0 ? steps : 1;
+  const stepCount = steps > 0 ? steps : 1;
   const compute = spans.filter((span) => COMPUTE.has(span.kind));
   const onCore = (span: Span) => Math.min(span.wallSeconds, span.cpuSeconds);
   return {
     rank,
     samples,
     samplesPerSecond: seconds > 0 ? samples / seconds : 0,
-    computeSeconds: sum(compute.map(onCore)) / over,
+    computeSeconds: sum(compute.map(onCore)) / stepCount,
     communicationSeconds:
       sum(spans.filter((span) => span.kind === 'communication').map((span) => span.wallSeconds)) /
-      over,
+      stepCount,
     waitSeconds:
-      sum(spans.filter((span) => span.kind === 'wait').map((span) => span.wallSeconds)) / over,
-    noCoreSeconds: sum(compute.map((span) => span.wallSeconds - onCore(span))) / over,
+      sum(spans.filter((span) => span.kind === 'wait').map((span) => span.wallSeconds)) / stepCount,
+    noCoreSeconds: sum(compute.map((span) => span.wallSeconds - onCore(span))) / stepCount,
   };
 }
 
 /**
- * A rank whose part of a step takes longer than the others', and how many times the median of
- * theirs.
+ * A rank whose work in a step takes much longer than that of the other ranks.
  */
 export interface Straggler {
   rank: number;
-  /** Its part of a step by the median of the others'. */
+  /** The time of its work divided by the median time of the other ranks. */
   times: number;
 }
 
-/** Below this, ranks differ as machines differ. */
+/** Smaller ratios are normal on any machine. */
 const LATE = 1.5;
 
 /**
- * The rank that the others wait for; null where none stands out, or where nothing was traced. A
- * rank that sleeps is as late as one that computes, so the time without a core counts.
+ * The rank that the others wait for; null if no rank is much slower, or if nothing was traced. Time
+ * without a core counts, because it delays the other ranks just as compute does.
  */
 export function stragglerOf(timing: readonly RankTiming[]): Straggler | null {
   if (timing.length < 2) return null;

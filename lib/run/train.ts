@@ -1,5 +1,5 @@
 /**
- * `train(model, data, options)`: one device, in a worker process of its own.
+ * `train(model, data, options)` trains on one device, in a worker process.
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {Data} from '../base/arrays';
@@ -9,12 +9,15 @@ import type {TrainResult} from './result';
 import {runTraining} from './runTraining';
 
 /**
- * Trains a compiled `model` on `data` ({xs, ys}: tensors or `{values, shape}`, dim 0 counting
- * samples) on one device, in a worker process. Afterwards `model` and its optimizer hold what was
- * learned. Options are fit's own and a few more (`TrainOptions`). Returns the history, the plan,
- * the trace, the memory and the speed of the run (`TrainResult`). Throws `ManyHandsError`:
- * BAD_OPTION, BAD_DATA, BAD_MODEL before a worker starts; MEMORY_LIMIT, NOT_FINITE, TIMEOUT,
- * ABORTED, WORKER while it runs, with the model as it was when it last received weights.
+ * Trains a compiled `model` on one device, in a worker process. `data` is `{xs, ys}`: tensors or
+ * `{values, shape}`, whose first dimension counts the samples. The options are those of fit and a
+ * few more (`TrainOptions`). Afterwards `model` has the trained weights and its optimizer the new
+ * state. Returns the history, the plan, the trace, the memory and the speed of the run
+ * (`TrainResult`).
+ *
+ * Throws BAD_OPTION, BAD_DATA, BAD_MODEL and DEVICE before a worker starts, and MEMORY_LIMIT,
+ * NOT_FINITE, TIMEOUT, ABORTED and WORKER during the run; the model then has the weights that it
+ * last received.
  */
 export async function train(
   model: tf.LayersModel,

@@ -1,5 +1,5 @@
 /**
- * One run as its caller sees it: what its ranks told so far, and its callbacks.
+ * The caller's side of one run: its history, events and callbacks.
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
@@ -31,11 +31,11 @@ export class TrainRun {
   readonly steps: Array<{loss: number; seconds: number}> = [];
   readonly callbacks: CallbackList;
   private readonly asked: number[];
-  private readonly answers: Answer[] = [];
+  private readonly pendingAnswers: Answer[] = [];
   private samples = 0;
   private seconds = 0;
   private begun = false;
-  /** Where rank 0 lays down the weights. */
+  /** The shared memory in which rank 0 leaves the weights. */
   private region: SharedRegion | null = null;
 
   readonly options: CheckedOptions;
@@ -93,12 +93,12 @@ export class TrainRun {
     }
   }
 
-  /** A callback is called once, when rank 0 asks; every rank waits for it and gets its answer. */
+  /** Calls a callback once, when rank 0 asks; every rank waits for it and gets the same answer. */
   async answer({rank, callback, index, logs, model}: TrainAsk): Promise<TrainAnswer> {
     const nth = this.asked[rank]++;
-    this.answers[nth] ??= promised();
-    if (rank === 0) this.answers[nth].resolve(this.call(callback, index, logs, model));
-    return this.answers[nth].promise;
+    this.pendingAnswers[nth] ??= promised();
+    if (rank === 0) this.pendingAnswers[nth].resolve(this.call(callback, index, logs, model));
+    return this.pendingAnswers[nth].promise;
   }
 
   private async call(
@@ -111,12 +111,12 @@ export class TrainRun {
     return this.callbacks.call(callback, index, logs);
   }
 
-  /** Takes the trained weights over from rank 0's region. */
+  /** Copies the trained weights from rank 0's region into the model. Throws BAD_MODEL. */
   takeState({region, optimizerState}: ModelState): void {
     if (!this.region || !sameRegion(this.region.handle, region)) {
       this.region?.close();
       this.region = attachRegion(region);
-      // Its name has served: a rank that is killed leaves none.
+      // The name is no longer needed; without it, a killed rank leaves nothing behind.
       this.region.unlink();
     }
     try {
@@ -124,7 +124,7 @@ export class TrainRun {
     } catch (error) {
       throw new ManyHandsError(
         'BAD_MODEL',
-        `the trained weights could not be given back to the model: ${messageOf(error)}. Do not dispose of a model, or change its layers, while it is trained.`,
+        `the trained weights could not be given back to the model: ${messageOf(error)}. Do not dispose of a model, or change its layers, during the training.`,
         {cause: error},
       );
     }
@@ -154,6 +154,6 @@ export class TrainRun {
 
 function promised(): Answer {
   let resolve!: Answer['resolve'];
-  const promise = new Promise<TrainAnswer>((own) => (resolve = own));
+  const promise = new Promise<TrainAnswer>((resolvePromise) => (resolve = resolvePromise));
   return {promise, resolve};
 }

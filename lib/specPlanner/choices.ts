@@ -1,6 +1,6 @@
 /**
- * The choices that a spec leaves open: each that divides evenly and agrees with `fixed`; refusals of
- * fixed choices that are impossible.
+ * The choices that a spec leaves open: each that divides evenly and agrees with `fixed`; refusals
+ * of fixed choices that are impossible.
  */
 import {divisors} from '../base/numbers';
 import {refuseSpec, someOf} from './readSpec';
@@ -9,8 +9,8 @@ import type {CheckedSpec, SpecChoice, SpecRecompute} from './spec';
 type Axis = 'data' | 'tensor' | 'pipeline';
 
 /**
- * Why an axis of the mesh cannot have `n` ranks; null where it can. `free`: the spec does not fix the
- * axis, so tensor must stay within a node.
+ * Why an axis of the mesh cannot have `n` ranks; null where it can. `free`: the spec does not fix
+ * the axis, so tensor must stay within a node.
  */
 function objection(spec: CheckedSpec, axis: Axis, n: number, free: boolean): string | null {
   const {devices} = spec.machine;
@@ -86,7 +86,7 @@ function checkFixed({batchSize, machine: {devices}, fixed}: CheckedSpec): void {
   if (pinned.length < 2 || (wholeMesh ? product === devices : devices % product === 0)) return;
   const words = pinned.map(([axis, n]) => `${axis} ${n}`).join(' x ');
   refuseSpec(
-    `fixed ${words} is ${product}, and machine.devices is ${devices}, all of which are used. Allowed: a product of ${wholeMesh ? devices : someOf(divisors(devices))}.`,
+    `fixed ${words} is ${product}, and machine.devices is ${devices}; a plan uses all devices. Allowed: a product of ${wholeMesh ? devices : someOf(divisors(devices))}.`,
   );
 }
 
@@ -118,8 +118,8 @@ function microBatchesOf(
 /**
  * Every choice that the spec leaves open. Tensor parallelism stays within a node, and ZeRO needs
  * more than one replica, unless they are fixed. A spec with only a number of parameters has no
- * recompute unless it is fixed, and its micro-batch is a replica's share of the batch, or one sample
- * in a pipeline. Throws BAD_OPTION where no choice is left.
+ * recompute unless it is fixed, and its micro-batch is a replica's share of the batch, or one
+ * sample in a pipeline. Throws BAD_OPTION where no choice is left.
  */
 export function choicesOf(spec: CheckedSpec): SpecChoice[] {
   checkFixed(spec);

@@ -116,7 +116,7 @@ export interface AxisStrategy {
 /** A rank's forward and backward passes in one step, in order; the same on all data ranks. */
 export type LayerSchedule = Array<{direction: 'forward' | 'backward'; segments: Segment[]}>;
 
-/** What the data axis is told of the model and of the other axes. */
+/** What the data axis gets from the model and from the other axes. */
 export interface DataContext {
   stepper: StepHost;
   /** The layers that this rank runs; one list for each contiguous part of the model. */

@@ -3,7 +3,8 @@
  * the sharded output of a column layer must go to a row layer.
  */
 import type * as tf from '@tensorflow/tfjs';
-import {ManyHandsError, oneOf, shown} from '../base/errors';
+import {oneOf, shown} from '../base/errors';
+import {refuseOption} from '../base/options';
 import type {Graph, LayerCall, Slot} from '../model/graph';
 import {activationName} from '../model/tfjsLayers';
 import './layerRules';
@@ -23,16 +24,12 @@ function isElementwise(layer: tf.layers.Layer): boolean {
   return !needsWholeRow(activationName(layer)!);
 }
 
-function refuse(message: string): never {
-  throw new ManyHandsError('BAD_OPTION', message);
-}
-
 /** How `rule` shards a layer. Throws BAD_OPTION if the layer's class does not have the rule. */
 export function shardedOf(layer: tf.layers.Layer, rule: LayoutRule): ShardedLayer {
   const sharded = rulesFor(layer).get(rule);
   if (!sharded) {
     const has = [...rulesFor(layer).keys()];
-    refuse(
+    refuseOption(
       `layout gives '${layer.name}' the rule '${rule}', which layers of the class ${layer.getClassName()} do not have: ${has.length > 0 ? `take ${oneOf(has)}, or 'replicated'` : "take 'replicated', or register one with registerLayout in its module"}.`,
     );
   }
@@ -52,7 +49,7 @@ function byPatterns(graph: Graph, layout: Layout): Rules {
   const patternOf = new Map<string, string>();
   for (const [pattern, rule] of Object.entries(layout)) {
     if (!LAYOUT_RULES.includes(rule))
-      refuse(
+      refuseOption(
         `layout: '${pattern}' must have a rule, ${oneOf(LAYOUT_RULES as string[])}; it is ${shown(rule)}.`,
       );
     const matching = [
@@ -61,13 +58,13 @@ function byPatterns(graph: Graph, layout: Layout): Rules {
       ).values(),
     ];
     if (matching.length === 0)
-      refuse(
+      refuseOption(
         `layout: no layer's name matches '${pattern}'. The layers are ${[...new Set(graph.calls.map(({name}) => name))].join(', ')}.`,
       );
     for (const {name, layer} of matching) {
       const earlier = patternOf.get(name);
       if (earlier !== undefined && layout[earlier] !== rule)
-        refuse(
+        refuseOption(
           `layout gives '${name}' two rules: '${layout[earlier]}' by '${earlier}', and '${rule}' by '${pattern}'.`,
         );
       patternOf.set(name, pattern);
@@ -128,10 +125,12 @@ function checkCounts(graph: Graph, rules: Rules, size: number): void {
     const sharded = shardedOf(layer, rules[name]);
     const why = sharded.refuses?.(layer);
     if (why)
-      refuse(`layout: '${name}' cannot be '${rules[name]}', since ${why}: make it 'replicated'.`);
+      refuseOption(
+        `layout: '${name}' cannot be '${rules[name]}', since ${why}: make it 'replicated'.`,
+      );
     const count = sharded.count(layer);
     if (count < size)
-      refuse(
+      refuseOption(
         `layout: '${name}' has only ${count} ${sharded.what} for ${size} devices, so a device would have none: make it 'replicated', or take at most ${count} devices.`,
       );
   }
@@ -166,7 +165,7 @@ function checkFlow(graph: Graph, rules: Rules): void {
     const rule = rules[name];
     const sharded = rule && shardedOf(layer, rule);
     if (sharded?.inputPlacement === 'shard' && from === undefined)
-      refuse(
+      refuseOption(
         `layout: '${name}' is '${rule}', which takes a shard of its input, but its input is whole on each device: make the layer before it 'column', or '${name}' 'column' or 'replicated'.`,
       );
     if (
@@ -177,14 +176,14 @@ function checkFlow(graph: Graph, rules: Rules): void {
       const fits = rulesFor(layer).has('row')
         ? `give '${name}' the rule 'row'`
         : `make '${from}' 'replicated'`;
-      refuse(
+      refuseOption(
         `layout: '${from}' is 'column', so each device has a shard of its output, but '${name}' needs all of it: ${fits}.`,
       );
     }
   });
   const open = graph.outputs.map((slot) => shards.get(slot)).find((maker) => maker !== undefined);
   if (open !== undefined)
-    refuse(
+    refuseOption(
       `layout: '${open.name}' is 'column' and is the model's output, so no device would have all of it: make it 'replicated'.`,
     );
 }
@@ -198,14 +197,14 @@ export function resolveLayout(graph: Graph, layout: Layout | undefined, size: nu
     layout !== undefined &&
     (layout === null || typeof layout !== 'object' || Array.isArray(layout))
   )
-    refuse(
+    refuseOption(
       `layout must be an object of patterns and rules, such as {'block_*/up': 'column', 'block_*/down': 'row'}; it is ${shown(layout)}.`,
     );
   const rules = layout ? byPatterns(graph, layout) : byDefault(graph, size);
   checkCounts(graph, rules, size);
   checkFlow(graph, rules);
   if (Object.keys(rules).length === 0)
-    refuse(
+    refuseOption(
       `tensorParallel finds nothing to shard over ${size} devices in this model: it shards pairs of Dense layers, attention heads, embeddings and convolutions. Take another strategy, or give a layout.`,
     );
   return rules;

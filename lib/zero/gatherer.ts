@@ -33,7 +33,7 @@ export class Gatherer {
   private next = 0;
   private step = 0;
   /** The span whose weights are in memory. */
-  private held: UnitSpan | null = null;
+  private gatheredSpan: UnitSpan | null = null;
   /** By call, the tapes of unfinished micro-batches. */
   private readonly tapes = new Map<number, Set<Tape>>();
   private readonly freedSaved = new Map<UnitSpan, FreedSaved[]>();
@@ -78,7 +78,7 @@ export class Gatherer {
   /** Waits for the weights of `call` and gives them to its variables. */
   async unshard(call: LayerCall): Promise<void> {
     const span = this.plan.spanOf.get(call.index);
-    if (!span || this.held === span) return;
+    if (!span || this.gatheredSpan === span) return;
     this.reshard();
     const n = this.next++;
     if (this.gatherings[n]?.span !== span)
@@ -90,7 +90,7 @@ export class Gatherer {
     if (!this.recorder || this.stream.isComplete(this.opCounts[n])) await wait();
     else await this.recorder.inside('wait', 'weights', wait);
     this.assign(span.unit, n % 2);
-    this.held = span;
+    this.gatheredSpan = span;
     this.restoreSaved(span);
     // The other buffer is free, because its unit has just been resharded.
     this.startGather(n + 1);
@@ -121,19 +121,19 @@ export class Gatherer {
 
   /** After the forward pass of `call`: frees the unit's weights after their last use. */
   forwardOver(call: LayerCall): void {
-    if (this.held?.to === call.index) this.reshard();
+    if (this.gatheredSpan?.to === call.index) this.reshard();
   }
 
   /** After the backward pass of `call`: frees the unit's weights after their last use. */
   backwardOver(call: LayerCall): void {
-    if (this.held?.from === call.index) this.reshard();
+    if (this.gatheredSpan?.from === call.index) this.reshard();
   }
 
   /** Frees the weights in memory, both in the variables and in the tapes. */
   reshard(): void {
-    const span = this.held;
+    const span = this.gatheredSpan;
     if (!span) return;
-    this.held = null;
+    this.gatheredSpan = null;
     const {slices} = span.unit;
     const freed: FreedSaved[] = [];
     for (const [index, tapes] of this.tapes) {

@@ -37,7 +37,7 @@ export function shardedStorage(
   /** Copies the part of a weight that is in this rank's shard into `shardValues`. */
   const scatter = (variable: tf.Variable, values: Float32Array, shardValues: Float32Array) => {
     const {unit, slice} = sliceOf.get(variable)!;
-    const shard = shards.all[unit.index];
+    const shard = shards.byUnit[unit.index];
     const {from, to} = overlap(shard, slice);
     if (from < to)
       shardValues.set(values.subarray(from - slice.start, to - slice.start), from - shard.start);
@@ -45,7 +45,7 @@ export function shardedStorage(
   /** On rank 0, a weight that is divided among all ranks. */
   const gather = async (variable: tf.Variable, shardValues: Float32Array, label: string) => {
     const {unit, slice} = sliceOf.get(variable)!;
-    const shard = shards.all[unit.index];
+    const shard = shards.byUnit[unit.index];
     const {from, to} = overlap(shard, slice);
     const values = new Float32Array(slice.length);
     if (from < to)
@@ -59,13 +59,13 @@ export function shardedStorage(
       const trained = sliceOf.get(variable);
       if (!trained) untrained.load(variable, values, dtype);
       else if (fullSlice) fullSlice(trained.unit, trained.slice).set(values);
-      else scatter(variable, values as Float32Array, shards.all[trained.unit.index].weights);
+      else scatter(variable, values as Float32Array, shards.byUnit[trained.unit.index].weights);
     },
     read: async (variable, owns) => {
       const trained = sliceOf.get(variable);
       if (!trained) return untrained.read(variable, owns);
       if (fullSlice) return fullSlice(trained.unit, trained.slice);
-      return gather(variable, shards.all[trained.unit.index].weights, 'trained weights');
+      return gather(variable, shards.byUnit[trained.unit.index].weights, 'trained weights');
     },
     slots: shards.variables.map(({name, shape}) => ({name, shape})),
     loadState: (variable, values, slots) =>

@@ -35,22 +35,22 @@ export class Shards {
   private readonly gradients: ArrayTensor[];
 
   /** The values of all shards are overwritten. */
-  constructor(readonly all: Shard[]) {
-    this.variables = all.map(({weights}) => {
+  constructor(readonly byUnit: Shard[]) {
+    this.variables = byUnit.map(({weights}) => {
       const variable = tf.tidy(() => tf.variable(tf.zeros([Math.max(1, weights.length)])));
       freeStorage(variable);
       return variable;
     });
     this.weights = withMemoryFor('parameters', () =>
-      all.map(({weights}) => new ArrayTensor(weights)),
+      byUnit.map(({weights}) => new ArrayTensor(weights)),
     );
-    this.gradients = all.map(({gradients}) => new ArrayTensor(gradients));
+    this.gradients = byUnit.map(({gradients}) => new ArrayTensor(gradients));
   }
 
   /** The sum of the squares of this rank's gradients, for the weights that `counts` accepts. */
   squares(counts: (entry: WeightGradient) => boolean): number {
     let sum = 0;
-    for (const {unit, start, gradients} of this.all) {
+    for (const {unit, start, gradients} of this.byUnit) {
       for (const slice of unit.slices) {
         if (!counts(slice.entry)) continue;
         const from = Math.max(0, slice.start - start);
@@ -63,7 +63,7 @@ export class Shards {
 
   /** The first gradient that is NaN or infinite: its unit and its offset there; null if none is. */
   firstNonFinite(): {unit: Unit; offset: number} | null {
-    for (const {unit, start, gradients} of this.all) {
+    for (const {unit, start, gradients} of this.byUnit) {
       const index = gradients.findIndex((value) => !Number.isFinite(value));
       if (index >= 0) return {unit, offset: start + index};
     }
@@ -72,13 +72,13 @@ export class Shards {
 
   /** Gives the engine this rank's weights of a unit. */
   private load(index: number): void {
-    if (index < this.all.length)
+    if (index < this.byUnit.length)
       tf.tidy(() => this.variables[index].assign(tensorOf(this.weights[index])));
   }
 
   /** Applies the gradients, each times `scale`. */
   update(optimizer: tf.Optimizer, scale: number): void {
-    if (this.all.length === 0) return;
+    if (this.byUnit.length === 0) return;
     // tfjs creates a weight's first moments before it asks for the gradient, so the weight must be
     // loaded before.
     withMemoryFor('temporary', () => this.load(0));
@@ -89,7 +89,7 @@ export class Shards {
         return scale === 1 ? gradient : tf.mul(gradient, scale);
       },
       done: (i) => {
-        if (this.all[i].weights.length > 0) this.weights[i].fill(this.variables[i]);
+        if (this.byUnit[i].weights.length > 0) this.weights[i].fill(this.variables[i]);
         freeStorage(this.variables[i]);
       },
     });

@@ -139,24 +139,24 @@ export function gatheringsOf(
       label: span.again ? TIED : 'parameters, forward',
     }));
   const labelOf = (span: UnitSpan): GatherLabel => (span.again ? TIED : 'parameters, backward');
-  let held: UnitSpan | null = null;
+  let current: UnitSpan | null = null;
   for (const segment of [...segments].reverse()) {
     const needed = spansOf(segment.calls);
     if (segment.recompute) {
       for (const span of needed) {
-        if (held !== span)
+        if (current !== span)
           gatherings.push({
             span,
             label: needed.length > 1 ? 'parameters, to compute again' : labelOf(span),
           });
-        held = span;
+        current = span;
       }
     }
     for (const call of [...segment.calls].reverse()) {
       const span = spanOf.get(call.index);
       if (!span) continue;
-      if (held !== span) gatherings.push({span, label: labelOf(span)});
-      held = call.index === span.from ? null : span;
+      if (current !== span) gatherings.push({span, label: labelOf(span)});
+      current = call.index === span.from ? null : span;
     }
   }
   return gatherings;

@@ -1,7 +1,7 @@
 /**
- * `bench -- allreduce`: 4 KiB to 64 MiB over `--ranks` processes, our algorithms
- * beside every rank's concurrent memcpy of the same bytes, and with --peers Open MPI and gloo. Each
- * round runs every system once, in turn; results are verified in each.
+ * `bench -- allreduce`: 4 KiB to 64 MiB over `--ranks` processes, our algorithms compared with
+ * every rank's concurrent memcpy of the same bytes, and with --peers Open MPI and gloo. Each round
+ * runs every system once, in turn; results are verified in each.
  */
 import {median, quantile} from '../../lib/base/statistics';
 import {physicalCores} from '../../lib/base/cgroup';

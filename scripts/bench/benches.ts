@@ -15,20 +15,20 @@ const names = {type: 'string', multiple: true} as const;
 /** What each bench measures, and its options as `parseArgs` takes them. */
 export const BENCHES = {
   allreduce: {
-    what: 'all-reduce of 4 KiB to 64 MiB, our algorithms beside memcpy; with --peers Open MPI and gloo',
+    what: 'all-reduce of 4 KiB to 64 MiB, our algorithms compared with memcpy; with --peers Open MPI and gloo',
     options: {json, peers, ranks: count(2), rounds: count(7)},
   },
   'data-parallel': {
-    what: 'data parallelism on 1 and 2 workers beside model.fit; with --peers PyTorch DDP',
+    what: 'data parallelism on 1 and 2 workers compared with model.fit; with --peers PyTorch DDP',
     options: {json, peers, rounds: count(7), model: names},
   },
   grade: {what: 'the grader on 200 notebooks', options: {json}},
   pipeline: {
-    what: 'two stages, every schedule, beside one device; with --peers PyTorch pipelining',
+    what: 'two stages, every schedule, compared with one device; with --peers PyTorch pipelining',
     options: {json, peers, rounds: count(5), model: names, microBatches: counts(1, 2, 4, 8)},
   },
   planner: {
-    what: 'predicted times of thirty models beside measured ones; --cases takes a regular expression',
+    what: 'predicted times of thirty models compared with measured ones; --cases takes a regular expression',
     options: {json, seconds: count(8), cases: {type: 'string'}},
   },
   start: {
@@ -36,15 +36,15 @@ export const BENCHES = {
     options: {json},
   },
   tensor: {
-    what: 'tensor parallelism on two workers beside one device',
+    what: 'tensor parallelism on two workers compared with one device',
     options: {json, rounds: count(5)},
   },
   train: {
-    what: 'train beside model.fit of plain tfjs',
+    what: 'train compared with model.fit of plain tfjs',
     options: {json, pairs: count(7), threads: count(physicalCores())},
   },
   zero: {
-    what: 'the stages of ZeRO beside data parallelism: memory and speed',
+    what: 'the stages of ZeRO compared with data parallelism: memory and speed',
     options: {
       json,
       rounds: count(7),
@@ -66,7 +66,7 @@ const LEAST: Record<string, number> = {
   threads: 1,
 };
 
-/** The sentence that says which value is no number that its option takes; null where all are. */
+/** The sentence that says which value its option does not accept; null if all are accepted. */
 export function wrongNumber(values: Record<string, unknown>): string | null {
   for (const [name, least] of Object.entries(LEAST)) {
     for (const value of [values[name] ?? []].flat()) {

@@ -1,6 +1,6 @@
 /**
  * `bench -- data-parallel`: synchronous SGD with 256 samples a worker on 1 and 2
- * one-thread workers, beside plain `model.fit` with all threads, and with --peers PyTorch's
+ * one-thread workers, compared with plain `model.fit` with all threads, and with --peers PyTorch's
  * DistributedDataParallel and PyTorch in one process. Each round runs every system once, in turn.
  */
 import {median, quantile} from '../../lib/base/statistics';

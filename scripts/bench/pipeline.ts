@@ -1,6 +1,6 @@
 /**
- * `bench -- pipeline`: two stages on two one-thread workers, an MLP of 8 equal layers
- * and the transformer, every schedule, beside one one-thread device with the same micro-batches and
+ * `bench -- pipeline`: two stages on two one-thread workers, an MLP of 8 equal layers and the
+ * transformer, every schedule, compared with one one-thread device with the same micro-batches and
  * with the whole batch; with --peers PyTorch's torch.distributed.pipelining over gloo. Each round
  * runs every system once, in turn.
  */

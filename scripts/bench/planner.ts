@@ -1,7 +1,7 @@
 /**
  * `bench -- planner`: thirty models and batch sizes, planned afresh for two one-thread
  * workers, every third for four too; each plan's first three rows and a deliberate loser are run in
- * turn, and what was foretold stands beside what was measured.
+ * turn, and predictions are compared with measurements.
  */
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';

@@ -1,5 +1,5 @@
 /**
- * `bench -- tensor`: tensor parallelism on two one-thread workers beside one
+ * `bench -- tensor`: tensor parallelism on two one-thread workers compared with one
  * one-thread device, transformers of growing width and a pair of wide Dense layers: the speed-up,
  * and the all-reduces of a step. Each round runs every system once, in turn.
  */

@@ -1,5 +1,5 @@
 /**
- * `bench -- train`: `train` beside plain tfjs's `model.fit`, same model, data, batch
+ * `bench -- train`: `train` compared with plain tfjs's `model.fit`, same model, data, batch
  * size and threads, in interleaved pairs.
  */
 import {median, quantile} from '../../lib/base/statistics';

@@ -1,8 +1,8 @@
 /**
- * `bench -- zero`: the transformer with Adam in plain data parallelism and in the
- * three stages of ZeRO, on one-thread workers: what each rank holds at most, and samples a second;
- * and on one device what recompute and accumulation save and cost, beside the account. Each round
- * runs every strategy once, in turn.
+ * `bench -- zero`: the transformer with Adam in plain data parallelism and in the three stages of
+ * ZeRO, on one-thread workers: what each rank holds at most, and samples a second; and on one
+ * device what recompute and accumulation save and cost, compared with the memory estimate. Each
+ * round runs every strategy once, in turn.
  */
 import {median, quantile} from '../../lib/base/statistics';
 import {MemoryEstimator} from '../../lib/memoryEstimate';
@@ -32,7 +32,7 @@ const model = () =>
     optimizer: flags.optimizer,
   });
 
-/** The seconds of a run's steps but for its first ones, which load the engine. */
+/** The seconds of a run's steps without the first ones, which load the engine. */
 const settled = ({record}: TrainResult, first: number) =>
   record.steps.slice(first).map((step) => step.seconds);
 /** The median over rounds of a's values by b's in the same round. */
@@ -101,7 +101,9 @@ const TRADES: Record<string, Pick<TrainOptions, 'microBatches' | 'recompute'>> =
   both: {microBatches: 4, recompute: 'block'},
 };
 
-/** One device: the peak beside the account, and the time beside that of the step as it is. */
+/**
+ * One device: the measured peak next to the estimate, and the time next to that of a plain step.
+ */
 async function measureTrades(): Promise<Row[]> {
   const batchSize = 2 * SHARE;
   const data = textCorpus({sequence: SEQUENCE, samples: batchSize * (STEPS / 2), seed: 1});
@@ -123,7 +125,7 @@ async function measureTrades(): Promise<Row[]> {
       p50Seconds: median(steps),
       p95Seconds: quantile(steps, 0.95),
       memory: runs[i][0].memory[0].peakBytes,
-      memoryForetold: account.at({batchSize, ...options}).peakBytes,
+      memoryPredicted: account.at({batchSize, ...options}).peakBytes,
       timeByPlain: ratio(seconds[i], seconds[0]),
     };
   });

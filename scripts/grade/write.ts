@@ -31,7 +31,7 @@ export function checkOut(out: string, submissions: string): void {
   if (inside === '' || (!inside.startsWith('..') && !isAbsolute(inside))) {
     throw new ManyHandsError(
       'BAD_OPTION',
-      `--out ${out} lies inside the submissions, so the next grading would take it for a learner. Name a folder beside them.`,
+      `--out ${out} lies inside the submissions, so the next grading would take it for a learner. Name a folder next to them.`,
     );
   }
   if (!existsSync(out)) return;
@@ -54,7 +54,7 @@ function realOf(path: string): string {
 }
 
 /**
- * Writes the report beside `out` and then puts it in its place: a reader sees the old one or the
+ * Writes the report next to `out` and then renames it to `out`: a reader sees the old one or the
  * new one.
  */
 export function writeReport(out: string, report: Report): void {

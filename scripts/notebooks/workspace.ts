@@ -16,8 +16,8 @@ export interface Workspace {
 }
 
 /**
- * Copies notebooks, and for those of the course also what lies beside them, to a folder of its own
- * below `build/`.
+ * Copies notebooks, and for those of the course also the other files of their folder, to a new
+ * folder below `build/`.
  */
 export function makeWorkspace(files: readonly string[]): Workspace {
   const course = courseRoot();
@@ -35,8 +35,9 @@ export function makeWorkspace(files: readonly string[]): Workspace {
   );
   const own = path.join(course, 'notebooks');
   if (files.some((file) => path.dirname(path.resolve(file)) === own)) {
-    const beside = (source: string): boolean => !/(\.ipynb|\.ipynb_checkpoints)$/.test(source);
-    fs.cpSync(own, folder, {recursive: true, filter: beside});
+    const isNoNotebook = (source: string): boolean =>
+      !/(\.ipynb|\.ipynb_checkpoints)$/.test(source);
+    fs.cpSync(own, folder, {recursive: true, filter: isNoNotebook});
   }
   for (const file of files) fs.copyFileSync(file, path.join(folder, path.basename(file)));
   return {root, folder, remove: () => fs.rmSync(root, {recursive: true, force: true})};

@@ -74,7 +74,7 @@ function tryToTake(file) {
 }
 
 /**
- * Removes a dead holder's lock. A folder beside it lets one process at a time look and remove, so
+ * Removes a dead holder's lock. A folder next to it lets one process at a time look and remove, so
  * that no live lock goes.
  * @param {string} file
  */

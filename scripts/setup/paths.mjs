@@ -25,7 +25,7 @@ export function isPackage(root) {
 
 /**
  * The folder of one of npm's packages. In a clone it is known before it is there; npm puts what a
- * package needs beside it, below it, or above.
+ * package needs next to it, below it, or above.
  * @param {string} root
  * @param {string} name
  */

@@ -46,7 +46,7 @@ export function pythonTooOld(version, path) {
 export function pythonTooNew(version, path) {
   return new SetupProblem(
     'python-new',
-    `The Python at ${path} is ${version}, which is newer than what we have tried. ${PYTHONS}; another one beside it is enough.`,
+    `The Python at ${path} is ${version}, which is newer than what we have tried. ${PYTHONS}; it is enough to install another version next to it.`,
     {
       debian:
         'sudo apt-get install -y python3.13 python3.13-venv || (sudo add-apt-repository -y ppa:deadsnakes/ppa && sudo apt-get update && sudo apt-get install -y python3.13 python3.13-venv)',

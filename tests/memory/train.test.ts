@@ -58,7 +58,7 @@ describe('memoryLimit in train', () => {
     const error = (await run({}).catch((thrown: unknown) => thrown)) as ManyHandsError;
     expect(error.message).toMatch(/Alive are parameters 20[\d.]+ kB, activations/);
     expect(error.message).toMatch(
-      /The account of a step with batchSize 1000: [\d.]+ MB at its peak, in the (backward|forward) of 'wide' \(parameters 20\d kB, .*activations [\d.]+ MB/,
+      /The memory estimate of a step with batchSize 1000: [\d.]+ MB at its peak, in the (backward|forward) of 'wide' \(parameters 20\d kB, .*activations [\d.]+ MB/,
     );
     const batchSize = Number(/What would fit: batchSize: (\d+);/.exec(error.message)![1]);
     const microBatches = Number(/microBatches: (\d+)/.exec(error.message)![1]);

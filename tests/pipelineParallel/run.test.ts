@@ -241,7 +241,7 @@ describe('options that cannot be', () => {
       'gradients that leave before they are made',
       {mesh: {data: 2, pipeline: 2}, zero: 2, schedule: 'zero-bubble'},
       {devices: cpus(4)},
-      /zero: 2 gives gradients away after each backward, and the schedule 'zero-bubble' makes those of the weights later: take zero 0 or 1/,
+      /zero: 2 gives gradients away after each backward, but the schedule 'zero-bubble' computes the gradients of the weights later: take zero 0 or 1/,
     ],
     [
       'a mesh of other devices',
@@ -266,7 +266,7 @@ describe('options that cannot be', () => {
       'too few cuts',
       {kind: 'pipelineParallel', splitAt: []},
       {},
-      /splitAt names 0 beginnings of stages; 2 stages want 1/,
+      /splitAt names 0 beginnings of stages; 2 stages need 1/,
     ],
     [
       'cut and balanced',

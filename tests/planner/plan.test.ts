@@ -130,7 +130,7 @@ describe('plan', () => {
     expect(fits).toEqual([...fits].sort((a, b) => Number(b) - Number(a)));
     expect(fits).toContain(false);
     expect(tight.find(({prediction}) => !prediction.fits)!.reason).toMatch(
-      /^does not fit: .* of which .* (parameters|gradients|optimizer|activations|buffers); the limit is/,
+      /^does not fit: .* including .* of (parameters|gradients|optimizer|activations|buffers); the limit is/,
     );
     expect(tight[0].reason).not.toMatch(/does not fit:/);
   });

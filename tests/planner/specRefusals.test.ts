@@ -96,7 +96,7 @@ const wrong: Array<[Record<string, unknown> | unknown[] | null, RegExp]> = [
   ],
   [
     {...good, fixed: {data: 2, tensor: 2, pipeline: 1}},
-    /fixed data 2 x tensor 2 x pipeline 1 is 4, and machine.devices is 8, all of which are used. Allowed: a product of 8\./,
+    /fixed data 2 x tensor 2 x pipeline 1 is 4, and machine.devices is 8; a plan uses all devices\. Allowed: a product of 8\./,
   ],
   [
     {...good, fixed: {data: 4, pipeline: 4}},

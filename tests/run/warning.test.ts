@@ -41,7 +41,7 @@ async function said(
 it('zero 2 with several micro-batches in a pipeline warns of its extra traffic, unless the run is to be silent; zero 1 has none', async () => {
   const mesh = {data: 2, pipeline: 2};
   const warning =
-    'stderr warning: Mind the extra traffic: with zero 2 gradients are reduced in each of 2 micro-batches, and not once a step; zero 1 sends a half of them.';
+    'stderr warning: Mind the extra traffic: with zero 2 gradients are reduced in each of 2 micro-batches, not once per step; zero 1 sends a half of them.';
   expect(await said({mesh, zero: 2, microBatches: 2}, 1)).toEqual(['start', warning, 'end']);
   expect(await said({mesh, zero: 2, microBatches: 2}, 0)).toEqual(['start', 'end']);
   expect(await said({mesh, zero: 1, microBatches: 2}, 1)).toEqual(['start', 'end']);

@@ -141,7 +141,7 @@ describe('the all-reduces of a step', () => {
 });
 
 describe('memory', () => {
-  it('each rank holds its part of the divided weights, and the rest whole', async () => {
+  it('each rank holds its shard of the divided weights, and the rest whole', async () => {
     const {memory, plan} = await run(2, {
       batchSize: BATCH,
       strategy: {
@@ -177,7 +177,7 @@ describe('memory', () => {
 
   it('a limit says what would help', async () => {
     await expect(run(2, {memoryLimit: '60kB'})).rejects.toThrow(
-      /This rank holds its part of the divided weights/,
+      /This rank holds its shard of the divided weights/,
     );
   });
 });

@@ -240,7 +240,7 @@ describe('what train refuses, before a worker starts', () => {
     const {xs, ys} = data();
     expect(
       (await refusal(train(model(), {xs: {...xs, shape: [SAMPLES, 3]}, ys}, quiet))).message,
-    ).toMatch(/240 values, but its shape \[60, 3\] wants 180/);
+    ).toMatch(/240 values, but its shape \[60, 3\] needs 180/);
     expect(
       (
         await refusal(

@@ -1,6 +1,6 @@
 /**
- * Draws which rank holds which part of which weight: a box for each rank, stages from left to right,
- * replicas from top to bottom, tensor ranks next to each other.
+ * Draws which shards of the weights each rank holds: a box for each rank, stages from left to
+ * right, replicas from top to bottom, tensor ranks next to each other.
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../../base/errors';
@@ -149,8 +149,8 @@ function describe(
 }
 
 /**
- * Draws which rank holds which part of which weight, and its bytes, for a strategy or for the plan
- * of a run: `meshDrawing(model, {mesh: {data: 2, tensor: 2}, zero: 1})`, `meshDrawing(model,
+ * Draws which shards of the weights each rank holds, and their bytes, for a strategy or for the
+ * plan of a run: `meshDrawing(model, {mesh: {data: 2, tensor: 2}, zero: 1})`, `meshDrawing(model,
  * result.plan)`. Shows the data of `placements` and throws what it throws; throws BAD_OPTION for
  * more than 16 ranks.
  */

@@ -1,5 +1,5 @@
 /**
- * The systems beside ours in `bench -- allreduce`: a fresh set of processes each
+ * The systems that ours is compared with in `bench -- allreduce`: a fresh set of processes each
  * round, since Open MPI's ranks spin while they wait.
  */
 import {execFileSync} from 'node:child_process';

@@ -1,5 +1,5 @@
 /**
- * The systems beside ours in `bench -- data-parallel`, each in processes of its own
+ * The systems that ours is compared with in `bench -- data-parallel`, each in processes of its own
  * that stay warm between rounds.
  */
 import {fork} from 'node:child_process';

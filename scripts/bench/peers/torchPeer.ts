@@ -1,4 +1,4 @@
-/** PyTorch beside ours in a bench: a process that stays warm between rounds. */
+/** PyTorch for comparison in a bench: a process that stays warm between rounds. */
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {join} from 'node:path';
