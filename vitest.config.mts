@@ -24,8 +24,9 @@ const SYSTEM = [
   'tests/notebooks/{command,run}.test.ts',
   'tests/package/*.test.ts',
   'tests/setup/{bootstrap,doctor,lock,pieces,start}.test.ts',
-  'tests/structure/api.test.ts',
-  'tests/train/kernel.test.ts',
+  'tests/structure/{api,docs}.test.ts',
+  'tests/train/{kernel,transport}.test.ts',
+  'tests/faults/caller.test.ts',
 ];
 
 /** Tests that take another engine, or measure the memory of their own process. A process each. */

@@ -1,3 +1,6 @@
+/**
+ * Numbers for people: grouped thousands, three significant figures, units that fit.
+ */
 const grouped = new Intl.NumberFormat('en-US', {maximumFractionDigits: 0});
 
 /** A number with `digits` significant figures, an integer in full: `12,345`, `0.123`, `4.20e-7`. */

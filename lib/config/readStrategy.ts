@@ -2,11 +2,11 @@
  * Reads the option `strategy`: a name or an object becomes a request with every field checked.
  * What depends on the model is resolved later (`placement/resolveDivision.ts`).
  */
-import {shown} from '../base/errors';
+import {oneOf, shown} from '../base/errors';
 import {refuseOption} from '../base/options';
 import {AXES, Mesh, type Axis, type MeshSizes} from '../mesh/mesh';
 import type {Recompute} from '../model/segments';
-import type {Balance} from '../pipelineParallel/balance';
+import {BALANCES, type Balance} from '../pipelineParallel/balance';
 import type {Schedule} from '../pipelineParallel/schedule';
 import type {ScheduleName} from '../pipelineParallel/namedSchedules';
 import type {Layout} from '../tensorParallel/layout';
@@ -176,6 +176,8 @@ function checkFields({microBatches, sequenceParallel = false, splitAt, balance}:
     refuseOption(
       `strategy.sequenceParallel must be true or false; it is ${shown(sequenceParallel)}.`,
     );
+  if (balance !== undefined && !BALANCES.includes(balance))
+    refuseOption(`strategy.balance must be ${oneOf(BALANCES)}; it is ${shown(balance)}.`);
   if (splitAt === undefined) return;
   if (balance !== undefined)
     refuseOption(

@@ -20,7 +20,8 @@ import {splitPointName, splitPointNames, possibleSplitPoints, type SplitPoint} f
  * 'measured': seconds on this machine; 'memory': bytes of weights and activations.
  */
 export type Balance = 'layers' | 'computed' | 'measured' | 'memory';
-const BALANCES: readonly Balance[] = ['layers', 'computed', 'measured', 'memory'];
+/** What a split can balance. */
+export const BALANCES: readonly Balance[] = ['layers', 'computed', 'measured', 'memory'];
 
 /** Bytes a parameter: the weight, its gradient and Adam's two moments, in float32. */
 const STATE_BYTES = 16;

@@ -44,7 +44,7 @@ export interface Measured {
 }
 
 /** Changes whenever what is measured, or how, does. */
-const FORMAT = 'many-hands-calibration/7';
+const FORMAT = 'many-hands-calibration/8';
 
 const folder = () => join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'many-hands');
 

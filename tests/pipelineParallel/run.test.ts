@@ -278,7 +278,7 @@ describe('options that cannot be', () => {
       'an unknown balance',
       {kind: 'pipelineParallel', balance: 'weight'} as unknown as Strategy,
       {},
-      /balanced by 'layers', 'computed', 'measured' or 'memory'/,
+      /strategy\.balance must be 'layers', 'computed', 'measured' or 'memory'/,
     ],
   ];
   it.each(wrong)('%s', async (_, strategy, options, message) => {
