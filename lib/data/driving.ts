@@ -104,7 +104,10 @@ export function carVideo(data: DrivingFrames, car: number): Samples {
   return sampleRange(data, video.firstFrame, video.firstFrame + video.frames);
 }
 
-/** The frames as a data module for `train` and `trainParallel`: every worker draws its own. */
+/**
+ * The frames as a data module for `train` and `trainParallel`: every worker draws its own. Throws
+ * BAD_OPTION.
+ */
 export function drivingModule(options: DrivingOptions): DataModule {
   readOptions('drivingModule', options, OPTIONS);
   return {module: pathToFileURL(__filename).href, export: 'drivingFrames', args: options};

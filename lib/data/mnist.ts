@@ -96,7 +96,7 @@ export function mnistPart(options: MnistPartOptions = {}): Samples {
 
 /**
  * A part of MNIST as a data module for `train` and `trainParallel`: every worker reads the files
- * itself.
+ * itself. Throws BAD_OPTION.
  */
 export function mnistModule(options: MnistPartOptions = {}): DataModule {
   readOptions('mnistModule', options, PART_OPTIONS);

@@ -129,7 +129,10 @@ export function textCorpus(options: TextOptions): Samples {
   };
 }
 
-/** The windows as a data module for `train` and `trainParallel`: every worker reads the text itself. */
+/**
+ * The windows as a data module for `train` and `trainParallel`: every worker reads the text itself.
+ * Throws BAD_OPTION.
+ */
 export function textModule(options: TextOptions): DataModule {
   readOptions('textModule', options, OPTIONS);
   return {module: pathToFileURL(__filename).href, export: 'textCorpus', args: options};

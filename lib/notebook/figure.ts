@@ -119,7 +119,7 @@ export class Figure extends View {
   }
 }
 
-/** Makes a figure from plotly.js data and layout. */
+/** Makes a figure from plotly.js data and layout. Throws BAD_OPTION. */
 export function figure(options: FigureOptions): Figure {
   return new Figure(readOptions('figure', options, OPTIONS));
 }

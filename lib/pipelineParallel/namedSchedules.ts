@@ -196,7 +196,7 @@ export function promisedLive(
  * if all stages take the same time and messages take none. naive: (p-1)/p; gpipe and 1f1b:
  * (p-1)/(m+p-1); interleaved-1f1b: (p-1)/(vm+p-1) (Narayanan et al. 2021, section 2.2, there as a
  * share of the ideal time); zero-bubble with three parts of equal cost: (p-1)/(3m+p-1) (Qi et al.
- * 2023, section 2.2). Does not check its arguments.
+ * 2023, section 2.2). Throws BAD_OPTION.
  */
 export function bubbleFormula(name: ScheduleName, sizes: ScheduleSizes): number {
   checkName(name);

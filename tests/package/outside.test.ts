@@ -238,8 +238,8 @@ describe('many-hands in an empty folder', () => {
     writeFileSync(join(app, 'spec.json'), JSON.stringify(spec));
     const json = run('npx', ['many-hands', 'plan', '--spec', 'spec.json', '--json']);
     expect([json.status, json.stderr]).toEqual([0, '']);
-    const {rows} = JSON.parse(json.stdout) as {rows: {mesh: object; fits: boolean}[]};
-    expect(rows[0]).toMatchObject({fits: true});
+    const {rows} = JSON.parse(json.stdout) as {rows: {prediction: {fits: boolean}}[]};
+    expect(rows[0]).toMatchObject({prediction: {fits: true}});
     const table = run('npx', ['many-hands', 'plan', '--spec', 'spec.json']);
     expect(table.stdout).toMatch(/data x tensor x pipeline[^]*Verdict: /);
     const help = run('npx', ['many-hands', 'plan', '--help']);

@@ -215,7 +215,7 @@ function altText(options: DecisionCardOptions): string {
 
 /**
  * Draws the decision card: blank without options, filled in with them. `saveDrawing` writes it to an
- * SVG file.
+ * SVG file. Throws BAD_OPTION.
  */
 export function decisionCard(options: DecisionCardOptions = {}): Drawn {
   readOptions('decisionCard', options, OPTIONS);
