@@ -11,7 +11,8 @@ const UNIT = [
   'tests/notebook/{figures,format,markdown,palette,scale,table}.test.ts',
   'tests/notebooks/{rules,traps}.test.ts',
   'tests/pipelineParallel/schedules.test.ts',
-  'tests/planner/{planCommand,planSpec,specFormulas,specPapers,specRefusals}.test.ts',
+  'tests/planner/planCommand.test.ts',
+  'tests/specPlanner/*.test.ts',
   'tests/quiz/*.test.ts',
   'tests/setup/{node,problems}.test.ts',
   'tests/structure/house.test.ts',
@@ -25,7 +26,7 @@ const SYSTEM = [
   'tests/package/*.test.ts',
   'tests/setup/{bootstrap,doctor,lock,pieces,start}.test.ts',
   'tests/structure/{api,docs}.test.ts',
-  'tests/train/{kernel,transport}.test.ts',
+  'tests/run/{kernel,transport}.test.ts',
   'tests/faults/caller.test.ts',
 ];
 

@@ -4,7 +4,7 @@ import {join, relative} from 'node:path';
 import {describe, expect, it} from 'vitest';
 import {planSpec} from '#lib/specPlanner/planSpec.js';
 import {brokenAt} from '#scripts/plan/readJson.js';
-import {tinySpec} from './specs.js';
+import {tinySpec} from '../specPlanner/specs.js';
 import {temporaryFolder} from '../helpers/folders';
 
 const folder = temporaryFolder('plan');

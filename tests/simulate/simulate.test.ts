@@ -22,7 +22,7 @@ import type {SpecChoice} from '#lib/specPlanner/spec.js';
 import type {TrainParallelOptions} from '#lib/config/options.js';
 import type {Span} from '#lib/trace/spans.js';
 import {trainParallel} from '#lib/trainParallel.js';
-import {selene, tinySpec} from './specs';
+import {selene, tinySpec} from '../specPlanner/specs';
 
 const EVEN: SimulationCosts = {forward: 1, backward: 2, backwardInput: 1, backwardWeights: 1};
 const ofRank = ({spans}: {spans: readonly Span[]}, rank: number) =>
