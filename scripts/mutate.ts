@@ -18,6 +18,7 @@ const TESTS: Record<string, string[]> = {
     'tests/parity/train',
     'tests/parity/recompute',
     'tests/memory/step',
+    'tests/parity/tensor',
   ],
   dataParallel: ['tests/dataParallel', 'tests/parity/dataParallel', 'tests/parity/transport'],
   zero: ['tests/zero', 'tests/parity/zero'],
