@@ -38,6 +38,9 @@ const RETIRED = new Map([
   ['chunks', 'stagesPerRank'],
 ]);
 
+/** The new name of an option that was renamed. */
+export const successorOf = (name: string): string | undefined => RETIRED.get(name);
+
 const isFiniteNumber = (value: unknown): value is number =>
   typeof value === 'number' && Number.isFinite(value);
 
@@ -168,7 +171,7 @@ function unknownName(
   noun: string,
 ): never {
   const refusal = `${call} has no ${noun} '${prefix}${name}'.`;
-  const successor = RETIRED.get(name);
+  const successor = successorOf(name);
   if (successor !== undefined && names.includes(successor))
     refuseOption(`${refusal} It is called ${prefix}${successor} now.`);
   const known = names.join(', ');

@@ -3,7 +3,7 @@
  * What depends on the model is resolved later (`placement/resolveDivision.ts`).
  */
 import {oneOf, shown} from '../base/errors';
-import {refuseOption} from '../base/options';
+import {refuseOption, successorOf} from '../base/options';
 import {AXES, Mesh, type Axis, type MeshSizes} from '../mesh/mesh';
 import type {Recompute} from '../model/segments';
 import {BALANCES, type Balance} from '../pipelineParallel/balance';
@@ -37,7 +37,6 @@ const FIELDS: readonly string[] = [
   ...TENSOR_FIELDS,
   ...PIPELINE_FIELDS,
 ];
-const RETIRED: Record<string, string> = {chunks: 'stagesPerRank'};
 
 /** A requested strategy with a complete mesh. */
 export interface StrategyRequest {
@@ -68,10 +67,9 @@ function readFields(strategy: Strategy): {fields: Fields; kind: Kind | null} {
   const isObject = strategy !== null && typeof strategy === 'object';
   const fields: Fields = isObject ? {...strategy} : {};
   const unknown = Object.keys(fields).find((name) => !FIELDS.includes(name));
-  if (unknown !== undefined && unknown in RETIRED)
-    refuseOption(
-      `the strategy object has no field '${unknown}'. It is called ${RETIRED[unknown]} now.`,
-    );
+  const successor = unknown === undefined ? undefined : successorOf(unknown);
+  if (successor !== undefined && FIELDS.includes(successor))
+    refuseOption(`the strategy object has no field '${unknown}'. It is called ${successor} now.`);
   if (unknown !== undefined)
     refuseOption(
       `the strategy object has no field '${unknown}' in this version. It knows: ${FIELDS.join(', ')}.`,

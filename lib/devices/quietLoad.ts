@@ -11,7 +11,7 @@ const STDERR = 2;
 /**
  * What libtensorflow says at its start. Its warnings and errors (W, E, F) are no greetings.
  */
-const GREETING =
+export const GREETING =
   /^(WARNING: All log messages before absl::InitializeLog|I\d{4} [\d:.]+ +\d+ )|^To enable the following instructions:/;
 
 interface Descriptors {

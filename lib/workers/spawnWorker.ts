@@ -1,6 +1,7 @@
 /**
  * Starting a worker's process: its environment, its output as lines, and its end.
  */
+import {GREETING} from '../devices/quietLoad';
 import {spawn, type ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
 import type {Readable} from 'node:stream';
@@ -8,11 +9,6 @@ import {setTimeout as delay} from 'node:timers/promises';
 
 /** After the exit of a worker, its last output may still arrive for this long. */
 const LAST_WORDS_MS = 500;
-
-// libtensorflow prints these lines at its start, whatever its log level. Warnings and errors (W, E,
-// F) are not in the list.
-const NOISE =
-  /^(WARNING: All log messages before absl::InitializeLog|I\d{4} [\d:.]+ +\d+ )|^To enable the following instructions:/;
 
 export interface WorkerOptions {
   /** The compiled module that the process runs. */
@@ -48,10 +44,10 @@ function eachLine(stream: Readable, onLine: (line: string) => void): void {
   stream.on('data', (chunk: string) => {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop()!;
-    for (const line of lines) if (!NOISE.test(line)) onLine(line);
+    for (const line of lines) if (!GREETING.test(line)) onLine(line);
   });
   stream.on('end', () => {
-    if (rest && !NOISE.test(rest)) onLine(rest);
+    if (rest && !GREETING.test(rest)) onLine(rest);
     rest = '';
   });
 }
