@@ -5,7 +5,8 @@ import type {SharedGroupHandle} from '../collectives/sharedMemory';
 import type {LedgerLine} from '../collectives/types';
 import type {Axis, MeshSizes} from '../mesh/mesh';
 import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
-import type {ModelDescription, OptimizerState} from '../model/description';
+import type {ModelDescription, OptimizerFields, OptimizerState} from '../model/description';
+import type {ModelPart} from '../model/modelPart';
 import type {Span} from '../trace/spans';
 import type {TensorPlan} from '../tensorParallel/tensorParallel';
 import type {RegionHandle} from '../workers/sharedRegion';
@@ -86,7 +87,10 @@ export type TrainTell =
   | {type: 'step'; epoch: number; step: number; samples: number; seconds: number; logs: Logs}
   | {type: 'epoch'; epoch: number; logs: Logs};
 
-/** Asks the caller to call a callback; `model` has the current weights if the caller needs them. */
+/**
+ * Asks the caller to call a callback. `model` has the current weights, from rank 0; null if they
+ * have not changed since the last ask.
+ */
 export interface TrainAsk {
   rank: number;
   callback: CallbackName;
@@ -95,8 +99,15 @@ export interface TrainAsk {
   model: ModelState | null;
 }
 
+/** What the callbacks changed; every rank gets the same answer and applies it before it goes on. */
 export interface TrainAnswer {
   stop: boolean;
+  /** By index in the description's `trainable`, whether fit trains the weight from now on. */
+  trainable?: boolean[];
+  /** Settings of the optimizer: plain fields, and scalar tensors by their values. */
+  optimizer?: {fields: OptimizerFields; scalars: Record<string, number>};
+  /** Weights, and the optimizer's state if it was replaced, as `writeModel` arranges them. */
+  model?: {region: RegionHandle; part: ModelPart};
 }
 
 /** A trained model, in the region of rank 0. */

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import {sharesBuffer, withMeter, type MemoryMeter} from '../memory';
 import {compiledModel, symbolicInputs} from '../model/tfjsInternals';
-import {nonTrainableWeights, remember} from '../model/nonTrainableWeights';
+import {remember} from '../model/remember';
 import {GradientSum} from '../step/gradientSum';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
 import {applyLayer, maskAfter} from '../step/layerCall';
@@ -196,7 +196,7 @@ function probeAt(
   const inputs = inputsOf(model, batch);
   const slots = Slots.ofInputs(graph, inputs);
   // Batch norm's averages change whenever the layer is applied, so they are restored.
-  const restore = remember(nonTrainableWeights(model));
+  const restore = remember(graph.calls.flatMap(({layer}) => sum.othersOf(layer)));
   try {
     const prober = new Prober(meter, graph, sum, slots);
     for (const call of graph.calls) prober.call(call);

@@ -6,12 +6,13 @@ import {ManyHandsError, messageOf} from '../base/errors';
 import {importModule} from '../base/modules';
 import type {FunctionReference, ModelDescription} from './description';
 import {withFreedStorage} from './freeStorage';
+import {matchWeights, modelWeights, rememberWeights} from './modelWeights';
 import {
   compiledModel,
   engineInternals,
+  optimizerFields,
   optimizerFromConfig,
   tfjsFunction,
-  weightsOf,
 } from './tfjsInternals';
 
 async function resolve(reference: unknown): Promise<unknown> {
@@ -28,7 +29,10 @@ async function resolve(reference: unknown): Promise<unknown> {
   return Object.fromEntries(entries);
 }
 
-function rebuildOptimizer({className, config}: ModelDescription['optimizer']): tf.Optimizer {
+function rebuildOptimizer({
+  optimizer: {className, config},
+  optimizerState,
+}: ModelDescription): tf.Optimizer {
   const optimizer = optimizerFromConfig(className, config);
   if (!optimizer) {
     throw new ManyHandsError(
@@ -36,6 +40,8 @@ function rebuildOptimizer({className, config}: ModelDescription['optimizer']): t
       `the optimizer class '${className}' is not registered in the worker: register it with tf.serialization.registerClass in a module, and name that module in modules.`,
     );
   }
+  // A field that was set after the optimizer was made is not always in its configuration.
+  Object.assign(optimizerFields(optimizer), optimizerState.fields);
   return optimizer;
 }
 
@@ -78,26 +84,20 @@ export async function rebuildModel(
       {cause: error},
     );
   }
-  const weights = weightsOf(model);
-  description.weights.forEach((weight, i) => {
-    if (
-      weights[i]?.originalName === weight.name &&
-      String(weights[i].shape) === String(weight.shape)
-    )
-      return;
-    throw new ManyHandsError(
-      'BAD_MODEL',
-      `the rebuilt model's weight ${i} is '${weights[i]?.originalName}' of shape [${weights[i]?.shape}], the caller's is '${weight.name}' of shape [${weight.shape}]: check getConfig() of the layer that owns it.`,
-    );
-  });
+  const weights = matchWeights(modelWeights(model), description.weights);
+  rememberWeights(model, weights);
   model.compile({
-    optimizer: rebuildOptimizer(description.optimizer),
+    optimizer: rebuildOptimizer(description),
     loss: (await resolve(description.loss)) as string,
     metrics: ((await resolve(description.metrics)) as string[] | null) ?? undefined,
   });
   compiledModel(model).collectedTrainableWeights = description.trainable.map(
     (index) => weights[index],
   );
+  // fit asks a variable whether it is trained, and never its layer. `compile` sets the flags of a
+  // Sequential, so they come last.
+  const frozen = new Set(description.frozen);
+  for (const [index, weight] of weights.entries()) weight.read().trainable = !frozen.has(index);
   return model;
 }
 

@@ -8,6 +8,8 @@ import * as tf from '@tensorflow/tfjs';
 
 /** A weight of a layer; two layers may share its variable. */
 export interface LayerWeight {
+  /** Grows with each weight that the process makes. */
+  readonly id: number;
   /** Unlike `name`, it does not depend on what else the process has made. */
   readonly originalName: string;
   shape: number[];
@@ -19,21 +21,11 @@ export interface LayerWeight {
 
 interface WeightedLike {
   weights: LayerWeight[];
-  trainableWeights: LayerWeight[];
-  nonTrainableWeights: LayerWeight[];
 }
 
+/** A layer's or a model's weights; their order depends on what is trainable now. */
 export function weightsOf(layer: tf.layers.Layer | tf.LayersModel): LayerWeight[] {
   return (layer as unknown as WeightedLike).weights;
-}
-
-/** The weights that are trainable now; `collectedTrainableWeights` has those of `compile`. */
-export function trainableWeightsOf(layer: tf.layers.Layer | tf.LayersModel): LayerWeight[] {
-  return (layer as unknown as WeightedLike).trainableWeights;
-}
-
-export function nonTrainableWeightsOf(layer: tf.layers.Layer | tf.LayersModel): LayerWeight[] {
-  return (layer as unknown as WeightedLike).nonTrainableWeights;
 }
 
 /** A loss or a metric: targets and output to one number a sample, or a position. */
@@ -67,7 +59,8 @@ interface ModelLike {
 const modelLike = (model: tf.LayersModel) => model as unknown as ModelLike;
 
 /** The functional model inside a Sequential, or the model itself: tfjs compiles that one. */
-const innerModel = (model: tf.LayersModel): tf.LayersModel => modelLike(model).model ?? model;
+export const innerModel = (model: tf.LayersModel): tf.LayersModel =>
+  modelLike(model).model ?? model;
 
 export function isCompiled(model: tf.LayersModel): boolean {
   return modelLike(model).optimizer_ !== undefined;
@@ -93,22 +86,22 @@ export function outputNamesOf(model: tf.LayersModel): string[] {
   return modelLike(model).outputNames;
 }
 
-/** Whether `fit` or `train` is running on the model. */
-export function isTraining(model: tf.LayersModel): boolean {
-  return modelLike(model).isTraining;
+/** Whether `fit` or `train` is running on the model; `inner` as `innerModel` returns it. */
+export function isTraining(inner: tf.LayersModel): boolean {
+  return modelLike(inner).isTraining;
 }
 
-export function setTraining(model: tf.LayersModel, training: boolean): void {
-  modelLike(model).isTraining = training;
+export function setTraining(inner: tf.LayersModel, training: boolean): void {
+  modelLike(inner).isTraining = training;
 }
 
-/** The flag that a callback such as `earlyStopping` sets. */
-export function stopsTraining(model: tf.LayersModel): boolean {
-  return modelLike(innerModel(model)).stopTraining_ === true;
+/** The flag that a callback such as `earlyStopping` sets; `inner` as `innerModel` returns it. */
+export function stopsTraining(inner: tf.LayersModel): boolean {
+  return modelLike(inner).stopTraining_ === true;
 }
 
-export function setStopTraining(model: tf.LayersModel, stop: boolean): void {
-  modelLike(innerModel(model)).stopTraining_ = stop;
+export function setStopTraining(inner: tf.LayersModel, stop: boolean): void {
+  modelLike(inner).stopTraining_ = stop;
 }
 
 /** A tensor of the model's graph before there are values; null in its shape is open. */
@@ -147,6 +140,11 @@ export function nestedModel(layer: tf.layers.Layer): Container | null {
   return Array.isArray(layers) && Array.isArray(inputs) && Array.isArray(outputs)
     ? (layer as unknown as Container)
     : null;
+}
+
+/** The layers of a model or of a nested model; null for a plain layer. */
+export function layersOfContainer(layer: tf.layers.Layer): tf.layers.Layer[] | null {
+  return nestedModel(layer) ? (layer as unknown as {layers: tf.layers.Layer[]}).layers : null;
 }
 
 /** The first output of the layer's application number `node`. */
@@ -199,9 +197,12 @@ export function optimizerFields(optimizer: tf.Optimizer): Record<string, unknown
   return optimizer as unknown as Record<string, unknown>;
 }
 
-/** The optimizer itself, for its current learning rate. */
-export function withLearningRate(optimizer: tf.Optimizer): {readonly learningRate: number} {
-  return optimizer as unknown as {readonly learningRate: number};
+/**
+ * The learning rate of tfjs's SGD as its update uses it: a scalar of its own, the negative rate,
+ * which `setLearningRate` replaces and a write to `learningRate` does not.
+ */
+export function negativeRate(optimizer: tf.SGDOptimizer): tf.Scalar {
+  return (optimizer as unknown as {c: tf.Scalar}).c;
 }
 
 /** One recorded operation (tfjs-core, tape.ts). */

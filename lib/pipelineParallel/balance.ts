@@ -9,7 +9,7 @@ import {symbolicInputs} from '../model/tfjsInternals';
 import {variablesOf} from '../model/weights';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
 import {applyLayer, maskAfter} from '../step/layerCall';
-import {nonTrainableWeights, remember} from '../model/nonTrainableWeights';
+import {remember} from '../model/remember';
 import {GradientSum} from '../step/gradientSum';
 import {Slots} from '../step/slots';
 import {backward, record} from '../step/tape';
@@ -44,7 +44,7 @@ function runLayers(
     ),
   );
   const slots = Slots.ofInputs(graph, modelInputs);
-  const restore = remember(nonTrainableWeights(model));
+  const restore = remember(variablesOf(model));
   try {
     for (const call of graph.calls) {
       const modelInputs = call.inputs.map((slot) => slots.tensors[slot]!);

@@ -7,6 +7,7 @@ import type {Communicator} from '../collectives/types';
 import {firstOf, sumOverRanks} from '../dataParallel/sumValues';
 import type {Mesh} from '../mesh/mesh';
 import type {ModelDescription} from '../model/description';
+import type {ModelPart} from '../model/modelPart';
 import {GradientSum} from '../step/gradientSum';
 import type {CommunicatingLayerOf, StepHooks, WeightGradient} from '../step/hooks';
 import {replicatedStorage} from '../step/parameterStorage';
@@ -129,6 +130,10 @@ export class MeshStrategy implements RankStrategy {
 
   save(make: Parameters<RankStrategy['save']>[0]): ReturnType<RankStrategy['save']> {
     return this.exchange.save(make);
+  }
+
+  reload(source: ArrayBuffer | null, part: ModelPart): Promise<void> {
+    return this.exchange.load(source, part);
   }
 
   /** Every rank that holds a weight or a shard of it; the first replica owns it. */

@@ -14,9 +14,11 @@ import {readStrategy} from '../config/readStrategy';
 import {runDevices} from '../devices/runDevices';
 import {checkData, type CheckedData} from '../job/checkData';
 import {isModule, readArrays} from '../job/placeData';
-import {describeModel} from '../model/describe';
+import {trainedSamples} from '../job/trainedSamples';
+import {describeModel, liveModel} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import {readGraph, type Graph} from '../model/graph';
+import type {LiveModel} from '../model/modelWeights';
 import {resolveDivision} from '../placement/resolveDivision';
 
 /**
@@ -32,6 +34,8 @@ export type ResolvedData = CheckedData | DataModule;
 export interface ResolvedRun {
   model: tf.LayersModel;
   description: ModelDescription;
+  /** The weights that the description lists, and the optimizer: a callback may change the model. */
+  live: LiveModel;
   graph: Graph;
   data: ResolvedData;
   validation: ResolvedData | null;
@@ -143,10 +147,13 @@ export async function resolveRun(
     available.slice(0, named?.mesh.size ?? available.length),
   );
   const description = await describeModel(model, options.modules);
+  const live = liveModel(model);
   const graph = readGraph(model);
   const resolvedData = resolveData(model, data, 'data');
   const validation =
     options.validationData && resolveData(model, options.validationData, 'validationData');
+  if (!isModule(resolvedData) && !validation)
+    trainedSamples(resolvedData.samples, options.validationSplit);
   const context = {model, description, graph, options, devices: available};
   const choice = await chooseStrategy(defaults, transport, context);
   const request = named ?? asked(choice.strategy);
@@ -155,6 +162,7 @@ export async function resolveRun(
   const plan = resolveDivision(request, {model, graph, batchSize, origin, because});
   return {
     ...context,
+    live,
     data: resolvedData,
     validation,
     // In-process ranks share one thread, so their timings are meaningless.

@@ -4,7 +4,6 @@
  */
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import {ManyHandsError} from '../base/errors';
 import {emitRun} from '../base/events';
 import type {CheckedOptions} from '../config/checkOptions';
 import {isModule, placeArrays, type PlacedData} from '../job/placeData';
@@ -16,11 +15,11 @@ import type {
   TrainJob,
   TrainTell,
 } from '../job/protocol';
-import {isTraining, setTraining} from '../model/tfjsInternals';
-import {modelBytes, writeModel} from '../model/weights';
+import {modelBytes} from '../model/weights';
 import {channelBytes, pipelineOf} from '../placement/resolvePipeline';
 import {WorkerGroup, type GroupHandlers} from '../workers/group';
 import {createRegion, type SharedRegion} from '../workers/sharedRegion';
+import {guardModel} from './guard';
 import {stopOnInterrupt, type Interrupt} from './interrupt';
 import {ProcessGroups} from './processGroups';
 import {showRuns} from './progress/showRuns';
@@ -75,16 +74,17 @@ function makeParallel({plan, options, graph, transport}: ResolvedRun): {
 }
 
 function makeJobs(
-  {model, description, data, validation, options, plan, devices}: ResolvedRun,
+  {data, validation, options, plan, devices}: ResolvedRun,
   parallel: ParallelContext | null,
   run: TrainRun,
   regions: SharedRegion[],
 ): TrainJob[] {
   const placedData = place(data, 'data', regions);
   const placedValidation = validation && place(validation, 'validationData', regions);
+  const {description} = run.model;
   const weights = createRegion(modelBytes(description, description.optimizerState));
   regions.push(weights);
-  writeModel(model, description.weights, description.optimizerState, weights.buffer);
+  run.model.write(weights.buffer);
   const {epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed} = options;
   const {globalClipNorm, memoryLimit, trace} = options;
   const {microBatches, recompute} = plan;
@@ -112,8 +112,7 @@ async function runOn(
   {options, transport}: ResolvedRun,
   interrupt: Interrupt,
 ): Promise<TrainDone[]> {
-  const {epochs, initialEpoch, batchSize, verbose, silenceTimeoutMs, timeoutMs} = options;
-  await run.callbacks.begin({epochs, initialEpoch, batchSize, verbose});
+  const {silenceTimeoutMs, timeoutMs} = options;
   const handlers: GroupHandlers = {
     signal: interrupt.signal,
     force: interrupt.force,
@@ -130,7 +129,7 @@ async function runOn(
       ? ((await workers.run('trainInProcess', [inProcess], handlers)) as [TrainDone[]])[0]
       : await workers.run('train', jobs, handlers)
   ) as TrainDone[];
-  run.takeState(done[0].model!);
+  run.model.take(done[0].model!);
   await run.callbacks.end();
   return done;
 }
@@ -146,18 +145,14 @@ function stragglerWarning({rank, times}: Straggler): string {
 export async function runTraining(resolved: ResolvedRun): Promise<TrainResult> {
   const {model, options, devices, transport} = resolved;
   showRuns();
-  if (isTraining(model))
-    throw new ManyHandsError(
-      'BAD_MODEL',
-      'this model is already being trained: await that run first.',
-    );
-  setTraining(model, true);
+  let run: TrainRun | null = null;
+  const release = guardModel(model, () => run?.callbacks.isRunning ?? false);
   const regions: SharedRegion[] = [];
   const interrupt = stopOnInterrupt(options.signal);
   let groups: ProcessGroups | null = null;
-  let run: TrainRun | null = null;
   try {
     run = new TrainRun(resolved);
+    await run.begin();
     const {parallel, ...created} = makeParallel(resolved);
     groups = created.groups;
     const jobs = makeJobs(resolved, parallel, run, regions);
@@ -195,6 +190,6 @@ export async function runTraining(resolved: ResolvedRun): Promise<TrainResult> {
     groups?.close();
     run?.close();
     for (const region of regions) region.close();
-    setTraining(model, false);
+    release();
   }
 }

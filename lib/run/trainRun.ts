@@ -2,19 +2,12 @@
  * The caller's side of one run: its history, events and callbacks.
  */
 import * as tf from '@tensorflow/tfjs';
-import {ManyHandsError, messageOf} from '../base/errors';
 import {emitRun, type RankSummary} from '../base/events';
-import {readModel} from '../model/weights';
-import {attachRegion, sameRegion, type SharedRegion} from '../workers/sharedRegion';
+import {compiledModel, innerModel} from '../model/tfjsInternals';
 import {CallbackList} from './callbacks';
-import type {
-  CallbackName,
-  Logs,
-  ModelState,
-  TrainAnswer,
-  TrainAsk,
-  TrainTell,
-} from '../job/protocol';
+import {CallerModel} from './callerModel';
+import type {Logs, TrainAnswer, TrainAsk, TrainTell} from '../job/protocol';
+import {trainedSamples} from '../job/trainedSamples';
 import type {CheckedOptions} from '../config/checkOptions';
 import type {ResolvedRun} from './resolveRun';
 
@@ -35,20 +28,33 @@ export class TrainRun {
   private samples = 0;
   private seconds = 0;
   private begun = false;
-  /** The shared memory in which rank 0 leaves the weights. */
-  private region: SharedRegion | null = null;
-
   readonly options: CheckedOptions;
-  private readonly model: tf.LayersModel;
+  readonly model: CallerModel;
 
   constructor(private readonly resolved: ResolvedRun) {
-    const {model, options, devices} = resolved;
-    this.model = model;
+    const {model, live, description, options, devices} = resolved;
+    this.model = new CallerModel(model, live, description);
     this.options = options;
     this.callbacks = new CallbackList(options.callbacks, model);
     this.asked = devices.map(() => 0);
     Object.assign(this.history, {epoch: [], history: {}});
     Object.assign(model, {history: this.history});
+    Object.assign(innerModel(model), {history: this.history});
+  }
+
+  /** Calls `onTrainBegin`, and describes the model as the callbacks left it. */
+  async begin(): Promise<void> {
+    const {model, data, validation, options} = this.resolved;
+    const {epochs, initialEpoch, batchSize, verbose, validationSplit} = options;
+    const doValidation = validation !== null || validationSplit > 0;
+    const names = compiledModel(model).getDedupedMetricsNames();
+    await this.callbacks.begin({
+      ...{epochs, initialEpoch, batchSize, verbose, doValidation, steps: null},
+      // A data module is opened by the ranks.
+      samples: 'samples' in data ? trainedSamples(data.samples, validationSplit) : null,
+      metrics: doValidation ? [...names, ...names.map((name) => `val_${name}`)] : names,
+    });
+    this.model.begin();
   }
 
   hear(tell: TrainTell): void {
@@ -86,53 +92,35 @@ export class TrainRun {
       emitRun({type: 'step', run: this.id, epoch, step, samples, seconds, logs});
     } else {
       const {epoch, logs} = tell;
-      this.history.epoch.push(epoch);
-      for (const [name, value] of Object.entries(logs))
-        (this.history.history[name] ??= []).push(value);
+      // Like fit's history, after the callbacks, which may add to the logs.
+      if (!this.callbacks.waits.includes('epochEnd')) this.record(epoch, logs);
       emitRun({type: 'epoch', run: this.id, epoch, logs});
     }
   }
 
   /** Calls a callback once, when rank 0 asks; every rank waits for it and gets the same answer. */
-  async answer({rank, callback, index, logs, model}: TrainAsk): Promise<TrainAnswer> {
-    const nth = this.asked[rank]++;
+  async answer(ask: TrainAsk): Promise<TrainAnswer> {
+    const nth = this.asked[ask.rank]++;
     this.pendingAnswers[nth] ??= promised();
-    if (rank === 0) this.pendingAnswers[nth].resolve(this.call(callback, index, logs, model));
+    if (ask.rank === 0) this.pendingAnswers[nth].resolve(this.call(ask));
     return this.pendingAnswers[nth].promise;
   }
 
-  private async call(
-    callback: CallbackName,
-    index: number,
-    logs: Logs,
-    model: ModelState | null,
-  ): Promise<TrainAnswer> {
-    if (model) this.takeState(model);
-    return this.callbacks.call(callback, index, logs);
+  private async call({callback, index, logs, model}: TrainAsk): Promise<TrainAnswer> {
+    if (model) this.model.take(model);
+    const stop = await this.callbacks.call(callback, index, logs);
+    if (callback === 'epochEnd') this.record(index, logs);
+    return {stop, ...this.model.changes()};
   }
 
-  /** Copies the trained weights from rank 0's region into the model. Throws BAD_MODEL. */
-  takeState({region, optimizerState}: ModelState): void {
-    if (!this.region || !sameRegion(this.region.handle, region)) {
-      this.region?.close();
-      this.region = attachRegion(region);
-      // The name is no longer needed; without it, a killed rank leaves nothing behind.
-      this.region.unlink();
-    }
-    try {
-      readModel(this.model, this.resolved.description.weights, optimizerState, this.region.buffer);
-    } catch (error) {
-      throw new ManyHandsError(
-        'BAD_MODEL',
-        `the trained weights could not be given back to the model: ${messageOf(error)}. Do not dispose of a model, or change its layers, during the training.`,
-        {cause: error},
-      );
-    }
+  private record(epoch: number, logs: Logs): void {
+    this.history.epoch.push(epoch);
+    for (const [name, value] of Object.entries(logs))
+      (this.history.history[name] ??= []).push(value);
   }
 
   close(): void {
-    this.region?.close();
-    this.region = null;
+    this.model.close();
   }
 
   get samplesPerSecond(): number {

@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import {tagMemory} from '../memory';
-import {nonTrainableWeights, remember} from '../model/nonTrainableWeights';
+import {remember} from '../model/remember';
 import type {Graph, LayerCall, Slot} from '../model/graph';
 import type {GradientSum} from './gradientSum';
 import {
@@ -177,7 +177,8 @@ export async function runForward(
           if (saved) deferred.savedForwards.set(call.index, saved);
         } else pieces.push(await forwardTaped(pass, call, slots, context));
         // Batch norm has replaced the tensors of its averages.
-        for (const variable of nonTrainableWeights(call.layer)) tagMemory(variable, 'parameters');
+        for (const variable of pass.gradientSum.othersOf(call.layer))
+          tagMemory(variable, 'parameters');
         await runHooks(
           pass.hooks,
           'afterForward',
@@ -207,7 +208,7 @@ export async function recomputeSegment(
     for (const call of segment.calls) {
       await runHooks(pass.hooks, 'beforeRecompute', call);
       // Averages move once a step, and not when the layer is recomputed.
-      const restore = remember(nonTrainableWeights(call.layer));
+      const restore = remember(pass.gradientSum.othersOf(call.layer));
       try {
         taped.push(await forwardTaped(pass, call, slots, context, savedForwards.get(call.index)));
       } finally {

@@ -5,6 +5,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import type {OptimizerState} from '../model/description';
 import type {Graph, LayerCall} from '../model/graph';
+import type {ModelPart} from '../model/modelPart';
 import type {CommunicatingLayerOf, StepHooks, WeightGradient} from './hooks';
 import type {ParameterStorage} from './parameterStorage';
 import type {Objective, Values} from './objective';
@@ -102,6 +103,11 @@ export interface RankStrategy {
    * returns. All ranks must call it. Resolves to the state's description.
    */
   save(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState>;
+  /**
+   * Loads a part of the model again, after a callback changed it. All ranks must call it; `source`
+   * is null on all ranks except rank 0.
+   */
+  reload(source: ArrayBuffer | null, part: ModelPart): Promise<void>;
   /** Called after the model has been disposed of. */
   dispose(): void;
 }

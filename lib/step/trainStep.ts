@@ -8,6 +8,7 @@ import {withStepContext, type StepContext} from '../base/stepContext';
 import {noteStep, tagMemory} from '../memory';
 import {allFinite, GradientSum} from './gradientSum';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
+import {compiledModel} from '../model/tfjsInternals';
 import {runHooks, type StepHooks} from './hooks';
 import {Objective, type Values} from './objective';
 import {predict} from './predict';
@@ -89,6 +90,7 @@ export class Stepper implements StepHost {
    */
   async step(step: number, parts: BatchPart[]): Promise<Values> {
     this.penalty = 0;
+    this.checkTrainable();
     try {
       noteStep(step);
       await runHooks(this.hooks, 'beforeStep', step, parts.length);
@@ -115,6 +117,16 @@ export class Stepper implements StepHost {
     } finally {
       this.gradients.clear();
     }
+  }
+
+  /** Throws BAD_MODEL if a callback has frozen everything, as fit does at its next step. */
+  private checkTrainable(): void {
+    const compiled = compiledModel(this.model).collectedTrainableWeights ?? [];
+    if (compiled.some((weight) => weight.read().trainable)) return;
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      'every weight of the model is frozen, so there is nothing to train: leave at least one layer trainable, or set model.stopTraining = true.',
+    );
   }
 
   private async runParts(step: number, parts: BatchPart[]): Promise<Values> {
@@ -203,7 +215,7 @@ export class Stepper implements StepHost {
       this.model.optimizer,
       entries.map(({variable}) => variable),
       {
-        gradient: (i) => entries[i].gradient,
+        gradient: (i) => (entries[i].variable.trainable ? entries[i].gradient : null),
         done: (i) => tagMemory(entries[i].variable, 'parameters'),
       },
     );

@@ -1,0 +1,100 @@
+/**
+ * A rank's side of the model that it shares with the caller: it loads the model, sends its state,
+ * and applies what a callback changed.
+ */
+import type * as tf from '@tensorflow/tfjs';
+import {createCommunicator} from '../collectives/communicator';
+import {createInProcessGroup} from '../collectives/inProcess';
+import type {ModelState, TrainAnswer, TrainJob} from '../job/protocol';
+import type {ModelDescription, OptimizerState} from '../model/description';
+import type {ModelPart} from '../model/modelPart';
+import {describedWeights} from '../model/modelWeights';
+import {setScalar} from '../model/optimizerState';
+import {optimizerFields} from '../model/tfjsInternals';
+import {modelBytes} from '../model/weights';
+import type {GradientSum} from '../step/gradientSum';
+import {ModelExchange} from '../step/modelExchange';
+import {replicatedStorage} from '../step/parameterStorage';
+import type {RankStrategy} from '../step/strategy';
+import type {Stepper} from '../step/trainStep';
+import {withRegion} from '../workers/sharedRegion';
+import {sentState} from './sentState';
+
+/** Exchanges a model with the caller in a run with a single rank. */
+function soloExchange(
+  model: tf.LayersModel,
+  description: ModelDescription,
+  gradients: GradientSum,
+): ModelExchange {
+  const comm = createCommunicator(createInProcessGroup(1)[0]);
+  const holders = [{rank: 0, shard: null, owns: true}];
+  const storage = replicatedStorage(gradients.entries);
+  return new ModelExchange(comm, model, description, () => holders, storage);
+}
+
+export class ModelLink {
+  /** Loads and saves the model of a run on one device. */
+  private readonly solo: ModelExchange | null;
+  /** Whether the caller has the current state. */
+  private isShared = true;
+
+  constructor(
+    private readonly job: TrainJob,
+    private readonly model: tf.LayersModel,
+    private readonly stepper: Stepper,
+    private readonly strategy: RankStrategy | null,
+  ) {
+    this.solo = strategy ? null : soloExchange(model, job.model, stepper.gradients);
+  }
+
+  /** Loads the model that the caller placed in shared memory. */
+  async open(): Promise<void> {
+    if (this.strategy) await this.strategy.open(this.stepper);
+    else await withRegion(this.job.weights, (source) => this.solo!.load(source));
+  }
+
+  private save(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState> {
+    return (this.strategy ?? this.solo!).save(make);
+  }
+
+  private reload(source: ArrayBuffer | null, part: ModelPart): Promise<void> {
+    return this.strategy ? this.strategy.reload(source, part) : this.solo!.load(source, part);
+  }
+
+  /** After a step: the caller no longer has the current state. */
+  changed(): void {
+    this.isShared = false;
+  }
+
+  /** The state for the caller if it does not have it yet; see `state`. */
+  async news(): Promise<ModelState | null> {
+    return this.isShared ? null : this.state();
+  }
+
+  /** The trained model on rank 0; null on the other ranks, which send it their shards. */
+  async state(): Promise<ModelState | null> {
+    const isFirst = this.job.rank === 0;
+    const optimizerState = await this.save((state) =>
+      isFirst ? sentState.allocate(modelBytes(this.job.model, state)) : null,
+    );
+    this.isShared = true;
+    return isFirst ? {region: sentState.handle, optimizerState} : null;
+  }
+
+  /** Applies what the callbacks changed. All ranks get the same answer. */
+  async apply({trainable, optimizer: settings, model}: TrainAnswer): Promise<void> {
+    const {optimizer} = this.model;
+    const weights = describedWeights(this.model);
+    trainable?.forEach((isTrained, i) => {
+      weights[this.job.model.trainable[i]].read().trainable = isTrained;
+    });
+    if (model)
+      await withRegion(this.job.rank === 0 ? model.region : null, (source) =>
+        this.reload(source, model.part),
+      );
+    if (!settings) return;
+    Object.assign(optimizerFields(optimizer), settings.fields);
+    for (const [field, value] of Object.entries(settings.scalars))
+      setScalar(optimizer, field, value);
+  }
+}
