@@ -44,7 +44,7 @@ export function scalarFields(optimizer: tf.Optimizer): Array<[field: string, sca
 }
 
 /** Sets a scalar tensor of the optimizer. */
-export function setScalar(optimizer: tf.Optimizer, field: string, value: number): void {
+function setScalar(optimizer: tf.Optimizer, field: string, value: number): void {
   const fields = optimizerFields(optimizer);
   const old = fields[field];
   if (old instanceof tf.Tensor && Object.is(old.dataSync()[0], Math.fround(value))) return;
@@ -54,6 +54,17 @@ export function setScalar(optimizer: tf.Optimizer, field: string, value: number)
     if (old instanceof tf.Tensor) old.dispose();
     fields[field] = tf.tidy(() => tf.keep(tf.scalar(value, 'float32')));
   }
+}
+
+/** Settings of an optimizer: plain fields, and scalar tensors by their values. */
+export interface OptimizerSettings {
+  fields: OptimizerFields;
+  scalars: Record<string, number>;
+}
+
+export function applySettings(optimizer: tf.Optimizer, {fields, scalars}: OptimizerSettings): void {
+  Object.assign(optimizerFields(optimizer), fields);
+  for (const [field, value] of Object.entries(scalars)) setScalar(optimizer, field, value);
 }
 
 export function describeState(optimizer: tf.Optimizer): OptimizerState {
@@ -112,17 +123,30 @@ export function restoreState(
 ): void {
   const fields = optimizerFields(optimizer);
   const {lists, scalars} = state;
+  const kept = new Set(lists.map(({field}) => field));
   let next = 0;
-  for (const [field, old] of Object.entries(fields)) {
-    if (!isSlotList(old)) continue;
-    for (const slot of old) slot?.variable.dispose();
-    fields[field] = [];
+  for (const [field, old] of Object.entries(fields))
+    if (isSlotList(old) && !kept.has(field)) fields[field] = disposed(old);
+  for (const {field, names, shapes} of lists) {
+    const tensors = shapes.map((shape) => tf.tensor(values[next++], shape, 'float32'));
+    const old = isSlotList(fields[field]) ? (fields[field] as Slot[]) : [];
+    const fits =
+      old.length === names.length &&
+      old.every(({variable: {shape}}, i) => String(shape) === String(shapes[i]));
+    // A callback may hold a variable of the list, so the variables stay the same.
+    if (fits) for (const [i, {variable}] of old.entries()) variable.assign(tensors[i] as tf.Tensor);
+    else
+      fields[field] = disposed(old).concat(
+        names.map((originalName, i) => ({originalName, variable: tf.variable(tensors[i], false)})),
+      );
+    tf.dispose(tensors);
   }
-  for (const {field, names, shapes} of lists)
-    fields[field] = names.map((originalName, i) => ({
-      originalName,
-      variable: tf.tidy(() => tf.variable(tf.tensor(values[next++], shapes[i], 'float32'), false)),
-    }));
   for (const {field} of scalars) setScalar(optimizer, field, values[next++][0]);
   Object.assign(fields, state.fields, {iterations_: state.iterations});
+}
+
+/** Disposes of a list's variables; returns an empty list. */
+function disposed(list: Slot[]): Slot[] {
+  for (const slot of list) slot?.variable.dispose();
+  return [];
 }

@@ -5,18 +5,26 @@
 import type * as tf from '@tensorflow/tfjs';
 import {createCommunicator} from '../collectives/communicator';
 import {createInProcessGroup} from '../collectives/inProcess';
-import type {ModelState, TrainAnswer, TrainJob} from '../job/protocol';
+import type {
+  CallbackName,
+  Logs,
+  ModelState,
+  TrainAnswer,
+  TrainAsk,
+  TrainJob,
+} from '../job/protocol';
+import {StateServer} from '../job/stateRequests';
 import type {ModelDescription, OptimizerState} from '../model/description';
 import type {ModelPart} from '../model/modelPart';
 import {describedWeights} from '../model/modelWeights';
-import {setScalar} from '../model/optimizerState';
-import {optimizerFields} from '../model/tfjsInternals';
+import {applySettings, describeState} from '../model/optimizerState';
 import {modelBytes} from '../model/weights';
 import type {GradientSum} from '../step/gradientSum';
 import {ModelExchange} from '../step/modelExchange';
 import {replicatedStorage} from '../step/parameterStorage';
 import type {RankStrategy} from '../step/strategy';
 import type {Stepper} from '../step/trainStep';
+import type {JobContext} from '../workers/serve';
 import {withRegion} from '../workers/sharedRegion';
 import {sentState} from './sentState';
 
@@ -37,6 +45,7 @@ export class ModelLink {
   private readonly solo: ModelExchange | null;
   /** Whether the caller has the current state. */
   private isShared = true;
+  private readonly server: StateServer | null;
 
   constructor(
     private readonly job: TrainJob,
@@ -44,6 +53,7 @@ export class ModelLink {
     private readonly stepper: Stepper,
     private readonly strategy: RankStrategy | null,
   ) {
+    this.server = job.requests && new StateServer(job.requests);
     this.solo = strategy ? null : soloExchange(model, job.model, stepper.gradients);
   }
 
@@ -66,9 +76,32 @@ export class ModelLink {
     this.isShared = false;
   }
 
-  /** The state for the caller if it does not have it yet; see `state`. */
-  async news(): Promise<ModelState | null> {
-    return this.isShared ? null : this.state();
+  /**
+   * Asks the caller to call its callbacks, and applies what they changed. All ranks must call it.
+   * Returns whether fit would stop.
+   */
+  async ask(
+    context: JobContext,
+    callback: CallbackName,
+    index: number,
+    logs: Logs,
+  ): Promise<boolean> {
+    const {rank} = this.job;
+    // A run that fails leaves the caller's model with the weights of the last epoch's end.
+    const sendsUnasked = callback === 'epochEnd' || !this.server;
+    const model = sendsUnasked && !this.isShared ? await this.state() : null;
+    const {iterations, fields} = describeState(this.model.optimizer);
+    const ask: TrainAsk = {
+      ...{rank, callback, index, logs, model},
+      isStale: !this.isShared,
+      optimizer: {iterations, fields},
+    };
+    const pending = context.ask(ask) as Promise<TrainAnswer>;
+    const answer = this.isShared
+      ? await pending
+      : await this.server!.until(pending, () => this.state());
+    await this.apply(answer);
+    return answer.stop;
   }
 
   /** The trained model on rank 0; null on the other ranks, which send it their shards. */
@@ -82,8 +115,7 @@ export class ModelLink {
   }
 
   /** Applies what the callbacks changed. All ranks get the same answer. */
-  async apply({trainable, optimizer: settings, model}: TrainAnswer): Promise<void> {
-    const {optimizer} = this.model;
+  private async apply({trainable, optimizer: settings, model}: TrainAnswer): Promise<void> {
     const weights = describedWeights(this.model);
     trainable?.forEach((isTrained, i) => {
       weights[this.job.model.trainable[i]].read().trainable = isTrained;
@@ -92,9 +124,10 @@ export class ModelLink {
       await withRegion(this.job.rank === 0 ? model.region : null, (source) =>
         this.reload(source, model.part),
       );
-    if (!settings) return;
-    Object.assign(optimizerFields(optimizer), settings.fields);
-    for (const [field, value] of Object.entries(settings.scalars))
-      setScalar(optimizer, field, value);
+    if (settings) applySettings(this.model.optimizer, settings);
+  }
+
+  close(): void {
+    this.server?.close();
   }
 }

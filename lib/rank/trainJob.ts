@@ -49,8 +49,12 @@ export async function trainRank(
           const outputNames = outputNamesOf(model);
           const weights = sampleWeights(data, classWeight, job.sampleWeight, outputNames);
           const loop = new TrainingLoop(job, context, model, data, validation, weights, ranks);
-          await loop.run();
-          return await loop.finish(meter);
+          try {
+            await loop.run();
+            return await loop.finish(meter);
+          } finally {
+            loop.close();
+          }
         }),
       );
     } catch (error) {

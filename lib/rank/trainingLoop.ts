@@ -5,15 +5,7 @@ import type * as tf from '@tensorflow/tfjs';
 import {permutation} from '../base/random';
 import {shardBatch} from '../dataParallel/shardBatch';
 import type {CheckedData} from '../job/checkData';
-import type {
-  CallbackName,
-  Logs,
-  TrainAnswer,
-  TrainAsk,
-  TrainDone,
-  TrainJob,
-  TrainTell,
-} from '../job/protocol';
+import type {CallbackName, Logs, TrainDone, TrainJob, TrainTell} from '../job/protocol';
 import {processMemory, type MemoryMeter} from '../memory';
 import type {MemoryUse} from '../memory/memoryUse';
 import type {BatchPart, MicroBatch, RankStrategy} from '../step/strategy';
@@ -80,16 +72,7 @@ export class TrainingLoop {
 
   private async callback(name: CallbackName, index: number, logs: Logs): Promise<void> {
     if (!this.job.callbacks.includes(name)) return;
-    const ask: TrainAsk = {
-      rank: this.job.rank,
-      callback: name,
-      index,
-      logs,
-      model: await this.link.news(),
-    };
-    const answer = (await this.context.ask(ask)) as TrainAnswer;
-    this.stopped = answer.stop;
-    await this.link.apply(answer);
+    this.stopped = await this.link.ask(this.context, name, index, logs);
   }
 
   /** Loads the model, and runs all epochs. */
@@ -178,6 +161,10 @@ export class TrainingLoop {
     const batch = makeBatch(this.data, indices, this.weights, need);
     this.recorder.end();
     return batch;
+  }
+
+  close(): void {
+    this.link.close();
   }
 
   async finish(meter: MemoryMeter): Promise<TrainDone> {

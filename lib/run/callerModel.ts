@@ -3,15 +3,24 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
-import type {ModelState, TrainAnswer} from '../job/protocol';
+import type {ModelState, TrainAnswer, TrainAsk} from '../job/protocol';
+import {StateRequests} from '../job/stateRequests';
 import {describeProgress} from '../model/describe';
 import type {ModelDescription, OptimizerFields} from '../model/description';
 import {NO_STATE, type ModelPart} from '../model/modelPart';
 import type {LiveModel} from '../model/modelWeights';
-import {describeState, plainFields, scalarFields, stateTensors} from '../model/optimizerState';
-import {compiledModel, innerModel, type LayerWeight} from '../model/tfjsInternals';
+import {
+  applySettings,
+  describeState,
+  plainFields,
+  scalarFields,
+  stateTensors,
+  type OptimizerSettings,
+} from '../model/optimizerState';
+import {compiledModel, innerModel, optimizerFields, type LayerWeight} from '../model/tfjsInternals';
 import {modelBytes, readModel, writeModel} from '../model/weights';
 import {attachRegion, createRegion, sameRegion, type SharedRegion} from '../workers/sharedRegion';
+import {fetchOnTouch} from './lazyState';
 
 /** What the model looked like when the ranks last agreed with it. */
 interface Snapshot {
@@ -39,12 +48,16 @@ export class CallerModel {
   private received: SharedRegion | null = null;
   /** The shared memory with what a callback changed last. */
   private sent: SharedRegion | null = null;
+  /** Why a callback did not get the current weights. */
+  private failure: Error | null = null;
+  readonly requests = StateRequests.create();
   description: ModelDescription;
 
   constructor(
     model: tf.LayersModel,
     private readonly live: LiveModel,
     description: ModelDescription,
+    private readonly timeoutMs: number,
   ) {
     this.description = description;
     this.inner = innerModel(model);
@@ -86,8 +99,13 @@ export class CallerModel {
     writeModel(this.live, weights, optimizerState, buffer);
   }
 
-  /** Takes the trained weights from rank 0's region. Throws BAD_MODEL. */
+  /**
+   * Takes the ranks' state from rank 0's region. Settings that were changed here meanwhile stay, for
+   * `changes`. Throws BAD_MODEL.
+   */
   take({region, optimizerState}: ModelState): void {
+    this.checkUntouched();
+    const settings = this.changedSettings();
     if (!this.received || !sameRegion(this.received.handle, region)) {
       this.received?.close();
       this.received = attachRegion(region);
@@ -103,30 +121,88 @@ export class CallerModel {
         {cause: error},
       );
     }
-    this.snapshot = this.look();
+    const {weights, state, scalars} = this.look();
+    applySettings(this.live.optimizer, settings);
+    for (const field of Object.keys(settings.scalars)) scalars.delete(field);
+    const {trainable} = this.snapshot;
+    this.snapshot = {weights, state, scalars, trainable, fields: optimizerState.fields};
+  }
+
+  /** The optimizer's settings that were changed here since the ranks agreed with them. */
+  private changedSettings(): OptimizerSettings {
+    const {optimizer} = this.live;
+    const {fields, scalars} = this.snapshot;
+    return {
+      fields: Object.fromEntries(
+        Object.entries(plainFields(optimizer)).filter(
+          ([field, value]) => !Object.is(fields[field], value),
+        ),
+      ),
+      scalars: Object.fromEntries(
+        scalarFields(optimizer)
+          .filter(([field, {dataId}]) => scalars.get(field) !== dataId)
+          .map(([field, scalar]) => [field, scalar.dataSync()[0]]),
+      ),
+    };
+  }
+
+  /** Throws BAD_MODEL if a weight was set while no callback ran: the ranks' value replaces it. */
+  private checkUntouched(): void {
+    const {weights} = this.live;
+    const index = weights.findIndex(
+      ({val}, i) => !val.isDisposed && val.dataId !== this.snapshot.weights[i],
+    );
+    if (index < 0) return;
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      `the weight '${weights[index].originalName}' was set while the model is being trained, and outside of its callbacks: the ranks would not see it. Set weights in a callback, or after the training.`,
+    );
+  }
+
+  /**
+   * Runs `callbacks` with the state that the ranks have: it was sent, or it is fetched when a
+   * callback reads it. Returns what they changed. Throws BAD_MODEL.
+   */
+  async during(
+    {model, isStale, optimizer: {iterations, fields}}: TrainAsk,
+    callbacks: () => Promise<void>,
+  ): Promise<Omit<TrainAnswer, 'stop'>> {
+    if (model) this.take(model);
+    const settings = this.changedSettings();
+    applySettings(this.live.optimizer, {fields, scalars: {}});
+    applySettings(this.live.optimizer, {fields: settings.fields, scalars: {}});
+    Object.assign(optimizerFields(this.live.optimizer), {iterations_: iterations});
+    this.snapshot.fields = fields;
+    const end = isStale ? fetchOnTouch(this.live, () => this.fetch()) : () => {};
+    try {
+      await callbacks();
+    } finally {
+      end();
+    }
+    return this.changes();
+  }
+
+  private fetch(): void {
+    try {
+      this.take(this.requests!.fetch(this.timeoutMs));
+    } catch (error) {
+      this.failure = error as Error;
+      throw error;
+    }
   }
 
   /** What callbacks changed since the last `take` or `changes`. Throws BAD_MODEL. */
-  changes(): Omit<TrainAnswer, 'stop'> {
+  private changes(): Omit<TrainAnswer, 'stop'> {
+    if (this.failure) throw this.failure;
     this.check();
     const before = this.snapshot;
+    const settings = this.changedSettings();
     const now = this.look();
     this.snapshot = now;
     const answer: Omit<TrainAnswer, 'stop'> = {};
     if (!sameList(before.trainable, now.trainable)) answer.trainable = now.trainable;
-    const fields = Object.entries(now.fields).filter(
-      ([field, value]) => !Object.is(before.fields[field], value),
-    );
-    const scalars = scalarFields(this.live.optimizer).filter(
-      ([field, {dataId}]) => before.scalars.get(field) !== dataId,
-    );
-    if (fields.length > 0 || scalars.length > 0)
-      answer.optimizer = {
-        fields: Object.fromEntries(fields),
-        scalars: Object.fromEntries(
-          scalars.map(([field, scalar]) => [field, scalar.dataSync()[0]]),
-        ),
-      };
+    if (Object.keys({...settings.fields, ...settings.scalars}).length > 0)
+      answer.optimizer = settings;
     const state = sameList(before.state, now.state) ? null : describeState(this.live.optimizer);
     const weights = [...now.weights.keys()].filter(
       (index) => now.weights[index] !== before.weights[index],
@@ -180,6 +256,7 @@ export class CallerModel {
   close(): void {
     this.received?.close();
     this.sent?.close();
+    this.requests?.close();
     this.received = null;
     this.sent = null;
   }

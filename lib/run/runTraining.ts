@@ -101,6 +101,7 @@ function makeJobs(
       ...{globalClipNorm, memoryLimit, trace, microBatches, recompute},
     },
     callbacks: run.callbacks.waits,
+    requests: run.callbacks.waits.length > 0 ? (run.model.requests?.handle ?? null) : null,
   }));
 }
 

@@ -33,7 +33,7 @@ export class TrainRun {
 
   constructor(private readonly resolved: ResolvedRun) {
     const {model, live, description, options, devices} = resolved;
-    this.model = new CallerModel(model, live, description);
+    this.model = new CallerModel(model, live, description, options.timeoutMs);
     this.options = options;
     this.callbacks = new CallbackList(options.callbacks, model);
     this.asked = devices.map(() => 0);
@@ -106,11 +106,14 @@ export class TrainRun {
     return this.pendingAnswers[nth].promise;
   }
 
-  private async call({callback, index, logs, model}: TrainAsk): Promise<TrainAnswer> {
-    if (model) this.model.take(model);
-    const stop = await this.callbacks.call(callback, index, logs);
+  private async call(ask: TrainAsk): Promise<TrainAnswer> {
+    const {callback, index, logs} = ask;
+    let stop = false;
+    const changes = await this.model.during(ask, async () => {
+      stop = await this.callbacks.call(callback, index, logs);
+    });
     if (callback === 'epochEnd') this.record(index, logs);
-    return {stop, ...this.model.changes()};
+    return {stop, ...changes};
   }
 
   private record(epoch: number, logs: Logs): void {
