@@ -126,6 +126,12 @@ function trainableWeights(model: tf.LayersModel, weights: readonly LayerWeight[]
       'BAD_MODEL',
       `the model was compiled with the weight '${compiled[missing].originalName}', which its layers no longer have: call compile() again.`,
     );
+  const twice = trainable.find((index, i) => trainable.indexOf(index) < i);
+  if (twice !== undefined)
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      `the model lists the weight '${weights[twice].originalName}' twice, so fit would update it twice in each step: let the trainableWeights of a layer of your own name each weight once.`,
+    );
   if (trainable.length > 0 && trainable.every((index) => !weights[index].read().trainable))
     throw new ManyHandsError(
       'BAD_MODEL',

@@ -147,7 +147,10 @@ export async function runTraining(resolved: ResolvedRun): Promise<TrainResult> {
   const {model, options, devices, transport} = resolved;
   showRuns();
   let run: TrainRun | null = null;
-  const release = guardModel(model, () => run?.callbacks.isRunning ?? false);
+  const release = guardModel(model, {
+    isInCallback: () => run?.callbacks.isRunning ?? false,
+    hearsStop: () => run?.callbacks.waits.includes('batchEnd') ?? false,
+  });
   const regions: SharedRegion[] = [];
   const interrupt = stopOnInterrupt(options.signal);
   let groups: ProcessGroups | null = null;

@@ -7,6 +7,7 @@ import {compiledModel, innerModel} from '../model/tfjsInternals';
 import {CallbackList} from './callbacks';
 import {CallerModel} from './callerModel';
 import type {Logs, TrainAnswer, TrainAsk, TrainTell} from '../job/protocol';
+import {isModule} from '../job/placeData';
 import {trainedSamples} from '../job/trainedSamples';
 import type {CheckedOptions} from '../config/checkOptions';
 import type {ResolvedRun} from './resolveRun';
@@ -51,7 +52,9 @@ export class TrainRun {
     await this.callbacks.begin({
       ...{epochs, initialEpoch, batchSize, verbose, doValidation, steps: null},
       // A data module is opened by the ranks.
-      samples: 'samples' in data ? trainedSamples(data.samples, validationSplit) : null,
+      samples: isModule(data)
+        ? null
+        : trainedSamples(data.samples, validation ? 0 : validationSplit),
       metrics: doValidation ? [...names, ...names.map((name) => `val_${name}`)] : names,
     });
     this.model.begin();

@@ -9,7 +9,7 @@ import type {Transport} from '#lib/run/resolveRun.js';
 import {train} from '#lib/run/train.js';
 import {trainParallelOver} from '#lib/trainParallel.js';
 
-export const BATCH = 8;
+const BATCH = 8;
 /** 3 batches, the last one smaller; a quarter of the samples is left for validation if asked. */
 const SAMPLES = 20;
 

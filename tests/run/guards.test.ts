@@ -86,6 +86,38 @@ describe.each([
   });
 });
 
+describe('model.stopTraining outside of a callback', () => {
+  it('stops after the batch if the ranks ask after each batch, as in fit', async () => {
+    const model = compiled(sequential);
+    const steps: number[] = [];
+    const run = train(model, samples(8), {
+      ...quiet,
+      batchSize: 4,
+      epochs: 100_000,
+      callbacks: {onBatchEnd: (batch: number) => void steps.push(batch)},
+    });
+    while (steps.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    model.stopTraining = true;
+    await run;
+    expect(steps.length).toBeLessThan(100_000);
+    expect(model.stopTraining).toBe(true);
+    end(model);
+  });
+
+  it('is an error if no rank would hear of it', async () => {
+    const model = compiled(functional);
+    const run = train(model, samples(8), {...quiet, epochs: 2});
+    while (!(model as unknown as {isTraining: boolean}).isTraining)
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(() => {
+      model.stopTraining = true;
+    }).toThrow(/add callbacks: \{onBatchEnd/);
+    const {history} = await run;
+    expect(history.epoch).toHaveLength(2);
+    end(model);
+  });
+});
+
 describe('a validationSplit', () => {
   it.each([
     [1, 0.5, /leaves none for training/],
