@@ -2,6 +2,7 @@
  * Estimates the memory of a training step before the model is trained.
  */
 import type * as tf from '@tensorflow/tfjs';
+import {refuseData} from '../base/callForm';
 import {anything, checkValue, readOptions, wholeNumber, type OptionTable} from '../base/options';
 import {byCategory, type ByCategory} from '../memory/categories';
 import {variablesOf} from '../model/weights';
@@ -162,6 +163,7 @@ export function estimateMemory(
   model: tf.LayersModel,
   options: EstimateMemoryOptions = {},
 ): MemoryEstimate {
+  refuseData('estimateMemory', options, '{batchSize: 32}');
   check(options);
   return new MemoryEstimator(model).at(options);
 }

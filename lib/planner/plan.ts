@@ -3,6 +3,7 @@
  * memory, best first.
  */
 import type * as tf from '@tensorflow/tfjs';
+import {refuseData} from '../base/callForm';
 import {
   anObject,
   anything,
@@ -213,6 +214,7 @@ export async function planFrom(
   model: tf.LayersModel,
   options: PlanOptions = {},
 ): Promise<PlanRow[]> {
+  refuseData('plan', options, '{batchSize: 32, devices: 2}');
   const {
     batchSize = 32,
     devices = 2,

@@ -7,17 +7,22 @@ import type {Data, DataModule} from '../base/arrays';
 import {ManyHandsError} from '../base/errors';
 import type {DeviceUse} from '../base/events';
 import {sharedMemoryAvailable} from '../collectives/sharedMemory';
-import {checkOptions, type Caller, type CheckedOptions} from '../config/checkOptions';
+import {refuseFitForm} from '../base/callForm';
+import {checkOptions, type CheckedOptions} from '../config/checkOptions';
+import type {Caller} from '../config/optionTables';
 import type {Strategy, TrainOptions, TrainParallelOptions} from '../config/options';
 import {strategyName, type Plan, type PlanOrigin} from '../config/plan';
 import {readStrategy} from '../config/readStrategy';
 import {runDevices} from '../devices/runDevices';
 import {checkData, type CheckedData} from '../job/checkData';
-import {isModule, readArrays} from '../job/placeData';
+import {isModule, readArrays} from '../job/readData';
 import {describeModel} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import {readGraph, type Graph} from '../model/graph';
+import {dataNamesOf} from '../model/tfjsInternals';
 import {resolveDivision} from '../placement/resolveDivision';
+import {CallbackList} from './callbacks';
+import {checkWeights} from './checkWeights';
 
 /**
  * How the ranks communicate: each rank is a separate process and they share memory, or all ranks
@@ -88,7 +93,7 @@ function chooseTransport(wanted: Transport | undefined, devices: DeviceUse[]): T
 /** Reads and checks data if they are arrays; ranks open a module themselves. Throws BAD_DATA. */
 function resolveData(model: tf.LayersModel, data: Data, what: string): ResolvedData {
   if (isModule(data)) return data;
-  const {xs, ys} = readArrays(data, what);
+  const {xs, ys} = readArrays(data, what, dataNamesOf(model));
   return checkData(model, xs, ys, what);
 }
 
@@ -128,7 +133,9 @@ export async function resolveRun(
   callerOptions: TrainOptions & TrainParallelOptions,
   defaults: RunDefaults,
 ): Promise<ResolvedRun> {
-  const options = checkOptions(callerOptions, defaults.caller);
+  const {caller} = defaults;
+  refuseFitForm(caller, data, callerOptions, {takes: 'options', write: '{epochs: 2}'});
+  const options = checkOptions(callerOptions, caller);
   const available = runDevices(options.devices, options.threads);
   // A strategy that is wrong for every model is refused before the model is read.
   const asked = (strategy: Strategy) =>
@@ -145,6 +152,9 @@ export async function resolveRun(
   const description = await describeModel(model, options.modules);
   const graph = readGraph(model);
   const resolvedData = resolveData(model, data, 'data');
+  checkWeights(options, resolvedData, dataNamesOf(model).outputs);
+  // This call only checks: a wrong callback is refused before a worker starts.
+  new CallbackList(options, model);
   const validation =
     options.validationData && resolveData(model, options.validationData, 'validationData');
   const context = {model, description, graph, options, devices: available};

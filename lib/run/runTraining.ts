@@ -7,7 +7,8 @@ import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import {emitRun} from '../base/events';
 import type {CheckedOptions} from '../config/checkOptions';
-import {isModule, placeArrays, type PlacedData} from '../job/placeData';
+import {placeArrays, type PlacedData} from '../job/placeData';
+import {isModule} from '../job/readData';
 import type {
   InProcessJob,
   ParallelContext,

@@ -45,7 +45,7 @@ export class TrainRun {
     const {model, options, devices} = resolved;
     this.model = model;
     this.options = options;
-    this.callbacks = new CallbackList(options.callbacks, model);
+    this.callbacks = new CallbackList(options, model);
     this.asked = devices.map(() => 0);
     Object.assign(this.history, {epoch: [], history: {}});
     Object.assign(model, {history: this.history});
