@@ -16,7 +16,7 @@ import {
   type OptionTable,
 } from './base/options';
 import {describeModel, type ModuleReference} from './model/describe';
-import {disposeModel, rebuildModel} from './model/rebuild';
+import {copyModel, disposeModel} from './model/rebuild';
 import {dataNamesOf} from './model/tfjsInternals';
 import {rowName, type PlanRow} from './planner/plan';
 import {readArrays} from './job/readData';
@@ -169,7 +169,7 @@ export async function validatePlan(
   const part = firstSamples(model, data, STEPS * batchSize);
 
   const run = async (row: PlanRow): Promise<TrainResult> => {
-    const copy = await rebuildModel(description);
+    const copy = await copyModel(model, description);
     const epochs = Math.min(
       MOST_EPOCHS,
       Math.max(1, Math.ceil(RUN_SECONDS / (STEPS * row.prediction.stepSeconds))),

@@ -153,7 +153,8 @@ function planOf(
 ): Plan {
   if (isPlan(strategy)) return strategy;
   const request = readStrategy(strategy, {devices});
-  return resolveDivision(request, {...context, batchSize, origin: 'asked', because: 'as asked'});
+  return resolveDivision(request, {...context, batchSize, origin: 'asked', because: 'as asked'})
+    .plan;
 }
 
 function divide(

@@ -6,6 +6,7 @@ import {checkData} from '../job/checkData';
 import {openData, type PlacedData} from '../job/placeData';
 import type {JobOptions, TrainDone, TrainJob} from '../job/protocol';
 import type {Arrays, DataNames} from '../job/readData';
+import {freedPlaceholder} from '../model/freeStorage';
 import {disposeModel, rebuildModel} from '../model/rebuild';
 import {dataNamesOf} from '../model/tfjsInternals';
 import type {JobContext} from '../workers/serve';
@@ -70,6 +71,7 @@ export async function metered<T>(
   {memoryLimit}: JobOptions,
   run: (meter: MemoryMeter) => Promise<T>,
 ): Promise<T> {
+  freedPlaceholder();
   const meter = startMeter({limitBytes: memoryLimit});
   try {
     return await run(meter);

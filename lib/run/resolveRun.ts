@@ -45,6 +45,8 @@ export interface ResolvedRun {
   devices: DeviceUse[];
   transport: Transport;
   plan: Plan;
+  /** For a pipeline: the unread messages that a channel between two stages must hold. */
+  room: number;
   /** What a chart calls the strategy. */
   label: string;
 }
@@ -162,7 +164,7 @@ export async function resolveRun(
   const request = named ?? asked(choice.strategy);
   const {origin, because} = choice;
   const {batchSize} = options;
-  const plan = resolveDivision(request, {model, graph, batchSize, origin, because});
+  const {plan, room} = resolveDivision(request, {model, graph, batchSize, origin, because});
   return {
     ...context,
     data: resolvedData,
@@ -172,6 +174,7 @@ export async function resolveRun(
     devices: available.slice(0, plan.mesh.size),
     transport,
     plan: {...plan, reason: reasonOf(plan, defaults, transport, choice)},
+    room,
     label: strategyName(plan),
   };
 }

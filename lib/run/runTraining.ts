@@ -49,7 +49,7 @@ function sampleWeightsOf(weights: CheckedOptions['sampleWeight']): Float32Array 
 }
 
 /** Creates the process groups that the ranks join, and the context that all ranks get. */
-function makeParallel({plan, options, graph, transport}: ResolvedRun): {
+function makeParallel({plan, room, options, graph, transport}: ResolvedRun): {
   groups: ProcessGroups | null;
   parallel: ParallelContext | null;
 } {
@@ -60,7 +60,7 @@ function makeParallel({plan, options, graph, transport}: ResolvedRun): {
       ? new ProcessGroups(
           plan.mesh,
           options.timeoutMs,
-          pipeline ? channelBytes(pipeline, plan, options.batchSize) : undefined,
+          pipeline ? channelBytes(pipeline, room, plan, options.batchSize) : undefined,
         )
       : null;
   const {layout, sequenceParallel = false} = plan;
