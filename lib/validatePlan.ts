@@ -9,13 +9,12 @@ import {refuseFitForm} from './base/callForm';
 import {shown} from './base/errors';
 import {
   anything,
-  listOf,
   positiveNumber,
   readOptions,
   refuseOption,
   type OptionTable,
 } from './base/options';
-import {describeModel, type ModuleReference} from './model/describe';
+import {describeModel, moduleList, type ModuleReference} from './model/describe';
 import {copyModel, disposeModel} from './model/rebuild';
 import {dataNamesOf} from './model/tfjsInternals';
 import {rowName, type PlanRow} from './planner/plan';
@@ -85,7 +84,7 @@ const OPTIONS: OptionTable<ValidatePlanOptions> = {
   'seconds?': positiveNumber('seconds'),
   // `train` and `trainParallel` check these.
   'devices?': anything,
-  'modules?': listOf('URLs, or of {module, export}'),
+  'modules?': moduleList,
 };
 
 const STEPS = 8;
@@ -165,7 +164,7 @@ export async function validatePlan(
     );
   const {batchSize} = running[0].prediction;
   const devices = options.devices ?? Math.max(...rows.map((row) => row.strategy.devices));
-  const description = await describeModel(model, modules);
+  const description = await describeModel(model, modules, 'validatePlan');
   const part = firstSamples(model, data, STEPS * batchSize);
 
   const run = async (row: PlanRow): Promise<TrainResult> => {

@@ -21,6 +21,7 @@ import {
   type OptionTable,
   type Refusals,
 } from '../base/options';
+import {moduleList} from '../model/describe';
 import type {TrainOptions, TrainParallelOptions} from './options';
 
 /** The function that was called: it decides which options exist, and their defaults. */
@@ -92,7 +93,7 @@ export const TRAIN: OptionTable<TrainOptions> = {
   'globalClipNorm?': positiveNumber(),
   // `parseBytes` checks it.
   'memoryLimit?': anything,
-  'modules?': listOf('URLs, or of {module, export}'),
+  'modules?': moduleList,
   'silenceTimeoutMs?': wholeNumber(1),
   'trace?': either(trueOrFalse, nameFrom(['phases', 'layers'])),
   'record?': nonEmptyString('the name of a file to write'),

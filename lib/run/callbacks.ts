@@ -58,8 +58,14 @@ function asCallback(
         `a callback has the unknown method '${name}'. The methods are ${NAMES.join(', ')}.`,
       );
   }
+  for (const [name, method] of Object.entries(value))
+    if (method !== undefined && method !== null && typeof method !== 'function')
+      throw new ManyHandsError(
+        'BAD_OPTION',
+        `the callback's ${name} must be a function; it is ${shown(method)}.`,
+      );
   const args = value as tf.CustomCallbackArgs;
-  const waits = names.filter((name) => args[METHODS[name]] !== undefined);
+  const waits = names.filter((name) => (args[METHODS[name]] ?? undefined) !== undefined);
   // tfjs calls onYield from its own onBatchEnd, at most every `yieldEvery` milliseconds.
   if (args.onYield && !waits.includes('batchEnd')) waits.push('batchEnd');
   try {

@@ -4,7 +4,7 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {Data, DataModule} from '../base/arrays';
-import {ManyHandsError} from '../base/errors';
+import {ManyHandsError, withCode} from '../base/errors';
 import type {DeviceUse} from '../base/events';
 import {sharedMemoryAvailable} from '../collectives/sharedMemory';
 import {refuseFitForm} from '../base/callForm';
@@ -129,7 +129,16 @@ function reasonOf(plan: Plan, {caller, transport}: RunDefaults, used: Transport,
  * Checks everything that a run needs, in this order: options, devices, model, data, division.
  * Throws BAD_OPTION, NOT_YET, DEVICE, BAD_MODEL, BAD_DATA and BAD_SCHEDULE.
  */
-export async function resolveRun(
+export async function resolveRun(...args: Parameters<typeof resolveParts>): Promise<ResolvedRun> {
+  try {
+    return await resolveParts(...args);
+  } catch (error) {
+    // A layer or an optimizer of the caller may do anything.
+    throw withCode(error, 'BAD_MODEL', `${args[3].caller}: the model cannot be trained`);
+  }
+}
+
+async function resolveParts(
   model: tf.LayersModel,
   data: Data,
   callerOptions: TrainOptions & TrainParallelOptions,

@@ -4,7 +4,7 @@
  */
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import {ManyHandsError} from '../base/errors';
+import {ManyHandsError, withCode} from '../base/errors';
 import {emitRun} from '../base/events';
 import type {CheckedOptions} from '../config/checkOptions';
 import {placeArrays, type PlacedData} from '../job/placeData';
@@ -85,7 +85,11 @@ function makeJobs(
   const placedValidation = validation && place(validation, 'validationData', regions);
   const weights = createRegion(modelBytes(description, description.optimizerState));
   regions.push(weights);
-  writeModel(model, description.weights, description.optimizerState, weights.buffer);
+  try {
+    writeModel(model, description.weights, description.optimizerState, weights.buffer);
+  } catch (error) {
+    throw withCode(error, 'BAD_MODEL', 'the weights of the model cannot be read');
+  }
   const {epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed} = options;
   const {globalClipNorm, memoryLimit, trace} = options;
   const {microBatches, recompute} = plan;
@@ -174,7 +178,7 @@ export async function runTraining(resolved: ResolvedRun): Promise<TrainResult> {
     try {
       done = await runOn(workers, run, jobs, groups, resolved, interrupt);
     } catch (error) {
-      run.end(started, error as Error);
+      run.end(started, error);
       throw error;
     } finally {
       await workers.release();
