@@ -20,6 +20,7 @@ const UNIT = [
 
 /** Tests of whole programs: packages, set-up, kernels, a browser. A process each. */
 const SYSTEM = [
+  'tests/devices/tfjsSuite.test.ts',
   'tests/e2e/*.test.ts',
   'tests/notebook/kernel.test.ts',
   'tests/notebooks/{command,run}.test.ts',
