@@ -57,8 +57,8 @@ export class Sandbox {
     return join(this.folder, 'build', file.replace(/\.ts$/, '.js'));
   }
 
-  /** Runs `tests` with the mutant in place, until the first one fails. */
-  async try(mutant: Mutant, tests: readonly string[], timeoutMs: number): Promise<TestRun> {
+  /** Runs the stages of tests with the mutant in place, until the first test fails. */
+  async try(mutant: Mutant, stages: readonly string[][], timeoutMs: number): Promise<TestRun> {
     const compiled = this.compiledOf(mutant.file);
     const original = readFileSync(compiled, 'utf8');
     const {outputText} = ts.transpileModule(mutant.text, {
@@ -70,14 +70,21 @@ export class Sandbox {
     });
     writeFileSync(compiled, outputText);
     try {
-      return await this.run(tests, timeoutMs);
+      return await this.run(stages, timeoutMs);
     } finally {
       writeFileSync(compiled, original);
     }
   }
 
-  /** Runs `tests` until the first one fails. A run that takes too long ends with its workers. */
-  run(tests: readonly string[], timeoutMs: number): Promise<TestRun> {
+  /** Runs the stages of tests until the first test fails; `timeoutMs` is for each stage. */
+  async run([tests, ...stages]: readonly string[][], timeoutMs: number): Promise<TestRun> {
+    const result = await this.runStage(tests, timeoutMs);
+    if (result.outcome !== 'passed' || stages.length === 0) return result;
+    return this.run(stages, timeoutMs);
+  }
+
+  /** A run that takes too long ends with its workers. */
+  private runStage(tests: readonly string[], timeoutMs: number): Promise<TestRun> {
     const vitest = join(this.folder, 'node_modules', 'vitest', 'vitest.mjs');
     const args = [vitest, 'run', '--bail', '1', '--reporter', 'dot', ...tests];
     // A file, because a pipe stays open until the last worker has ended.
