@@ -3,7 +3,7 @@ import {defineConfig} from 'vitest/config';
 /** Tests that load no engine. Several files share a process. */
 const UNIT = [
   'tests/base/{cgroup,errors,random,units}.test.ts',
-  'tests/collectives/{alphaBeta,collectives}.test.ts',
+  'tests/collectives/{alphaBeta,collectives,costs}.test.ts',
   'tests/data/*.test.ts',
   'tests/grading/*.test.ts',
   'tests/memory/{processMemory,regions}.test.ts',
