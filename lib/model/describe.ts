@@ -2,8 +2,9 @@
  * Describes a compiled model as plain data, so that a worker can rebuild it.
  */
 import * as tf from '@tensorflow/tfjs';
-import {ManyHandsError, messageOf, shown} from '../base/errors';
+import {ManyHandsError, messageOf, shown, withCode} from '../base/errors';
 import {importModule, moduleUrl} from '../base/modules';
+import {listOf, type Check} from '../base/options';
 import type {FunctionReference, ModelDescription, WeightDescription} from './description';
 import {modelWeights, type LiveModel} from './modelWeights';
 import {describeState} from './optimizerState';
@@ -14,6 +15,13 @@ import {compiledModel, innerModel, isCompiled, type LayerWeight} from './tfjsInt
  * compiled with.
  */
 export type ModuleReference = string | {module: string; export?: string};
+
+/** What the option `modules` must be. */
+export const moduleList: Check = listOf("modules' URLs, or of {module, export}", {
+  expected: 'a URL, or {module, export}',
+  accepts: (entry) =>
+    typeof entry === 'string' || typeof (entry as {module?: unknown} | null)?.module === 'string',
+});
 
 /** Finds a reference for each function that a model was compiled with. */
 class References {
@@ -70,7 +78,8 @@ function isLikeModel(value: unknown): value is tf.LayersModel {
   return typeof getClassName === 'function' && typeof fit === 'function' && Array.isArray(layers);
 }
 
-function checkCompiled(model: unknown): asserts model is tf.LayersModel {
+/** Throws BAD_MODEL if `model` is not a tf.LayersModel; `call` is the function's name. */
+export function requireModel(call: string, model: unknown): asserts model is tf.LayersModel {
   if (!(model instanceof tf.LayersModel)) {
     if (isLikeModel(model))
       throw new ManyHandsError(
@@ -80,9 +89,14 @@ function checkCompiled(model: unknown): asserts model is tf.LayersModel {
       );
     throw new ManyHandsError(
       'BAD_MODEL',
-      `train needs a tf.LayersModel (tf.sequential or tf.model); it got ${shown(model)}.`,
+      `${call} needs a tf.LayersModel (tf.sequential or tf.model); it got ${shown(model)}.`,
     );
   }
+}
+
+/** Throws BAD_MODEL if `model` is not a compiled tf.LayersModel with weights. */
+export function requireCompiled(call: string, model: unknown): asserts model is tf.LayersModel {
+  requireModel(call, model);
   if (!isCompiled(model)) {
     throw new ManyHandsError(
       'BAD_MODEL',
@@ -101,13 +115,21 @@ function describeWeight({originalName, shape, dtype}: LayerWeight): WeightDescri
   return {name: originalName, shape, dtype};
 }
 
+function describeOptimizer(optimizer: tf.Optimizer): ModelDescription['optimizer'] {
+  try {
+    return {className: optimizer.getClassName(), config: optimizer.getConfig()};
+  } catch (error) {
+    throw withCode(error, 'BAD_MODEL', 'the optimizer cannot be described for a worker');
+  }
+}
+
 /** The parts of a description that callbacks may change: the optimizer, and what is frozen. */
 export function describeProgress({
   weights,
   optimizer,
 }: LiveModel): Pick<ModelDescription, 'optimizer' | 'optimizerState' | 'frozen'> {
   return {
-    optimizer: {className: optimizer.getClassName(), config: optimizer.getConfig()},
+    optimizer: describeOptimizer(optimizer),
     optimizerState: describeState(optimizer),
     frozen: [...weights.keys()].filter((index) => !weights[index].read().trainable),
   };
@@ -146,14 +168,16 @@ export function liveModel(model: tf.LayersModel): LiveModel {
 }
 
 /**
- * Describes `model`. Throws BAD_MODEL if it is not compiled, cannot be rebuilt, has nothing to
- * train or holds a function that no module exports, and BAD_OPTION for a wrong entry of `modules`.
+ * Describes `model`; `call` is the function that needs it. Throws BAD_MODEL if it is not compiled,
+ * cannot be rebuilt, has nothing to train or holds a function that no module exports, and
+ * BAD_OPTION for a wrong entry of `modules`.
  */
 export async function describeModel(
   model: tf.LayersModel,
   modules: ModuleReference[] = [],
+  call = 'train',
 ): Promise<ModelDescription> {
-  checkCompiled(model);
+  requireCompiled(call, model);
   const references = new References();
   await references.addModules(modules);
   const compiled = compiledModel(model);

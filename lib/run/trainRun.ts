@@ -2,15 +2,17 @@
  * The caller's side of one run: its history, events and callbacks.
  */
 import * as tf from '@tensorflow/tfjs';
+import {withCode} from '../base/errors';
 import {emitRun, type RankSummary} from '../base/events';
 import {compiledModel, innerModel} from '../model/tfjsInternals';
 import {CallbackList} from './callbacks';
 import {CallerModel} from './callerModel';
 import type {Logs, TrainAnswer, TrainAsk, TrainTell} from '../job/protocol';
-import {isModule} from '../job/placeData';
+import {isModule} from '../job/readData';
 import {trainedSamples} from '../job/trainedSamples';
 import type {CheckedOptions} from '../config/checkOptions';
 import type {ResolvedRun} from './resolveRun';
+import {StepLog} from './stepLog';
 
 let runs = 0;
 
@@ -22,10 +24,11 @@ interface Answer {
 export class TrainRun {
   readonly id = ++runs;
   readonly history = new tf.History();
-  readonly steps: Array<{loss: number; seconds: number}> = [];
+  readonly steps = new StepLog();
   readonly callbacks: CallbackList;
   private readonly asked: number[];
-  private readonly pendingAnswers: Answer[] = [];
+  /** By the number of the question; an answer that all ranks have asked for is dropped. */
+  private readonly pendingAnswers = new Map<number, Answer>();
   private samples = 0;
   private seconds = 0;
   private begun = false;
@@ -36,7 +39,7 @@ export class TrainRun {
     const {model, live, description, options, devices} = resolved;
     this.model = new CallerModel(model, live, description, options.timeoutMs);
     this.options = options;
-    this.callbacks = new CallbackList(options.callbacks, model);
+    this.callbacks = new CallbackList(options, model);
     this.asked = devices.map(() => 0);
     Object.assign(this.history, {epoch: [], history: {}});
     Object.assign(model, {history: this.history});
@@ -91,7 +94,7 @@ export class TrainRun {
       const {epoch, step, samples, seconds, logs} = tell;
       this.samples += samples;
       this.seconds += seconds;
-      this.steps.push({loss: logs.loss, seconds});
+      this.steps.add(logs.loss, seconds);
       emitRun({type: 'step', run: this.id, epoch, step, samples, seconds, logs});
     } else {
       const {epoch, logs} = tell;
@@ -104,9 +107,11 @@ export class TrainRun {
   /** Calls a callback once, when rank 0 asks; every rank waits for it and gets the same answer. */
   async answer(ask: TrainAsk): Promise<TrainAnswer> {
     const nth = this.asked[ask.rank]++;
-    this.pendingAnswers[nth] ??= promised();
-    if (ask.rank === 0) this.pendingAnswers[nth].resolve(this.call(ask));
-    return this.pendingAnswers[nth].promise;
+    const answer = this.pendingAnswers.get(nth) ?? promised();
+    this.pendingAnswers.set(nth, answer);
+    if (this.asked.every((count) => count > nth)) this.pendingAnswers.delete(nth);
+    if (ask.rank === 0) answer.resolve(this.call(ask));
+    return answer.promise;
   }
 
   private async call(ask: TrainAsk): Promise<TrainAnswer> {
@@ -133,8 +138,10 @@ export class TrainRun {
     return this.seconds > 0 ? this.samples / this.seconds : 0;
   }
 
-  end(started: number, error?: Error, ranks?: RankSummary[]): void {
+  end(started: number, thrown?: unknown, ranks?: RankSummary[]): void {
     if (!this.begun) return;
+    const isError = thrown === undefined || thrown instanceof Error;
+    const error = isError ? thrown : withCode(thrown, 'ABORTED', 'a callback threw');
     emitRun({
       type: 'end',
       run: this.id,
