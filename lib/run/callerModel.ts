@@ -211,6 +211,18 @@ export class CallerModel {
     return answer;
   }
 
+  /** Settings that were changed after the last callback: the ranks never heard of them. */
+  unheard(): string[] {
+    const {fields, scalars} = this.changedSettings();
+    // `setLearningRate` changes the field and its copy, `c`.
+    const names = Object.keys({...fields, ...scalars}).filter((name) => name !== 'c');
+    const isFrozenAnew = !sameList(
+      this.snapshot.trainable,
+      this.trained.map((weight) => weight.read().trainable),
+    );
+    return [...names.map((name) => `optimizer.${name}`), ...(isFrozenAnew ? ['trainable'] : [])];
+  }
+
   /** Copies a part of the model into shared memory, from where rank 0 takes it. */
   private place(part: ModelPart): TrainAnswer['model'] {
     const state = part.state ?? NO_STATE;

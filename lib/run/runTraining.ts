@@ -137,6 +137,15 @@ async function runOn(
       : await workers.run('train', jobs, handlers)
   ) as TrainDone[];
   run.model.take(done[0].model!);
+  const unheard = run.model.unheard();
+  if (unheard.length > 0)
+    emitRun({
+      type: 'output',
+      run: run.id,
+      rank: 0,
+      stream: 'stderr',
+      text: `warning: ${unheard.join(', ')} changed while no callback ran, and the workers did not hear of it: change it in a callback, such as onBatchEnd.`,
+    });
   await run.callbacks.end();
   return done;
 }

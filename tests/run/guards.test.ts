@@ -4,6 +4,7 @@
 import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
+import {onRun} from '#lib/base/events.js';
 import {train} from '#lib/run/train.js';
 import {trainParallelOver} from '#lib/trainParallel.js';
 import {refusal} from '../helpers/refusal';
@@ -116,6 +117,24 @@ describe('model.stopTraining outside of a callback', () => {
     expect(history.epoch).toHaveLength(2);
     end(model);
   });
+});
+
+it('warns of a rate that is set while no callback runs and none follows', async () => {
+  const model = compiled(functional);
+  const lines: string[] = [];
+  const unlisten = onRun((event) => {
+    if (event.type === 'output') lines.push(event.text);
+  });
+  const run = train(model, samples(8), {...quiet, epochs: 2});
+  while (!(model as unknown as {isTraining: boolean}).isTraining)
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  (model.optimizer as tf.SGDOptimizer & {setLearningRate(rate: number): void}).setLearningRate(0.5);
+  await run;
+  unlisten();
+  expect(lines).toEqual([
+    expect.stringMatching(/optimizer\.learningRate changed while no callback/),
+  ]);
+  end(model);
 });
 
 describe('a validationSplit', () => {
