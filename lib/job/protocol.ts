@@ -1,6 +1,7 @@
 /**
  * The messages between the caller of a training run and its workers.
  */
+import type {ShapedArray} from '../base/arrays';
 import type {SharedGroupHandle} from '../collectives/sharedMemory';
 import type {LedgerLine} from '../collectives/types';
 import type {Axis, MeshSizes} from '../mesh/mesh';
@@ -72,7 +73,7 @@ export interface TrainJob {
   weights: RegionHandle | null;
   data: PlacedData;
   validation: PlacedData | null;
-  sampleWeight: Float32Array | null;
+  sampleWeight: ShapedArray | null;
   options: JobOptions;
   /** The callbacks for which the worker waits. */
   callbacks: CallbackName[];

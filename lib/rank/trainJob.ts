@@ -3,12 +3,12 @@
  */
 import {startMeter, type MemoryMeter} from '../memory';
 import {checkData} from '../job/checkData';
+import {checkLosses} from '../job/checkLosses';
 import {openData, type Arrays, type PlacedData} from '../job/placeData';
 import type {JobOptions, TrainDone, TrainJob} from '../job/protocol';
+import {sampleWeights} from '../job/sampleWeights';
 import {disposeModel, rebuildModel} from '../model/rebuild';
-import {outputNamesOf} from '../model/tfjsInternals';
 import type {JobContext} from '../workers/serve';
-import {sampleWeights} from './batches';
 import {withAdvice} from './limitAdvice';
 import {initProcessGroups, type RankContext} from './rankContext';
 import {sentState} from './sentState';
@@ -45,9 +45,21 @@ export async function trainRank(
           const validation = validationArrays
             ? checkData(model, validationArrays.xs, validationArrays.ys, 'validationData')
             : null;
-          const {classWeight} = job.options;
-          const outputNames = outputNamesOf(model);
-          const weights = sampleWeights(data, classWeight, job.sampleWeight, outputNames);
+          const {sampleWeight, options} = job;
+          const weights = sampleWeights(model, data, options.classWeight, sampleWeight);
+          if ('module' in job.data)
+            checkLosses(
+              model,
+              job.model,
+              data,
+              weights,
+              {
+                ...options,
+                validationSplit: validation ? 0 : options.validationSplit,
+                replicas: job.parallel?.mesh.data ?? 1,
+              },
+              sampleWeight !== null,
+            );
           const loop = new TrainingLoop(job, context, model, data, validation, weights, ranks);
           await loop.run();
           return await loop.finish(meter);

@@ -3,7 +3,7 @@
  * devices, model, data, division), and becomes one object that `runTraining` executes.
  */
 import type * as tf from '@tensorflow/tfjs';
-import type {Data, DataModule} from '../base/arrays';
+import type {Data, DataModule, ShapedArray} from '../base/arrays';
 import {ManyHandsError} from '../base/errors';
 import type {DeviceUse} from '../base/events';
 import {sharedMemoryAvailable} from '../collectives/sharedMemory';
@@ -13,7 +13,9 @@ import {strategyName, type Plan, type PlanOrigin} from '../config/plan';
 import {readStrategy} from '../config/readStrategy';
 import {runDevices} from '../devices/runDevices';
 import {checkData, type CheckedData} from '../job/checkData';
+import {checkLosses, requireLosses} from '../job/checkLosses';
 import {isModule, readArrays} from '../job/placeData';
+import {readSampleWeight, sampleWeights} from '../job/sampleWeights';
 import {describeModel} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import {readGraph, type Graph} from '../model/graph';
@@ -35,6 +37,7 @@ export interface ResolvedRun {
   graph: Graph;
   data: ResolvedData;
   validation: ResolvedData | null;
+  sampleWeight: ShapedArray | null;
   options: CheckedOptions;
   /** By rank. */
   devices: DeviceUse[];
@@ -108,6 +111,30 @@ async function chooseStrategy(
   return choose(context);
 }
 
+/**
+ * Checks the losses and the weights of samples where the data are here; the ranks do it otherwise.
+ * Throws BAD_MODEL and BAD_OPTION.
+ */
+function checkObjective(
+  {model, description, options}: ChoiceContext,
+  data: ResolvedData,
+  sampleWeight: ShapedArray | null,
+  {microBatches, mesh}: Plan,
+): void {
+  requireLosses(model);
+  if ('module' in data) return;
+  const weights = sampleWeights(model, data, options.classWeight, sampleWeight);
+  const validationSplit = options.validationData ? 0 : options.validationSplit;
+  checkLosses(
+    model,
+    description,
+    data,
+    weights,
+    {...options, validationSplit, microBatches, replicas: mesh.data},
+    sampleWeight !== null,
+  );
+}
+
 const TRAIN_REASON = 'train uses one device, which holds the whole model and sees all the data.';
 
 /** The complete reason of a plan: the division, what the planner says, and the transport. */
@@ -147,16 +174,19 @@ export async function resolveRun(
   const resolvedData = resolveData(model, data, 'data');
   const validation =
     options.validationData && resolveData(model, options.validationData, 'validationData');
+  const sampleWeight = readSampleWeight(options.sampleWeight);
   const context = {model, description, graph, options, devices: available};
   const choice = await chooseStrategy(defaults, transport, context);
   const request = named ?? asked(choice.strategy);
   const {origin, because} = choice;
   const {batchSize} = options;
   const plan = resolveDivision(request, {model, graph, batchSize, origin, because});
+  checkObjective(context, resolvedData, sampleWeight, plan);
   return {
     ...context,
     data: resolvedData,
     validation,
+    sampleWeight,
     // In-process ranks share one thread, so their timings are meaningless.
     options: transport === 'inProcess' ? {...options, trace: 'none'} : options,
     devices: available.slice(0, plan.mesh.size),

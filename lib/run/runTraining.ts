@@ -3,10 +3,8 @@
  * job, and assembles the result.
  */
 import {join} from 'node:path';
-import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import {emitRun} from '../base/events';
-import type {CheckedOptions} from '../config/checkOptions';
 import {isModule, placeArrays, type PlacedData} from '../job/placeData';
 import type {
   InProcessJob,
@@ -40,13 +38,6 @@ function place(data: ResolvedData, what: string, regions: SharedRegion[]): Place
   return placed;
 }
 
-function sampleWeightsOf(weights: CheckedOptions['sampleWeight']): Float32Array | null {
-  if (!weights) return null;
-  return Float32Array.from(
-    weights instanceof tf.Tensor ? (weights.dataSync() as Float32Array) : weights,
-  );
-}
-
 /** Creates the process groups that the ranks join, and the context that all ranks get. */
 function makeParallel({plan, options, graph, transport}: ResolvedRun): {
   groups: ProcessGroups | null;
@@ -75,7 +66,7 @@ function makeParallel({plan, options, graph, transport}: ResolvedRun): {
 }
 
 function makeJobs(
-  {model, description, data, validation, options, plan, devices}: ResolvedRun,
+  {model, description, data, validation, sampleWeight, options, plan, devices}: ResolvedRun,
   parallel: ParallelContext | null,
   run: TrainRun,
   regions: SharedRegion[],
@@ -95,7 +86,7 @@ function makeJobs(
     weights: rank === 0 ? weights.handle : null,
     data: placedData,
     validation: placedValidation,
-    sampleWeight: sampleWeightsOf(options.sampleWeight),
+    sampleWeight,
     options: {
       ...{epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed},
       ...{globalClipNorm, memoryLimit, trace, microBatches, recompute},

@@ -1,0 +1,278 @@
+/**
+ * Checks that the losses and metrics of a user's own mean the same for a divided batch as for the
+ * whole one, before any step is taken: in the caller if it passes arrays, in the worker if it opens
+ * a module.
+ */
+import * as tf from '@tensorflow/tfjs';
+import {ManyHandsError, messageOf, shown} from '../base/errors';
+import {permutation} from '../base/random';
+import type {ModelDescription} from '../model/description';
+import {
+  compiledLoss,
+  compiledModel,
+  symbolicOutputs,
+  type CompiledModel,
+  type LossFunction,
+} from '../model/tfjsInternals';
+import {isOfTfjs, metricsOf} from '../step/batchNumbers';
+import {lossName, outputShapeFor, type Losses} from '../step/losses';
+import {countOf, isSumAndCount, resultOf} from '../step/sumAndCount';
+import {makeBatch} from './batches';
+import type {CheckedData} from './checkData';
+import type {SampleWeights} from './sampleWeights';
+
+/** What decides how a run divides its batches, and which batches come first. */
+export interface BatchDivision {
+  batchSize: number;
+  microBatches: number;
+  /** The number of ranks on the data axis. */
+  replicas: number;
+  shuffle: boolean;
+  seed: number;
+  initialEpoch: number;
+  validationSplit: number;
+}
+
+/** At most so many batches are tried, and so many samples of each. */
+const BATCHES = 8;
+const SAMPLES = 64;
+
+/** Made-up outputs: numbers between 0 and 1, zeros and ones, and numbers of both signs. */
+const MADE_UP: Array<(wave: tf.Tensor) => tf.Tensor> = [
+  (wave) => tf.add(tf.mul(wave, 0.45), 0.5),
+  (wave) => tf.cast(tf.greater(wave, 0), 'float32'),
+  (wave) => tf.mul(wave, 2),
+];
+
+/** A loss or metric of a user's own. */
+interface OwnFunction {
+  name: string;
+  fn: LossFunction;
+  output: number;
+  isLoss: boolean;
+}
+
+/** Of some samples; a mean counts as the sum over them. */
+interface Halves {
+  sum: number;
+  count: number;
+  isMean: boolean;
+}
+
+/** The name under which a module exports a loss or metric; undefined for tfjs's own. */
+const exportOf = (reference: unknown) => (reference as {export?: string} | undefined)?.export;
+
+function ownFunctions(
+  compiled: CompiledModel,
+  {loss, metrics: references}: ModelDescription,
+): OwnFunction[] {
+  const described = {loss, outputNames: compiled.outputNames};
+  const exported = metricsOf({...compiled, metrics: references});
+  const losses = compiled.lossFunctions.map((fn, output) => ({
+    name: lossName(compiled, output, exportOf(compiledLoss(described, output))),
+    fn,
+    output,
+    isLoss: true,
+    given: compiledLoss(compiled, output),
+  }));
+  const metrics = metricsOf(compiled).map(({given, metric, output}, i) => ({
+    name: `the metric '${exportOf(exported[i].given) ?? metric.name}'`,
+    fn: metric,
+    output,
+    isLoss: false,
+    given,
+  }));
+  return [...losses, ...metrics].filter(({given}) => !isOfTfjs(given));
+}
+
+/** Throws BAD_MODEL if the model was compiled without a loss for one of its outputs. */
+export function requireLosses(model: tf.LayersModel): void {
+  const {lossFunctions, outputNames} = compiledModel(model);
+  const missing = outputNames.find((_, i) => typeof lossFunctions[i] !== 'function');
+  if (missing === undefined) return;
+  throw new ManyHandsError(
+    'BAD_MODEL',
+    `the model was compiled without a loss for its output '${missing}', so fit cannot train it either: give one for each output, or make a model without that output.`,
+  );
+}
+
+function call({name, fn}: OwnFunction, target: tf.Tensor, output: tf.Tensor) {
+  let result: ReturnType<typeof resultOf>;
+  try {
+    result = resultOf(fn, target, output);
+  } catch (error) {
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      `${name} could not be tried on targets [${target.shape}] and outputs [${output.shape}]: ${messageOf(error)}`,
+      {cause: error},
+    );
+  }
+  if (isSumAndCount(result) || result instanceof tf.Tensor) return result;
+  throw new ManyHandsError(
+    'BAD_MODEL',
+    `${name} must return a tensor, or {sum, count}; it returns ${shown(result)}.`,
+  );
+}
+
+function halvesOf(own: OwnFunction, target: tf.Tensor, output: tf.Tensor): Halves {
+  const result = call(own, target, output);
+  if (isSumAndCount(result)) {
+    const sum = tf.sum(result.sum).dataSync()[0];
+    return {sum, count: countOf(result).dataSync()[0], isMean: false};
+  }
+  const count = target.shape[0];
+  return {sum: count * tf.mean(result).dataSync()[0], count, isMean: true};
+}
+
+const differ = (a: number, b: number, size: number) => Math.abs(a - b) > 1e-4 * size;
+
+/**
+ * Refuses a function whose value for the whole is not that of its two parts together. Returns false
+ * if made-up outputs such as these say nothing, because the value for the whole is not finite.
+ */
+function checkSplit(
+  own: OwnFunction,
+  target: tf.Tensor,
+  output: tf.Tensor,
+  at: number,
+  division: BatchDivision,
+): boolean {
+  const rows = (tensor: tf.Tensor, start: number, size: number) =>
+    tf.slice(tensor, [start], [size]);
+  const samples = target.shape[0];
+  const whole = halvesOf(own, target, output);
+  const parts = [
+    halvesOf(own, rows(target, 0, at), rows(output, 0, at)),
+    halvesOf(own, rows(target, at, samples - at), rows(output, at, samples - at)),
+  ];
+  const sum = parts[0].sum + parts[1].sum;
+  const count = parts[0].count + parts[1].count;
+  const size = Math.max(Math.abs(whole.sum), Math.abs(parts[0].sum), Math.abs(parts[1].sum));
+  if (!Number.isFinite(whole.sum)) return false;
+  const addsUp =
+    Number.isFinite(sum) &&
+    !differ(whole.sum, sum, size) &&
+    !differ(whole.count, count, Math.abs(whole.count));
+  if (addsUp) return true;
+  const {microBatches, replicas} = division;
+  const divided = [
+    ...(microBatches > 1 ? [`${microBatches} micro-batches`] : []),
+    ...(replicas > 1 ? [`${replicas} ranks`] : []),
+  ].join(' and ');
+  throw new ManyHandsError(
+    'BAD_MODEL',
+    `${own.name} does not add up: for ${samples} samples it is ${whole.sum / whole.count}, but from the first ${at} and the other ${samples - at} it comes to ${sum / count}. ` +
+      `This run divides each batch (${divided}), so it would train on another loss than fit. ` +
+      'Return one value for each sample, or {sum, count}, which are added up over the whole batch (sumOverCount makes such a function that fit takes too); or train on one device without microBatches.',
+  );
+}
+
+/** A loss's count must not depend on the outputs, which are not known when it is summed. */
+function checkCount(own: OwnFunction, target: tf.Tensor, output: tf.Tensor): void {
+  const {count, isMean} = halvesOf(own, target, output);
+  if (isMean) return;
+  const expected = halvesOf(own, target, tf.zerosLike(output)).count;
+  if (!differ(count, expected, Math.abs(expected))) return;
+  throw new ManyHandsError(
+    'BAD_MODEL',
+    `the count of ${own.name} depends on the outputs: it is ${expected} for outputs of 0 and ${count} for others. Where a batch is divided, it is summed before the first pass: compute it from the targets alone.`,
+  );
+}
+
+/** Refuses weights that a loss cannot take sample by sample. */
+function checkWeighted(
+  own: OwnFunction,
+  target: tf.Tensor,
+  output: tf.Tensor,
+  weight: tf.Tensor,
+  {isOption, isDivided}: {isOption: boolean; isDivided: boolean},
+): void {
+  const result = call(own, target, output);
+  const refuse = (what: string): never => {
+    throw new ManyHandsError(
+      'BAD_OPTION',
+      `${isOption ? 'sampleWeight' : 'classWeight'} cannot weight ${own.name}, which returns ${what}: return one value for each sample.`,
+    );
+  };
+  if (isSumAndCount(result)) return refuse('{sum, count}');
+  const {shape} = result;
+  if (shape.length > 0 && weight.shape.every((length, dim) => length === shape[dim])) return;
+  // fit multiplies one number for the batch by the mean of the batch's weights.
+  if (shape.length === 0 && !isOption && !isDivided) return;
+  refuse(shape.length === 0 ? 'one number for the whole batch' : `a tensor [${shape}]`);
+}
+
+/** The samples of some of the run's first epoch's batches. */
+function batchesToTry(samples: number, division: BatchDivision): Int32Array[] {
+  const {batchSize, shuffle, seed, initialEpoch, validationSplit} = division;
+  const trained = Math.floor(samples * (1 - validationSplit));
+  const order = shuffle
+    ? permutation(trained, seed, initialEpoch)
+    : Int32Array.from({length: trained}, (_, i) => i);
+  const batches = Math.ceil(trained / batchSize);
+  const tried = Math.min(BATCHES, batches);
+  return Array.from({length: tried}, (_, k) => {
+    const start = Math.floor((k * batches) / tried) * batchSize;
+    return order.slice(start, start + Math.min(batchSize, SAMPLES));
+  });
+}
+
+/**
+ * Calls the losses and metrics of a user's own with targets of the first epoch and made-up outputs.
+ * Throws BAD_MODEL for one that does not add up over the parts of a batch if the run divides
+ * batches, and BAD_OPTION for weights that a loss cannot take. `weighted` says which of the two
+ * options gave the weights.
+ */
+export function checkLosses(
+  model: tf.LayersModel,
+  description: ModelDescription,
+  data: CheckedData,
+  weights: SampleWeights,
+  division: BatchDivision,
+  hasSampleWeight: boolean,
+): void {
+  const own = ownFunctions(compiledModel(model), description);
+  const isDivided = division.microBatches > 1 || division.replicas > 1;
+  const isWeighted = weights.some((weight) => weight !== null);
+  if (own.length === 0 || !(isDivided || isWeighted)) return;
+  const shapes = symbolicOutputs(model).map(({shape}) => shape);
+  const untried = new Set<OwnFunction>();
+  const tried = new Set<OwnFunction>();
+  for (const indices of batchesToTry(data.samples, division)) {
+    tf.tidy(() => {
+      const batch = makeBatch(data, indices, weights, {xs: false, ys: true});
+      for (const loss of own) {
+        const target = batch.ys[loss.output];
+        const shape = outputShapeFor(shapes[loss.output], target);
+        const size = tf.util.sizeFromShape(shape);
+        const wave = tf.reshape(tf.sin(tf.mul(tf.range(0, size), 1.7)), shape);
+        const weight = batch.weights[loss.output];
+        for (const makeUp of MADE_UP) {
+          const output = makeUp(wave);
+          if (loss.isLoss && weight)
+            checkWeighted(loss, target, output, weight, {isOption: hasSampleWeight, isDivided});
+          if (!isDivided) continue;
+          for (const at of new Set([Math.floor(indices.length / 2), 1]))
+            if (at > 0 && at < indices.length)
+              (checkSplit(loss, target, output, at, division) ? tried : untried).add(loss);
+          if (loss.isLoss) checkCount(loss, target, output);
+        }
+      }
+    });
+  }
+  const unknown = [...untried].find((loss) => !tried.has(loss));
+  if (unknown)
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      `${unknown.name} is not a finite number for any made-up outputs, so it cannot be checked whether it adds up over the parts of a batch. Train on one device without microBatches.`,
+    );
+}
+
+/** Every rank finds out from the first sample what the losses of a user's own return. */
+export function readLosses(losses: Losses, data: CheckedData): void {
+  if (!losses.areOfUser) return;
+  const none = data.ys.map(() => null);
+  const {ys} = makeBatch(data, Int32Array.of(0), none, {xs: false, ys: true});
+  losses.read(ys);
+  tf.dispose(ys);
+}
