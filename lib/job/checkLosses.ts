@@ -16,7 +16,7 @@ import {
 } from '../model/tfjsInternals';
 import {isOfTfjs, metricsOf} from '../step/batchNumbers';
 import {lossName, outputShapeFor, type Losses} from '../step/losses';
-import {countOf, isSumAndCount, resultOf} from '../step/sumAndCount';
+import {countOf, isSumAndCount, resultOf, type LossResult} from '../step/sumAndCount';
 import {makeBatch} from './batches';
 import type {CheckedData} from './checkData';
 import type {SampleWeights} from './sampleWeights';
@@ -60,14 +60,19 @@ interface Halves {
 }
 
 /** The name under which a module exports a loss or metric; undefined for tfjs's own. */
-const exportOf = (reference: unknown) => (reference as {export?: string} | undefined)?.export;
+const exportOf = (reference: unknown) => (reference as {export?: string} | null)?.export;
 
 function ownFunctions(
   compiled: CompiledModel,
   {loss, metrics: references}: ModelDescription,
 ): OwnFunction[] {
-  const described = {loss, outputNames: compiled.outputNames};
-  const exported = metricsOf({...compiled, metrics: references});
+  const {outputNames} = compiled;
+  // A reference is an object, as are losses by the names of outputs.
+  const described = {outputNames, loss: exportOf(loss) ? outputNames.map(() => loss) : loss};
+  const exported = metricsOf({
+    ...compiled,
+    metrics: exportOf(references) ? [references] : references,
+  });
   const losses = compiled.lossFunctions.map((fn, output) => ({
     name: lossName(compiled, output, exportOf(compiledLoss(described, output))),
     fn,
@@ -118,7 +123,7 @@ function halvesOf(own: OwnFunction, target: tf.Tensor, output: tf.Tensor): Halve
   const result = call(own, target, output);
   if (isSumAndCount(result)) {
     const sum = tf.sum(result.sum).dataSync()[0];
-    return {sum, count: countOf(result).dataSync()[0], isMean: false};
+    return {sum, count: countOf(result), isMean: false};
   }
   const count = target.shape[0];
   return {sum: count * tf.mean(result).dataSync()[0], count, isMean: true};
@@ -179,6 +184,15 @@ function checkCount(own: OwnFunction, target: tf.Tensor, output: tf.Tensor): voi
   );
 }
 
+/** Words for a result that has no value to weight for each sample; null if it has one. */
+function unweightable(result: LossResult, weight: tf.Tensor): string | null {
+  if (isSumAndCount(result)) return '{sum, count}';
+  const {shape} = result;
+  if (shape.length === 0) return 'one number for the whole batch';
+  const fits = weight.shape.every((length, dim) => length === shape[dim]);
+  return fits ? null : `a tensor [${shape}]`;
+}
+
 /** Refuses weights that a loss cannot take sample by sample. */
 function checkWeighted(
   own: OwnFunction,
@@ -188,18 +202,14 @@ function checkWeighted(
   {isOption, isDivided}: {isOption: boolean; isDivided: boolean},
 ): void {
   const result = call(own, target, output);
-  const refuse = (what: string): never => {
-    throw new ManyHandsError(
-      'BAD_OPTION',
-      `${isOption ? 'sampleWeight' : 'classWeight'} cannot weight ${own.name}, which returns ${what}: return one value for each sample.`,
-    );
-  };
-  if (isSumAndCount(result)) return refuse('{sum, count}');
-  const {shape} = result;
-  if (shape.length > 0 && weight.shape.every((length, dim) => length === shape[dim])) return;
+  const what = unweightable(result, weight);
   // fit multiplies one number for the batch by the mean of the batch's weights.
-  if (shape.length === 0 && !isOption && !isDivided) return;
-  refuse(shape.length === 0 ? 'one number for the whole batch' : `a tensor [${shape}]`);
+  const isAsInFit = !isOption && !isDivided && result instanceof tf.Tensor && result.rank === 0;
+  if (what === null || isAsInFit) return;
+  throw new ManyHandsError(
+    'BAD_OPTION',
+    `${isOption ? 'sampleWeight' : 'classWeight'} cannot weight ${own.name}, which returns ${what}: return one value for each sample.`,
+  );
 }
 
 /** The samples of some of the run's first epoch's batches. */

@@ -44,7 +44,7 @@ export const ofUser = (fn: LossFunction): BatchNumber => ({
     return tf.tidy(() => {
       const result = resultOf(fn, target, output);
       if (!isSumAndCount(result)) return [share * tf.mean(result).dataSync()[0], 0];
-      return [tf.sum(result.sum), countOf(result)].map((tensor) => tensor.dataSync()[0]);
+      return [tf.sum(result.sum).dataSync()[0], countOf(result)];
     });
   },
   finish: ([sum, count]) => overCount(sum, count),

@@ -109,7 +109,7 @@ export class Losses {
       if (!this.counted[i]) return 0;
       return tf.tidy(() => {
         const result = this.resultOfZeros(targets[i], i);
-        return isSumAndCount(result) ? countOf(result).dataSync()[0] : 0;
+        return isSumAndCount(result) ? countOf(result) : 0;
       });
     });
   }
@@ -150,7 +150,7 @@ export class Losses {
     const result = resultOf(this.functions[i], target, output);
     if (!isSumAndCount(result)) return {loss: tf.mean(weighted(result, weight)), isMean: true};
     if (!this.totals) return {loss: quotientOf(result), isMean: true};
-    this.met[i] += countOf(result).dataSync()[0];
+    this.met[i] += countOf(result);
     return {loss: tf.div(tf.sum(result.sum), this.totals[i] || 1), isMean: false};
   }
 

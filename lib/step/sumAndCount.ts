@@ -28,23 +28,23 @@ export function isSumAndCount(result: LossResult): result is SumAndCount {
   return !(result instanceof tf.Tensor) && 'sum' in result && 'count' in result;
 }
 
-export function countOf({count}: SumAndCount): tf.Tensor {
-  return typeof count === 'number' ? tf.scalar(count) : tf.sum(tf.cast(count, 'float32'));
+export function countOf({count}: SumAndCount): number {
+  if (typeof count === 'number') return count;
+  return tf.tidy(() => tf.sum(tf.cast(count, 'float32')).dataSync()[0]);
 }
 
-/** The sum divided by the count, or by 1 if the count is 0. */
-export function quotientOf(result: SumAndCount): tf.Tensor {
-  const count = countOf(result);
-  return tf.div(tf.sum(result.sum), tf.where(tf.equal(count, 0), tf.onesLike(count), count));
-}
+/** The sum divided by the count, or by 1 if the count is 0. The count has no gradient. */
+export const quotientOf = (result: SumAndCount): tf.Tensor =>
+  tf.div(tf.sum(result.sum), countOf(result) || 1);
 
 /**
  * Returns a loss or metric for `compile` that is a sum divided by a count over the whole batch, for
  * example the mean over those targets that are not padding. `model.fit` sees the quotient; `train`
  * and `trainParallel` add up `sum` and `count` over all micro-batches and ranks before they divide,
- * so the loss is the same however the batch is divided. `parts` takes the targets and the outputs
+ * so the result is the same however the batch is divided. `parts` takes the targets and the outputs
  * of some samples, with dim 0 counting them, and returns tensors (`count` may be a number). The
- * count of a loss must depend on the targets alone. With a count of 0 the sum is divided by 1.
+ * count has no gradient, and that of a loss must depend on the targets alone. With a count of 0 the
+ * sum is divided by 1.
  * Give `parts` a name: a metric is listed under it in the history.
  */
 export function sumOverCount(
