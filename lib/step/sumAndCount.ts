@@ -25,7 +25,8 @@ export type LossResult = tf.Tensor | SumAndCount;
 const PARTS = Symbol.for('many-hands.sumAndCount');
 
 export function isSumAndCount(result: LossResult): result is SumAndCount {
-  return !(result instanceof tf.Tensor) && 'sum' in result && 'count' in result;
+  if (result instanceof tf.Tensor || typeof result !== 'object' || result === null) return false;
+  return 'sum' in result && 'count' in result;
 }
 
 export function countOf({count}: SumAndCount): number {
@@ -66,6 +67,6 @@ export const isSumOverCount = (fn: unknown): boolean =>
 
 /** Calls a loss or metric; those made by `sumOverCount` return the sum and the count. */
 export function resultOf(fn: LossFunction, target: tf.Tensor, output: tf.Tensor): LossResult {
-  const parts = (fn as unknown as {[PARTS]?: SumAndCountFunction})[PARTS] ?? fn;
+  const parts = (fn as LossFunction & {[PARTS]?: SumAndCountFunction})[PARTS] ?? fn;
   return parts(target, output);
 }

@@ -36,10 +36,14 @@ export const DIVISIONS: Array<[string, number, TrainParallelOptions]> = [
   ['data x tensor', 4, {strategy: {mesh: {data: 2, tensor: 2}, microBatches: 2}}],
 ];
 
-/** Some of `DIVISIONS`, for what does not depend on the strategy. */
-export const SOME = DIVISIONS.filter(([name]) =>
-  /micro-batches$|pipelineParallel/.test(name),
-).slice(0, 2);
+const named = (names: string[]) =>
+  DIVISIONS.filter(([name]) => names.some((wanted) => name.startsWith(wanted)));
+
+/** One of each kind, for what hardly depends on the strategy. */
+export const KINDS = named(['train', 'dataParallel over 2', 'tensorParallel', 'pipelineParallel']);
+
+/** Those that differ least: one rank, and several with a share each. */
+export const SOME = KINDS.slice(0, 2);
 
 /** Trains a fresh model of the case in one of these ways. */
 export function runDivided(

@@ -6,7 +6,7 @@ import {quickLoss} from '#lib/step/fastLosses.js';
 import {compiledModel} from '#lib/model/tfjsInternals.js';
 import {Random} from '#lib/base/random.js';
 import {expectSameRun, runFit, type ParityCase} from '../parity/harness';
-import {DIVISIONS, runDivided} from './divisions';
+import {KINDS, runDivided} from './divisions';
 
 const CLASSES = 4;
 /** Ignored labels, classes that the model does not have, and numbers between two classes. */
@@ -91,7 +91,7 @@ describe('labels that name no class', () => {
     options: {validationSplit: 0.3},
   };
   const sgd = () => tf.train.sgd(0.1);
-  it.each(DIVISIONS)('count as in fit: %s', async (...division) => {
+  it.each(KINDS)('count as in fit: %s', async (...division) => {
     const reference = await runFit(sequences, sequences.model(sgd()), 1);
     expectSameRun(await runDivided(sequences, sgd, division), reference, 1e-5);
   });

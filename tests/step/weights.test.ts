@@ -11,7 +11,7 @@ import type {TrainOptions} from '#lib/config/options.js';
 import {train} from '#lib/run/train.js';
 import {refusal} from '../helpers/refusal';
 import {expectSameRun, runFit, weightsOf, type ParityCase} from '../parity/harness';
-import {DIVISIONS, exported, fixture, modules, runDivided, SOME} from './divisions';
+import {DIVISIONS, exported, fixture, KINDS, modules, runDivided, SOME} from './divisions';
 
 // One batch, as many samples as positions: here a weight could meet the wrong dim.
 const SAMPLES = 5;
@@ -108,7 +108,7 @@ describe('classWeight', () => {
     const ys = [{values, shape: [SAMPLES, 3]}];
     return {...unweighted, data: {...unweighted.data, ys}, options: {classWeight}};
   };
-  it.each(DIVISIONS)('of one-hot targets: %s', async (...division) => {
+  it.each(KINDS)('of one-hot targets: %s', async (...division) => {
     const onehot = one('meanSquaredError');
     const weighted = await runFit(onehot, onehot.model(sgd()), 1);
     expectSameRun(await runDivided(onehot, sgd, division), weighted, 1e-5);
