@@ -4,21 +4,15 @@
  * a module.
  */
 import * as tf from '@tensorflow/tfjs';
-import {ManyHandsError, messageOf, shown} from '../base/errors';
+import {ManyHandsError} from '../base/errors';
 import {permutation} from '../base/random';
 import type {ModelDescription} from '../model/description';
-import {
-  compiledLoss,
-  compiledModel,
-  symbolicOutputs,
-  type CompiledModel,
-  type LossFunction,
-} from '../model/tfjsInternals';
-import {isOfTfjs, metricsOf} from '../step/batchNumbers';
-import {lossName, outputShapeFor, type Losses} from '../step/losses';
-import {countOf, isSumAndCount, resultOf, type LossResult} from '../step/sumAndCount';
+import {compiledModel, symbolicOutputs} from '../model/tfjsInternals';
+import type {Losses} from '../step/losses';
+import {countOf, isSumAndCount, type LossResult} from '../step/sumAndCount';
 import {makeBatch} from './batches';
 import type {CheckedData} from './checkData';
+import {call, givenFunctions, madeUpOutputs, type GivenFunction} from './givenFunctions';
 import type {SampleWeights} from './sampleWeights';
 
 /** What decides how a run divides its batches, and which batches come first. */
@@ -37,21 +31,6 @@ export interface BatchDivision {
 const BATCHES = 8;
 const SAMPLES = 64;
 
-/** Made-up outputs: numbers between 0 and 1, zeros and ones, and numbers of both signs. */
-const MADE_UP: Array<(wave: tf.Tensor) => tf.Tensor> = [
-  (wave) => tf.add(tf.mul(wave, 0.45), 0.5),
-  (wave) => tf.cast(tf.greater(wave, 0), 'float32'),
-  (wave) => tf.mul(wave, 2),
-];
-
-/** A loss or metric of a user's own. */
-interface OwnFunction {
-  name: string;
-  fn: LossFunction;
-  output: number;
-  isLoss: boolean;
-}
-
 /** Of some samples; a mean counts as the sum over them. */
 interface Halves {
   sum: number;
@@ -59,68 +38,8 @@ interface Halves {
   isMean: boolean;
 }
 
-/** The name under which a module exports a loss or metric; undefined for tfjs's own. */
-const exportOf = (reference: unknown) => (reference as {export?: string} | null)?.export;
-
-function ownFunctions(
-  compiled: CompiledModel,
-  {loss, metrics: references}: ModelDescription,
-): OwnFunction[] {
-  const {outputNames} = compiled;
-  // A reference is an object, as are losses by the names of outputs.
-  const described = {outputNames, loss: exportOf(loss) ? outputNames.map(() => loss) : loss};
-  const exported = metricsOf({
-    ...compiled,
-    metrics: exportOf(references) ? [references] : references,
-  });
-  const losses = compiled.lossFunctions.map((fn, output) => ({
-    name: lossName(compiled, output, exportOf(compiledLoss(described, output))),
-    fn,
-    output,
-    isLoss: true,
-    given: compiledLoss(compiled, output),
-  }));
-  const metrics = metricsOf(compiled).map(({given, metric, output}, i) => ({
-    name: `the metric '${exportOf(exported[i].given) ?? metric.name}'`,
-    fn: metric,
-    output,
-    isLoss: false,
-    given,
-  }));
-  return [...losses, ...metrics].filter(({given}) => !isOfTfjs(given));
-}
-
-/** Throws BAD_MODEL if the model was compiled without a loss for one of its outputs. */
-export function requireLosses(model: tf.LayersModel): void {
-  const {lossFunctions, outputNames} = compiledModel(model);
-  const missing = outputNames.find((_, i) => typeof lossFunctions[i] !== 'function');
-  if (missing === undefined) return;
-  throw new ManyHandsError(
-    'BAD_MODEL',
-    `the model was compiled without a loss for its output '${missing}', so fit cannot train it either: give one for each output, or make a model without that output.`,
-  );
-}
-
-function call({name, fn}: OwnFunction, target: tf.Tensor, output: tf.Tensor) {
-  let result: ReturnType<typeof resultOf>;
-  try {
-    result = resultOf(fn, target, output);
-  } catch (error) {
-    throw new ManyHandsError(
-      'BAD_MODEL',
-      `${name} could not be tried on targets [${target.shape}] and outputs [${output.shape}]: ${messageOf(error)}`,
-      {cause: error},
-    );
-  }
-  if (isSumAndCount(result) || result instanceof tf.Tensor) return result;
-  throw new ManyHandsError(
-    'BAD_MODEL',
-    `${name} must return a tensor, or {sum, count}; it returns ${shown(result)}.`,
-  );
-}
-
-function halvesOf(own: OwnFunction, target: tf.Tensor, output: tf.Tensor): Halves {
-  const result = call(own, target, output);
+function halvesOf(tested: GivenFunction, target: tf.Tensor, output: tf.Tensor): Halves {
+  const result = call(tested, target, output);
   if (isSumAndCount(result)) {
     const sum = tf.sum(result.sum).dataSync()[0];
     return {sum, count: countOf(result), isMean: false};
@@ -136,7 +55,7 @@ const differ = (a: number, b: number, size: number) => Math.abs(a - b) > 1e-4 * 
  * if made-up outputs such as these say nothing, because the value for the whole is not finite.
  */
 function checkSplit(
-  own: OwnFunction,
+  tested: GivenFunction,
   target: tf.Tensor,
   output: tf.Tensor,
   at: number,
@@ -145,10 +64,10 @@ function checkSplit(
   const rows = (tensor: tf.Tensor, start: number, size: number) =>
     tf.slice(tensor, [start], [size]);
   const samples = target.shape[0];
-  const whole = halvesOf(own, target, output);
+  const whole = halvesOf(tested, target, output);
   const parts = [
-    halvesOf(own, rows(target, 0, at), rows(output, 0, at)),
-    halvesOf(own, rows(target, at, samples - at), rows(output, at, samples - at)),
+    halvesOf(tested, rows(target, 0, at), rows(output, 0, at)),
+    halvesOf(tested, rows(target, at, samples - at), rows(output, at, samples - at)),
   ];
   const sum = parts[0].sum + parts[1].sum;
   const count = parts[0].count + parts[1].count;
@@ -166,21 +85,21 @@ function checkSplit(
   ].join(' and ');
   throw new ManyHandsError(
     'BAD_MODEL',
-    `${own.name} does not add up: for ${samples} samples it is ${whole.sum / whole.count}, but from the first ${at} and the other ${samples - at} it comes to ${sum / count}. ` +
+    `${tested.name} does not add up: for ${samples} samples it is ${whole.sum / whole.count}, but from the first ${at} and the other ${samples - at} it comes to ${sum / count}. ` +
       `This run divides each batch (${divided}), so it would train on another loss than fit. ` +
       'Return one value for each sample, or {sum, count}, which are added up over the whole batch (sumOverCount makes such a function that fit takes too); or train on one device without microBatches.',
   );
 }
 
 /** A loss's count must not depend on the outputs, which are not known when it is summed. */
-function checkCount(own: OwnFunction, target: tf.Tensor, output: tf.Tensor): void {
-  const {count, isMean} = halvesOf(own, target, output);
+function checkCount(tested: GivenFunction, target: tf.Tensor, output: tf.Tensor): void {
+  const {count, isMean} = halvesOf(tested, target, output);
   if (isMean) return;
-  const expected = halvesOf(own, target, tf.zerosLike(output)).count;
+  const expected = halvesOf(tested, target, tf.zerosLike(output)).count;
   if (!differ(count, expected, Math.abs(expected))) return;
   throw new ManyHandsError(
     'BAD_MODEL',
-    `the count of ${own.name} depends on the outputs: it is ${expected} for outputs of 0 and ${count} for others. Where a batch is divided, it is summed before the first pass: compute it from the targets alone.`,
+    `the count of ${tested.name} depends on the outputs: it is ${expected} for outputs of 0 and ${count} for others. Where a batch is divided, it is summed before the first pass: compute it from the targets alone.`,
   );
 }
 
@@ -195,20 +114,20 @@ function unweightable(result: LossResult, weight: tf.Tensor): string | null {
 
 /** Refuses weights that a loss cannot take sample by sample. */
 function checkWeighted(
-  own: OwnFunction,
+  tested: GivenFunction,
   target: tf.Tensor,
   output: tf.Tensor,
   weight: tf.Tensor,
   {isOption, isDivided}: {isOption: boolean; isDivided: boolean},
 ): void {
-  const result = call(own, target, output);
+  const result = call(tested, target, output);
   const what = unweightable(result, weight);
   // fit multiplies one number for the batch by the mean of the batch's weights.
   const isAsInFit = !isOption && !isDivided && result instanceof tf.Tensor && result.rank === 0;
   if (what === null || isAsInFit) return;
   throw new ManyHandsError(
     'BAD_OPTION',
-    `${isOption ? 'sampleWeight' : 'classWeight'} cannot weight ${own.name}, which returns ${what}: return one value for each sample.`,
+    `${isOption ? 'sampleWeight' : 'classWeight'} cannot weight ${tested.name}, which returns ${what}: return one value for each sample.`,
   );
 }
 
@@ -241,36 +160,38 @@ export function checkLosses(
   division: BatchDivision,
   hasSampleWeight: boolean,
 ): void {
-  const own = ownFunctions(compiledModel(model), description);
+  const functions = givenFunctions(compiledModel(model), description);
   const isDivided = division.microBatches > 1 || division.replicas > 1;
   const isWeighted = weights.some((weight) => weight !== null);
-  if (own.length === 0 || !(isDivided || isWeighted)) return;
+  if (functions.length === 0 || !(isDivided || isWeighted)) return;
   const shapes = symbolicOutputs(model).map(({shape}) => shape);
-  const untried = new Set<OwnFunction>();
-  const tried = new Set<OwnFunction>();
+  const conclusive = new Set<GivenFunction>();
+  const inconclusive = new Set<GivenFunction>();
+  /** Tries a function on targets and made-up outputs. */
+  const tryOn = (tested: GivenFunction, target: tf.Tensor, output: tf.Tensor) => {
+    const samples = target.shape[0];
+    for (const at of new Set([Math.floor(samples / 2), 1]))
+      if (at > 0 && at < samples) {
+        const says = checkSplit(tested, target, output, at, division);
+        (says ? conclusive : inconclusive).add(tested);
+      }
+    if (tested.isLoss) checkCount(tested, target, output);
+  };
   for (const indices of batchesToTry(data.samples, division)) {
     tf.tidy(() => {
       const batch = makeBatch(data, indices, weights, {xs: false, ys: true});
-      for (const loss of own) {
-        const target = batch.ys[loss.output];
-        const shape = outputShapeFor(shapes[loss.output], target);
-        const size = tf.util.sizeFromShape(shape);
-        const wave = tf.reshape(tf.sin(tf.mul(tf.range(0, size), 1.7)), shape);
-        const weight = batch.weights[loss.output];
-        for (const makeUp of MADE_UP) {
-          const output = makeUp(wave);
-          if (loss.isLoss && weight)
-            checkWeighted(loss, target, output, weight, {isOption: hasSampleWeight, isDivided});
-          if (!isDivided) continue;
-          for (const at of new Set([Math.floor(indices.length / 2), 1]))
-            if (at > 0 && at < indices.length)
-              (checkSplit(loss, target, output, at, division) ? tried : untried).add(loss);
-          if (loss.isLoss) checkCount(loss, target, output);
+      for (const tested of functions) {
+        const target = batch.ys[tested.output];
+        const weight = tested.isLoss ? batch.weights[tested.output] : null;
+        for (const output of madeUpOutputs(shapes[tested.output], target)) {
+          if (weight)
+            checkWeighted(tested, target, output, weight, {isOption: hasSampleWeight, isDivided});
+          if (isDivided && !tested.isOfTfjs) tryOn(tested, target, output);
         }
       }
     });
   }
-  const unknown = [...untried].find((loss) => !tried.has(loss));
+  const unknown = [...inconclusive].find((tested) => !conclusive.has(tested));
   if (unknown)
     throw new ManyHandsError(
       'BAD_MODEL',

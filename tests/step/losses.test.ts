@@ -30,7 +30,7 @@ const data = {
   ys: [{values: targets, shape: [SAMPLES, 4]}],
 };
 
-function caseOf(loss: unknown, metrics: unknown[] = [], activation?: 'hardSigmoid'): ParityCase {
+function caseOf(loss: unknown, metrics: unknown = [], activation?: 'hardSigmoid'): ParityCase {
   return {
     name: 'losses',
     data,
@@ -90,6 +90,16 @@ describe('a sum over a count, and metrics from counts, equal fit', () => {
     const options = {devices: 2, microBatches: 3, modules: modules('validMean', 'near')};
     const actual = await runParallel(counted, counted.model(sgd()), 1, options, 'processes');
     expectSameRun(actual, reference, 1e-5);
+  });
+
+  it.each([
+    ["tfjs's", tf.metrics.recall],
+    ["a user's own", exported.near],
+  ])('one metric without a list, %s', async (_, metric) => {
+    const single = caseOf('meanSquaredError', metric, 'hardSigmoid');
+    const reference = await runFit(single, single.model(sgd()), 1);
+    const options = {modules: modules('near')};
+    expectSameRun(await runDivided(single, sgd, DIVISIONS[0], options), reference, 1e-5);
   });
 
   it('train on the whole batch, where the count may depend on the outputs', async () => {

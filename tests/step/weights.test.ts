@@ -114,18 +114,24 @@ describe('classWeight', () => {
     expectSameRun(await runDivided(onehot, sgd, division), weighted, 1e-5);
   });
 
-  it('of a loss that is one number for the batch: as in fit, or refused where it is divided', async () => {
-    const scalar = one(exported.meanAsNumber);
-    const weighted = await runFit(scalar, scalar.model(sgd()), 1);
-    const options = {modules: modules('meanAsNumber')};
-    const actual = await runDivided(scalar, sgd, ['train', 1, {}], options);
-    expectSameRun(actual, weighted, 1e-5);
-    const error = await refusal(runDivided(scalar, sgd, SOME[0], options));
-    expect(error.code).toBe('BAD_OPTION');
-    expect(error.message).toMatch(
-      /classWeight cannot weight the loss 'meanAsNumber', which returns one/,
-    );
-  });
+  it.each([
+    ["of a user's own", exported.meanAsNumber],
+    ["of tfjs's", tf.losses.meanSquaredError],
+  ])(
+    'a loss %s that is one number for the batch: as in fit, or refused where it is divided',
+    async (_, loss) => {
+      const scalar = one(loss);
+      const weighted = await runFit(scalar, scalar.model(sgd()), 1);
+      const options = {modules: modules('meanAsNumber')};
+      const actual = await runDivided(scalar, sgd, ['train', 1, {}], options);
+      expectSameRun(actual, weighted, 1e-5);
+      const error = await refusal(runDivided(scalar, sgd, SOME[0], options));
+      expect(error.code).toBe('BAD_OPTION');
+      expect(error.message).toMatch(
+        /classWeight cannot weight the loss .*, which returns one number for the whole batch/,
+      );
+    },
+  );
 });
 
 describe('weights that do not fit are refused before a worker starts', () => {
