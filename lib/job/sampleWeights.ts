@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import type {ShapedArray} from '../base/arrays';
 import {ManyHandsError, shown} from '../base/errors';
 import type {TrainOptions} from '../config/options';
-import {outputNamesOf, symbolicOutputs} from '../model/tfjsInternals';
+import {dataNamesOf, symbolicOutputs} from '../model/tfjsInternals';
 import type {CheckedData} from './checkData';
 
 /**
@@ -46,7 +46,7 @@ export function readSampleWeight(
 }
 
 function shapedWeights(weights: unknown): {values: ArrayLike<number>; shape: number[]} {
-  if (weights instanceof tf.Tensor)
+  if (weights instanceof tf.Tensor && !weights.isDisposed)
     return {values: weights.dataSync() as Float32Array, shape: weights.shape};
   if (Array.isArray(weights) && weights.every((row) => Array.isArray(row))) {
     const columns = (weights as number[][]).map((row) => row.length);
@@ -69,7 +69,7 @@ function checkShape({shape}: ShapedArray, samples: number, model: tf.LayersModel
     refuse(
       `sampleWeight has ${shape.length > 1 ? `shape ${text(shape)}` : `${shape[0]} numbers`}; the data has ${samples} samples.`,
     );
-  const names = outputNamesOf(model);
+  const names = dataNamesOf(model).outputs;
   symbolicOutputs(model).forEach((output, i) => {
     // A loss has no value for each element of the output's last dim.
     const positions = output.shape.slice(1, -1);
@@ -107,28 +107,13 @@ function classesOf(array: ShapedArray, output: ReadonlyArray<number | null>): Fl
   return classes;
 }
 
+/** The weights of each output's classes; `checkClassWeight` has checked them. */
 function perOutput(classWeight: unknown, outputNames: string[]): Array<ClassWeight | null> {
   if (classWeight === null || classWeight === undefined) return outputNames.map(() => null);
-  if (Array.isArray(classWeight)) {
-    if (classWeight.length !== outputNames.length)
-      refuse(
-        `classWeight lists ${classWeight.length} outputs; the model has ${outputNames.length}.`,
-      );
-    return classWeight as ClassWeight[];
-  }
+  if (Array.isArray(classWeight)) return classWeight as ClassWeight[];
   const byName = classWeight as Record<string, unknown>;
-  if (Object.values(byName).some((value) => typeof value === 'object')) {
-    const unknown = Object.keys(byName).find((name) => !outputNames.includes(name));
-    if (unknown !== undefined)
-      refuse(
-        `classWeight names the output '${unknown}'; the model's outputs are ${outputNames.join(', ')}.`,
-      );
+  if (Object.values(byName).some((value) => typeof value === 'object'))
     return outputNames.map((name) => (byName[name] as ClassWeight) ?? null);
-  }
-  if (outputNames.length > 1)
-    refuse(
-      `the model has ${outputNames.length} outputs (${outputNames.join(', ')}): give classWeight as a list, or as an object with their names.`,
-    );
   return [byName as ClassWeight];
 }
 
@@ -139,8 +124,6 @@ function classWeights(classes: Float32Array, weights: ClassWeight): Float32Array
       refuse(
         `classWeight has no weight for class ${name}, which is in the data; it has ${Object.keys(weights).join(', ')}.`,
       );
-    if (!Number.isFinite(weight))
-      refuse(`classWeight must hold finite numbers; that of class ${name} is ${shown(weight)}.`);
     return weight;
   });
 }
@@ -164,7 +147,7 @@ export function sampleWeights(
 ): SampleWeights {
   if (sampleWeight) checkShape(sampleWeight, data.samples, model);
   const outputs = symbolicOutputs(model);
-  return perOutput(classWeight, outputNamesOf(model)).map((weights, i) => {
+  return perOutput(classWeight, dataNamesOf(model).outputs).map((weights, i) => {
     if (!weights) return sampleWeight;
     const ofClasses = classWeights(classesOf(data.ys[i], outputs[i].shape), weights);
     return sampleWeight

@@ -4,10 +4,13 @@
 import {startMeter, type MemoryMeter} from '../memory';
 import {checkData} from '../job/checkData';
 import {checkLosses} from '../job/checkLosses';
-import {openData, type Arrays, type PlacedData} from '../job/placeData';
+import {openData, type PlacedData} from '../job/placeData';
 import type {JobOptions, TrainDone, TrainJob} from '../job/protocol';
+import type {Arrays, DataNames} from '../job/readData';
 import {sampleWeights} from '../job/sampleWeights';
+import {freedPlaceholder} from '../model/freeStorage';
 import {disposeModel, rebuildModel} from '../model/rebuild';
+import {dataNamesOf} from '../model/tfjsInternals';
 import type {JobContext} from '../workers/serve';
 import {withAdvice} from './limitAdvice';
 import {initProcessGroups, type RankContext} from './rankContext';
@@ -18,10 +21,11 @@ import {TrainingLoop} from './trainingLoop';
 async function withData<T>(
   placed: PlacedData | null,
   what: string,
+  names: DataNames,
   use: (arrays: Arrays | null) => Promise<T>,
 ): Promise<T> {
   if (placed === null) return use(null);
-  const opened = await openData(placed, what);
+  const opened = await openData(placed, what, names);
   try {
     return await use(opened);
   } finally {
@@ -39,8 +43,9 @@ export async function trainRank(
   try {
     const model = await rebuildModel(job.model, true);
     try {
-      return await withData(job.data, 'data', (arrays) =>
-        withData(job.validation, 'validationData', async (validationArrays) => {
+      const names = dataNamesOf(model);
+      return await withData(job.data, 'data', names, (arrays) =>
+        withData(job.validation, 'validationData', names, async (validationArrays) => {
           const data = checkData(model, arrays!.xs, arrays!.ys, 'data');
           const validation = validationArrays
             ? checkData(model, validationArrays.xs, validationArrays.ys, 'validationData')
@@ -80,6 +85,7 @@ export async function metered<T>(
   {memoryLimit}: JobOptions,
   run: (meter: MemoryMeter) => Promise<T>,
 ): Promise<T> {
+  freedPlaceholder();
   const meter = startMeter({limitBytes: memoryLimit});
   try {
     return await run(meter);

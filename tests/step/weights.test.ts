@@ -158,7 +158,7 @@ describe('weights that do not fit are refused before a worker starts', () => {
     ['uneven rows', sequences, {sampleWeight: [[1, 2], [1]]}, /equally long/],
     ['text', sequences, {sampleWeight: 'all' as unknown as number[]}, /it is "all"/],
     ['classes of sequences', positions, {classWeight: {0: 1}}, /sequences have no class weights/],
-    ['of another output', sequences, {classWeight: {other: {0: 1}}}, /the output 'other'/],
+    ['of another output', sequences, {classWeight: {other: {0: 1}}}, /'other', which is no output/],
     [
       'a class is missing',
       {
