@@ -6,6 +6,7 @@ import {ManyHandsError, messageOf} from '../base/errors';
 import {importModule} from '../base/modules';
 import type {FunctionReference, ModelDescription} from './description';
 import {withFreedStorage} from './freeStorage';
+import {disposeStates} from './layerState';
 import {
   compiledModel,
   engineInternals,
@@ -101,8 +102,9 @@ export async function rebuildModel(
   return model;
 }
 
-/** Disposes of a compiled model and of its optimizer's state. */
+/** Disposes of a compiled model, of its optimizer's state and of its layers' states. */
 export function disposeModel(model: tf.LayersModel): void {
+  disposeStates(model as unknown as tf.layers.Layer);
   model.optimizer.dispose();
   model.dispose();
 }

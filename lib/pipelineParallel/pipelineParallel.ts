@@ -205,17 +205,13 @@ export class PipelineParallel implements AxisStrategy {
       const entered = from
         ? [await receive(comm, (index - 1) % size, 'activations', [part.samples, ...from.shape])]
         : [];
-      const isFirst = (call: LayerCall) =>
-        stepper.graph.calls.find(({layer}) => layer === call.layer)!.index === call.index;
       try {
-        const counts = (call: LayerCall, variable: tf.Variable | null) =>
-          isFirst(call) && otherAxes.countsPenalty(variable).value;
-        const {outputs, penalty} = await predict(
+        const outputs = await predict(
           graph,
           [...entered, ...modelInputs.map((i) => batch!.xs[i])],
           {seed: stepper.seed, layer: '', step: 0, firstSample: 0},
           stepper.hooks,
-          {counts, communicatingLayerOf: otherAxes.prediction.communicatingLayer},
+          otherAxes.prediction.communicatingLayer,
         );
         try {
           if (to)
@@ -227,7 +223,6 @@ export class PipelineParallel implements AxisStrategy {
             values = stepper.objective
               .evaluate(outputs, batch!.ys)
               .map((value, i) => values[i] + value);
-          values[0] += penalty;
         } finally {
           tf.dispose(outputs);
         }

@@ -19,6 +19,7 @@ import type {Recompute} from '../model/segments';
 import {splitPointName} from '../pipelineParallel/splitPoints';
 import {strategyName, type ZeroStage} from '../config/plan';
 import type {StrategyFields} from '../config/options';
+import {refuseMeasuring} from '../model/fixedSamples';
 import {readGraph, type Graph} from '../model/graph';
 import {calibrate} from './calibrate';
 import type {Machine, Measured} from './machine';
@@ -174,6 +175,7 @@ export async function planModel(
   {batchSize, ids, memoryLimit, modules, machine: calibrated, samples, measured}: PlanRequest,
 ): Promise<PlanRow[]> {
   const {model, graph} = described;
+  refuseMeasuring(graph);
   const machine = calibrated ?? measured?.machine ?? (await calibrate({devices: ids}));
   const times =
     measured?.times ??

@@ -13,10 +13,13 @@ import {strategyName, type Plan, type PlanOrigin} from '../config/plan';
 import {readStrategy} from '../config/readStrategy';
 import {runDevices} from '../devices/runDevices';
 import {checkData, type CheckedData} from '../job/checkData';
+import {checkBatches} from '../job/checkBatches';
+import {checkTokens} from '../job/checkTokens';
 import {isModule, readArrays} from '../job/placeData';
 import {describeModel} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import {readGraph, type Graph} from '../model/graph';
+import {refuseUntrainable} from '../placement/refuseLayers';
 import {resolveDivision} from '../placement/resolveDivision';
 
 /**
@@ -86,10 +89,12 @@ function chooseTransport(wanted: Transport | undefined, devices: DeviceUse[]): T
 }
 
 /** Reads and checks data if they are arrays; ranks open a module themselves. Throws BAD_DATA. */
-function resolveData(model: tf.LayersModel, data: Data, what: string): ResolvedData {
+function resolveData(model: tf.LayersModel, graph: Graph, data: Data, what: string): ResolvedData {
   if (isModule(data)) return data;
   const {xs, ys} = readArrays(data, what);
-  return checkData(model, xs, ys, what);
+  const checked = checkData(model, xs, ys, what);
+  checkTokens(graph, checked, what);
+  return checked;
 }
 
 async function chooseStrategy(
@@ -144,15 +149,19 @@ export async function resolveRun(
   );
   const description = await describeModel(model, options.modules);
   const graph = readGraph(model);
-  const resolvedData = resolveData(model, data, 'data');
+  refuseUntrainable(graph);
+  const resolvedData = resolveData(model, graph, data, 'data');
   const validation =
-    options.validationData && resolveData(model, options.validationData, 'validationData');
+    options.validationData && resolveData(model, graph, options.validationData, 'validationData');
   const context = {model, description, graph, options, devices: available};
   const choice = await chooseStrategy(defaults, transport, context);
   const request = named ?? asked(choice.strategy);
   const {origin, because} = choice;
   const {batchSize} = options;
   const plan = resolveDivision(request, {model, graph, batchSize, origin, because});
+  // Ranks check the data that they open themselves.
+  if (!isModule(resolvedData) && !(validation && isModule(validation)))
+    checkBatches(graph, resolvedData, validation, options);
   return {
     ...context,
     data: resolvedData,

@@ -16,6 +16,7 @@ import type {
   TrainJob,
   TrainTell,
 } from '../job/protocol';
+import {readStates} from '../model/layerState';
 import {isTraining, setTraining} from '../model/tfjsInternals';
 import {modelBytes, writeModel} from '../model/weights';
 import {channelBytes, pipelineOf} from '../placement/resolvePipeline';
@@ -75,7 +76,7 @@ function makeParallel({plan, options, graph, transport}: ResolvedRun): {
 }
 
 function makeJobs(
-  {model, description, data, validation, options, plan, devices}: ResolvedRun,
+  {model, description, graph, data, validation, options, plan, devices}: ResolvedRun,
   parallel: ParallelContext | null,
   run: TrainRun,
   regions: SharedRegion[],
@@ -96,6 +97,7 @@ function makeJobs(
     data: placedData,
     validation: placedValidation,
     sampleWeight: sampleWeightsOf(options.sampleWeight),
+    layerStates: readStates(graph.calls.map(({layer}) => layer)),
     options: {
       ...{epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed},
       ...{globalClipNorm, memoryLimit, trace, microBatches, recompute},

@@ -6,8 +6,10 @@ import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import {withStepContext, type StepContext} from '../base/stepContext';
 import {noteStep, tagMemory} from '../memory';
+import {watchUserLayers} from './constantWeights';
 import {allFinite, GradientSum} from './gradientSum';
-import {readGraph, type Graph, type LayerCall} from '../model/graph';
+import {freeOldStates, statefulParts} from '../model/layerState';
+import {readGraph, type Graph} from '../model/graph';
 import {runHooks, type StepHooks} from './hooks';
 import {Objective, type Values} from './objective';
 import {predict} from './predict';
@@ -35,6 +37,7 @@ export class Stepper implements StepHost {
   readonly gradients: GradientSum;
   readonly hooks: StepHooks[];
   private readonly pass: PassContext;
+  private readonly statefulLayers: tf.layers.Layer[];
   private penalty = 0;
 
   constructor(
@@ -44,6 +47,9 @@ export class Stepper implements StepHost {
     this.graph = readGraph(model);
     const {hooks = [], strategy} = options;
     const heldCalls = strategy?.heldCalls?.(this.graph);
+    this.statefulLayers = this.graph.calls
+      .map(({layer}) => layer)
+      .filter((layer) => statefulParts(layer).length > 0);
     this.objective = new Objective(
       model,
       heldCalls ? {...this.graph, calls: heldCalls} : this.graph,
@@ -93,7 +99,10 @@ export class Stepper implements StepHost {
       noteStep(step);
       await runHooks(this.hooks, 'beforeStep', step, parts.length);
       const {strategy, globalClipNorm} = this.options;
+      const dividesBatch = parts.some(({share}) => share < 1);
+      const checkUserLayers = dividesBatch ? watchUserLayers(this.graph.calls) : () => {};
       let values = await (strategy?.runParts?.(step, parts) ?? this.runParts(step, parts));
+      checkUserLayers();
       await runHooks(this.hooks, 'afterGradients', this.gradients.entries);
       if (strategy) values = await strategy.sumValues(values, this.penalty);
       if (!strategy?.dividesGradients) values[0] += this.objective.regularize(this.gradients);
@@ -114,6 +123,7 @@ export class Stepper implements StepHost {
       return values;
     } finally {
       this.gradients.clear();
+      for (const layer of this.statefulLayers) freeOldStates(layer);
     }
   }
 
@@ -235,20 +245,18 @@ export class Stepper implements StepHost {
     await runHooks(this.hooks, 'beforePrediction');
     if (strategy?.evaluate) return strategy.evaluate(part);
     const countsLoss = strategy?.prediction.countsLoss ?? true;
-    const counts = (_: LayerCall, variable: tf.Variable | null) =>
-      strategy?.countsPenalty?.(variable).value ?? true;
     const batch = part.make();
     const context = {seed: this.options.seed, layer: '', step: 0, firstSample: 0};
     try {
-      const {outputs, penalty} = await predict(this.graph, batch.xs, context, this.hooks, {
-        counts,
-        communicatingLayerOf: strategy?.prediction.communicatingLayer,
-      });
+      const outputs = await predict(
+        this.graph,
+        batch.xs,
+        context,
+        this.hooks,
+        strategy?.prediction.communicatingLayer,
+      );
       try {
-        const values = this.objective
-          .evaluate(outputs, batch.ys)
-          .map((value) => (countsLoss ? value : 0));
-        return [values[0] + penalty, ...values.slice(1)];
+        return this.objective.evaluate(outputs, batch.ys).map((value) => (countsLoss ? value : 0));
       } finally {
         tf.dispose(outputs);
       }
