@@ -25,6 +25,10 @@ export type OpenShape = Array<number | null>;
 /** One application of a nested model, or the whole model, whose `parent` is null. */
 export interface Frame {
   parent: Frame | null;
+  /** The index of its first call. */
+  first: number;
+  /** For each input the slot whose mask the nested model itself gets. */
+  maskSlots: Array<Slot | null>;
 }
 
 /** One application of a layer; a layer that is applied twice has two calls. */
@@ -147,7 +151,11 @@ class GraphReader {
     const nested = nestedModel(layer);
     if (nested) {
       const unmasked = inputs.map((input) => ({...input, maskSlot: null}));
-      const made = this.open(nested, unmasked, [...models, layer.name], {parent: frame});
+      const made = this.open(nested, unmasked, [...models, layer.name], {
+        parent: frame,
+        first: this.calls.length,
+        maskSlots: inputs.map(({maskSlot}) => maskSlot),
+      });
       return made.map((output) => ({...output, maskSlot: null}));
     }
     const shapes = shapesOf(
@@ -190,6 +198,18 @@ function inputTypesOf(
   return types;
 }
 
+/** The nested models' applications that begin with a call, the outermost first. */
+export function framesBegunBy({index, frame}: LayerCall): Frame[] {
+  const begun: Frame[] = [];
+  for (
+    let current: Frame = frame;
+    current.parent && current.first === index;
+    current = current.parent
+  )
+    begun.unshift(current);
+  return begun;
+}
+
 /** Reads the graph of a built model. Throws BAD_MODEL for an input that the model does not list. */
 export function readGraph(model: tf.LayersModel): Graph {
   const reader = new GraphReader();
@@ -197,7 +217,8 @@ export function readGraph(model: tf.LayersModel): Graph {
   const values = top.inputs.map(
     ({shape}): Value => ({slot: reader.newSlot(), maskSlot: null, shape}),
   );
-  const outputs = reader.open(top, values, [], {parent: null}).map(({slot}) => slot);
+  const frame: Frame = {parent: null, first: 0, maskSlots: []};
+  const outputs = reader.open(top, values, [], frame).map(({slot}) => slot);
   const {calls, slots} = reader;
   const lastUse = new Array<number>(slots).fill(-1);
   for (const call of calls) for (const slot of call.inputs) lastUse[slot] = call.index;

@@ -2,7 +2,7 @@
  * Which tensors of a model have masks, and how far a mask reaches, as far as the layers' classes
  * tell.
  */
-import type {Graph, LayerCall, Slot} from './graph';
+import {framesBegunBy, type Graph, type LayerCall, type Slot} from './graph';
 import {innerLayers, isUserLayer} from './layerState';
 import {maskingFields} from './tfjsLayers';
 
@@ -42,14 +42,14 @@ export interface MaskReach {
 /** Follows the masks of a graph. */
 export function maskReach({calls}: Graph): MaskReach {
   const slots = new Set<Slot>();
-  const isMasked = ({maskSlots}: LayerCall) =>
+  const isMasked = ({maskSlots}: Pick<LayerCall, 'maskSlots'>) =>
     maskSlots.some((slot) => slot !== null && slots.has(slot));
   /** For each call whether it sets the mask among the arguments. */
   const sets: boolean[] = [];
   for (const call of calls) {
     const {supportsMasking, returnSequences} = maskingFields(call.layer);
     const masked = isMasked(call);
-    sets.push(masked);
+    sets.push(masked || framesBegunBy(call).some(isMasked));
     if (supportsMasking && returnSequences !== false && (masked || mayBeginMask(call.layer)))
       for (const slot of call.outputs) slots.add(slot);
   }

@@ -2,8 +2,8 @@
  * The tensors between layers, one a slot; each is freed after its last reader.
  */
 import * as tf from '@tensorflow/tfjs';
-import type {Graph, LayerCall, Slot} from '../model/graph';
-import {MaskArgument, type CallMasks} from './masks';
+import {framesBegunBy, type Graph, type LayerCall, type Slot} from '../model/graph';
+import {MaskArgument, type CallMasks, type KeptMask} from './masks';
 
 /** A slot's tensor, kept for a segment that reads it later. */
 export interface KeptSlot {
@@ -17,13 +17,13 @@ export interface KeptSlot {
 export interface KeptInputs {
   slots: KeptSlot[];
   /** The mask among the arguments when the segment begins. */
-  mask: tf.Tensor | null;
+  mask: KeptMask | null;
 }
 
 export function disposeKept({slots, mask}: KeptInputs): void {
   tf.dispose([
     ...slots.flatMap((kept) => (kept.mask ? [kept.tensor, kept.mask] : [kept.tensor])),
-    ...(mask ? [mask] : []),
+    ...(mask ? [mask.tensor] : []),
   ]);
 }
 
@@ -72,7 +72,12 @@ export class Slots {
   /** New handles of the tensors that `calls` read and do not make themselves. */
   keepFor(calls: LayerCall[]): KeptInputs {
     const made = new Set(calls.flatMap(({outputs}) => outputs));
-    const read = new Set(calls.flatMap(({inputs}) => inputs).filter((slot) => !made.has(slot)));
+    const masks = calls.flatMap(framesBegunBy).flatMap(({maskSlots}) => maskSlots);
+    const read = new Set(
+      [...calls.flatMap(({inputs}) => inputs), ...masks]
+        .filter((slot) => slot !== null)
+        .filter((slot) => !made.has(slot) && this.tensors[slot] !== null),
+    );
     const slots = [...read].map((slot) => ({
       slot,
       tensor: tf.clone(this.tensors[slot]!),
@@ -84,8 +89,7 @@ export class Slots {
 
   /** The masks that a call gets. Calls must ask for them in order, each once. */
   masksFor(call: LayerCall): CallMasks {
-    const inputs = call.maskSlots.map((slot) => (slot === null ? null : this.masks[slot]));
-    return {inputs, argument: this.maskArgument.next(call, inputs)};
+    return this.maskArgument.next(call, (slot) => (slot === null ? null : this.masks[slot]));
   }
 
   /** `mask`: that of all outputs, as in tfjs; consumed. */
