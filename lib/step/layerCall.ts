@@ -47,7 +47,10 @@ function applied(
       | tf.Tensor
       | tf.Tensor[];
     const outputs = Array.isArray(result) ? result : [result];
-    // A layer that returns its input (a linear activation) needs a handle of its own.
-    return outputs.map((output) => (inputIds.has(output.id) ? tf.clone(output) : output));
+    // A layer that returns its input (a linear activation), or one tensor twice (a recurrent layer's
+    // output and state), needs handles of its own.
+    return outputs.map((output, i) =>
+      inputIds.has(output.id) || outputs.indexOf(output) < i ? tf.clone(output) : output,
+    );
   });
 }

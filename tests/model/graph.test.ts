@@ -157,13 +157,7 @@ describe('layers', () => {
   it.each(['scale', 'center'])('batch norm without %s is refused with its name', async (field) => {
     const model = tf.sequential();
     model.add(dense('first', 3, {inputShape: [4]}));
-    model.add(
-      tf.layers.timeDistributed({
-        name: 'each',
-        layer: tf.layers.batchNormalization({name: 'norm', [field]: false}),
-        inputShape: [2, 2],
-      }) && tf.layers.batchNormalization({name: 'norm', [field]: false}),
-    );
+    model.add(tf.layers.batchNormalization({name: 'norm', [field]: false}));
     model.compile({optimizer: 'sgd', loss: 'meanSquaredError'});
     const [xs, ys] = [tf.ones([8, 4]), tf.ones([8, 3])];
     for (const run of [

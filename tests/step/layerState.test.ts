@@ -52,7 +52,10 @@ const norms = fitCase(
     const input = tf.input({shape: [4], name: 'x'});
     const first = apply(shared, apply(dense('left', 4, {useBias: false}), input));
     const second = apply(shared, apply(dense('right', 4, {activation: 'tanh'}), input));
-    const sum = tf.layers.add({name: 'sum'}).apply([first, second]) as Symbolic;
+    const sum = apply(
+      tf.layers.activation({name: 'act', activation: 'tanh'}),
+      tf.layers.add({name: 'sum'}).apply([first, second]) as Symbolic,
+    );
     // Both outputs are read, so tfjs runs the nested model twice and moves its averages twice.
     const both = (inner as unknown as tf.layers.Layer).apply(sum) as Symbolic[];
     const joined = tf.layers.concatenate({name: 'joined'}).apply(both) as Symbolic;
