@@ -30,8 +30,17 @@ export function fixedSamples({calls}: Graph): {name: string; samples: number} | 
   return null;
 }
 
-/** Throws BAD_MODEL if the layers cannot be measured at other numbers of samples than their own. */
+/**
+ * Throws BAD_MODEL if the layers cannot be measured: at other numbers of samples than their own, or
+ * at a length that the model leaves open.
+ */
 export function refuseMeasuring(graph: Graph): void {
+  for (const shape of graph.inputShapes.values())
+    if (shape.slice(1).includes(null))
+      throw new ManyHandsError(
+        'BAD_MODEL',
+        `an input of the model has the open shape [${shape.map((length) => length ?? 'n').join(', ')}], so the size of its layers is not known before there is data: name a strategy instead of 'auto', or give the input a fixed shape.`,
+      );
   const fixed = fixedSamples(graph);
   if (fixed)
     throw new ManyHandsError(

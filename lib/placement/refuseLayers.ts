@@ -31,11 +31,11 @@ export function refuseUntrainable({calls, outputs}: Graph): void {
         `the layer '${name}' is a batchNormalization with ${gamma ? 'center' : 'scale'}: false, which tfjs 4.22 cannot train (its fit ends with "Cannot read properties of undefined"): leave scale and center true.`,
       );
     }
-  const twice = outputs.find((slot, i) => outputs.indexOf(slot) !== i);
-  const maker = calls.find((call) => call.outputs.includes(twice ?? -1));
-  if (twice !== undefined)
+  const repeated = outputs.filter((slot, i) => outputs.indexOf(slot) !== i);
+  const twice = calls.find((call) => call.outputs.some((slot) => repeated.includes(slot)));
+  if (twice)
     throw refuse(
-      `the model lists the output '${maker?.name ?? 'of an input'}' twice, which tfjs's fit cannot train: name each tensor once in tf.model({outputs}).`,
+      `the model lists the output '${twice.name}' twice, which tfjs's fit cannot train: name each tensor once in tf.model({outputs}).`,
     );
 }
 

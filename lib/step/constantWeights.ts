@@ -72,11 +72,16 @@ const hasUserLayer = (layer: tf.layers.Layer): boolean =>
 const wrapsBatchNorm = (layer: tf.layers.Layer): boolean =>
   innerLayers(layer).some((inner) => isBatchNorm(inner) || wrapsBatchNorm(inner));
 
+const movers = new WeakMap<LayerCall, boolean>();
+
 /** Whether applying a call changes weights that are not trained. */
 export function movesWeights(graph: Graph, call: LayerCall): boolean {
   const {layer} = call;
   if (isBatchNorm(layer) || wrapsBatchNorm(layer)) return true;
-  return hasUserLayer(layer) && nonTrainableWeights(layer).length > 0 && movesWhenRun(graph, call);
+  if (!hasUserLayer(layer) || nonTrainableWeights(layer).length === 0) return false;
+  const moves = movers.get(call) ?? movesWhenRun(graph, call);
+  movers.set(call, moves);
+  return moves;
 }
 
 /**

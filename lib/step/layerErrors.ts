@@ -6,6 +6,9 @@ import {ManyHandsError, messageOf} from '../base/errors';
 import type {LayerCall} from '../model/graph';
 import {lookupRows} from '../model/tfjsLayers';
 
+/** How engines say that memory is used up, which is no fault of the layer. */
+const OUT_OF_MEMORY = /\bOOM\b|resource ?exhausted|out of memory/i;
+
 const shapes = (tensors: tf.Tensor[]) => tensors.map(({shape}) => `[${shape}]`).join(' and ');
 
 /** The error for tokens that have no row in an embedding's table of `rows` rows. */
@@ -39,7 +42,7 @@ export function explained<T>(
   try {
     return apply();
   } catch (error) {
-    if (error instanceof ManyHandsError) throw error;
+    if (error instanceof ManyHandsError || OUT_OF_MEMORY.test(messageOf(error))) throw error;
     const rows = lookupRows(layer, inputs[0].rank);
     const token = rows === null ? null : strayToken(inputs[0], rows);
     if (token !== null) throw outOfRange(name, token, rows!);

@@ -5,10 +5,16 @@ import * as tf from '@tensorflow/tfjs';
 import type {ShapedArray} from '#lib/base/arrays.js';
 import {Random} from '#lib/base/random.js';
 import type {TrainOptions, TrainParallelOptions} from '#lib/config/options.js';
+import type {Transport} from '#lib/run/resolveRun.js';
 import {expectSameRun, runFit, runParallel, runTrain, type ParityCase} from '../parity/harness';
 
 /** A way to train: a name, the number of devices, and the options; 1 device is `train`. */
-export type Way = [name: string, devices: number, options: TrainParallelOptions];
+export type Way = [
+  name: string,
+  devices: number,
+  options: TrainParallelOptions,
+  transport?: Transport,
+];
 
 export const TRAIN: Way = ['train', 1, {}];
 /** `train` that computes these layers twice. */
@@ -24,6 +30,13 @@ export const DATA: Way[] = [
 ];
 export const MICRO: Way = ['train in micro-batches', 1, {microBatches: 2}];
 export const TENSOR: Way = ['tensorParallel', 2, {strategy: 'tensorParallel'}];
+/** The same way with a process for each rank. */
+export const inProcesses = ([name, devices, options]: Way): Way => [
+  `${name}, in processes`,
+  devices,
+  options,
+  'processes',
+];
 /** A pipeline that is cut before these layers. */
 export const piped = (microBatches: number, ...splitAt: string[]): Way => [
   `pipelineParallel, ${microBatches} micro-batches`,
@@ -86,11 +99,11 @@ export async function expectAsFit(
   more: TrainOptions = {},
 ): Promise<void> {
   const reference = await runFit(parityCase, parityCase.model(tf.train.sgd(rate)), 2);
-  for (const [name, devices, options] of ways) {
+  for (const [name, devices, options, transport] of ways) {
     const model = parityCase.model(tf.train.sgd(rate));
     const run = await (devices === 1
       ? runTrain(parityCase, model, 2, {...more, ...(options as TrainOptions)})
-      : runParallel(parityCase, model, 2, {...more, ...options, devices}));
+      : runParallel(parityCase, model, 2, {...more, ...options, devices}, transport));
     try {
       expectSameRun(run, reference, 1e-4);
     } catch (error) {

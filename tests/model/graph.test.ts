@@ -14,6 +14,7 @@ import {
   expectAsFit,
   fitCase,
   floats,
+  inProcesses,
   lstm,
   MICRO,
   piped,
@@ -89,7 +90,15 @@ describe('outputs', () => {
     [floats(2, N, 1), floats(3, N, 4)],
   );
   it('may be an input', () =>
-    expectAsFit(through, [TRAIN, MICRO, ...DATA, TENSOR, recomputed('up'), piped(2, 'out')]));
+    expectAsFit(through, [
+      TRAIN,
+      MICRO,
+      ...DATA,
+      TENSOR,
+      recomputed('up'),
+      piped(2, 'out'),
+      inProcesses(piped(2, 'out')),
+    ]));
 
   const read = fitCase(
     () => {
