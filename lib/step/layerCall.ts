@@ -5,13 +5,25 @@ import * as tf from '@tensorflow/tfjs';
 import {dropoutWithContext} from '../base/dropout';
 import {withStepContext, type StepContext} from '../base/stepContext';
 import type {LayerCall} from '../model/graph';
-import {dropoutFields, maskingFields} from '../model/tfjsLayers';
+import {dropoutFields} from '../model/tfjsLayers';
+import {explained} from './layerErrors';
 
 /**
- * Applies the layer. tfjs's own Dropout with a seed draws the same mask at every step, and without
+ * Applies the layer; `mask` is among the arguments of its `call`. Throws BAD_MODEL or BAD_DATA with
+ * the layer's name if that fails. tfjs's own Dropout with a seed draws the same mask at every step, and without
  * one no two devices draw the same, so its masks come from the counter-based generator.
  */
 export function applyLayer(
+  call: LayerCall,
+  inputs: tf.Tensor[],
+  mask: tf.Tensor | null,
+  context: StepContext,
+  training: boolean,
+): tf.Tensor[] {
+  return explained(call, inputs, mask, () => applied(call, inputs, mask, context, training));
+}
+
+function applied(
   call: LayerCall,
   inputs: tf.Tensor[],
   mask: tf.Tensor | null,
@@ -35,28 +47,10 @@ export function applyLayer(
       | tf.Tensor
       | tf.Tensor[];
     const outputs = Array.isArray(result) ? result : [result];
-    // A layer that returns its input (a linear activation) needs a handle of its own.
-    return outputs.map((output) => (inputIds.has(output.id) ? tf.clone(output) : output));
-  });
-}
-
-/** The mask that a layer passes on (Masking, or Embedding with maskZero); null without one. */
-export function maskAfter(
-  call: LayerCall,
-  inputs: tf.Tensor[],
-  mask: tf.Tensor | null,
-): tf.Tensor | null {
-  const layer = maskingFields(call.layer);
-  if (!layer.supportsMasking) return null;
-  const [outputMask] = tf.tidy(() => {
-    const single = inputs.length === 1;
-    const computed = layer.computeMask(
-      single ? inputs[0] : inputs,
-      single ? mask : inputs.map(() => mask as tf.Tensor),
+    // A layer that returns its input (a linear activation), or one tensor twice (a recurrent layer's
+    // output and state), needs handles of its own.
+    return outputs.map((output, i) =>
+      inputIds.has(output.id) || outputs.indexOf(output) < i ? tf.clone(output) : output,
     );
-    const first = Array.isArray(computed) ? computed[0] : computed;
-    // A handle of its own, whether the mask is new or was passed through.
-    return first ? [tf.clone(first)] : [];
   });
-  return outputMask ?? null;
 }

@@ -6,7 +6,9 @@ import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import {withStepContext, type StepContext} from '../base/stepContext';
 import {noteStep, tagMemory} from '../memory';
+import {watchUserLayers} from './constantWeights';
 import {allFinite, GradientSum} from './gradientSum';
+import {freeOldStates, statefulParts} from '../model/layerState';
 import {readGraph, type Graph} from '../model/graph';
 import {runHooks, type StepHooks} from './hooks';
 import {addSums, Objective, type Sums, type Values} from './objective';
@@ -35,6 +37,7 @@ export class Stepper implements StepHost {
   readonly gradients: GradientSum;
   readonly hooks: StepHooks[];
   private readonly pass: PassContext;
+  private readonly statefulLayers: tf.layers.Layer[];
   private penalty = 0;
 
   constructor(
@@ -44,6 +47,9 @@ export class Stepper implements StepHost {
     this.graph = readGraph(model);
     const {hooks = [], strategy} = options;
     const heldCalls = strategy?.heldCalls?.(this.graph);
+    this.statefulLayers = this.graph.calls
+      .map(({layer}) => layer)
+      .filter((layer) => statefulParts(layer).length > 0);
     this.objective = new Objective(
       model,
       heldCalls ? {...this.graph, calls: heldCalls} : this.graph,
@@ -93,8 +99,11 @@ export class Stepper implements StepHost {
       noteStep(step);
       await runHooks(this.hooks, 'beforeStep', step, parts.length);
       const {strategy, globalClipNorm} = this.options;
+      const dividesBatch = parts.some(({share}) => share < 1);
+      const checkUserLayers = dividesBatch ? watchUserLayers(this.graph.calls) : () => {};
       await this.countTargets(parts);
       let sums = await (strategy?.runParts?.(step, parts) ?? this.runParts(step, parts));
+      checkUserLayers();
       this.objective.losses.checkCounts();
       await runHooks(this.hooks, 'afterGradients', this.gradients.entries);
       if (strategy) sums = await strategy.sumValues(sums, this.penalty);
@@ -117,6 +126,7 @@ export class Stepper implements StepHost {
       return values;
     } finally {
       this.gradients.clear();
+      for (const layer of this.statefulLayers) freeOldStates(layer);
     }
   }
 
