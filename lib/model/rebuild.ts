@@ -6,6 +6,7 @@ import {ManyHandsError, messageOf} from '../base/errors';
 import {importModule} from '../base/modules';
 import type {FunctionReference, ModelDescription} from './description';
 import {withFreedStorage} from './freeStorage';
+import {setLayerDraws} from './layerDraws';
 import {
   compiledModel,
   engineInternals,
@@ -98,6 +99,7 @@ export async function rebuildModel(
   compiledModel(model).collectedTrainableWeights = description.trainable.map(
     (index) => weights[index],
   );
+  setLayerDraws(model, description.draws ?? []);
   return model;
 }
 

@@ -4,7 +4,8 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
-import {withStepContext, type StepContext} from '../base/stepContext';
+import {withDraws} from '../base/draws';
+import {validationContext, type StepContext} from '../base/stepContext';
 import {noteStep, tagMemory} from '../memory';
 import {allFinite, GradientSum} from './gradientSum';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
@@ -106,9 +107,8 @@ export class Stepper implements StepHost {
             Math.sqrt((await strategy?.squares?.()) ?? this.gradients.squares()),
             globalClipNorm,
           );
-        withStepContext({seed: this.options.seed, layer: 'update', step, firstSample: 0}, () =>
-          this.update(),
-        );
+        const context = {seed: this.options.seed, layer: 'update', step, firstSample: 0};
+        withDraws(context, {place: 0, samples: 0, phase: 'update'}, () => this.update());
       }
       await runHooks(this.hooks, 'afterStep', step);
       return values;
@@ -238,7 +238,7 @@ export class Stepper implements StepHost {
     const counts = (_: LayerCall, variable: tf.Variable | null) =>
       strategy?.countsPenalty?.(variable).value ?? true;
     const batch = part.make();
-    const context = {seed: this.options.seed, layer: '', step: 0, firstSample: 0};
+    const context = validationContext(this.options.seed, part);
     try {
       const {outputs, penalty} = await predict(this.graph, batch.xs, context, this.hooks, {
         counts,
