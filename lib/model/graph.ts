@@ -120,3 +120,15 @@ export function symbolicOutput(
   const node = graph.calls.slice(0, call.index).filter(({layer}) => layer === call.layer).length;
   return outputOfNode(call.layer, node);
 }
+
+/** The shape of a slot before there are values; null is open. */
+export function slotShapes(
+  graph: Graph,
+  model: tf.LayersModel,
+): (slot: Slot) => Array<number | null> {
+  return (slot) => {
+    const maker = graph.calls.find(({outputs}) => outputs.includes(slot));
+    if (maker) return symbolicOutput(graph, maker).shape;
+    return containerOf(model).inputs[graph.inputs.indexOf(slot)].shape;
+  };
+}

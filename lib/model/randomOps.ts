@@ -15,7 +15,7 @@ import {nextDraw, type DrawContext, type DrawRows} from '../base/draws';
 import {masked, nextMask} from '../base/dropout';
 import {ManyHandsError} from '../base/errors';
 import {stepContext} from '../base/stepContext';
-import {coreExports, type RandomOps} from './tfjsInternals';
+import {coreExports, type RandomOps} from './tfjsRandom';
 
 type Args<Name extends keyof RandomOps> = Parameters<RandomOps[Name]>;
 type Fill = (values: Values, draw: DrawRows) => void;
@@ -159,6 +159,7 @@ function opsInCall(ops: RandomOps, context: DrawContext): RandomOps {
         return broadcastsTo(shape, x.shape) ? masked(x, mask) : tf.mul(x, mask);
       });
     },
+    // A seed fixes nothing in tfjs: TensorFlow's generator goes on from call to call.
     multinomial: (tensorLike, count, seed, normalized = false) =>
       tf.tidy(() => {
         const logits = tensorLike instanceof tf.Tensor ? tensorLike : tf.tensor(tensorLike);
@@ -168,16 +169,6 @@ function opsInCall(ops: RandomOps, context: DrawContext): RandomOps {
         const [rows] = scores.shape;
         const draw = nextDraw(context, [rows, count * classes], {shared: logits.rank === 1});
         const shape = logits.rank === 1 ? [count] : [rows, count];
-        if (seed) {
-          // TensorFlow's numbers of a row depend on the seed and the row alone, so that zeros can
-          // stand for the samples before.
-          const before = draw.firstRow * (rows / draw.rows);
-          const all = tf.concat([tf.zeros([before, classes]), scores], 0);
-          return tf.reshape(
-            tf.slice(ops.multinomial(all, count, seed), [before, 0], [rows, count]),
-            shape,
-          );
-        }
         // The class with the largest logit plus Gumbel noise.
         const uniform = new Float32Array(rows * count * classes);
         fillUniform(uniform, draw, 0, 1);

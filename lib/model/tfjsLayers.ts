@@ -39,7 +39,7 @@ export const conv2dFields = (layer: tf.layers.Layer) => layer as unknown as Conv
 
 export interface DropoutFields {
   rate: number;
-  noiseShape?: unknown;
+  noiseShape?: ReadonlyArray<number | null> | null;
 }
 
 export const dropoutFields = (layer: tf.layers.Layer) => layer as unknown as DropoutFields;
@@ -48,7 +48,11 @@ export const dropoutFields = (layer: tf.layers.Layer) => layer as unknown as Dro
 interface CellFields {
   dropoutMask: tf.Tensor | tf.Tensor[] | null;
   recurrentDropoutMask: tf.Tensor | tf.Tensor[] | null;
+  /** A function of the user's that replaces dropout in the cell. */
+  dropoutFunc?: unknown;
 }
+
+export const cellFields = (layer: tf.layers.Layer) => layer as unknown as Partial<CellFields>;
 
 /** The layers inside a layer, such as a wrapper's layer or the cells of an RNN, at any depth. */
 export function innerLayers(layer: tf.layers.Layer): tf.layers.Layer[] {

@@ -16,8 +16,10 @@ import {checkData, type CheckedData} from '../job/checkData';
 import {isModule, readArrays} from '../job/placeData';
 import {describeModel} from '../model/describe';
 import type {ModelDescription} from '../model/description';
-import {readGraph, type Graph} from '../model/graph';
+import {readGraph, slotShapes, type Graph} from '../model/graph';
+import {checkDraws} from '../placement/checkDraws';
 import {resolveDivision} from '../placement/resolveDivision';
+import {findDraws} from '../step/findDraws';
 
 /**
  * How the ranks communicate: each rank is a separate process and they share memory, or all ranks
@@ -153,8 +155,11 @@ export async function resolveRun(
   const {origin, because} = choice;
   const {batchSize} = options;
   const plan = resolveDivision(request, {model, graph, batchSize, origin, because});
+  const found = findDraws(graph, slotShapes(graph, model));
+  checkDraws(found, plan, graph);
   return {
     ...context,
+    description: {...description, draws: found.draws},
     data: resolvedData,
     validation,
     // In-process ranks share one thread, so their timings are meaningless.
