@@ -8,7 +8,8 @@ import {Random, seedFor} from '#lib/base/random.js';
 import {Dropout} from '#lib/models/index.js';
 import type {ParityCase} from '../parity/harness';
 
-const SAMPLES = 20;
+/** Two steps, the second of which is smaller. */
+const SAMPLES = 12;
 
 function floats(seed: number, ...shape: number[]) {
   const random = new Random(seed);
@@ -72,7 +73,13 @@ export const RANDOM_CASES: ParityCase[] = [
     tf.layers.spatialDropout1d({rate: 0.4, seed: 6} as never),
     tf.layers.flatten(),
   ]),
-  chain('recurrent layers', [3, 4], () => [
+  chain('seeds', [4, 3], () => [
+    tf.layers.dropout({rate: 0.4, seed: 5}),
+    tf.layers.spatialDropout1d({rate: 0.4, seed: 6} as never),
+    tf.layers.dropout({rate: 0.4, noiseShape: [null as never, 1, 3], seed: 7}),
+    tf.layers.flatten(),
+  ]),
+  chain('recurrent layers', [2, 4], () => [
     tf.layers.gru({units: 4, returnSequences: true, ...kernels('gru'), ...dropouts}),
     tf.layers.lstm({units: 4, returnSequences: true, ...kernels('lstm'), ...dropouts}),
     tf.layers.bidirectional({

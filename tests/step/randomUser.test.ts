@@ -1,6 +1,6 @@
 /** Layers of a user's own that draw random numbers: equal on every rank, or refused. */
 import {join} from 'node:path';
-import {describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import type {TrainParallelOptions} from '#lib/config/options.js';
 import {
@@ -11,9 +11,11 @@ import {
   type ParityCase,
 } from '../parity/harness';
 
-const fixture = join(__dirname, 'fixtures', 'drawingLayers.cjs');
-// eslint-disable-next-line @typescript-eslint/no-require-imports
-const classes = require(fixture) as Record<string, new (config: object) => tf.layers.Layer>;
+const fixture = join(__dirname, 'fixtures', 'drawingLayers.mjs');
+const classes: Record<string, new (config: object) => tf.layers.Layer> = {};
+beforeAll(async () => {
+  Object.assign(classes, ((await import(fixture)) as {layers: typeof classes}).layers);
+});
 const modules = [fixture];
 const WIDTH = 4;
 const SAMPLES = 12;
