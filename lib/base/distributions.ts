@@ -20,7 +20,7 @@ function eachRow(
   // A pair of words makes a pair of normal numbers, so the last pair is complete.
   const words = new Uint32Array(2 * Math.ceil((skip + length) / 2));
   for (let row = 0; row < rows; row++) {
-    philoxFill(words, key, block, firstRow + row, ...counter);
+    philoxFill(words, key, block, firstRow + row, counter[0], counter[1]);
     use(words, skip, row * length);
   }
 }
@@ -65,7 +65,10 @@ function fillEach(
   const whole = !(out instanceof Float32Array);
   for (let row = 0; row < rows; row++)
     for (let i = 0; i < length; i++) {
-      const [low, high] = philox4x32([firstElement + i, firstRow + row, ...counter], key);
+      const [low, high] = philox4x32(
+        [firstElement + i, firstRow + row, counter[0], counter[1]],
+        key,
+      );
       const number = value(uniformStream([low, high], 0, [0, 0]));
       out[row * length + i] = whole ? Math.round(number) : number;
     }

@@ -88,7 +88,7 @@ export function uniformStream(
   let block = 0;
   return () => {
     if (used === words.length) {
-      philoxFill(words, key, block++, row, ...counter);
+      philoxFill(words, key, block++, row, counter[0], counter[1]);
       used = 0;
     }
     const high = words[used++] >>> 5;

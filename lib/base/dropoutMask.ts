@@ -23,7 +23,7 @@ export function dropoutMask(draw: DrawRows, rate: number): Float32Array {
   const random = new Uint32Array(Math.ceil((skip + length) / 2));
   const values = new Float32Array(2 * random.length);
   for (let row = 0; row < rows; row++) {
-    philoxFill(random, key, block, firstRow + row, ...counter);
+    philoxFill(random, key, block, firstRow + row, counter[0], counter[1]);
     for (let pair = 0; pair < random.length; pair++) {
       const word = random[pair];
       values[2 * pair] = (word & 0xffff) < threshold ? 0 : kept;

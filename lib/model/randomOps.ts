@@ -1,5 +1,5 @@
 /**
- * tfjs's operations that draw random numbers. In the call of a layer they draw from its
+ * Replaces tfjs's operations that draw random numbers. In the call of a layer they draw from its
  * counter-based streams (lib/base/draws.ts); everywhere else they are tfjs's own.
  */
 import * as tf from '@tensorflow/tfjs';
