@@ -237,3 +237,9 @@ export function readGraph(model: tf.LayersModel): Graph {
 
 /** The shape of a call's first output before there are values; its first dim counts the samples. */
 export const outputShape = ({shapes: [shape]}: LayerCall): OpenShape => shape;
+
+/** The shape of a slot before there are values; null is open. */
+export function slotShape({calls, inputShapes}: Graph, slot: Slot): OpenShape {
+  const maker = calls.find(({outputs}) => outputs.includes(slot));
+  return maker ? maker.shapes[maker.outputs.indexOf(slot)] : inputShapes.get(slot)!;
+}

@@ -7,6 +7,7 @@ import {importModule} from '../base/modules';
 import type {FunctionReference, ModelDescription} from './description';
 import {withoutInitializers} from './freeStorage';
 import {disposeStates} from './layerState';
+import {setLayerDraws} from './layerDraws';
 import {
   compiledModel,
   engineInternals,
@@ -97,6 +98,7 @@ async function buildAndCompile(
   compiledModel(model).collectedTrainableWeights = description.trainable.map(
     (index) => weights[index],
   );
+  setLayerDraws(model, description.draws ?? []);
   return model;
 }
 

@@ -237,7 +237,7 @@ export interface EngineInternals {
     registeredVariables: Record<string, tf.Variable>;
   };
   startScope(name?: string): void;
-  endScope(result?: tf.Tensor[]): void;
+  endScope(result?: tf.Tensor | tf.Tensor[]): void;
   disposeTensor(tensor: tf.Tensor): void;
   incRef(tensor: tf.Tensor, backend: null): void;
 }

@@ -249,13 +249,15 @@ export class TrainingLoop {
     const data = this.validation ?? this.data;
     const sums = new ValidationSums(objective);
     const {batchSize} = this.job.options;
-    for (let start = this.validation ? 0 : this.trained; start < data.samples; start += batchSize) {
+    const first = this.validation ? 0 : this.trained;
+    for (let start = first; start < data.samples; start += batchSize) {
       const batch = range(start, Math.min(start + batchSize, data.samples));
-      const [{indices}] = shardBatch([batch], this.axis.rank, this.axis.size);
+      const [{indices, firstSample}] = shardBatch([batch], this.axis.rank, this.axis.size);
       if (indices.length === 0) await this.strategy?.emptyRankPredict?.();
       const part: BatchPart = {
         samples: indices.length,
-        firstSample: 0,
+        firstSample,
+        validation: {step: this.step, batch: (start - first) / batchSize},
         share: indices.length / batch.length,
         make: (need) =>
           makeBatch(

@@ -26,7 +26,9 @@ import type {ModelDescription} from '../model/description';
 import {readGraph, type Graph} from '../model/graph';
 import {dataNamesOf} from '../model/tfjsInternals';
 import {refuseUntrainable} from '../placement/refuseLayers';
+import {checkDraws} from '../placement/checkDraws';
 import {resolveDivision} from '../placement/resolveDivision';
+import {findDraws} from '../step/findDraws';
 import {CallbackList} from './callbacks';
 import {checkClassWeight} from './checkClassWeight';
 
@@ -213,8 +215,11 @@ async function resolveParts(
   // Ranks check the data that they open themselves.
   if (!isModule(resolvedData) && !(validation && isModule(validation)))
     checkBatches(graph, resolvedData, validation, options);
+  const found = findDraws(graph);
+  checkDraws(found, plan, graph);
   return {
     ...context,
+    description: {...description, draws: found.draws},
     data: resolvedData,
     validation,
     sampleWeight,

@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import type {StepContext} from '../base/stepContext';
-import type {Graph, LayerCall, OpenShape} from '../model/graph';
+import {slotShape, type Graph, type LayerCall, type OpenShape} from '../model/graph';
 import {
   innerLayers,
   isBatchNorm,
@@ -37,12 +37,10 @@ function someValues(shape: OpenShape, type: tf.DataType): tf.Tensor {
       );
 }
 
-function inputsOf({calls, inputShapes, inputTypes}: Graph, call: LayerCall): tf.Tensor[] {
-  return call.inputs.map((slot) => {
-    const maker = calls.find(({outputs}) => outputs.includes(slot));
-    const shape = maker ? maker.shapes[maker.outputs.indexOf(slot)] : inputShapes.get(slot)!;
-    return someValues(shape, inputTypes.get(slot) ?? 'float32');
-  });
+function inputsOf(graph: Graph, call: LayerCall): tf.Tensor[] {
+  return call.inputs.map((slot) =>
+    someValues(slotShape(graph, slot), graph.inputTypes.get(slot) ?? 'float32'),
+  );
 }
 
 /** Whether a call changes any variable, found by running it on a few numbers in training mode. */

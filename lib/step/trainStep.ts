@@ -4,7 +4,8 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
-import {withStepContext, type StepContext} from '../base/stepContext';
+import {withDraws} from '../base/draws';
+import {validationContext, type StepContext} from '../base/stepContext';
 import {noteStep, tagMemory} from '../memory';
 import {watchUserLayers} from './constantWeights';
 import {allFinite, GradientSum} from './gradientSum';
@@ -118,9 +119,8 @@ export class Stepper implements StepHost {
             Math.sqrt((await strategy?.squares?.()) ?? this.gradients.squares()),
             globalClipNorm,
           );
-        withStepContext({seed: this.options.seed, layer: 'update', step, firstSample: 0}, () =>
-          this.update(),
-        );
+        const context = {seed: this.options.seed, layer: 'update', step, firstSample: 0};
+        withDraws(context, {place: 0, samples: 0, phase: 'update'}, () => this.update());
       }
       await runHooks(this.hooks, 'afterStep', step);
       return values;
@@ -269,7 +269,7 @@ export class Stepper implements StepHost {
     if (strategy?.evaluate) return strategy.evaluate(part);
     const {communicatingLayer, countsLoss = true} = strategy?.prediction ?? {};
     const batch = part.make();
-    const context = {seed: this.options.seed, layer: '', step: 0, firstSample: 0};
+    const context = validationContext(this.options.seed, part);
     try {
       const outputs = await predict(this.graph, batch.xs, context, this.hooks, communicatingLayer);
       try {

@@ -5,7 +5,7 @@
  */
 import {ManyHandsError} from '../base/errors';
 import {partStart} from '../collectives/types';
-import {outputShape, type Graph, type LayerCall, type Slot} from '../model/graph';
+import {outputShape, slotShape, type Graph, type LayerCall, type Slot} from '../model/graph';
 import {shardedOf, type Rules} from './layout';
 import {perPositionOf} from './perPosition';
 import type {LayoutPart} from './rules';
@@ -29,9 +29,7 @@ function positionsIn(call: LayerCall): number | null {
  */
 function isPartialOutput(graph: Graph, rules: Rules, call: LayerCall): boolean {
   if (rules[call.name] === undefined) return false;
-  const [slot] = call.inputs;
-  const maker = graph.calls.find(({outputs}) => outputs.includes(slot));
-  const inputShape = maker ? outputShape(maker) : graph.inputShapes.get(slot)!;
+  const inputShape = slotShape(graph, call.inputs[0]);
   return shardedOf(call.layer, rules[call.name]).outputPlacement(inputShape.length) === 'partial';
 }
 

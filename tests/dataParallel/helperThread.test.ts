@@ -21,15 +21,21 @@ async function withStream(
   const group = createSharedGroup(size);
   const comm = createCommunicator(joinSharedGroup(arrays.handle, 0));
   const flat = await comm.allocate(4, 'float32');
-  const stream = new ThreadCommStream(group.handle, 0, [0, 1].slice(0, size), {
-    kind: 'reduce',
-    flat,
-    buckets: [
-      {start: 0, end: 1},
-      {start: 1, end: 4},
-    ],
-    operation: 'allReduce',
-  });
+  const stream = new ThreadCommStream(
+    group.handle,
+    0,
+    [0, 1].slice(0, size),
+    {
+      kind: 'reduce',
+      flat,
+      buckets: [
+        {start: 0, end: 1},
+        {start: 1, end: 4},
+      ],
+      operation: 'allReduce',
+    },
+    false,
+  );
   const {threadId} = stream;
   try {
     await use(stream, flat);
