@@ -24,7 +24,7 @@ export function nonTrainableWeights(layer: Stateful): tf.Variable[] {
 }
 
 /** The layers that a wrapper, a recurrent layer or a model applies; none for any other layer. */
-export function innerLayers(layer: tf.layers.Layer): tf.layers.Layer[] {
+export function innerLayers(layer: Stateful): tf.layers.Layer[] {
   const container = nestedContainer(layer);
   if (container) return container.layers;
   const {forwardLayer, backwardLayer, layer: wrapped, cell, cells = []} = wrapperFields(layer);
@@ -34,7 +34,7 @@ export function innerLayers(layer: tf.layers.Layer): tf.layers.Layer[] {
 }
 
 /** The stateful recurrent layers in a layer: itself, or those that it wraps. */
-export function statefulParts(layer: tf.layers.Layer): RecurrentFields[] {
+export function statefulParts(layer: Stateful): RecurrentFields[] {
   const parts = innerLayers(layer).flatMap(statefulParts);
   const recurrent = recurrentFields(layer);
   return recurrent.stateful && recurrent.states_ ? [recurrent, ...parts] : parts;
@@ -87,7 +87,7 @@ export interface SavedState {
 export function saveState(layer: Stateful): SavedState {
   const variables = nonTrainableWeights(layer);
   const values = variables.map((variable) => tf.clone(variable));
-  const parts = statefulParts(layer as tf.layers.Layer).map((part) => ({
+  const parts = statefulParts(layer).map((part) => ({
     part,
     states: part.states_!.map((state) => tf.keep(tf.clone(state))),
     kept: part.keptStates.length,
@@ -108,7 +108,7 @@ export function saveState(layer: Stateful): SavedState {
 }
 
 /** Frees the states of earlier calls, which tfjs keeps until `resetStates`. */
-export function freeOldStates(layer: tf.layers.Layer): void {
+export function freeOldStates(layer: Stateful): void {
   for (const {keptStates} of statefulParts(layer)) tf.dispose(keptStates.splice(0).flat());
 }
 
@@ -140,7 +140,7 @@ export function writeStates(layers: Iterable<tf.layers.Layer>, states: LayerStat
 }
 
 /** Frees the states of a layer that will not be used again. */
-export function disposeStates(layer: tf.layers.Layer): void {
+export function disposeStates(layer: Stateful): void {
   freeOldStates(layer);
   for (const part of statefulParts(layer)) {
     tf.dispose(part.states_!);

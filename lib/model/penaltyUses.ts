@@ -18,7 +18,7 @@ export function penaltyUses(model: tf.LayersModel): Map<tf.layers.Layer, number>
       });
     }
   };
-  const top = nestedContainer(innerModel(model) as unknown as tf.layers.Layer);
+  const top = nestedContainer(innerModel(model));
   if (top) count(top);
   return uses;
 }

@@ -132,7 +132,7 @@ export async function copyModel(
 export function disposeModel(model: tf.LayersModel): void {
   const {optimizer} = model;
   const variables = variablesOf(model);
-  disposeStates(model as unknown as tf.layers.Layer);
+  disposeStates(model);
   optimizer.dispose();
   model.dispose();
   // tfjs 4.22 keeps the weights of a layer that is applied several times, and the rate of momentum.

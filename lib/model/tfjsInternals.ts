@@ -146,7 +146,7 @@ export function containerOf(model: tf.LayersModel): Container {
 }
 
 /** The layer as a nested model; null for a plain layer. */
-export function nestedModel(layer: tf.layers.Layer): Container | null {
+export function nestedModel(layer: tf.layers.Layer | tf.LayersModel): Container | null {
   const {layers, inputs, outputs} = layer as unknown as Partial<Container> & {layers?: unknown};
   return Array.isArray(layers) && Array.isArray(inputs) && Array.isArray(outputs)
     ? (layer as unknown as Container)
@@ -161,7 +161,7 @@ interface FullContainer extends Container {
 }
 
 /** `nestedModel` with what the container consists of. */
-export function nestedContainer(layer: tf.layers.Layer): FullContainer | null {
+export function nestedContainer(layer: tf.layers.Layer | tf.LayersModel): FullContainer | null {
   return nestedModel(layer) as FullContainer | null;
 }
 

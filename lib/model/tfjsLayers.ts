@@ -126,7 +126,8 @@ export interface RecurrentFields {
   keptStates: tf.Tensor[][];
 }
 
-export const recurrentFields = (layer: tf.layers.Layer) => layer as unknown as RecurrentFields;
+export const recurrentFields = (layer: tf.layers.Layer | tf.LayersModel) =>
+  layer as unknown as RecurrentFields;
 
 export interface WrapperFields {
   layer?: tf.layers.Layer;
@@ -139,7 +140,8 @@ export interface WrapperFields {
   cells?: tf.layers.Layer[];
 }
 
-export const wrapperFields = (layer: tf.layers.Layer) => layer as unknown as WrapperFields;
+export const wrapperFields = (layer: tf.layers.Layer | tf.LayersModel) =>
+  layer as unknown as WrapperFields;
 
 /** The dims of the samples that a layer insists on, one for each input; null for any number. */
 export function insistedSamples(layer: tf.layers.Layer): Array<number | null> {
