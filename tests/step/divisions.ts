@@ -4,7 +4,14 @@ import {join} from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
 import type {TrainOptions, TrainParallelOptions} from '#lib/config/options.js';
 import type {SumAndCountFunction} from '#lib/step/sumAndCount.js';
-import {runParallel, runTrain, type ParityCase, type Run} from '../parity/harness';
+import {
+  runFit,
+  runParallel,
+  runTrain,
+  type Observed,
+  type ParityCase,
+  type Run,
+} from '../parity/harness';
 
 export const fixture = join(__dirname, 'fixtures', 'losses.cjs');
 
@@ -58,4 +65,14 @@ export function runDivided(
   return devices === 1
     ? runTrain(parityCase, model, epochs, {...options, microBatches: division.microBatches})
     : runParallel(parityCase, model, epochs, {...shared, devices, ...division});
+}
+
+/** A fit that several tests are held to; it runs once. */
+export function fitOnce(
+  parityCase: ParityCase,
+  optimizer: () => tf.Optimizer,
+  epochs: number,
+): () => Promise<Observed> {
+  let run: Promise<Observed> | undefined;
+  return () => (run ??= runFit(parityCase, parityCase.model(optimizer()), epochs));
 }

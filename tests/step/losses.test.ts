@@ -16,7 +16,7 @@ import {
   weightsOf,
   type ParityCase,
 } from '../parity/harness';
-import {DIVISIONS, exported, fixture, modules, runDivided, SOME} from './divisions';
+import {DIVISIONS, exported, fitOnce, fixture, modules, runDivided, SOME} from './divisions';
 
 const SAMPLES = 18;
 const random = new Random(3);
@@ -55,41 +55,36 @@ function caseOf(loss: unknown, metrics: unknown = [], activation?: 'hardSigmoid'
 }
 
 const sgd = () => tf.train.sgd(0.05);
-const few = caseOf(
-  'meanSquaredError',
-  ['precision', tf.metrics.recall, tf.metrics.r2Score, 'mae', exported.near, exported.perSample],
-  'hardSigmoid',
-);
-const METRICS = modules('near', 'perSample');
+const METRICS = [
+  'precision',
+  tf.metrics.recall,
+  tf.metrics.r2Score,
+  'mae',
+  exported.near,
+  exported.perSample,
+];
 
 describe('a sum over a count, and metrics from counts, equal fit', () => {
   // fit sees the quotient.
-  const counted = caseOf(exported.validMean, [exported.near]);
-  const raw = caseOf(exported.validParts, [exported.near]);
+  const counted = caseOf(exported.validMean, METRICS, 'hardSigmoid');
+  const raw = caseOf(exported.validParts, METRICS, 'hardSigmoid');
+  const reference = fitOnce(counted, sgd, 2);
   it.each(DIVISIONS)('%s', async (...division) => {
-    const reference = await runFit(counted, counted.model(sgd()), 2);
-    const actual = await runDivided(
-      raw,
-      sgd,
-      division,
-      {modules: modules('validParts', 'near')},
-      2,
-    );
-    expectSameRun(actual, reference, 1e-5);
-  });
-
-  it.each(DIVISIONS)('precision, recall, r2Score and others: %s', async (...division) => {
-    const reference = await runFit(few, few.model(sgd()), 1);
-    expect(reference.logs.precision[0]).toBeGreaterThan(0);
-    expect(reference.logs.recall[0]).not.toBe(reference.logs.precision[0]);
-    expectSameRun(await runDivided(few, sgd, division, {modules: METRICS}), reference, 1e-5);
+    const {logs} = await reference();
+    expect(logs.precision[0]).toBeGreaterThan(0);
+    expect(logs.recall[0]).not.toBe(logs.precision[0]);
+    const options = {modules: modules('validParts', 'near', 'perSample')};
+    expectSameRun(await runDivided(raw, sgd, division, options, 2), await reference(), 1e-5);
   });
 
   it('processes, made by sumOverCount', async () => {
-    const reference = await runFit(counted, counted.model(sgd()), 1);
-    const options = {devices: 2, microBatches: 3, modules: modules('validMean', 'near')};
-    const actual = await runParallel(counted, counted.model(sgd()), 1, options, 'processes');
-    expectSameRun(actual, reference, 1e-5);
+    const options = {
+      devices: 2,
+      microBatches: 3,
+      modules: modules('validMean', 'near', 'perSample'),
+    };
+    const actual = await runParallel(counted, counted.model(sgd()), 2, options, 'processes');
+    expectSameRun(actual, await reference(), 1e-5);
   });
 
   it.each([
@@ -127,7 +122,7 @@ describe('a sum over a count, and metrics from counts, equal fit', () => {
     const before = weightsOf(model);
     const run = await runTrain(padded, model, 1, {
       microBatches: 2,
-      modules: modules('validParts', 'near'),
+      modules: modules('validParts', 'near', 'perSample'),
     });
     expect(run.losses).toEqual(run.losses.map(() => 0));
     expect(run.weights).toEqual(before);

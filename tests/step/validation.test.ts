@@ -4,8 +4,8 @@ import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {Random} from '#lib/base/random.js';
 import {PENALTIES} from '../parity/cases';
-import {expectSameRun, head, runFit, type ParityCase} from '../parity/harness';
-import {DIVISIONS, exported, KINDS, modules, runDivided} from './divisions';
+import {expectSameRun, head, type ParityCase} from '../parity/harness';
+import {DIVISIONS, exported, fitOnce, KINDS, modules, runDivided} from './divisions';
 
 const SAMPLES = 18;
 const random = new Random(5);
@@ -64,16 +64,16 @@ const twoOutputs = (loss: unknown): ParityCase => ({
 describe('validation lists what fit lists', () => {
   const quotient = twoOutputs(exported.validMean);
   const raw = twoOutputs(exported.validParts);
+  const ofTwo = fitOnce(quotient, sgd, 2);
   it.each(DIVISIONS)('two outputs, a loss and metrics from counts: %s', async (...division) => {
-    const reference = await runFit(quotient, quotient.model(sgd()), 2);
     const options = {modules: modules('validParts', 'near')};
-    expectSameRun(await runDivided(raw, sgd, division, options, 2), reference, 1e-5);
+    expectSameRun(await runDivided(raw, sgd, division, options, 2), await ofTwo(), 1e-5);
   });
 
   const penalties = head(PENALTIES, 21);
   penalties.options = PENALTIES.options;
+  const penalized = fitOnce(penalties, sgd, 1);
   it.each(KINDS)('without the penalties on weights: %s', async (...division) => {
-    const reference = await runFit(penalties, penalties.model(sgd()), 1);
-    expectSameRun(await runDivided(penalties, sgd, division), reference, 1e-5);
+    expectSameRun(await runDivided(penalties, sgd, division), await penalized(), 1e-5);
   });
 });
