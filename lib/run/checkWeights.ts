@@ -2,12 +2,11 @@
  * Checks classWeight against the model's outputs and sampleWeight against the samples, before a
  * worker starts.
  */
+import type {DataModule} from '../base/arrays';
 import {shown} from '../base/errors';
 import {nearest} from '../base/nearest';
 import {refuseOption} from '../base/options';
 import type {CheckedOptions} from '../config/checkOptions';
-import {isModule} from '../job/readData';
-import type {ResolvedData} from './resolveRun';
 
 type Weights = Record<string, unknown>;
 
@@ -62,11 +61,11 @@ function checkClassWeight(
 /** Throws BAD_OPTION. The samples of a data module are counted later, by the worker. */
 export function checkWeights(
   {classWeight, sampleWeight}: CheckedOptions,
-  data: ResolvedData,
+  data: {samples: number} | DataModule,
   outputs: readonly string[],
 ): void {
   checkClassWeight(classWeight, outputs);
-  if (!sampleWeight || isModule(data)) return;
+  if (!sampleWeight || !('samples' in data)) return;
   const count = 'size' in sampleWeight ? sampleWeight.size : sampleWeight.length;
   if (count !== data.samples)
     refuseOption(`sampleWeight has ${count} numbers; the data has ${data.samples} samples.`);
