@@ -87,7 +87,10 @@ export function restoreState(
       const value = tf.scalar(values[next++][0], 'float32');
       const old = fields[field];
       if (old instanceof tf.Variable) old.assign(value);
-      else fields[field] = tf.keep(value);
+      else {
+        if (isScalar(old)) old.dispose();
+        fields[field] = tf.keep(value);
+      }
     }
   });
   fields.iterations_ = state.iterations;
