@@ -5,7 +5,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import type {WeightDescription} from './description';
-import {layersOfContainer, weightsOf, type LayerWeight} from './tfjsInternals';
+import {nestedContainer, weightsOf, type LayerWeight} from './tfjsInternals';
 
 /** A model's weights and its optimizer; unlike a model, they stay the same during a run. */
 export interface LiveModel {
@@ -22,7 +22,7 @@ export function modelWeights(model: tf.LayersModel): LayerWeight[] {
   const weights: LayerWeight[] = [];
   const pathByVariable = new Map<tf.Variable, string>();
   const visit = (layer: tf.layers.Layer, path: string) => {
-    const nested = layersOfContainer(layer);
+    const nested = nestedContainer(layer)?.layers;
     if (nested) {
       for (const inner of nested) visit(inner, path ? `${path}/${inner.name}` : inner.name);
       return;

@@ -21,11 +21,16 @@ export interface LayerWeight {
 
 interface WeightedLike {
   weights: LayerWeight[];
+  nonTrainableWeights: LayerWeight[];
 }
 
 /** A layer's or a model's weights; their order depends on what is trainable now. */
 export function weightsOf(layer: tf.layers.Layer | tf.LayersModel): LayerWeight[] {
   return (layer as unknown as WeightedLike).weights;
+}
+
+export function nonTrainableWeightsOf(layer: tf.layers.Layer | tf.LayersModel): LayerWeight[] {
+  return (layer as unknown as WeightedLike).nonTrainableWeights;
 }
 
 /** A loss or a metric: targets and output to one number a sample, or a position. */
@@ -138,23 +143,27 @@ export function containerOf(model: tf.LayersModel): Container {
 }
 
 /** The layer as a nested model; null for a plain layer. */
-export function nestedModel(layer: tf.layers.Layer): Container | null {
+export function nestedModel(layer: tf.layers.Layer | tf.LayersModel): Container | null {
   const {layers, inputs, outputs} = layer as unknown as Partial<Container> & {layers?: unknown};
   return Array.isArray(layers) && Array.isArray(inputs) && Array.isArray(outputs)
     ? (layer as unknown as Container)
     : null;
 }
 
-/** The layers of a model or of a nested model; null for a plain layer. */
-export function layersOfContainer(layer: tf.layers.Layer): tf.layers.Layer[] | null {
-  return nestedModel(layer) ? (layer as unknown as {layers: tf.layers.Layer[]}).layers : null;
+/** A container with the layers and the nodes that belong to it. */
+interface FullContainer extends Container {
+  readonly layers: GraphLayer[];
+  /** The keys (`layerNodeKey`) of the applications that its outputs need. */
+  readonly containerNodes: ReadonlySet<string>;
 }
 
-/** The first output of the layer's application number `node`. */
-export function outputOfNode(layer: tf.layers.Layer, node: number): SymbolicTensor {
-  const {inboundNodes} = layer as GraphLayer;
-  return inboundNodes[Math.min(node, inboundNodes.length - 1)].outputTensors[0];
+/** `nestedModel` with what the container consists of. */
+export function nestedContainer(layer: tf.layers.Layer | tf.LayersModel): FullContainer | null {
+  return nestedModel(layer) as FullContainer | null;
 }
+
+/** The name of a layer's application in `containerNodes`. */
+export const layerNodeKey = ({name}: tf.layers.Layer, node: number) => `${name}_ib-${node}`;
 
 export function symbolicInputs(model: tf.LayersModel): SymbolicTensor[] {
   return modelLike(model).inputs;
@@ -228,7 +237,7 @@ export interface EngineInternals {
     registeredVariables: Record<string, tf.Variable>;
   };
   startScope(name?: string): void;
-  endScope(result?: tf.Tensor[]): void;
+  endScope(result?: tf.Tensor | tf.Tensor[]): void;
   disposeTensor(tensor: tf.Tensor): void;
   incRef(tensor: tf.Tensor, backend: null): void;
 }

@@ -14,12 +14,12 @@ export class Mean {
   constructor(values: number) {
     this.sums = new Array<number>(values).fill(0);
   }
-  /** Adds the means of `samples` samples; all ranks together see `allSamples` of them. */
-  add(values: number[], samples: number, allSamples = samples): void {
+  /** Adds the means of `samples` samples. */
+  add(values: number[], samples: number): void {
     values.forEach((value, i) => {
       this.sums[i] += value * samples;
     });
-    this.samples += allSamples;
+    this.samples += samples;
   }
   values(): number[] {
     return this.sums.map((sum) => sum / this.samples);

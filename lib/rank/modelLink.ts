@@ -15,6 +15,7 @@ import type {
 } from '../job/protocol';
 import {StateServer} from '../job/stateRequests';
 import type {ModelDescription, OptimizerState} from '../model/description';
+import {readStates, writeStates} from '../model/layerState';
 import type {ModelPart} from '../model/modelPart';
 import {describedWeights} from '../model/modelWeights';
 import {applySettings, describeState} from '../model/optimizerState';
@@ -61,6 +62,11 @@ export class ModelLink {
   async open(): Promise<void> {
     if (this.strategy) await this.strategy.open(this.stepper);
     else await withRegion(this.job.weights, (source) => this.solo!.load(source));
+    writeStates(this.layers, this.job.layerStates);
+  }
+
+  private get layers(): tf.layers.Layer[] {
+    return this.stepper.graph.calls.map(({layer}) => layer);
   }
 
   private save(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState> {
@@ -111,11 +117,18 @@ export class ModelLink {
       isFirst ? sentState.allocate(modelBytes(this.job.model, state)) : null,
     );
     this.isShared = true;
-    return isFirst ? {region: sentState.handle, optimizerState} : null;
+    return isFirst
+      ? {region: sentState.handle, optimizerState, layerStates: readStates(this.layers)}
+      : null;
   }
 
   /** Applies what the callbacks changed. All ranks get the same answer. */
-  private async apply({trainable, optimizer: settings, model}: TrainAnswer): Promise<void> {
+  private async apply({
+    trainable,
+    optimizer: settings,
+    model,
+    layerStates,
+  }: TrainAnswer): Promise<void> {
     const weights = describedWeights(this.model);
     trainable?.forEach((isTrained, i) => {
       weights[this.job.model.trainable[i]].read().trainable = isTrained;
@@ -124,6 +137,7 @@ export class ModelLink {
       await withRegion(this.job.rank === 0 ? model.region : null, (source) =>
         this.reload(source, model.part),
       );
+    if (layerStates) writeStates(this.layers, layerStates);
     if (settings) applySettings(this.model.optimizer, settings);
   }
 

@@ -4,8 +4,11 @@
 import type * as tf from '@tensorflow/tfjs';
 import {permutation} from '../base/random';
 import {shardBatch} from '../dataParallel/shardBatch';
+import {makeBatch, splitBatch, type BatchNeed} from '../job/batches';
 import type {CheckedData} from '../job/checkData';
+import {readLosses} from '../job/checkLosses';
 import type {CallbackName, Logs, TrainDone, TrainJob, TrainTell} from '../job/protocol';
+import type {SampleWeights} from '../job/sampleWeights';
 import {processMemory, type MemoryMeter} from '../memory';
 import type {MemoryUse} from '../memory/memoryUse';
 import type {BatchPart, MicroBatch, RankStrategy} from '../step/strategy';
@@ -13,7 +16,6 @@ import {layerHooks, phaseHooks, stepHooks} from '../step/traceHooks';
 import {Stepper} from '../step/trainStep';
 import {SpanRecorder} from '../trace/spans';
 import type {JobContext} from '../workers/serve';
-import {makeBatch, splitBatch, type BatchNeed, type SampleWeights} from './batches';
 import {Mean, named} from './logs';
 import {ModelLink} from './modelLink';
 import type {RankContext} from './rankContext';
@@ -54,6 +56,7 @@ export class TrainingLoop {
       hooks: traceHooks[options.trace],
       strategy: this.strategy,
     });
+    readLosses(this.stepper.objective.losses, data);
     this.link = new ModelLink(job, model, this.stepper, this.strategy);
     this.validation = new Validation(
       data,
@@ -110,7 +113,8 @@ export class TrainingLoop {
       await this.callback('batchBegin', batch, {batch, size: indices.length});
       const values = await this.batch(epoch, indices);
       mean.add(values, indices.length);
-      if ((batch + 1) * batchSize >= order.length) validationLogs = await this.validation.run();
+      if ((batch + 1) * batchSize >= order.length)
+        validationLogs = await this.validation.run(this.step);
       const logs = named(names, values);
       await this.callback('batchEnd', batch, {batch, size: indices.length, ...logs});
       await this.context.checkInterrupt();

@@ -2,13 +2,14 @@
  * Validation of one rank: which samples it is done on, and its logs.
  */
 import {shardBatch} from '../dataParallel/shardBatch';
+import {makeBatch} from '../job/batches';
 import type {CheckedData} from '../job/checkData';
 import type {JobOptions, Logs} from '../job/protocol';
 import {trainedSamples} from '../job/trainedSamples';
 import type {BatchPart, RankStrategy} from '../step/strategy';
 import type {Stepper} from '../step/trainStep';
-import {makeBatch} from './batches';
-import {Mean, named} from './logs';
+import {named} from './logs';
+import {ValidationSums} from './validationSums';
 
 export function range(from: number, to: number): Int32Array {
   return Int32Array.from({length: to - from}, (_, i) => from + i);
@@ -43,20 +44,23 @@ export class Validation {
     return [...this.stepper.objective.names, ...(this.validates ? this.names : [])];
   }
 
-  async run(): Promise<Logs> {
+  /** `step`: how many steps were taken before. */
+  async run(step: number): Promise<Logs> {
     if (!this.validates) return {};
+    const {axis, options, stepper, strategy} = this;
     const data = this.separate ?? this.data;
-    const {names} = this;
-    const mean = new Mean(names.length);
-    const {batchSize} = this.options;
-    for (let start = this.separate ? 0 : this.trained; start < data.samples; start += batchSize) {
+    const sums = new ValidationSums(stepper.objective);
+    const {batchSize} = options;
+    const first = this.separate ? 0 : this.trained;
+    for (let start = first; start < data.samples; start += batchSize) {
       const batch = range(start, Math.min(start + batchSize, data.samples));
-      const [{indices}] = shardBatch([batch], this.axis.rank, this.axis.size);
-      if (indices.length === 0) await this.strategy?.emptyRankPredict?.();
+      const [{indices, firstSample}] = shardBatch([batch], axis.rank, axis.size);
+      if (indices.length === 0) await strategy?.emptyRankPredict?.();
       const part: BatchPart = {
         samples: indices.length,
-        firstSample: 0,
-        share: 1,
+        firstSample,
+        validation: {step, batch: (start - first) / batchSize},
+        share: indices.length / batch.length,
         make: (need) =>
           makeBatch(
             data,
@@ -65,10 +69,8 @@ export class Validation {
             need,
           ),
       };
-      const values = indices.length > 0 ? await this.stepper.evaluate(part) : names.map(() => 0);
-      mean.add(values, indices.length, batch.length);
+      sums.add(indices.length > 0 ? await stepper.evaluate(part) : null, batch.length);
     }
-    const values = this.strategy ? await this.strategy.sumValues(mean.values()) : mean.values();
-    return named(names, values);
+    return named(this.names, await sums.values((local) => strategy?.sumValues(local) ?? local));
   }
 }

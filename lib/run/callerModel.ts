@@ -7,6 +7,7 @@ import type {ModelState, TrainAnswer, TrainAsk} from '../job/protocol';
 import {StateRequests} from '../job/stateRequests';
 import {describeProgress} from '../model/describe';
 import type {ModelDescription, OptimizerFields} from '../model/description';
+import {readStates, stateTensors as layerTensors, writeStates} from '../model/layerState';
 import {NO_STATE, type ModelPart} from '../model/modelPart';
 import type {LiveModel} from '../model/modelWeights';
 import {
@@ -50,6 +51,8 @@ export class CallerModel {
   private sent: SharedRegion | null = null;
   /** Why a callback did not get the current weights. */
   private failure: Error | null = null;
+  /** The states of stateful layers that the ranks have too. */
+  private states: tf.Tensor[];
   readonly requests = StateRequests.create();
   description: ModelDescription;
 
@@ -57,8 +60,10 @@ export class CallerModel {
     model: tf.LayersModel,
     private readonly live: LiveModel,
     description: ModelDescription,
+    private readonly layers: readonly tf.layers.Layer[],
     private readonly timeoutMs: number,
   ) {
+    this.states = layerTensors(layers);
     this.description = description;
     this.inner = innerModel(model);
     this.compiled = this.compiledNow();
@@ -103,7 +108,7 @@ export class CallerModel {
    * Takes the ranks' state from rank 0's region. Settings that were changed here meanwhile stay, for
    * `changes`. Throws BAD_MODEL.
    */
-  take({region, optimizerState}: ModelState): void {
+  take({region, optimizerState, layerStates}: ModelState): void {
     this.checkUntouched();
     const settings = this.changedSettings();
     if (!this.received || !sameRegion(this.received.handle, region)) {
@@ -114,6 +119,11 @@ export class CallerModel {
     }
     try {
       readModel(this.live, this.description.weights, optimizerState, this.received.buffer);
+      // States that a callback has just reset stay reset.
+      if (!this.changedStates()) {
+        writeStates(this.layers, layerStates);
+        this.states = layerTensors(this.layers);
+      }
     } catch (error) {
       throw new ManyHandsError(
         'BAD_MODEL',
@@ -126,6 +136,10 @@ export class CallerModel {
     for (const field of Object.keys(settings.scalars)) scalars.delete(field);
     const {trainable} = this.snapshot;
     this.snapshot = {weights, state, scalars, trainable, fields: optimizerState.fields};
+  }
+
+  private changedStates(): boolean {
+    return !sameList(this.states, layerTensors(this.layers));
   }
 
   /** The optimizer's settings that were changed here since the ranks agreed with them. */
@@ -203,6 +217,10 @@ export class CallerModel {
     if (!sameList(before.trainable, now.trainable)) answer.trainable = now.trainable;
     if (Object.keys({...settings.fields, ...settings.scalars}).length > 0)
       answer.optimizer = settings;
+    if (this.changedStates()) {
+      answer.layerStates = readStates(this.layers);
+      this.states = layerTensors(this.layers);
+    }
     const state = sameList(before.state, now.state) ? null : describeState(this.live.optimizer);
     const weights = [...now.weights.keys()].filter(
       (index) => now.weights[index] !== before.weights[index],

@@ -37,7 +37,13 @@ export class TrainRun {
 
   constructor(private readonly resolved: ResolvedRun) {
     const {model, live, description, options, devices} = resolved;
-    this.model = new CallerModel(model, live, description, options.timeoutMs);
+    this.model = new CallerModel(
+      model,
+      live,
+      description,
+      resolved.graph.calls.map(({layer}) => layer),
+      options.timeoutMs,
+    );
     this.options = options;
     this.callbacks = new CallbackList(options, model);
     this.asked = devices.map(() => 0);
