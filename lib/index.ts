@@ -21,7 +21,7 @@ export type {Plan} from './config/plan';
 export type {TrainResult} from './run/result';
 export type {RunRecord} from './run/record';
 export type {MemoryUse} from './memory/memoryUse';
-export type {Data, DataModule} from './base/arrays';
+export type {Data, DataModule, DataPart} from './base/arrays';
 export type {Recompute} from './model/segments';
 export type {ModuleReference} from './model/describe';
 

@@ -102,7 +102,9 @@ export interface TrainOptions {
   silenceTimeoutMs?: number;
   /**
    * What the trace records: 'phases' (or true) the input, forward, backward and update of each
-   * step, 'layers' each layer's forward and backward too, false nothing. @default 'phases'
+   * step, 'layers' each layer's forward and backward too, false nothing. A rank keeps its spans
+   * until the run ends, about 0.14 kB each: use false for a run of hundreds of thousands of steps.
+   * @default 'phases'
    */
   trace?: boolean | 'phases' | 'layers';
   /** The name of a file to which the run's record is written as JSON. */

@@ -4,6 +4,7 @@
  * batch, so it equals a step of one device with the same micro-batches.
  */
 import * as tf from '@tensorflow/tfjs';
+import {validationContext} from '../base/stepContext';
 import type {Communicator} from '../collectives/types';
 import {sumGradient} from '../dataParallel/sumValues';
 import {holdArray} from '../memory';
@@ -212,7 +213,7 @@ export class PipelineParallel implements AxisStrategy {
         const outputs = await predict(
           graph,
           [...entered, ...modelInputs.map((i) => batch!.xs[i])],
-          {seed: stepper.seed, layer: '', step: 0, firstSample: 0},
+          validationContext(stepper.seed, part),
           stepper.hooks,
           otherAxes.prediction.communicatingLayer,
         );

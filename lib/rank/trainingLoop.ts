@@ -23,6 +23,7 @@ import type {SampleWeights} from '../job/sampleWeights';
 import {processMemory, type MemoryMeter} from '../memory';
 import type {MemoryUse} from '../memory/memoryUse';
 import type {ModelDescription} from '../model/description';
+import {readStates, writeStates} from '../model/layerState';
 import {modelBytes} from '../model/weights';
 import type {GradientSum} from '../step/gradientSum';
 import {ModelExchange} from '../step/modelExchange';
@@ -135,7 +136,8 @@ export class TrainingLoop {
       logs,
       model: name === 'epochEnd' ? await this.state() : null,
     };
-    const {stop} = (await this.context.ask(ask)) as TrainAnswer;
+    const {stop, layerStates} = (await this.context.ask(ask)) as TrainAnswer;
+    if (layerStates) writeStates(this.layers, layerStates);
     if (stop) this.stopped = true;
   }
 
@@ -145,7 +147,13 @@ export class TrainingLoop {
     const optimizerState = await (this.strategy ?? this.solo!).save((state) =>
       isFirst ? sentState.allocate(modelBytes(this.job.model, state)) : null,
     );
-    return isFirst ? {region: sentState.handle, optimizerState} : null;
+    return isFirst
+      ? {region: sentState.handle, optimizerState, layerStates: readStates(this.layers)}
+      : null;
+  }
+
+  private get layers(): tf.layers.Layer[] {
+    return this.stepper.graph.calls.map(({layer}) => layer);
   }
 
   private names(): string[] {
@@ -162,6 +170,7 @@ export class TrainingLoop {
     const {epochs, initialEpoch, batchSize} = this.job.options;
     if (this.strategy) await this.strategy.open(this.stepper);
     else await withRegion(this.job.weights, (source) => this.solo!.load(source));
+    writeStates(this.layers, this.job.layerStates);
     await this.ranks?.begin(this.recorder);
     this.tell({
       type: 'begin',
@@ -240,13 +249,15 @@ export class TrainingLoop {
     const data = this.validation ?? this.data;
     const sums = new ValidationSums(objective);
     const {batchSize} = this.job.options;
-    for (let start = this.validation ? 0 : this.trained; start < data.samples; start += batchSize) {
+    const first = this.validation ? 0 : this.trained;
+    for (let start = first; start < data.samples; start += batchSize) {
       const batch = range(start, Math.min(start + batchSize, data.samples));
-      const [{indices}] = shardBatch([batch], this.axis.rank, this.axis.size);
+      const [{indices, firstSample}] = shardBatch([batch], this.axis.rank, this.axis.size);
       if (indices.length === 0) await this.strategy?.emptyRankPredict?.();
       const part: BatchPart = {
         samples: indices.length,
-        firstSample: 0,
+        firstSample,
+        validation: {step: this.step, batch: (start - first) / batchSize},
         share: indices.length / batch.length,
         make: (need) =>
           makeBatch(

@@ -17,13 +17,18 @@ import {runDevices} from '../devices/runDevices';
 import {checkData, type CheckedData} from '../job/checkData';
 import {checkLosses} from '../job/checkLosses';
 import {requireLosses} from '../job/givenFunctions';
+import {checkBatches} from '../job/checkBatches';
+import {checkTokens} from '../job/checkTokens';
 import {isModule, readArrays} from '../job/readData';
 import {readSampleWeight, sampleWeights} from '../job/sampleWeights';
 import {describeModel} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import {readGraph, type Graph} from '../model/graph';
 import {dataNamesOf} from '../model/tfjsInternals';
+import {refuseUntrainable} from '../placement/refuseLayers';
+import {checkDraws} from '../placement/checkDraws';
 import {resolveDivision} from '../placement/resolveDivision';
+import {findDraws} from '../step/findDraws';
 import {CallbackList} from './callbacks';
 import {checkClassWeight} from './checkClassWeight';
 
@@ -97,10 +102,12 @@ function chooseTransport(wanted: Transport | undefined, devices: DeviceUse[]): T
 }
 
 /** Reads and checks data if they are arrays; ranks open a module themselves. Throws BAD_DATA. */
-function resolveData(model: tf.LayersModel, data: Data, what: string): ResolvedData {
+function resolveData(model: tf.LayersModel, graph: Graph, data: Data, what: string): ResolvedData {
   if (isModule(data)) return data;
   const {xs, ys} = readArrays(data, what, dataNamesOf(model));
-  return checkData(model, xs, ys, what);
+  const checked = checkData(model, xs, ys, what);
+  checkTokens(graph, checked, what);
+  return checked;
 }
 
 async function chooseStrategy(
@@ -190,12 +197,13 @@ async function resolveParts(
   );
   const description = await describeModel(model, options.modules);
   const graph = readGraph(model);
-  const resolvedData = resolveData(model, data, 'data');
+  refuseUntrainable(graph);
+  const resolvedData = resolveData(model, graph, data, 'data');
   checkClassWeight(options.classWeight, dataNamesOf(model).outputs);
   // This call only checks: a wrong callback is refused before a worker starts.
   new CallbackList(options, model);
   const validation =
-    options.validationData && resolveData(model, options.validationData, 'validationData');
+    options.validationData && resolveData(model, graph, options.validationData, 'validationData');
   const sampleWeight = readSampleWeight(options.sampleWeight);
   const context = {model, description, graph, options, devices: available};
   const choice = await chooseStrategy(defaults, transport, context);
@@ -204,8 +212,14 @@ async function resolveParts(
   const {batchSize} = options;
   const {plan, room} = resolveDivision(request, {model, graph, batchSize, origin, because});
   checkObjective(context, resolvedData, sampleWeight, plan);
+  // Ranks check the data that they open themselves.
+  if (!isModule(resolvedData) && !(validation && isModule(validation)))
+    checkBatches(graph, resolvedData, validation, options);
+  const found = findDraws(graph);
+  checkDraws(found, plan, graph);
   return {
     ...context,
+    description: {...description, draws: found.draws},
     data: resolvedData,
     validation,
     sampleWeight,

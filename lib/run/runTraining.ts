@@ -15,6 +15,7 @@ import type {
   TrainJob,
   TrainTell,
 } from '../job/protocol';
+import {readStates} from '../model/layerState';
 import {isTraining, setTraining} from '../model/tfjsInternals';
 import {modelBytes, writeModel} from '../model/weights';
 import {channelBytes, pipelineOf} from '../placement/resolvePipeline';
@@ -67,7 +68,7 @@ function makeParallel({plan, room, options, graph, transport}: ResolvedRun): {
 }
 
 function makeJobs(
-  {model, description, data, validation, sampleWeight, options, plan, devices}: ResolvedRun,
+  {model, description, graph, data, validation, sampleWeight, options, plan, devices}: ResolvedRun,
   parallel: ParallelContext | null,
   run: TrainRun,
   regions: SharedRegion[],
@@ -92,6 +93,7 @@ function makeJobs(
     data: placedData,
     validation: placedValidation,
     sampleWeight,
+    layerStates: readStates(graph.calls.map(({layer}) => layer)),
     options: {
       ...{epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed},
       ...{globalClipNorm, memoryLimit, trace, microBatches, recompute},

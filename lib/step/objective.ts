@@ -178,7 +178,7 @@ export class Objective {
   }
 
   /**
-   * `regularize` for one layer, multiplied by `share`. `counts`: which weights' penalties this rank
+   * `regularize` for one layer, for each of its applications, multiplied by `share`. `counts`: which weights' penalties this rank
    * adds to the loss and to the gradient.
    */
   regularizeLayer(
@@ -187,7 +187,10 @@ export class Objective {
     share = 1,
     counts: PenaltyCounts = countAll,
   ): number {
+    // fit counts a penalty once for each application of its layer.
+    const weight = share * (this.graph.penaltyUses.get(layer) ?? 0);
     let penalty = 0;
+    if (weight === 0) return penalty;
     for (const {loss, variable} of penaltiesOf(layer)) {
       const {value: counted, gradient} = counts(variable);
       if (!counted && !gradient) continue;
@@ -195,12 +198,12 @@ export class Objective {
         outputs: [value],
         tape,
       } = record(sum.weightsOf(layer), () => [loss()]);
-      const shareScalar = tf.scalar(share);
-      const gradients = backward(tape, new Map([[value.id, shareScalar]]));
+      const seed = tf.scalar(weight);
+      const gradients = backward(tape, new Map([[value.id, seed]]));
       if (gradient) sum.add(layer, gradients);
       else tf.dispose([...gradients.values()]);
-      if (counted) penalty += share * value.dataSync()[0];
-      tf.dispose([value, shareScalar]);
+      if (counted) penalty += weight * value.dataSync()[0];
+      tf.dispose([value, seed]);
     }
     return penalty;
   }

@@ -5,7 +5,8 @@ import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import type {Graph} from '../model/graph';
 import {runHooks, type CommunicatingLayerOf, type StepHooks} from './hooks';
-import {applyLayer, maskAfter} from './layerCall';
+import {applyLayer} from './layerCall';
+import {maskAfter} from './masks';
 import {Slots} from './slots';
 
 /**
@@ -19,23 +20,24 @@ export async function predict(
   hooks: readonly StepHooks[],
   communicatingLayerOf?: CommunicatingLayerOf,
 ): Promise<tf.Tensor[]> {
-  const slots = Slots.ofInputs(graph, inputs);
+  const slots = Slots.ofInputs(graph, inputs, {training: false});
   try {
     for (const call of graph.calls) {
       await runHooks(hooks, 'beforePredict', call);
       const inputTensors = call.inputs.map((slot) => slots.tensors[slot]!);
-      const mask = slots.masks[call.inputs[0]];
+      const masks = slots.masksFor(call);
       const saved = await communicatingLayerOf?.(call)?.forward(call, inputTensors, {
         ...context,
         layer: call.name,
         training: false,
-        mask,
+        mask: masks.argument,
         onTape: async () => {},
       });
       saved?.discard();
       const outputs =
-        saved?.outputs ?? tf.tidy(() => applyLayer(call, inputTensors, mask, context, false));
-      slots.put(call, outputs, maskAfter(call, inputTensors, mask), false);
+        saved?.outputs ??
+        tf.tidy(() => applyLayer(call, inputTensors, masks.argument, context, false));
+      slots.put(call, outputs, maskAfter(call, inputTensors, masks), false);
       await runHooks(hooks, 'afterPredict', call);
       slots.freeAfter(call);
     }

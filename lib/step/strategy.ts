@@ -29,6 +29,8 @@ export interface BatchPart {
   firstSample: number;
   /** Its samples divided by those of the whole batch over all ranks: the weight of its mean. */
   share: number;
+  /** Of a validation batch: the number of optimizer steps before it, and its index. */
+  validation?: {step: number; batch: number};
   /** `need`: leaves out the inputs or the targets if the rank does not need them. */
   make(need?: {xs: boolean; ys: boolean}): MicroBatch;
 }

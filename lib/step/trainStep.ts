@@ -4,9 +4,12 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
-import {withStepContext, type StepContext} from '../base/stepContext';
+import {withDraws} from '../base/draws';
+import {validationContext, type StepContext} from '../base/stepContext';
 import {noteStep, tagMemory} from '../memory';
+import {watchUserLayers} from './constantWeights';
 import {allFinite, GradientSum} from './gradientSum';
+import {freeOldStates, statefulParts} from '../model/layerState';
 import {readGraph, type Graph} from '../model/graph';
 import {runHooks, type StepHooks} from './hooks';
 import {addSums, Objective, type Sums, type Values} from './objective';
@@ -35,6 +38,7 @@ export class Stepper implements StepHost {
   readonly gradients: GradientSum;
   readonly hooks: StepHooks[];
   private readonly pass: PassContext;
+  private readonly statefulLayers: tf.layers.Layer[];
   private penalty = 0;
 
   constructor(
@@ -44,6 +48,9 @@ export class Stepper implements StepHost {
     this.graph = readGraph(model);
     const {hooks = [], strategy} = options;
     const heldCalls = strategy?.heldCalls?.(this.graph);
+    this.statefulLayers = this.graph.calls
+      .map(({layer}) => layer)
+      .filter((layer) => statefulParts(layer).length > 0);
     this.objective = new Objective(
       model,
       heldCalls ? {...this.graph, calls: heldCalls} : this.graph,
@@ -93,8 +100,11 @@ export class Stepper implements StepHost {
       noteStep(step);
       await runHooks(this.hooks, 'beforeStep', step, parts.length);
       const {strategy, globalClipNorm} = this.options;
+      const dividesBatch = parts.some(({share}) => share < 1);
+      const checkUserLayers = dividesBatch ? watchUserLayers(this.graph.calls) : () => {};
       await this.countTargets(parts);
       let sums = await (strategy?.runParts?.(step, parts) ?? this.runParts(step, parts));
+      checkUserLayers();
       this.objective.losses.checkCounts();
       await runHooks(this.hooks, 'afterGradients', this.gradients.entries);
       if (strategy) sums = await strategy.sumValues(sums, this.penalty);
@@ -109,14 +119,14 @@ export class Stepper implements StepHost {
             Math.sqrt((await strategy?.squares?.()) ?? this.gradients.squares()),
             globalClipNorm,
           );
-        withStepContext({seed: this.options.seed, layer: 'update', step, firstSample: 0}, () =>
-          this.update(),
-        );
+        const context = {seed: this.options.seed, layer: 'update', step, firstSample: 0};
+        withDraws(context, {place: 0, samples: 0, phase: 'update'}, () => this.update());
       }
       await runHooks(this.hooks, 'afterStep', step);
       return values;
     } finally {
       this.gradients.clear();
+      for (const layer of this.statefulLayers) freeOldStates(layer);
     }
   }
 
@@ -260,7 +270,7 @@ export class Stepper implements StepHost {
     if (strategy?.evaluate) return strategy.evaluate(part);
     const {communicatingLayer, countsLoss = true} = strategy?.prediction ?? {};
     const batch = part.make();
-    const context = {seed: this.options.seed, layer: '', step: 0, firstSample: 0};
+    const context = validationContext(this.options.seed, part);
     try {
       const outputs = await predict(this.graph, batch.xs, context, this.hooks, communicatingLayer);
       try {
