@@ -214,6 +214,10 @@ export class MeshStrategy implements RankStrategy {
     return this.options.axes.tensor?.owns(null) ?? true;
   }
 
+  get dividesSamples(): boolean {
+    return this.options.mesh.data > 1;
+  }
+
   get computesLoss(): boolean {
     return this.options.axes.pipeline?.computesLoss ?? true;
   }

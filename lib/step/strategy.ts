@@ -74,6 +74,8 @@ export interface RankStrategy {
    * loss of a training step; validation has none.
    */
   sumValues(sums: Sums, penalty?: number): Promise<Sums>;
+  /** Whether ranks see different samples of a batch. */
+  readonly dividesSamples: boolean;
   /** Whether this rank runs the model's last layers, and so computes the loss. */
   readonly computesLoss: boolean;
   /** The sum over the ranks that hold different samples of what each has counted in them. */

@@ -152,7 +152,8 @@ export class Stepper implements StepHost {
       options: {strategy},
     } = this;
     losses.begin(null);
-    if (!losses.needCounts || (!strategy && parts.length === 1)) return;
+    const isDivided = parts.length > 1 || (strategy?.dividesSamples ?? false);
+    if (!losses.needCounts || !isDivided) return;
     let local = new Array<number>(losses.length).fill(0);
     for (const {samples, make} of strategy && !strategy.computesLoss ? [] : parts) {
       if (samples === 0) continue;
