@@ -48,6 +48,8 @@ export type {MeshSizes} from './mesh/mesh';
 export {schedule} from './pipelineParallel/schedule';
 export type {Schedule} from './pipelineParallel/schedule';
 export type {ScheduleName} from './pipelineParallel/namedSchedules';
+export {sumOverCount} from './step/sumAndCount';
+export type {SumAndCount, SumAndCountFunction} from './step/sumAndCount';
 export {registerLayout} from './tensorParallel/rules';
 export type {LayoutRule} from './tensorParallel/rules';
 export type {Layout} from './tensorParallel/layout';
