@@ -12,7 +12,7 @@ import {cellFields, disposeCellMasks, dropoutFields, innerLayers} from '../model
 import {watchDraws, type Watched} from './watchDraws';
 
 /** Why a layer would not draw what it draws in `fit`. */
-export interface DrawObstacle {
+interface DrawObstacle {
   /**
    * Where it would not: 'divided', if several ranks or micro-batches share a batch; 'repeated', if
    * moreover several ranks run the layer, or the backward pass runs it again.

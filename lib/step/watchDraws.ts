@@ -15,7 +15,7 @@ const DRAWING = [
 ];
 
 /** One draw of a layer. */
-export interface WatchedDraw {
+interface WatchedDraw {
   operation: string;
   shape: number[];
   /** Its numbers if they come from a seed or from a generator of the user's; null if they are new. */
