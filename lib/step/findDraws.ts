@@ -9,7 +9,7 @@ import type {Graph, LayerCall, Slot} from '../model/graph';
 import {nonTrainableWeights, remember} from '../model/nonTrainableWeights';
 import {isKnownClass} from '../model/tfjsClasses';
 import {cellFields, disposeCellMasks, dropoutFields, innerLayers} from '../model/tfjsLayers';
-import {watchDraws, type Watched} from './watchDraws';
+import {watchDraws, type Watched} from '../model/watchDraws';
 
 /** Why a layer would not draw what it draws in `fit`. */
 interface DrawObstacle {
