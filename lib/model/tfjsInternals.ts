@@ -68,7 +68,8 @@ interface ModelLike {
 const modelLike = (model: tf.LayersModel) => model as unknown as ModelLike;
 
 /** The functional model inside a Sequential, or the model itself: tfjs compiles that one. */
-const innerModel = (model: tf.LayersModel): tf.LayersModel => modelLike(model).model ?? model;
+export const innerModel = (model: tf.LayersModel): tf.LayersModel =>
+  modelLike(model).model ?? model;
 
 export function isCompiled(model: tf.LayersModel): boolean {
   return modelLike(model).optimizer_ !== undefined;
@@ -145,18 +146,27 @@ export function containerOf(model: tf.LayersModel): Container {
 }
 
 /** The layer as a nested model; null for a plain layer. */
-export function nestedModel(layer: tf.layers.Layer): Container | null {
+export function nestedModel(layer: tf.layers.Layer | tf.LayersModel): Container | null {
   const {layers, inputs, outputs} = layer as unknown as Partial<Container> & {layers?: unknown};
   return Array.isArray(layers) && Array.isArray(inputs) && Array.isArray(outputs)
     ? (layer as unknown as Container)
     : null;
 }
 
-/** The first output of the layer's application number `node`. */
-export function outputOfNode(layer: tf.layers.Layer, node: number): SymbolicTensor {
-  const {inboundNodes} = layer as GraphLayer;
-  return inboundNodes[Math.min(node, inboundNodes.length - 1)].outputTensors[0];
+/** A container with the layers and the nodes that belong to it. */
+interface FullContainer extends Container {
+  readonly layers: GraphLayer[];
+  /** The keys (`layerNodeKey`) of the applications that its outputs need. */
+  readonly containerNodes: ReadonlySet<string>;
 }
+
+/** `nestedModel` with what the container consists of. */
+export function nestedContainer(layer: tf.layers.Layer | tf.LayersModel): FullContainer | null {
+  return nestedModel(layer) as FullContainer | null;
+}
+
+/** The name of a layer's application in `containerNodes`. */
+export const layerNodeKey = ({name}: tf.layers.Layer, node: number) => `${name}_ib-${node}`;
 
 export function symbolicInputs(model: tf.LayersModel): SymbolicTensor[] {
   return modelLike(model).inputs;

@@ -30,6 +30,18 @@ export interface EmbeddingFields {
 
 export const embeddingFields = (layer: tf.layers.Layer) => layer as unknown as EmbeddingFields;
 
+/**
+ * How many rows the table has in which a layer looks up its input of `rank` dims; null for a layer
+ * that looks nothing up.
+ */
+export function lookupRows(layer: tf.layers.Layer, rank: number): number | null {
+  if (layer.getClassName() === 'Embedding') return embeddingFields(layer).inputDim;
+  // As a language model's head, a TokenEmbedding gets hidden states.
+  if (layer.getClassName() === 'ManyHands>TokenEmbedding' && rank < 3)
+    return (layer as unknown as {vocabulary: number}).vocabulary;
+  return null;
+}
+
 export interface Conv2DFields {
   filters: number;
   dataFormat: string;
@@ -104,16 +116,52 @@ export function normalizedAxes(layer: tf.layers.Layer): number[] {
   return [(layer as unknown as {axis: number | number[]}).axis].flat();
 }
 
+/** A stateful RNN; a ConvLSTM2D too. */
+export interface RecurrentFields {
+  readonly name: string;
+  readonly stateful: boolean;
+  /** The states that the next call begins with; null if the layer has none, or was not built. */
+  states_?: tf.Tensor[] | null;
+  /** The states of earlier calls in training. */
+  keptStates: tf.Tensor[][];
+}
+
+export const recurrentFields = (layer: tf.layers.Layer | tf.LayersModel) =>
+  layer as unknown as RecurrentFields;
+
+export interface WrapperFields {
+  layer?: tf.layers.Layer;
+  /** Of a Bidirectional: what it applies. */
+  forwardLayer?: tf.layers.Layer;
+  backwardLayer?: tf.layers.Layer;
+  /** Of a recurrent layer. */
+  cell?: tf.layers.Layer;
+  /** Of stacked cells. */
+  cells?: tf.layers.Layer[];
+}
+
+export const wrapperFields = (layer: tf.layers.Layer | tf.LayersModel) =>
+  layer as unknown as WrapperFields;
+
+/** The dims of the samples that a layer insists on, one for each input; null for any number. */
+export function insistedSamples(layer: tf.layers.Layer): Array<number | null> {
+  const {inputSpec} = layer as unknown as {
+    inputSpec?: Array<{shape?: Array<number | null> | null} | null> | null;
+  };
+  return [inputSpec ?? []].flat().map((spec) => spec?.shape?.[0] ?? null);
+}
+
 export interface MaskingFields {
   supportsMasking: boolean;
   /** Of an Embedding: whether token 0 is masked. */
   maskZero?: boolean;
   /** Of a recurrent layer: whether its output has a position for each of its input's. */
   returnSequences?: boolean;
+  /** The executor passes lists, also for a single input. */
   computeMask(
-    inputs: tf.Tensor | tf.Tensor[],
-    mask?: tf.Tensor | tf.Tensor[] | null,
-  ): tf.Tensor | tf.Tensor[] | null;
+    inputs: tf.Tensor[],
+    masks: Array<tf.Tensor | null>,
+  ): tf.Tensor | Array<tf.Tensor | null> | null | undefined;
 }
 
 /** What any layer says of masks. */

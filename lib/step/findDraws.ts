@@ -5,8 +5,8 @@
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import type {CallDraws} from '../model/description';
-import type {Graph, LayerCall, Slot} from '../model/graph';
-import {nonTrainableWeights, remember} from '../model/nonTrainableWeights';
+import {slotShape, type Graph, type LayerCall} from '../model/graph';
+import {saveState} from '../model/layerState';
 import {isKnownClass} from '../model/tfjsClasses';
 import {cellFields, disposeCellMasks, dropoutFields, innerLayers} from '../model/tfjsLayers';
 import {watchDraws, type Watched} from '../model/watchDraws';
@@ -56,7 +56,7 @@ function tryLayer(
   samples: number,
   training: boolean,
 ): Trial | null {
-  const restore = remember(nonTrainableWeights(layer));
+  const state = saveState(layer);
   let output = new Float32Array();
   try {
     disposeCellMasks(layer);
@@ -74,7 +74,7 @@ function tryLayer(
     return null;
   } finally {
     disposeCellMasks(layer);
-    restore();
+    state.restore();
   }
 }
 
@@ -175,16 +175,16 @@ function rowsOf(
 }
 
 /**
- * What the calls of users' layers draw. `shapeOf`: the shape of a slot before there are values.
- * Throws BAD_MODEL for a random layer that a worker would rebuild without a part of it.
+ * What the calls of users' layers draw. Throws BAD_MODEL for a random layer that a worker would
+ * rebuild without a part of it.
  */
-export function findDraws(graph: Graph, shapeOf: (slot: Slot) => Array<number | null>): FoundDraws {
+export function findDraws(graph: Graph): FoundDraws {
   const found: FoundDraws = {draws: [], obstacles: []};
   for (const call of graph.calls) {
     const {layer, index} = call;
     checkDescription(layer);
     if (isPlain(layer)) continue;
-    const shapes = call.inputs.map(shapeOf);
+    const shapes = call.inputs.map((slot) => slotShape(graph, slot));
     const results = [true, false].map((training) => rowsOf(call, shapes, training));
     const obstacle = results.find((result) => !Array.isArray(result));
     if (obstacle && !Array.isArray(obstacle)) found.obstacles.push({...obstacle, call});

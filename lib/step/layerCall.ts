@@ -8,7 +8,8 @@ import type {LayerCall} from '../model/graph';
 import {rowsOfDraws} from '../model/layerDraws';
 // This import makes tfjs's operations draw from the streams of the layer that is called.
 import '../model/randomOps';
-import {disposeCellMasks, maskingFields} from '../model/tfjsLayers';
+import {disposeCellMasks} from '../model/tfjsLayers';
+import {explained} from './layerErrors';
 
 /**
  * Runs `run` as this call of a layer, whose random numbers it then draws: a function of the seed,
@@ -28,8 +29,21 @@ export function withLayerContext<T>(
   );
 }
 
-/** Applies the layer. What it draws is the same on every rank and whenever it runs again. */
+/**
+ * Applies the layer; `mask` is among the arguments of its `call`. What it draws is the same on every
+ * rank and whenever it runs again. Throws BAD_MODEL or BAD_DATA with the layer's name if that fails.
+ */
 export function applyLayer(
+  call: LayerCall,
+  inputs: tf.Tensor[],
+  mask: tf.Tensor | null,
+  context: StepContext,
+  training: boolean,
+): tf.Tensor[] {
+  return explained(call, inputs, mask, () => applied(call, inputs, mask, context, training));
+}
+
+function applied(
   call: LayerCall,
   inputs: tf.Tensor[],
   mask: tf.Tensor | null,
@@ -48,28 +62,10 @@ export function applyLayer(
       | tf.Tensor[];
     disposeCellMasks(layer);
     const outputs = Array.isArray(result) ? result : [result];
-    // A layer that returns its input (a linear activation) needs a handle of its own.
-    return outputs.map((output) => (inputIds.has(output.id) ? tf.clone(output) : output));
-  });
-}
-
-/** The mask that a layer passes on (Masking, or Embedding with maskZero); null without one. */
-export function maskAfter(
-  call: LayerCall,
-  inputs: tf.Tensor[],
-  mask: tf.Tensor | null,
-): tf.Tensor | null {
-  const layer = maskingFields(call.layer);
-  if (!layer.supportsMasking) return null;
-  const [outputMask] = tf.tidy(() => {
-    const single = inputs.length === 1;
-    const computed = layer.computeMask(
-      single ? inputs[0] : inputs,
-      single ? mask : inputs.map(() => mask as tf.Tensor),
+    // A layer that returns its input (a linear activation), or one tensor twice (a recurrent layer's
+    // output and state), needs handles of its own.
+    return outputs.map((output, i) =>
+      inputIds.has(output.id) || outputs.indexOf(output) < i ? tf.clone(output) : output,
     );
-    const first = Array.isArray(computed) ? computed[0] : computed;
-    // A handle of its own, whether the mask is new or was passed through.
-    return first ? [tf.clone(first)] : [];
   });
-  return outputMask ?? null;
 }

@@ -10,7 +10,7 @@ import {partStart, type Communicator} from '../collectives/types';
 import {tagMemory} from '../memory';
 import type {LayerCall, Slot} from '../model/graph';
 import type {SavedForward, CommunicatingContext, CommunicatingLayer} from '../step/hooks';
-import {withLayerContext} from '../step/layerCall';
+import {applyLayer, withLayerContext} from '../step/layerCall';
 import {backward, discard, record, type Recorded} from '../step/tape';
 import type {SpanRecorder} from '../trace/spans';
 import type {PositionExchange} from './positions';
@@ -123,7 +123,7 @@ export class ShardedCall implements CommunicatingLayer {
       record(sources, () => [
         sharded.partial
           ? sharded.partial(layer, input, range)
-          : (layer.apply(input, {training}) as tf.Tensor),
+          : applyLayer(call, [input], callContext.mask, callContext, callContext.training)[0],
       ]),
     );
     const inputShape = input.shape;
