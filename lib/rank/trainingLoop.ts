@@ -249,6 +249,7 @@ export class TrainingLoop {
     const data = this.validation ?? this.data;
     const sums = new ValidationSums(objective);
     const {batchSize} = this.job.options;
+    const unweighted = data.ys.map(() => null);
     const first = this.validation ? 0 : this.trained;
     for (let start = first; start < data.samples; start += batchSize) {
       const batch = range(start, Math.min(start + batchSize, data.samples));
@@ -259,13 +260,7 @@ export class TrainingLoop {
         firstSample,
         validation: {step: this.step, batch: (start - first) / batchSize},
         share: indices.length / batch.length,
-        make: (need) =>
-          makeBatch(
-            data,
-            indices,
-            data.ys.map(() => null),
-            need,
-          ),
+        make: (need) => makeBatch(data, indices, unweighted, need),
       };
       sums.add(indices.length > 0 ? await this.stepper.evaluate(part) : null, batch.length);
     }
