@@ -9,6 +9,7 @@ import {withoutInitializers} from './freeStorage';
 import {disposeStates} from './layerState';
 import {setLayerDraws} from './layerDraws';
 import {describedWeights, matchWeights, modelWeights, rememberWeights} from './modelWeights';
+import {isKnownClass} from './tfjsClasses';
 import {
   compiledModel,
   engineInternals,
@@ -17,6 +18,7 @@ import {
   tfjsFunction,
 } from './tfjsInternals';
 import {variablesOf} from './weights';
+import {watchDraws, type Watched} from './watchDraws';
 
 async function resolve(reference: unknown): Promise<unknown> {
   if (Array.isArray(reference)) return Promise.all(reference.map(resolve));
@@ -61,11 +63,27 @@ async function buildOrCleanUp(build: () => Promise<tf.LayersModel>): Promise<tf.
   }
 }
 
+/** Throws BAD_MODEL if a layer drew random numbers while it was made: the caller's has others. */
+function checkBuilding({layers}: tf.LayersModel, {draws, uniforms}: Watched): void {
+  if (uniforms === 0 && draws.every(({fixed}) => fixed !== null)) return;
+  const names = layers.filter((layer) => !isKnownClass(layer)).map(({name}) => `'${name}'`);
+  throw new ManyHandsError(
+    'BAD_MODEL',
+    `a layer of the model (${names.join(', ')}) draws random numbers while it is made or built, so that a worker has others than the model: draw them in call(), keep them in a weight (this.addWeight with trainable false), or draw them with a seed.`,
+  );
+}
+
 /** Makes the model of a topology. Throws BAD_MODEL. */
 async function buildTopology(topology: object, storageFreed: boolean): Promise<tf.LayersModel> {
   try {
     const json = {modelTopology: topology} as Parameters<typeof tf.models.modelFromJSON>[0];
-    return await withoutInitializers(() => tf.models.modelFromJSON(json), storageFreed);
+    let build!: Promise<tf.LayersModel>;
+    const drawn = watchDraws(() => {
+      build = withoutInitializers(() => tf.models.modelFromJSON(json), storageFreed);
+    });
+    const model = await build;
+    checkBuilding(model, drawn);
+    return model;
   } catch (error) {
     // The error of a memory limit says more than this one would.
     if (error instanceof ManyHandsError) throw error;

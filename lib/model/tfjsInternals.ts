@@ -1,8 +1,8 @@
 /**
  * What this library reads or sets of tfjs although tfjs's types do not show it: models, weights,
  * graphs, optimizers and the engine (tfjs-layers and tfjs-core 4.22). Fields of single layer
- * classes are in tfjsLayers.ts. A new version of tfjs can break only these two files, `lib/devices`
- * and the two hooks of `lib/memory`.
+ * classes are in tfjsLayers.ts, its random operations in tfjsRandom.ts. A new version of tfjs can
+ * break only these three files, `lib/devices` and the two hooks of `lib/memory`.
  */
 import * as tf from '@tensorflow/tfjs';
 
