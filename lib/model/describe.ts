@@ -6,7 +6,13 @@ import {ManyHandsError, messageOf, shown} from '../base/errors';
 import {importModule, moduleUrl} from '../base/modules';
 import type {FunctionReference, ModelDescription, WeightDescription} from './description';
 import {describeState} from './optimizerState';
-import {compiledModel, isCompiled, weightsOf, type LayerWeight} from './tfjsInternals';
+import {
+  callArgumentsOf,
+  compiledModel,
+  isCompiled,
+  weightsOf,
+  type LayerWeight,
+} from './tfjsInternals';
 
 /**
  * An entry of the option `modules`: a module's URL, or one of its exports that the model was
@@ -96,6 +102,36 @@ function checkCompiled(model: unknown): asserts model is tf.LayersModel {
   }
 }
 
+/** The arguments of `apply` whose tensors are inputs of the layer's node too. */
+const AMONG_INPUTS = ['initialState', 'constants'];
+
+/**
+ * The model's layers as JSON. tfjs leaves out tensors among the arguments of `apply` and warns of
+ * it. Nothing is lost with the states of a recurrent layer; other tensors are refused.
+ */
+function topologyOf(model: tf.LayersModel): object {
+  const {warn} = console;
+  const left: string[] = [];
+  console.warn = (...words: unknown[]) => {
+    const [, name] = /^Layer (.+) was passed non-serializable/.exec(String(words[0])) ?? [];
+    if (name === undefined) warn(...words);
+    else left.push(name);
+  };
+  let text: string;
+  try {
+    text = model.toJSON() as string;
+  } finally {
+    console.warn = warn;
+  }
+  for (const layer of model.layers.filter(({name}) => left.includes(name)))
+    for (const name of callArgumentsOf(layer).flatMap(Object.keys))
+      if (!AMONG_INPUTS.includes(name))
+        throw new Error(
+          `the layer '${layer.name}' was applied with the argument '${name}', which tfjs cannot write as JSON: give it as an input of the layer.`,
+        );
+  return JSON.parse(text) as object;
+}
+
 function describeWeight({originalName, shape, dtype}: LayerWeight): WeightDescription {
   return {name: originalName, shape, dtype};
 }
@@ -114,7 +150,7 @@ export async function describeModel(
   const compiled = compiledModel(model);
   let topology: object;
   try {
-    topology = JSON.parse(model.toJSON() as string) as object;
+    topology = topologyOf(model);
   } catch (error) {
     throw new ManyHandsError(
       'BAD_MODEL',

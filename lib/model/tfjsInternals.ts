@@ -125,6 +125,8 @@ export interface SymbolicTensor {
 export interface LayerNode {
   readonly inputTensors: SymbolicTensor[];
   readonly outputTensors: SymbolicTensor[];
+  /** The second argument of `apply`; null without one. */
+  readonly callArgs: Record<string, unknown> | null;
 }
 
 /** A layer as its model's graph has it. */
@@ -153,6 +155,11 @@ export function nestedModel(layer: tf.layers.Layer): Container | null {
 export function outputOfNode(layer: tf.layers.Layer, node: number): SymbolicTensor {
   const {inboundNodes} = layer as GraphLayer;
   return inboundNodes[Math.min(node, inboundNodes.length - 1)].outputTensors[0];
+}
+
+/** The arguments that a layer was applied with, by application. */
+export function callArgumentsOf(layer: tf.layers.Layer): Array<Record<string, unknown>> {
+  return (layer as GraphLayer).inboundNodes.map(({callArgs}) => callArgs ?? {});
 }
 
 export function symbolicInputs(model: tf.LayersModel): SymbolicTensor[] {

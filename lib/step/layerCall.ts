@@ -35,8 +35,11 @@ export function applyLayer(
       | tf.Tensor
       | tf.Tensor[];
     const outputs = Array.isArray(result) ? result : [result];
-    // A layer that returns its input (a linear activation) needs a handle of its own.
-    return outputs.map((output) => (inputIds.has(output.id) ? tf.clone(output) : output));
+    // A layer that returns its input (a linear activation), or one tensor twice (an LSTM with
+    // returnState: its output is its state), needs a handle of its own for each output.
+    return outputs.map((output, i) =>
+      inputIds.has(output.id) || outputs.indexOf(output) < i ? tf.clone(output) : output,
+    );
   });
 }
 

@@ -76,9 +76,8 @@ export class Shards {
       tf.tidy(() => this.variables[index].assign(tensorOf(this.weights[index])));
   }
 
-  /** Applies the gradients, each times `scale`. */
+  /** Applies the gradients, each times `scale`. Without shards the optimizer only counts the step. */
   update(optimizer: tf.Optimizer, scale: number): void {
-    if (this.byUnit.length === 0) return;
     // tfjs creates a weight's first moments before it asks for the gradient, so the weight must be
     // loaded before.
     withMemoryFor('temporary', () => this.load(0));
