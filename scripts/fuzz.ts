@@ -33,7 +33,7 @@ const help = `Compares train and every strategy with model.fit on programs drawn
 A failing program is printed with what was expected and what came. Exit code 1 if one failed.
 `;
 
-interface Found {
+interface Reported {
   seed: number;
   run: string;
   kind: string;
@@ -46,16 +46,16 @@ interface Series {
   strategies: string[];
   count: number;
   shrinks: boolean;
-  found(failure: Found): Promise<void>;
+  report(failure: Reported): Promise<void>;
   say(line: string): void;
 }
 
 /** The attempts to simplify one failure. */
 const TRIES = 400;
 
-async function runSeries({seeds, strategies, count, shrinks, found, say}: Series) {
+async function runSeries({seeds, strategies, count, shrinks, report, say}: Series) {
   const counting = new Counting();
-  const failures: Found[] = [];
+  const failures: Reported[] = [];
   for (const [i, seed] of seeds.entries()) {
     const checked = await checkProgram(drawProgram(seed, strategies, count)).catch((error) => {
       throw new Error(`seed ${seed}: ${messageOf(error)}`, {cause: error});
@@ -69,7 +69,7 @@ async function runSeries({seeds, strategies, count, shrinks, found, say}: Series
       const {run, kind, lines} = small;
       const entry = {seed, run: run.name, kind, lines, program: printFailure(small)};
       failures.push(entry);
-      await found(entry);
+      await report(entry);
     }
     if ((i + 1) % 50 === 0) say(`${i + 1} of ${seeds.length}: ${failures.length} failures`);
   }
@@ -103,17 +103,17 @@ export function main(argv: readonly string[]): Promise<number> {
         const only = values.seed === undefined ? null : wholeNumber('seed', values.seed as string);
         const from = wholeNumber('from', values.from as string);
         const length = wholeNumber('seeds', values.seeds as string);
-        const all = Array.from({length}, (_, i) => from + i);
+        const series = Array.from({length}, (_, i) => from + i);
         const count = values.count === undefined ? 3 : wholeNumber('count', values.count as string);
         const folder = values.out === undefined ? null : typedPath(values.out as string);
         if (folder) mkdirSync(folder, {recursive: true});
         try {
           const {tally, failures} = await runSeries({
-            seeds: only === null ? all : [only],
+            seeds: only === null ? series : [only],
             strategies,
             count: only === null ? count : strategies.length,
             shrinks: !values['no-shrink'],
-            found: async ({seed, run, kind, lines, program}) => {
+            report: async ({seed, run, kind, lines, program}) => {
               stderr.write(`seed ${seed}, ${run}: ${kind}: ${lines[0]}\n`);
               if (folder)
                 writeFileSync(join(folder, `${seed}-${kind.replaceAll(' ', '-')}.cjs`), program);

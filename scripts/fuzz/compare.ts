@@ -92,19 +92,20 @@ function compareWeights(
 ): void {
   expected.weights.forEach(({name, values}, i) => {
     const key = `weight ${name}`;
-    const own = actual.weights[i].values;
+    const came = actual.weights[i].values;
     const [moved, wanted] = [actual, expected].map(({weights, before}) =>
       largest(change(weights[i].values, before[i].values)),
     );
-    if (wanted === 0 && moved > 0) comparison.differ('moved', `${key} moved by ${moved}`);
-    if (moved === 0 && wanted > 1e-6 * largest(values))
+    const rounding = 1e-6 * largest(values);
+    if (wanted === 0 && moved > rounding) comparison.differ('moved', `${key} moved by ${moved}`);
+    if (moved === 0 && wanted > rounding)
       comparison.differ('moved', `${key} did not move; it should by ${wanted}`);
     const bound = tolerance * largest(values);
-    comparison.add({what: 'weights', key, actual: own, expected: values, bound});
+    comparison.add({what: 'weights', key, actual: came, expected: values, bound});
     comparison.add({
       what: 'weights',
       key: `change of ${name}`,
-      actual: change(own, actual.before[i].values),
+      actual: change(came, actual.before[i].values),
       expected: change(values, expected.before[i].values),
       bound: 2e-3 * wanted + 1e-6 * largest(values),
     });

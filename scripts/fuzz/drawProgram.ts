@@ -7,6 +7,8 @@ import {anyOutput, drawOptimizer} from './objective';
 import {
   isRandom,
   layersOf,
+  maybe,
+  ownerOf,
   prune,
   quiet,
   type ActionSpec,
@@ -52,17 +54,17 @@ function drawGraph(draw: Draw): {graph: GraphSpec; objectives: ObjectiveSpec[]} 
 }
 
 /** What a callback may do to a model while it is trained. */
-function drawActions(draw: Draw, graph: GraphSpec): ActionSpec[] {
-  if (!draw.chance(0.25)) return [];
-  const node = draw.pick(graph.nodes);
-  const owner = 'again' in node.what ? node.what.again : node.id;
+function drawActions(draw: Draw, graph: GraphSpec, blocks: boolean): ActionSpec[] {
+  if (graph.nodes.length === 0 || !draw.chance(0.25)) return [];
+  const {id, what} = draw.pick(graph.nodes.filter((node) => !('again' in node.what)));
+  const name = 'nested' in what ? id : layerName(id, blocks);
   const choices = [
     'model.optimizer.learningRate = 0.001;',
     'model.optimizer.learningRate = 0;',
     'if (model.optimizer.setLearningRate) model.optimizer.setLearningRate(0.2);',
     'model.setWeights(model.getWeights().map((weight) => tf.mul(weight, 0.5)));',
-    `model.getLayer('${owner}').trainable = false;`,
-    `model.getLayer('${owner}').trainable = true;`,
+    `model.getLayer('${name}').trainable = false;`,
+    `model.getLayer('${name}').trainable = true;`,
     'model.stopTraining = true;',
   ];
   return draw.several(choices, draw.pick([1, 1, 2])).map((js) => ({
@@ -72,62 +74,64 @@ function drawActions(draw: Draw, graph: GraphSpec): ActionSpec[] {
   }));
 }
 
-const CALLBACKS = ["tf.callbacks.earlyStopping({monitor: 'loss', patience: 0, minDelta: 0.001})"];
+const EARLY_STOPPING =
+  "tf.callbacks.earlyStopping({monitor: 'loss', patience: 0, minDelta: 0.001})";
+
+type Form = Program['form'];
+
+/** How compile gets its losses; an output's name must be its own to name a loss by it. */
+function drawForm(draw: Draw, graph: GraphSpec): Form {
+  if (graph.outputs.length === 1) return draw.pick<Form>(['first', 'list']);
+  const names = graph.outputs.map(ownerOf);
+  const isShared = graph.nodes.some(({what}) => 'again' in what);
+  const isClear = new Set(names).size === names.length && !isShared;
+  return isClear ? draw.pick<Form>(['list', 'byName']) : 'list';
+}
+
+/** The options of fit, and the numbers of samples. */
+function drawFit(draw: Draw, stateful: boolean): Partial<Program> {
+  const fixedBatch = stateful || draw.chance(0.03);
+  const batchSize = draw.integer(3, 4);
+  const validation = draw.weighted({none: 5, split: 1.5, data: 1.5});
+  const validationSamples = fixedBatch ? batchSize : draw.integer(2, 6);
+  return {
+    samples: fixedBatch ? batchSize * draw.integer(1, 2) : draw.integer(5, 9),
+    fixedBatch,
+    fit: {
+      batchSize,
+      epochs: 2,
+      ...maybe(validation === 'split' && !fixedBatch, {validationSplit: 0.3}),
+      ...maybe(draw.chance(0.05), {initialEpoch: 1}),
+    },
+    validationSamples: validation === 'data' ? validationSamples : 0,
+  };
+}
+
+const takesClassWeights = (objectives: ObjectiveSpec[]) =>
+  objectives.length === 1 && ['oneHot', 'classes', 'binary'].includes(objectives[0].target);
 
 /** The program of a seed, with `count` of the named strategies. */
 export function drawProgram(seed: number, strategies: readonly string[], count: number): Program {
   const draw = new Draw(seed, 'program');
   const {graph, objectives} = drawGraph(draw);
-  const fixedBatch = layersOf(graph).some(({options}) => options.stateful) || draw.chance(0.03);
-  const batchSize = draw.integer(3, 4);
-  const samples = fixedBatch ? batchSize * draw.integer(1, 2) : draw.integer(5, 9);
-  const names = graph.outputs.map((ref) => ref.split('.')[0]);
-  const duplicates = new Set(names).size < names.length;
-  const shared = graph.nodes.some(({what}) => 'again' in what);
-  const forms: Array<Program['form']> = ['list'];
-  if (!duplicates && !shared) forms.push('byName');
   const blocks = draw.chance(0.4);
-  const actions = graph.nodes.length > 0 ? drawActions(draw, graph) : [];
-  const validation = draw.weighted({none: 5, split: 1.5, data: 1.5});
-  const program: Program = {
-    seed,
-    graph,
-    objectives,
-    form: objectives.length === 1 ? draw.pick(['first', 'list'] as const) : draw.pick(forms),
-    optimizer: drawOptimizer(draw),
-    samples,
-    fixedBatch,
-    blocks,
-    fit: {
-      batchSize,
-      epochs: 2,
-      ...(validation === 'split' && !fixedBatch ? {validationSplit: 0.3} : {}),
-      ...(draw.chance(0.05) ? {initialEpoch: 1} : {}),
-    },
-    validationSamples: validation === 'data' ? (fixedBatch ? batchSize : draw.integer(2, 6)) : 0,
-    classWeight:
-      objectives.length === 1 &&
-      ['oneHot', 'classes', 'binary'].includes(objectives[0].target) &&
-      draw.chance(0.3)
-        ? {0: 0.5, 1: 2, 2: 1.5}
-        : null,
-    sampleWeight: draw.chance(0.08),
-    actions: actions.map((action) => ({
-      ...action,
-      js: action.js.replace(
-        /getLayer\('([^']+)'\)/,
-        (_, id: string) =>
-          `getLayer('${'nested' in (graph.nodes.find((node) => node.id === id)?.what ?? {}) ? id : layerName(id, blocks)}')`,
-      ),
-    })),
-    callback: draw.chance(0.06) ? draw.pick(CALLBACKS) : null,
-    observesBatches: draw.chance(0.5),
-    runs: [],
-  };
   const layers = graph.nodes
     .filter(({what}) => 'layer' in what)
     .map(({id}) => layerName(id, blocks));
-  program.runs = drawRuns(draw, layers.length > 0 ? layers : ['n1'], strategies, count);
+  const stateful = layersOf(graph).some(({options}) => options.stateful);
+  const weighs = takesClassWeights(objectives) && draw.chance(0.3);
+  const program = {
+    ...{seed, graph, objectives, blocks},
+    ...drawFit(draw, stateful),
+    form: drawForm(draw, graph),
+    optimizer: drawOptimizer(draw),
+    classWeight: weighs ? {0: 0.5, 1: 2, 2: 1.5} : null,
+    sampleWeight: draw.chance(0.08),
+    actions: drawActions(draw, graph, blocks),
+    callback: draw.chance(0.06) ? EARLY_STOPPING : null,
+    observesBatches: draw.chance(0.5),
+    runs: drawRuns(draw, layers, strategies, count),
+  } as Program;
   // Without randomness most of the time, so that fit is the reference.
   return isRandom(program) && draw.chance(0.7) ? quiet(program) : program;
 }

@@ -221,27 +221,27 @@ function mendedLogs(history: Observed['history'], outputs: number): Observed['hi
 
 /** Runs `model.fit` in this process. `noise` changes the first weights by this share. */
 export function runFit(program: Program, noise = 0): Promise<Outcome> {
-  return session(program, noise, async (own) => {
-    const {xs, ys} = own.data;
-    const args = own.options(true) as tf.ModelFitArgs;
+  return session(program, noise, async (opened) => {
+    const {xs, ys} = opened.data;
+    const args = opened.options(true) as tf.ModelFitArgs;
     const before = tf.memory().numTensors;
     const {result, warnings} = await listening(() =>
-      own.model.fit(single(xs), single(ys), {...args, yieldEvery: 'never'}),
+      opened.model.fit(single(xs), single(ys), {...args, yieldEvery: 'never'}),
     );
     const leaked = tf.memory().numTensors - before;
-    const losses = own.batchLogs.map(({loss}) => loss);
-    const observed = own.observe(losses, result, leaked, warnings);
+    const losses = opened.batchLogs.map(({loss}) => loss);
+    const observed = opened.observe(losses, result, leaked, warnings);
     return {...observed, history: mendedLogs(observed.history, program.objectives.length)};
   });
 }
 
 /** Runs `train` or `trainParallel`, all ranks in one worker process. */
 export function runLibrary(program: Program, run: RunSpec, noise = 0): Promise<Outcome> {
-  return session(program, noise, async (own) => {
+  return session(program, noise, async (opened) => {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), HANG_MS);
     const options = {
-      ...own.options(false),
+      ...opened.options(false),
       ...run.options,
       ...(program.sampleWeight ? {sampleWeight: sampleWeights(program.samples)} : {}),
       seed: 1,
@@ -252,8 +252,8 @@ export function runLibrary(program: Program, run: RunSpec, noise = 0): Promise<O
     try {
       const {result, warnings} = await listening(() =>
         run.strategy === undefined
-          ? train(own.model, own.data, options)
-          : trainParallelOver('inProcess', own.model, own.data, {
+          ? train(opened.model, opened.data, options)
+          : trainParallelOver('inProcess', opened.model, opened.data, {
               ...(options as TrainParallelOptions),
               devices: run.devices,
               strategy: run.strategy as TrainParallelOptions['strategy'],
@@ -262,7 +262,7 @@ export function runLibrary(program: Program, run: RunSpec, noise = 0): Promise<O
       );
       const leaked = tf.memory().numTensors - before;
       const losses = result.record.steps.map(({loss}) => loss);
-      return own.observe(losses, result.history, leaked, warnings);
+      return opened.observe(losses, result.history, leaked, warnings);
     } finally {
       clearTimeout(timer);
     }

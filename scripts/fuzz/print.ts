@@ -15,7 +15,7 @@ export function printFailure({program, run, kind, reference, lines}: Failure): s
     verbose: 0,
   };
   const weights = 'Float32Array.from({length: n}, (_, i) => 0.5 + 0.25 * (i % 4))';
-  const own: Record<string, Value> = {
+  const extra: Record<string, Value> = {
     ...run.options,
     ...(sampleWeight ? {sampleWeight: {js: weights}} : {}),
     ...(run.strategy === undefined ? {} : {devices: run.devices, strategy: run.strategy}),
@@ -46,18 +46,18 @@ const options = (model) => {
 };
 const look = async (run) => {
   const model = make();
-  const all = [...model.weights];
+  const tracked = [...model.weights];
   const {xs, ys} = data(model, n, 1000);
   const losses = [];
   const before = tf.memory().numTensors;
   const history = await run(model, xs, ys, losses);
   const left = tf.memory().numTensors - before;
-  return {left, losses, history: history.history, weights: all.map((weight) => Array.from(weight.read().dataSync()))};
+  return {left, losses, history: history.history, weights: tracked.map((weight) => Array.from(weight.read().dataSync()))};
 };
 const flat = (value) => (typeof value === 'number' ? [value] : Object.values(value ?? {}).flatMap(flat));
 (async () => {
   const expected = await look((model, xs, ys, losses) => ${referenceCall}).catch((error) => ({error: error.message}));
-  const came = await look((model, xs, ys, losses) => ${call}(model, {xs, ys}, {...options(model), ...${js(own)}}).then((result) => (losses.push(...result.record.steps.map(({loss}) => loss)), result.history))).catch((error) => ({error: \`\${error.code}: \${error.message}\`}));
+  const came = await look((model, xs, ys, losses) => ${call}(model, {xs, ys}, {...options(model), ...${js(extra)}}).then((result) => (losses.push(...result.record.steps.map(({loss}) => loss)), result.history))).catch((error) => ({error: \`\${error.code}: \${error.message}\`}));
   console.log('expected:', JSON.stringify(expected));
   console.log('came:', JSON.stringify(came));
   const [a, b] = [expected, came].map(({left, ...rest}) => flat(rest.error ? {} : rest));

@@ -119,7 +119,7 @@ export function layersWithin(layer: LayerSpec): LayerSpec[] {
   const values = Object.values(layer.options).flatMap((value) =>
     Array.isArray(value) ? value : [value],
   );
-  const inner = values.map(layerIn).filter((found) => found !== null);
+  const inner = values.map(layerIn).filter((layer) => layer !== null);
   return [layer, ...inner.flatMap(layersWithin)];
 }
 

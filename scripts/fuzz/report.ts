@@ -39,11 +39,10 @@ export class Counting {
   }
 
   tally(): Tally {
-    const all = this.checked;
     const count = (of: (checked: Checked) => number) =>
-      all.reduce((sum, checked) => sum + of(checked), 0);
+      this.checked.reduce((sum, checked) => sum + of(checked), 0);
     const refusals = new Map<string, Refusal[]>();
-    for (const refusal of all.flatMap((checked) => checked.refusals)) {
+    for (const refusal of this.checked.flatMap((checked) => checked.refusals)) {
       const key = `${refusal.code} ${sentenceOf(refusal.message)}`;
       refusals.set(key, [...(refusals.get(key) ?? []), refusal]);
     }
@@ -51,13 +50,13 @@ export class Counting {
     const refused = count((checked) => checked.refusals.length);
     const failed = count((checked) => checked.failures.length);
     return {
-      seeds: all.length,
+      seeds: this.checked.length,
       runs: equal + refused + failed,
       equal,
       refused,
       failed,
       skipped: count((checked) => checked.skipped.length),
-      fitFails: all.filter(({fitFails}) => fitFails !== null).length,
+      fitFails: this.checked.filter(({fitFails}) => fitFails !== null).length,
       refusals: [...refusals.values()]
         .map((list) => ({
           code: list[0].code,

@@ -9,10 +9,14 @@ type Options = Record<string, Value>;
 
 const microBatches = (draw: Draw, probability: number): Options =>
   draw.chance(probability) ? {microBatches: draw.integer(2, 3)} : {};
-const recompute = (draw: Draw, layers: string[]): Options =>
-  draw.chance(0.3)
-    ? {recompute: draw.chance(0.5) ? 'block' : draw.several(layers, draw.integer(1, layers.length))}
-    : {};
+const recompute = (draw: Draw, layers: string[]): Options => {
+  if (layers.length === 0 || !draw.chance(0.3)) return {};
+  const blocks = layers.length > 2 && layers[0].includes('/');
+  return {
+    recompute:
+      blocks && draw.chance(0.5) ? 'block' : draw.several(layers, draw.integer(1, layers.length)),
+  };
+};
 const small = (draw: Draw): Options => (draw.chance(0.4) ? {bucketBytes: 16} : {});
 const clip = (draw: Draw): Options => (draw.chance(0.1) ? {globalClipNorm: 0.05} : {});
 

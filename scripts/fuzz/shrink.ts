@@ -23,9 +23,9 @@ export async function shrink(failure: Failure, tries: number): Promise<Failure> 
     progress = false;
     for (const candidate of simpler(best)) {
       if (left-- <= 0) break;
-      const found = await failureOf(candidate).catch(() => null);
-      if (!found || !sameFault(found, failure)) continue;
-      best = found;
+      const smaller = await failureOf(candidate).catch(() => null);
+      if (!smaller || !sameFault(smaller, failure)) continue;
+      best = smaller;
       progress = true;
       break;
     }

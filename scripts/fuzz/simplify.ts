@@ -85,8 +85,8 @@ function layers(layer: LayerSpec): LayerSpec[] {
   );
 }
 
-function objectives(program: Program): Program[] {
-  const {graph, objectives: all} = program;
+function simplerObjectives(program: Program): Program[] {
+  const {graph, objectives} = program;
   const fewer =
     graph.outputs.length < 2
       ? []
@@ -94,9 +94,9 @@ function objectives(program: Program): Program[] {
           ...program,
           form: 'list' as const,
           graph: prune({...graph, outputs: graph.outputs.filter((_, j) => j !== i)}),
-          objectives: all.filter((_, j) => j !== i),
+          objectives: objectives.filter((_, j) => j !== i),
         }));
-  const simpler = all.flatMap(({metrics, loss}, i) => [
+  const simpler = objectives.flatMap(({metrics, loss}, i) => [
     ...(metrics.length > 0
       ? changed(program, (copy) => {
           copy.objectives[i].metrics.pop();
@@ -162,7 +162,7 @@ export function simpler({program, run}: Candidate): Candidate[] {
   return [
     ...runs(run).map((simple) => ({program, run: simple})),
     ...options(program).map((simple) => ({program: simple, run})),
-    ...objectives(program).map((simple) => ({program: simple, run})),
+    ...simplerObjectives(program).map((simple) => ({program: simple, run})),
     ...graphs(program.graph).map((graph) => ({program: {...program, graph}, run})),
   ];
 }
