@@ -19,6 +19,8 @@ export interface Failure {
   /** The kind of fault, which shrinking keeps. */
   kind: string;
   reference: 'fit' | 'train';
+  /** Whether fit itself fails. */
+  fitFails: boolean;
   lines: string[];
 }
 
@@ -35,6 +37,8 @@ export interface Checked {
   refusals: Refusal[];
   /** The names of runs that equal their reference. */
   equal: string[];
+  /** The names of runs that train although fit fails. */
+  beyond: string[];
   /** Comparisons that a rounding decides. */
   skipped: string[];
   /** fit itself throws. */
@@ -76,8 +80,22 @@ const bare = (message: string) => message.replace(/\d+|[[\],]/g, '');
 
 const finite = ({losses}: Observed) => losses.every(Number.isFinite);
 
+const TRAIN: RunSpec = {name: 'train', devices: 1, options: {}};
+
+interface Reference {
+  /** The run of train; null for fit. */
+  run: RunSpec | null;
+  outcome: Outcome;
+  fitFails: boolean;
+}
+
+type Fail = (kind: string, ...lines: string[]) => void;
+
 class Checking {
-  readonly result: Checked = {failures: [], refusals: [], equal: [], skipped: [], fitFails: null};
+  readonly result: Checked = {
+    ...{failures: [], refusals: [], equal: [], beyond: [], skipped: []},
+    fitFails: null,
+  };
   private readonly references = new Map<string, Promise<Outcome>>();
 
   private reference(program: Program, run: RunSpec | null, noise = 0): Promise<Outcome> {
@@ -113,84 +131,89 @@ class Checking {
     );
   }
 
-  private fail(program: Program, run: RunSpec, kind: string, lines: string[]): void {
-    const reference = trainReference(program, run) ? 'train' : 'fit';
-    this.result.failures.push({program, run, kind, reference, lines});
+  /** What a run must equal: fit, or train; where fit fails, what train makes of the program. */
+  private async referenceOf(program: Program, run: RunSpec): Promise<Reference> {
+    const byTrain = trainReference(program, run);
+    const outcome = await this.reference(program, byTrain);
+    if (byTrain || outcome.kind === 'ran') return {run: byTrain, outcome, fitFails: false};
+    this.result.fitFails = outcome.message;
+    const trained = await this.reference(program, TRAIN);
+    return trained.kind === 'ran'
+      ? {run: TRAIN, outcome: trained, fitFails: true}
+      : {run: null, outcome, fitFails: true};
   }
 
   async check(program: Program, run: RunSpec): Promise<void> {
-    const referenceRun = trainReference(program, run);
-    const expected = await this.reference(program, referenceRun);
-    const sameRun =
-      referenceRun &&
+    const reference = await this.referenceOf(program, run);
+    const isReference =
+      reference.run &&
       run.strategy === undefined &&
-      JSON.stringify(run.options) === JSON.stringify(referenceRun.options);
-    const actual = sameRun ? expected : await runLibrary(program, run);
-    if (!referenceRun && expected.kind !== 'ran') this.result.fitFails = expected.message;
-    if (actual.kind === 'refused') {
-      const {code, message, touched} = actual;
-      const mayTouch = program.actions.length > 0;
-      if (touched && !mayTouch)
-        this.fail(program, run, 'refused late', [`${code}: ${message}`, `${touched} has changed`]);
-      this.result.refusals.push({
-        run: run.name,
-        code,
-        message,
-        fitFails: expected.kind !== 'ran',
+      JSON.stringify(run.options) === JSON.stringify(reference.run.options);
+    const actual = isReference ? reference.outcome : await runLibrary(program, run);
+    const fail = (kind: string, ...lines: string[]) =>
+      void this.result.failures.push({
+        program,
+        run,
+        kind,
+        reference: reference.run ? 'train' : 'fit',
+        fitFails: reference.fitFails,
+        lines,
       });
+    if (isReference && reference.fitFails && actual.kind === 'ran')
+      this.result.beyond.push(run.name);
+    else if (actual.kind === 'refused') this.refused(program, run, actual, reference, fail);
+    else if (actual.kind === 'failed') this.failed(run, actual.message, reference, fail);
+    else if (reference.outcome.kind !== 'ran') fail('accepted', reference.outcome.message);
+    else await this.compare(program, run, reference, actual.observed, fail);
+  }
+
+  private refused(
+    program: Program,
+    run: RunSpec,
+    {code, message, touched}: Extract<Outcome, {kind: 'refused'}>,
+    {fitFails}: Reference,
+    fail: Fail,
+  ): void {
+    this.result.refusals.push({run: run.name, code, message, fitFails});
+    // A callback may do what is refused at that moment.
+    if (touched && program.actions.length === 0)
+      fail('refused late', `${code}: ${message}`, `${touched} has changed`);
+  }
+
+  private failed(run: RunSpec, message: string, {outcome}: Reference, fail: Fail): void {
+    const notFinite =
+      outcome.kind === 'ran' ? !finite(outcome.observed) : /^NOT_FINITE/.test(outcome.message);
+    if (notFinite && message.startsWith('NOT_FINITE')) {
+      this.result.equal.push(run.name);
       return;
     }
-    if (actual.kind === 'failed') {
-      const notFinite =
-        expected.kind === 'ran'
-          ? !finite(expected.observed)
-          : expected.message.startsWith('NOT_FINITE');
-      const fitFailsToo =
-        expected.kind !== 'ran' && bare(actual.message).includes(bare(expected.message));
-      if (fitFailsToo)
-        this.result.refusals.push({
-          run: run.name,
-          code: 'as fit',
-          message: expected.message,
-          fitFails: true,
-        });
-      else if (notFinite && actual.message.startsWith('NOT_FINITE'))
-        this.result.equal.push(run.name);
-      else {
-        const kind = /^(ABORTED|TIMEOUT)/.test(actual.message) ? 'hang' : 'error';
-        const reason = expected.kind === 'ran' ? '' : `the reference: ${expected.message}`;
-        this.fail(program, run, kind, [actual.message, reason].filter(Boolean));
-      }
+    const expected = outcome.kind === 'ran' ? null : outcome.message;
+    if (expected !== null && bare(message).includes(bare(expected))) {
+      this.result.refusals.push({run: run.name, code: 'as fit', message: expected, fitFails: true});
       return;
     }
-    if (expected.kind !== 'ran') {
-      if (!referenceRun) this.fail(program, run, 'accepted', [`fit fails: ${expected.message}`]);
-      return;
-    }
-    await this.compare(program, run, referenceRun, actual.observed, expected.observed);
+    const kind = /^(ABORTED|TIMEOUT)/.test(message) ? 'hang' : 'error';
+    fail(kind, message, ...(expected === null ? [] : [`the reference: ${expected}`]));
   }
 
   private async compare(
     program: Program,
     run: RunSpec,
-    referenceRun: RunSpec | null,
+    reference: Reference,
     actual: Observed,
-    expected: Observed,
+    fail: Fail,
   ): Promise<void> {
+    const {observed: expected} = reference.outcome as Extract<Outcome, {kind: 'ran'}>;
     const differences = compare(actual, expected, program.optimizer);
-    const left = await this.explained(program, referenceRun, expected, differences);
+    const left = await this.explained(program, reference.run, expected, differences);
     if (left.length < differences.length) this.result.skipped.push(run.name);
-    if (left.length === 0) this.result.equal.push(run.name);
-    else {
-      const kinds = left.map(({what}) => what);
-      const kind = KINDS.find((name) => kinds.includes(name)) ?? kinds[0];
-      this.fail(
-        program,
-        run,
-        kind,
-        left.map(({text}) => text),
-      );
+    if (left.length === 0) {
+      this.result.equal.push(run.name);
+      return;
     }
+    const kinds = left.map(({what}) => what);
+    const kind = KINDS.find((name) => kinds.includes(name)) ?? kinds[0];
+    fail(kind, ...left.map(({text}) => text));
   }
 }
 
@@ -198,15 +221,7 @@ class Checking {
 export async function checkProgram(program: Program): Promise<Checked> {
   const checking = new Checking();
   if (isRandom(program) || program.sampleWeight) {
-    const [run] = program.runs;
-    const plain = {...quiet(program), sampleWeight: false};
-    await checking.check(plain, {
-      ...run,
-      options: {},
-      strategy: undefined,
-      devices: 1,
-      name: 'train',
-    });
+    await checking.check({...quiet(program), sampleWeight: false}, TRAIN);
   }
   for (const run of program.runs) await checking.check(program, run);
   return checking.result;

@@ -53,7 +53,7 @@ export class GraphDrawing {
       image: () => ({shape: [dim(4), dim(4), draw.integer(1, 2)]}),
       volume: () => ({shape: [2, dim(3), dim(3), draw.integer(1, 2)]}),
     };
-    const kind = draw.weighted({vector: 4, sequence: 3, tokens: 1.5, image: 1.5, volume: 0.4});
+    const kind = draw.weighted({vector: 4, sequence: 3, tokens: 1.5, image: 3, volume: 1});
     this.addInput(kinds[kind]());
   }
 

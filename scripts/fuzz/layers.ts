@@ -183,7 +183,7 @@ const IMAGES: Record<string, OptionMaker> = {
   flatten: () => ({}),
   permute: () => ({dims: [2, 1, 3]}),
   timeDistributed: (draw) => ({
-    layer: {layer: {kind: 'dense', options: {units: draw.integer(2, 3)}}},
+    layer: {spec: {kind: 'dense', options: {units: draw.integer(2, 3)}}},
   }),
   reshape: (_, [h, w, c]) => ({targetShape: [h, w * c]}),
 };
@@ -201,17 +201,22 @@ const VOLUMES: Record<string, OptionMaker> = {
     ...WEIGHTS.bias(draw),
   }),
   timeDistributed: (draw) => ({
-    layer: {layer: {kind: 'conv2d', options: {filters: 2, ...convolution(draw, 2)}}},
+    layer: {spec: {kind: 'conv2d', options: {filters: 2, ...convolution(draw, 2)}}},
   }),
   flatten: () => ({}),
 };
 
 const BY_RANK = [{}, VECTORS, SEQUENCES, IMAGES, VOLUMES];
 
+/** Layers that leave an image an image; drawn more often, so that several follow each other. */
+const KEEP_IMAGES = /conv|2d$|crop|resizing/i;
+
 /** Draws a layer for an input of `shape`, which does not count the samples. */
 export function drawLayer(draw: Draw, shape: number[]): LayerSpec | null {
   const table = draw.chance(0.3) ? ANY : BY_RANK[shape.length];
-  const kind = draw.pick(Object.keys(table));
+  const kinds = Object.keys(table);
+  const kept = kinds.filter((kind) => KEEP_IMAGES.test(kind));
+  const kind = draw.pick(shape.length > 2 && kept.length > 0 && draw.chance(0.6) ? kept : kinds);
   const options = (table as Record<string, OptionMaker>)[kind](draw, shape);
   if (options === null) return null;
   return {kind, options: draw.chance(0.04) ? {...options, trainable: false} : options};

@@ -102,6 +102,7 @@ export const anyOutput = (): ObjectiveSpec => ({
   metrics: [],
 });
 
+// Not the centered rmsprop: tfjs subtracts epsilon under a root, and fit itself becomes NaN.
 const OPTIMIZERS: Array<[weight: number, make: (draw: Draw) => string]> = [
   [4, () => 'tf.train.sgd(0.05)'],
   [1, () => "'sgd'"],
@@ -113,7 +114,6 @@ const OPTIMIZERS: Array<[weight: number, make: (draw: Draw) => string]> = [
   [1, () => "'adam'"],
   [1, (draw) => `tf.train.adamax(0.005${draw.chance(0.3) ? ', 0.8, 0.95, 1e-6, 0.01' : ''})`],
   [1, (draw) => `tf.train.rmsprop(0.002${draw.chance(0.4) ? ', 0.8, 0.5' : ''})`],
-  [0.3, () => 'tf.train.rmsprop(0.002, 0.9, 0, 1e-3, true)'],
   [0.3, () => "'rmsprop'"],
 ];
 

@@ -10,7 +10,7 @@ export type Value =
   | string
   | Value[]
   | {js: string}
-  | {layer: LayerSpec}
+  | {spec: LayerSpec}
   | {[name: string]: Value};
 
 export interface LayerSpec {
@@ -110,8 +110,8 @@ export const maybe = (condition: boolean, options: Record<string, Value>) =>
 
 /** The layer in an option's value; null if there is none. */
 export function layerIn(value: Value): LayerSpec | null {
-  if (typeof value !== 'object' || value === null || !('layer' in value)) return null;
-  return (value as {layer: LayerSpec}).layer;
+  if (typeof value !== 'object' || value === null || !('spec' in value)) return null;
+  return (value as {spec: LayerSpec}).spec;
 }
 
 /** A layer and all layers in its options. */

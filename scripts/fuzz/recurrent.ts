@@ -37,19 +37,19 @@ const layerOf =
     ...(draw.chance(0.05) ? {stateful: true} : {}),
   });
 
-function cell(draw: Draw): {layer: LayerSpec} {
+function cell(draw: Draw): {spec: LayerSpec} {
   const kind = draw.pick(CELLS);
-  return {layer: {kind, options: cellOptions(draw, kind, true)}};
+  return {spec: {kind, options: cellOptions(draw, kind, true)}};
 }
 
-function recurrent(draw: Draw): {layer: LayerSpec} {
+function recurrent(draw: Draw): {spec: LayerSpec} {
   const kind = draw.pick(['lstm', 'gru', 'simpleRNN']);
   const options = {...cellOptions(draw, kind, true), ...sequenceOptions(draw)};
-  return {layer: {kind, options}};
+  return {spec: {kind, options}};
 }
 
 /** What TimeDistributed applies to each position of a sequence. */
-function perPosition(draw: Draw): {layer: LayerSpec} {
+function perPosition(draw: Draw): {spec: LayerSpec} {
   const choices: LayerSpec[] = [
     {kind: 'dense', options: {units: draw.integer(2, 4), activation: 'tanh'}},
     {kind: 'dense', options: {units: 2, ...WEIGHTS.kernel(draw)}},
@@ -59,7 +59,7 @@ function perPosition(draw: Draw): {layer: LayerSpec} {
     {kind: 'repeatVector', options: {n: 2}},
     {kind: 'dropout', options: {rate: 0.3}},
   ];
-  return {layer: draw.pick(choices)};
+  return {spec: draw.pick(choices)};
 }
 
 export const RECURRENT: Record<string, (draw: Draw) => Record<string, Value>> = {
@@ -68,7 +68,7 @@ export const RECURRENT: Record<string, (draw: Draw) => Record<string, Value>> = 
   simpleRNN: layerOf('simpleRNN'),
   rnn: (draw) => ({
     cell: draw.chance(0.4)
-      ? ({layer: {kind: 'stackedRNNCells', options: {cells: [cell(draw), cell(draw)]}}} as Value)
+      ? ({spec: {kind: 'stackedRNNCells', options: {cells: [cell(draw), cell(draw)]}}} as Value)
       : cell(draw),
     ...sequenceOptions(draw),
   }),

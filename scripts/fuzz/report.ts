@@ -7,6 +7,8 @@ export interface Tally {
   seeds: number;
   runs: number;
   equal: number;
+  /** Trained although fit fails. */
+  beyond: number;
   refused: number;
   skipped: number;
   failed: number;
@@ -49,10 +51,12 @@ export class Counting {
     const equal = count((checked) => checked.equal.length);
     const refused = count((checked) => checked.refusals.length);
     const failed = count((checked) => checked.failures.length);
+    const beyond = count((checked) => checked.beyond.length);
     return {
       seeds: this.checked.length,
-      runs: equal + refused + failed,
+      runs: equal + beyond + refused + failed,
       equal,
+      beyond,
       refused,
       failed,
       skipped: count((checked) => checked.skipped.length),
@@ -77,7 +81,7 @@ export function tallyText(tally: Tally): string {
       `${String(count).padStart(6)}  ${code.padEnd(12)} ${sentence}\n${' '.repeat(21)}in ${runs.join(', ')}${fitFails > 0 ? `; fit fails too in ${fitFails}` : ''}`,
   );
   return [
-    `${tally.seeds} programs, ${tally.runs} runs: ${tally.equal} equal, ${tally.refused} refused (${share(tally.refused)}), ${tally.failed} failed.`,
+    `${tally.seeds} programs, ${tally.runs} runs: ${tally.equal} equal, ${tally.beyond} trained where fit fails, ${tally.refused} refused (${share(tally.refused)}), ${tally.failed} failed.`,
     `A rounding decided some comparison in ${tally.skipped} runs (${share(tally.skipped)}); fit itself failed on ${tally.fitFails} programs.`,
     ...(rows.length > 0 ? ['Refused, by sentence:', ...rows] : []),
     '',

@@ -8,7 +8,9 @@ import {simpler, type Candidate} from './simplify';
 const skeleton = (line: string) => line.replace(/'[^']*'|\d+(\.\d+)?(e-?\d+)?/g, '').slice(0, 60);
 
 const sameFault = (a: Failure, b: Failure) =>
-  a.kind === b.kind && (a.kind !== 'error' || skeleton(a.lines[0]) === skeleton(b.lines[0]));
+  a.kind === b.kind &&
+  a.fitFails === b.fitFails &&
+  (a.kind !== 'error' || skeleton(a.lines[0]) === skeleton(b.lines[0]));
 
 async function failureOf({program, run}: Candidate): Promise<Failure | null> {
   const {failures} = await checkProgram({...program, runs: [run]});
