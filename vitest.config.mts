@@ -3,7 +3,7 @@ import {defineConfig} from 'vitest/config';
 /** Tests that load no engine. Several files share a process. */
 const UNIT = [
   'tests/base/{cgroup,errors,random,units}.test.ts',
-  'tests/collectives/{alphaBeta,collectives}.test.ts',
+  'tests/collectives/{alphaBeta,collectives,costs}.test.ts',
   'tests/data/*.test.ts',
   'tests/grading/*.test.ts',
   'tests/memory/{processMemory,regions}.test.ts',
@@ -20,6 +20,7 @@ const UNIT = [
 
 /** Tests of whole programs: packages, set-up, kernels, a browser. A process each. */
 const SYSTEM = [
+  'tests/devices/tfjsSuite.test.ts',
   'tests/e2e/*.test.ts',
   'tests/notebook/kernel.test.ts',
   'tests/notebooks/{command,run}.test.ts',

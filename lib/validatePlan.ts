@@ -5,19 +5,20 @@
 import {median, rankCorrelation, ratioInterval} from './base/statistics';
 import type * as tf from '@tensorflow/tfjs';
 import type {Data, ShapedArray} from './base/arrays';
+import {refuseFitForm} from './base/callForm';
 import {shown} from './base/errors';
 import {
   anything,
-  listOf,
   positiveNumber,
   readOptions,
   refuseOption,
   type OptionTable,
 } from './base/options';
-import {describeModel, type ModuleReference} from './model/describe';
-import {disposeModel, rebuildModel} from './model/rebuild';
+import {describeModel, moduleList, type ModuleReference} from './model/describe';
+import {copyModel, disposeModel} from './model/rebuild';
+import {dataNamesOf} from './model/tfjsInternals';
 import {rowName, type PlanRow} from './planner/plan';
-import {readArrays} from './job/placeData';
+import {readArrays} from './job/readData';
 import type {TrainResult} from './run/result';
 import {train} from './run/train';
 import {trainParallel} from './trainParallel';
@@ -83,7 +84,7 @@ const OPTIONS: OptionTable<ValidatePlanOptions> = {
   'seconds?': positiveNumber('seconds'),
   // `train` and `trainParallel` check these.
   'devices?': anything,
-  'modules?': listOf('URLs, or of {module, export}'),
+  'modules?': moduleList,
 };
 
 const STEPS = 8;
@@ -119,9 +120,9 @@ function medianAfterWarmUp(steps: readonly number[]): number {
 }
 
 /** The first `samples` samples of the data; a data module stays as it is. */
-function firstSamples(data: Data, samples: number): Data {
+function firstSamples(model: tf.LayersModel, data: Data, samples: number): Data {
   if (data !== null && typeof data === 'object' && 'module' in data) return data;
-  const {xs, ys} = readArrays(data, 'data');
+  const {xs, ys} = readArrays(data, 'data', dataNamesOf(model));
   const cut = (arrays: ShapedArray[]) =>
     arrays.map(({values, shape, scale}) => {
       const kept = Math.min(samples, shape[0]);
@@ -152,6 +153,7 @@ export async function validatePlan(
   rows: readonly PlanRow[],
   options: ValidatePlanOptions = {},
 ): Promise<PlanValidation> {
+  refuseFitForm('validatePlan', data, rows, {takes: 'rows, options', write: 'await plan(model)'});
   const {seconds = 30, modules = []} = readOptions('validatePlan', options, OPTIONS);
   if (!Array.isArray(rows) || rows.length === 0 || !rows.every((row) => row?.prediction))
     refuseOption(`validatePlan: rows must be the rows of a plan; they are ${shown(rows)}.`);
@@ -162,11 +164,11 @@ export async function validatePlan(
     );
   const {batchSize} = running[0].prediction;
   const devices = options.devices ?? Math.max(...rows.map((row) => row.strategy.devices));
-  const description = await describeModel(model, modules);
-  const part = firstSamples(data, STEPS * batchSize);
+  const description = await describeModel(model, modules, 'validatePlan');
+  const part = firstSamples(model, data, STEPS * batchSize);
 
   const run = async (row: PlanRow): Promise<TrainResult> => {
-    const copy = await rebuildModel(description);
+    const copy = await copyModel(model, description);
     const epochs = Math.min(
       MOST_EPOCHS,
       Math.max(1, Math.ceil(RUN_SECONDS / (STEPS * row.prediction.stepSeconds))),

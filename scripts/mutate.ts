@@ -10,21 +10,28 @@ import {mutantsOf, type Mutant} from './mutate/sites';
 import {Sandbox, type Outcome} from './mutate/sandbox';
 import {courseRoot} from './root';
 
-/** The tests of each folder. */
-const TESTS: Record<string, string[]> = {
+/**
+ * The tests of each folder, in stages: most mutants are killed by the first, which take seconds.
+ */
+const TESTS: Record<string, string[][]> = {
   step: [
-    'tests/step',
-    'tests/models',
-    'tests/parity/train',
-    'tests/parity/recompute',
-    'tests/memory/step',
-    'tests/parity/tensor',
+    ['tests/step'],
+    ['tests/parity/train', 'tests/parity/recompute'],
+    ['tests/models', 'tests/memory/step', 'tests/parity/tensor'],
   ],
-  dataParallel: ['tests/dataParallel', 'tests/parity/dataParallel', 'tests/parity/transport'],
-  zero: ['tests/zero', 'tests/parity/zero'],
-  pipelineParallel: ['tests/pipelineParallel', 'tests/parity/pipeline'],
-  tensorParallel: ['tests/tensorParallel', 'tests/parity/tensor'],
-  collectives: ['tests/collectives', 'tests/run/spmd'],
+  dataParallel: [['tests/dataParallel'], ['tests/parity/dataParallel'], ['tests/parity/transport']],
+  zero: [['tests/zero/units'], ['tests/parity/zero'], ['tests/zero']],
+  pipelineParallel: [
+    ['tests/pipelineParallel/schedules', 'tests/pipelineParallel/splitPoints'],
+    ['tests/parity/pipeline'],
+    ['tests/pipelineParallel/run'],
+  ],
+  tensorParallel: [
+    ['tests/tensorParallel/layout'],
+    ['tests/parity/tensor'],
+    ['tests/tensorParallel'],
+  ],
+  collectives: [['tests/collectives'], ['tests/run/spmd']],
 };
 /** A mutant that makes its tests so much slower hangs. */
 const SLOWER = 4;
@@ -33,6 +40,8 @@ const LEAST_TIMEOUT_MS = 60_000;
 interface Result extends Omit<Mutant, 'text'> {
   folder: string;
   outcome: Outcome;
+  /** The test that killed it, if vitest named it. */
+  failedTest: string | null;
 }
 
 const help = `Breaks the library on purpose and runs the tests of each changed folder against it.
@@ -43,7 +52,7 @@ const help = `Breaks the library on purpose and runs the tests of each changed f
 --count N      mutants in all, shared evenly among the folders
 --seed N       which mutants are drawn
 --workers N    sandboxes at work at once
---json         one object on stdout: {mutants: [{folder, file, line, change, outcome}], folders}
+--json         one object on stdout: {seed, mutants: [{folder, file, line, change, outcome, failedTest}]}
 
 A mutant is killed when a test fails or hangs. Exit code 0 whatever survives.
 `;
@@ -82,6 +91,20 @@ function tableOf(results: readonly Result[]): string {
   return `${rows.join('\n')}\n${survivors.length > 0 ? `Not noticed:\n${survivors.join('\n')}\n` : ''}`;
 }
 
+/** Calls `work` for every item of `queue`, in each sandbox for one item at a time. */
+async function shareAmong<T>(
+  sandboxes: readonly Sandbox[],
+  queue: T[],
+  work: (sandbox: Sandbox, item: T) => Promise<void>,
+): Promise<void> {
+  await Promise.all(
+    sandboxes.map(async (sandbox) => {
+      for (let item = queue.shift(); item !== undefined; item = queue.shift())
+        await work(sandbox, item);
+    }),
+  );
+}
+
 async function tryAll(
   folders: readonly string[],
   count: number,
@@ -89,33 +112,38 @@ async function tryAll(
   workers: number,
   say: (line: string) => void,
 ): Promise<Result[]> {
-  const queue = folders.flatMap((folder) =>
-    draw(folder, Math.ceil(count / folders.length), seed).map((mutant) => ({folder, mutant})),
-  );
+  const perFolder = Math.ceil(count / folders.length);
+  const drawn = folders.map((folder) => draw(folder, perFolder, seed));
+  // The folders take turns, so that a run that is stopped early has tried some of each.
+  const queue = Array.from({length: perFolder}, (_, i) =>
+    folders.flatMap((folder, f) => (drawn[f][i] ? [{folder, mutant: drawn[f][i]}] : [])),
+  ).flat();
   const results: Result[] = [];
   const timeouts = new Map<string, number>();
   const sandboxes = Array.from({length: workers}, () => new Sandbox());
   try {
     // The tests must pass before anything is broken; their time sets the limit.
-    for (const folder of folders) {
+    await shareAmong(sandboxes, [...folders], async (sandbox, folder) => {
       const start = performance.now();
-      if ((await sandboxes[0].run(TESTS[folder], 15 * LEAST_TIMEOUT_MS)) !== 'passed')
-        throw wrongUse(`The tests of lib/${folder} fail without any mutant: ${TESTS[folder]}.`);
+      const {outcome, output} = await sandbox.run(TESTS[folder], 15 * LEAST_TIMEOUT_MS);
+      if (outcome !== 'passed') {
+        say(output);
+        throw wrongUse(
+          `The tests of lib/${folder} fail without any mutant: ${TESTS[folder].flat()}.`,
+        );
+      }
       const elapsed = performance.now() - start;
       timeouts.set(folder, Math.max(LEAST_TIMEOUT_MS, SLOWER * elapsed));
       say(`${folder}: its tests pass in ${Math.round(elapsed / 1000)} s`);
-    }
-    await Promise.all(
-      sandboxes.map(async (sandbox) => {
-        for (let next = queue.shift(); next; next = queue.shift()) {
-          const {folder, mutant} = next;
-          const outcome = await sandbox.try(mutant, TESTS[folder], timeouts.get(folder)!);
-          const {text: _, ...rest} = mutant;
-          results.push({folder, ...rest, outcome});
-          say(`${outcome.padEnd(8)} ${mutant.file}:${mutant.line}  ${mutant.change}`);
-        }
-      }),
-    );
+    });
+    await shareAmong(sandboxes, queue, async (sandbox, {folder, mutant}) => {
+      const {text: _, ...rest} = mutant;
+      const limit = timeouts.get(folder)!;
+      const {outcome, failedTest} = await sandbox.try(mutant, TESTS[folder], limit);
+      results.push({folder, ...rest, outcome, failedTest});
+      const by = failedTest ? `  by ${failedTest}` : '';
+      say(`${outcome.padEnd(8)} ${mutant.file}:${mutant.line}  ${mutant.change}${by}`);
+    });
   } finally {
     for (const sandbox of sandboxes) sandbox.close();
   }

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /**
  * The caller's side. For authors: runs a notebook in the real JupyterLab and writes a picture of
- * every output and of the whole page, light and dark, to build/screenshots/NAME/.   node
- * build/scripts/screenshots.js NOTEBOOK [--theme light|dark] [--width 1280] [--stored]
+ * every output, of every cell that has one, and of the whole page, light and dark, to
+ * build/screenshots/NAME/.
+ * node build/scripts/screenshots.js NOTEBOOK [--theme light|dark] [--width 1280] [--stored]
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
@@ -21,17 +22,18 @@ async function takeAll(page: Page, folder: string, theme: Theme): Promise<number
   let count = 0;
   for (let cell = 0; cell < (await cells.count()); cell += 1) {
     const outputs = cells.nth(cell).locator('.jp-Cell-outputArea > .jp-OutputArea-child');
+    const name = `cell-${String(cell + 1).padStart(2, '0')}`;
     for (let output = 0; output < (await outputs.count()); output += 1) {
       const box = await outputs.nth(output).boundingBox();
       if (!box || box.height < 1) continue;
       await outputs.nth(output).screenshot({
-        path: path.join(
-          folder,
-          `cell-${String(cell + 1).padStart(2, '0')}-output-${output + 1}-${theme}.png`,
-        ),
+        path: path.join(folder, `${name}-output-${output + 1}-${theme}.png`),
       });
       count += 1;
     }
+    // The cell with its code, for README.
+    if ((await outputs.count()) > 0)
+      await cells.nth(cell).screenshot({path: path.join(folder, `${name}-${theme}.png`)});
   }
   return count;
 }
@@ -42,7 +44,7 @@ const options = {
   stored: {type: 'boolean', default: false},
 } as const;
 
-const help = `Runs a notebook in the real JupyterLab and writes a picture of every output and of the whole page.
+const help = `Runs a notebook in the real JupyterLab and writes a picture of every output, of every cell that has one, and of the whole page.
 
   node build/scripts/screenshots.js NOTEBOOK [--theme light|dark] [--width 1280] [--stored]
 

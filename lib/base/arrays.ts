@@ -21,10 +21,13 @@ export interface ShapedArray {
 /** One input or output of a model: a tensor, or a typed array with its shape. */
 export type DataArray = tf.Tensor | ShapedArray;
 
-/** Samples and their targets; lists if the model has several inputs or outputs. */
+/** The arrays of a model's inputs or outputs: one, a list in the model's order, or by name. */
+export type DataPart = DataArray | DataArray[] | Record<string, DataArray>;
+
+/** Samples and their targets. */
 export interface DataArrays {
-  xs: DataArray | DataArray[];
-  ys: DataArray | DataArray[];
+  xs: DataPart;
+  ys: DataPart;
 }
 
 /**

@@ -3,6 +3,8 @@
  * listen.
  */
 
+import {aFunction, checkValue} from './options';
+
 /** One device of a run. */
 export interface DeviceUse {
   /** The rank that uses the device. */
@@ -105,8 +107,12 @@ export type RunListener = (event: RunEvent) => void;
 
 const listeners = new Set<RunListener>();
 
-/** Listens to every run of this process; returns the function that stops listening. */
+/**
+ * Listens to every run of this process; returns the function that stops listening.
+ * Throws BAD_OPTION.
+ */
 export function onRun(listener: RunListener): () => void {
+  checkValue('onRun', 'the listener', listener, aFunction);
   listeners.add(listener);
   return () => listeners.delete(listener);
 }

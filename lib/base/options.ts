@@ -14,10 +14,11 @@
  *
  * `readOptions` throws BAD_OPTION for a value that is not an object, for an unknown name (with the
  * known names and the nearest of them), for a retired name (with the new one), for a missing name
- * and for a value that its check refuses. `checkValue` checks one value that is not part of an
+ * and for a value that its check refuses. A name that other libraries or functions have, and this
+ * one does not, can have a sentence of its own: see `OptionPlace.refused`. `checkValue` checks one value that is not part of an
  * options object.
  */
-import {ManyHandsError, oneOf, shown} from './errors';
+import {isInstance, ManyHandsError, oneOf, shown, type ErrorCode} from './errors';
 import {nearest} from './nearest';
 
 /** What a value must be. */
@@ -69,6 +70,18 @@ export const aFunction: Check = {
 export const anObject: Check = {
   expected: 'an object, {...}',
   accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+};
+
+/** An object that is neither a list nor an instance of a class, such as a tensor. */
+const aPlainObject: Check = {
+  expected: 'an object, {...}',
+  accepts: (value) => anObject.accepts(value) && !isInstance(value as object),
+};
+
+/** What stops a run from outside. */
+export const anAbortSignal: Check = {
+  expected: "an AbortSignal, such as an AbortController's signal",
+  accepts: (value) => value instanceof AbortSignal,
 };
 
 export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): Check {
@@ -161,7 +174,15 @@ export interface OptionPlace {
   path?: string;
   /** What a name is called. @default 'option' */
   noun?: string;
+  /** Names that are refused with a sentence of their own. */
+  refused?: Refusals;
 }
+
+/**
+ * Names that are refused, such as an option of fit that has no meaning here. The sentence continues
+ * "CALL: the option 'NAME' ...".
+ */
+export type Refusals = Readonly<Record<string, string | {code: ErrorCode; sentence: string}>>;
 
 function unknownName(
   call: string,
@@ -188,7 +209,7 @@ export function readOptions<T extends object>(
   call: string,
   options: T | undefined,
   table: OptionTable<T>,
-  {path, noun = 'option'}: OptionPlace = {},
+  {path, noun = 'option', refused = {}}: OptionPlace = {},
 ): T {
   const checks = Object.entries<Check>(table).map(([key, check]) => ({
     name: key.replace(/\?$/, ''),
@@ -197,7 +218,8 @@ export function readOptions<T extends object>(
   }));
   const names = checks.map(({name}) => name);
   const given: unknown = options === undefined ? {} : options;
-  if (!anObject.accepts(given)) {
+  // A mesh inside other options may be an instance of `Mesh`.
+  if (!(path === undefined ? aPlainObject : anObject).accepts(given)) {
     const subject = path === undefined ? `its ${noun}s` : path;
     refuseOption(
       `${call}: ${subject} must be an object with ${names.join(', ')}; ${path === undefined ? 'they are' : 'it is'} ${display(given)}.`,
@@ -205,8 +227,16 @@ export function readOptions<T extends object>(
   }
   const prefix = path === undefined ? '' : `${path}.`;
   const values = given as Record<string, unknown>;
-  for (const name of Object.keys(values))
-    if (!names.includes(name)) unknownName(call, name, names, prefix, noun);
+  for (const name of Object.keys(values)) {
+    if (names.includes(name)) continue;
+    if (Object.hasOwn(refused, name)) {
+      const refusal = refused[name];
+      const {code, sentence} =
+        typeof refusal === 'string' ? {code: 'BAD_OPTION' as const, sentence: refusal} : refusal;
+      throw new ManyHandsError(code, `${call}: the ${noun} '${prefix}${name}' ${sentence}`);
+    }
+    unknownName(call, name, names, prefix, noun);
+  }
   for (const {name, required, check} of checks) {
     if (values[name] !== undefined) checkValue(call, `${prefix}${name}`, values[name], check);
     else if (required)

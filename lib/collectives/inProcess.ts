@@ -18,7 +18,8 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** The state that the ranks of a group share. */
 class GroupState {
-  readonly calls: Array<Array<CallDescriptor | null>> = [];
+  /** The latest calls, by their number. */
+  readonly calls = new Map<number, Array<CallDescriptor | null>>();
   readonly messages = new Map<string, Uint8Array[]>();
   readonly groups = new Map<string, GroupState>();
   private readonly waiting = new Set<() => void>();
@@ -99,7 +100,8 @@ class InProcessTransport implements Transport {
   async agree(call: CallDescriptor): Promise<void> {
     const {state, rank} = this;
     const index = this.calls++;
-    const calls = (state.calls[index] ??= new Array<CallDescriptor | null>(state.size).fill(null));
+    const calls = state.calls.get(index) ?? new Array<CallDescriptor | null>(state.size).fill(null);
+    state.calls.set(index, calls);
     calls[rank] = call;
     state.changed();
     await state.until(
@@ -112,7 +114,7 @@ class InProcessTransport implements Transport {
       },
     );
     // When call n is complete, all ranks have read call n - 1, so call n - 2 is no longer needed.
-    if (index > 1) delete state.calls[index - 2];
+    state.calls.delete(index - 2);
     const key = ({label: _, ...rest}: CallDescriptor) => JSON.stringify(rest);
     if (calls.some((posted) => key(posted!) !== key(call)))
       throw mismatch(state.worldRanks[rank], calls as CallDescriptor[], state.worldRanks);

@@ -2,34 +2,18 @@
  * Checks the options of `train` and `trainParallel` before any worker starts.
  */
 import type {Data, DataArrays} from '../base/arrays';
-import {ManyHandsError, shown} from '../base/errors';
-import {
-  anything,
-  either,
-  listOf,
-  nameFrom,
-  nonEmptyString,
-  numberAmong,
-  positiveNumber,
-  readOptions,
-  refuseOption,
-  shareBelow1,
-  trueOrFalse,
-  wholeNumber,
-  type OptionTable,
-} from '../base/options';
+import {shown} from '../base/errors';
+import {readOptions, refuseOption} from '../base/options';
 import {checkSeed} from '../base/random';
 import {parseBytes} from '../base/units';
 import {DEFAULT_TIMEOUT_MS} from '../collectives/sharedMemory';
 import type {ModuleReference} from '../model/describe';
 import type {Recompute} from '../model/segments';
 import type {Strategy, TrainOptions, TrainParallelOptions} from './options';
+import {FIT, PARALLEL, REFUSALS, TRAIN, type Caller} from './optionTables';
 
 /** The default size of a gradient bucket in bytes. */
 export const BUCKET_BYTES = 4 * 2 ** 20;
-
-/** The function that was called: it decides which options exist, and their defaults. */
-export type Caller = 'train' | 'trainParallel';
 
 /** The options with their defaults filled in. */
 export interface CheckedOptions {
@@ -41,7 +25,8 @@ export interface CheckedOptions {
   initialEpoch: number;
   classWeight: TrainOptions['classWeight'] | null;
   sampleWeight: TrainOptions['sampleWeight'] | null;
-  verbose: 0 | 1;
+  verbose: 0 | 1 | 2;
+  yieldEvery: NonNullable<TrainOptions['yieldEvery']>;
   seed: number;
   devices: number | string[];
   threads: number | null;
@@ -64,77 +49,23 @@ export interface CheckedOptions {
   timeoutMs: number;
 }
 
-const moduleList = listOf('URLs, or of {module, export}');
-/** As in every table, undefined means that the option was left out. */
-const TRAIN: OptionTable<TrainOptions> = {
-  'epochs?': wholeNumber(1),
-  'batchSize?': wholeNumber(1),
-  'shuffle?': trueOrFalse,
-  'validationSplit?': shareBelow1,
-  // `checkData` checks it against the model.
-  'validationData?': anything,
-  'initialEpoch?': wholeNumber(0),
-  'classWeight?': anything,
-  'sampleWeight?': anything,
-  'callbacks?': anything,
-  'verbose?': numberAmong([0, 1]),
-  // `checkSeed` checks it.
-  'seed?': anything,
-  // `runDevices` checks them.
-  'devices?': anything,
-  'threads?': wholeNumber(1),
-  'microBatches?': wholeNumber(1),
-  // `checkRecompute` checks it: 'stage' exists only in pipelines.
-  'recompute?': anything,
-  'globalClipNorm?': positiveNumber(),
-  // `parseBytes` checks it.
-  'memoryLimit?': anything,
-  'modules?': moduleList,
-  'silenceTimeoutMs?': wholeNumber(1),
-  'trace?': either(trueOrFalse, nameFrom(['phases', 'layers'])),
-  'record?': nonEmptyString('the name of a file to write'),
-  'signal?': anything,
-};
-const {'silenceTimeoutMs?': _, ...SHARED} = TRAIN;
-const PARALLEL: OptionTable<TrainParallelOptions> = {
-  ...SHARED,
-  // `readStrategy` checks it.
-  'strategy?': anything,
-  'bucketBytes?': anything,
-  'timeoutMs?': wholeNumber(1),
-};
-const NOT_YET = ['checkpoint', 'resumeFrom', 'recovery'];
-
-/** Options that exist only in the other function, and what to do instead. */
-const ELSEWHERE: Record<Caller, Record<string, string>> = {
-  train: {
-    strategy: 'says how to use several devices; train uses one: leave it out',
-    bucketBytes: 'says how to use several devices; train uses one: leave it out',
-    timeoutMs:
-      'limits the wait in a collective, and train has none; to stop a worker that is silent for too long, use silenceTimeoutMs',
-  },
-  trainParallel: {
-    silenceTimeoutMs:
-      'belongs to train; in trainParallel, timeoutMs limits the wait of a rank in one collective',
-  },
-};
-
-function checkNames(options: object, caller: Caller): void {
-  for (const name of Object.keys(options ?? {})) {
-    if (NOT_YET.includes(name))
-      throw new ManyHandsError(
-        'NOT_YET',
-        `the option '${name}' is not there yet in this version: leave it out.`,
-      );
-    if (Object.hasOwn(ELSEWHERE[caller], name))
-      refuseOption(`the option '${name}' ${ELSEWHERE[caller][name]}.`);
-  }
+/** The options without those of fit that are null: fit takes null for "left out". */
+function withoutNulls<T extends object>(options: T): T {
+  if (typeof options !== 'object' || options === null) return options;
+  const entries = Object.entries(options);
+  const isLeftOut = ([name, value]: [string, unknown]) => value === null && `${name}?` in FIT;
+  return entries.some(isLeftOut)
+    ? (Object.fromEntries(entries.filter((entry) => !isLeftOut(entry))) as T)
+    : options;
 }
 
-function checkValidation(options: TrainParallelOptions): Data | null {
-  const {validationData: data} = options;
+function checkValidation({validationData: data}: TrainParallelOptions): Data | null {
   if (data === undefined) return null;
   if (!Array.isArray(data)) return data;
+  if ((data as unknown[]).length === 3)
+    refuseOption(
+      "validationData has a third entry, the samples' weights, which fit refuses too: write [xs, ys]. The validation loss counts every sample the same.",
+    );
   if (data.length !== 2)
     refuseOption(`validationData must be {xs, ys}, or [xs, ys]; it is ${shown(data)}.`);
   return {xs: data[0], ys: data[1]} as DataArrays;
@@ -172,12 +103,13 @@ function bytes(options: TrainParallelOptions, name: 'memoryLimit' | 'bucketBytes
  * and NOT_YET for an option of a later version.
  */
 export function checkOptions(
-  options: TrainOptions & TrainParallelOptions,
+  callerOptions: TrainOptions & TrainParallelOptions,
   caller: Caller,
 ): CheckedOptions {
-  checkNames(options, caller);
-  if (caller === 'train') readOptions<TrainOptions>(caller, options, TRAIN);
-  else readOptions<TrainParallelOptions>(caller, options, PARALLEL);
+  const options = withoutNulls(callerOptions);
+  const place = {refused: REFUSALS[caller]};
+  if (caller === 'train') readOptions<TrainOptions>(caller, options, TRAIN, place);
+  else readOptions<TrainParallelOptions>(caller, options, PARALLEL, place);
   if (caller === 'train') checkOneDevice(options.devices);
   if (options.seed !== undefined) checkSeed(options.seed);
   checkRecompute(options.recompute, caller);
@@ -196,6 +128,7 @@ export function checkOptions(
     classWeight: options.classWeight ?? null,
     sampleWeight: options.sampleWeight ?? null,
     verbose: options.verbose ?? 1,
+    yieldEvery: options.yieldEvery ?? 'auto',
     seed: options.seed ?? Math.floor(Math.random() * 2 ** 31),
     devices: options.devices ?? (caller === 'train' ? 1 : 2),
     threads: options.threads ?? null,

@@ -2,7 +2,7 @@
  * The options of `train` and `trainParallel`; options that fit has too keep fit's names.
  */
 import type * as tf from '@tensorflow/tfjs';
-import type {ArrayValues, Data, DataArray} from '../base/arrays';
+import type {ArrayValues, Data, DataPart} from '../base/arrays';
 import type {Balance} from '../pipelineParallel/balance';
 import type {Schedule} from '../pipelineParallel/schedule';
 import type {ScheduleName} from '../pipelineParallel/namedSchedules';
@@ -33,9 +33,9 @@ export interface TrainOptions {
   validationSplit?: number;
   /**
    * The data for validation after each epoch: `{xs, ys}`, `{module}` (a module that opens the
-   * data), or `[xs, ys]` as in fit.
+   * data), or `[xs, ys]` as in fit. It replaces `validationSplit`.
    */
-  validationData?: Data | [DataArray | DataArray[], DataArray | DataArray[]];
+  validationData?: Data | [DataPart, DataPart];
   /** The number of the first epoch, for continuing an earlier run. @default 0 */
   initialEpoch?: number;
   /**
@@ -50,8 +50,14 @@ export interface TrainOptions {
    * of each epoch and at the end of the run.
    */
   callbacks?: Callbacks;
-  /** 1 shows live progress, 0 shows nothing. @default 1 */
-  verbose?: 0 | 1;
+  /** 0 shows nothing; 1, and 2 as in fit, show live progress. @default 1 */
+  verbose?: 0 | 1 | 2;
+  /**
+   * How often a callback's `onYield` is called: a number of milliseconds, or 'auto' for 125 of them.
+   * As in fit, 'batch' and 'epoch' do not call it, and 'never' refuses it. The rest of fit's meaning
+   * does not apply: this process is free while workers train. @default 'auto'
+   */
+  yieldEvery?: number | 'auto' | 'batch' | 'epoch' | 'never';
   /**
    * The seed of the sample order and the dropout masks. By default a random seed is chosen; the
    * result's `record.seed` contains it.

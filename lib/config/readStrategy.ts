@@ -82,6 +82,8 @@ function readFields(strategy: Strategy): {fields: Fields; kind: Kind | null} {
 }
 
 function readMesh(mesh: Partial<MeshSizes>, devices: number): Mesh {
+  if (typeof mesh !== 'object' || mesh === null)
+    refuseOption(`strategy.mesh must be an object with ${AXES.join(', ')}; it is ${shown(mesh)}.`);
   const unknown = Object.keys(mesh).find((name) => !AXES.includes(name as Axis));
   if (unknown)
     refuseOption(`strategy.mesh has no axis '${unknown}'. It knows: ${AXES.join(', ')}.`);

@@ -35,7 +35,7 @@ export interface CommStream {
   abort(): Promise<void>;
 }
 
-/** Only the latest ops are waited for, so older promises are dropped. */
+/** Only the latest ops are waited for, so later promises take the places of older ones. */
 const KEPT = 4096;
 
 /**
@@ -52,13 +52,12 @@ export class InlineCommStream implements CommStream {
   ) {}
 
   start(op: number): number {
-    const previous = this.done[this.started];
+    const previous = this.done[this.started % KEPT];
     const done = previous.then(() => execute(this.work, op, this.comm));
     // `wait` throws the error; until then it must not end the process.
     done.catch(() => {});
     this.started += 1;
-    this.done[this.started] = done;
-    delete this.done[this.started - KEPT];
+    this.done[this.started % KEPT] = done;
     return this.started;
   }
 
@@ -67,7 +66,7 @@ export class InlineCommStream implements CommStream {
   }
 
   async wait(count = this.started): Promise<void> {
-    await this.done[count];
+    await this.done[count % KEPT];
   }
 
   async finish(): Promise<CommReport> {

@@ -44,7 +44,11 @@ function waitForOp(done: number): boolean {
 }
 
 /** Executes ops until the stream closes. */
-async function executeAll(work: CommWork, comm: Communicator): Promise<CommSpan[]> {
+async function executeAll(
+  work: CommWork,
+  comm: Communicator,
+  traced: boolean,
+): Promise<CommSpan[]> {
   const spans: CommSpan[] = [];
   for (let done = 0; waitForOp(done); done++) {
     const entry = CONTROL.ring + 2 * (done % RING);
@@ -56,7 +60,7 @@ async function executeAll(work: CommWork, comm: Communicator): Promise<CommSpan[
     const cpuAfter = threadCpuSeconds();
     // If the system does not report the thread's time, the thread counts as busy for the whole op.
     const cpuSeconds = cpuBefore === null || cpuAfter === null ? wallSeconds : cpuAfter - cpuBefore;
-    spans.push({name: opName(work, op), step, startMs, wallSeconds, cpuSeconds});
+    if (traced) spans.push({name: opName(work, op), step, startMs, wallSeconds, cpuSeconds});
     Atomics.add(control, CONTROL.finished, 1);
     Atomics.notify(control, CONTROL.finished);
   }
@@ -64,12 +68,12 @@ async function executeAll(work: CommWork, comm: Communicator): Promise<CommSpan[
 }
 
 async function executeRun(run: ThreadRun): Promise<FromThread> {
-  const {group, groupAddress, rank, worldRanks, work} = run;
+  const {group, groupAddress, rank, worldRanks, work, traced} = run;
   try {
     const region = viewRegion(group.region, groupAddress);
     const transport = joinSharedGroup(group, rank, worldRanks, region);
     const comm = createCommunicator(transport);
-    const spans = await executeAll(adopt(transport, work), comm);
+    const spans = await executeAll(adopt(transport, work), comm, traced);
     return {type: 'report', report: {ledger: comm.ledger(), spans}};
   } catch (error) {
     return {type: 'failed', error: crossError(error)};

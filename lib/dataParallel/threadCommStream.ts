@@ -55,13 +55,15 @@ export class ThreadCommStream implements CommStream {
 
   /**
    * `worldRanks` holds the rank in the whole run of each rank of the group. The stream keeps
-   * `work`, because the thread knows its arrays only by address.
+   * `work`, because the thread knows its arrays only by address. `traced`: whether a span is
+   * recorded for each op, which a long run keeps until its end.
    */
   constructor(
     group: SharedGroupHandle,
     rank: number,
     worldRanks: number[],
     readonly work: CommWork,
+    traced: boolean,
   ) {
     const workHandle = handleOf(work);
     this.region = attachRegion(group.region);
@@ -73,6 +75,7 @@ export class ThreadCommStream implements CommStream {
       rank,
       worldRanks,
       work: workHandle,
+      traced,
     });
   }
 

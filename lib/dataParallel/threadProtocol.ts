@@ -53,6 +53,8 @@ export interface ThreadRun {
   /** The rank in the whole run of each rank of the group, for messages. */
   worldRanks: number[];
   work: WorkHandle;
+  /** Whether the thread records a span for each op. */
+  traced: boolean;
 }
 
 /** What a thread answers at the end of a run. */

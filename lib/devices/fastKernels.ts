@@ -43,11 +43,11 @@ function timesTransposed(engine: TensorFlowBackend): void {
     {name: 'transpose_b', type: TF_ATTR_BOOL, value: true},
     {name: '_kernel', type: TF_ATTR_STRING, value: 'MklNameChangeOp'},
   ];
-  const product = (a: unknown, b: unknown) =>
-    engine.executeSingleOutput('_MklMatMul', attributes, [a, b]) as tf.Tensor;
+  const product = (backend: TensorFlowBackend, a: unknown, b: unknown) =>
+    backend.executeSingleOutput('_MklMatMul', attributes, [a, b]) as tf.Tensor;
   try {
-    if (tf.tidy(() => product(tf.tensor2d([[1, 2]]), tf.tensor2d([[3, 4]])).dataSync()[0]) !== 11)
-      return;
+    const eleven = () => product(engine, tf.tensor2d([[1, 2]]), tf.tensor2d([[3, 4]]));
+    if (tf.tidy(() => eleven().dataSync()[0]) !== 11) return;
   } catch {
     // This build is for another processor, or has no oneDNN.
     return;
@@ -71,7 +71,8 @@ function timesTransposed(engine: TensorFlowBackend): void {
         a.shape[0] * b.shape[0] * b.shape[1] < LARGE_PRODUCT
       )
         return tfjsKernel.kernelFunc(call);
-      return product(a, b);
+      // Not `engine`: tfjs makes a new backend when its engine is reset.
+      return product(call.backend as unknown as TensorFlowBackend, a, b);
     },
   });
 }

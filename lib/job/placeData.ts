@@ -2,10 +2,9 @@
  * Data in shared memory: the caller copies every array once, without changing its type, and the
  * workers use it in place.
  */
-import * as tf from '@tensorflow/tfjs';
-import type {ArrayValues, Data, DataArray, DataModule, ShapedArray} from '../base/arrays';
+import type {ArrayValues, Data, DataModule, ShapedArray} from '../base/arrays';
 import {CACHE_LINE_BYTES} from '../base/cacheLine';
-import {ManyHandsError, shown} from '../base/errors';
+import {ManyHandsError, shown, withCode} from '../base/errors';
 import {importModule} from '../base/modules';
 import {
   attachRegion,
@@ -13,6 +12,7 @@ import {
   type RegionHandle,
   type SharedRegion,
 } from '../workers/sharedRegion';
+import {readArrays, type Arrays, type DataNames} from './readData';
 
 type Kind = 'Uint8Array' | 'Int32Array' | 'Float32Array';
 const KINDS = {Uint8Array, Int32Array, Float32Array};
@@ -29,53 +29,6 @@ interface PlacedArray {
 export type PlacedData =
   | {module: DataModule}
   | {region: RegionHandle; xs: PlacedArray[]; ys: PlacedArray[]};
-
-export interface Arrays {
-  xs: ShapedArray[];
-  ys: ShapedArray[];
-}
-
-export function isModule(data: Data): data is DataModule {
-  return typeof (data as DataModule)?.module === 'string';
-}
-
-function shaped(array: DataArray, what: string): ShapedArray {
-  if (array instanceof tf.Tensor) {
-    const values = array.dataSync() as ArrayValues;
-    return {values, shape: array.shape};
-  }
-  if (array === null || typeof array !== 'object')
-    throw new ManyHandsError(
-      'BAD_DATA',
-      `${what} must be a tensor, or {values, shape}; it is ${shown(array)}.`,
-    );
-  return array;
-}
-
-/** Returns the arrays of `{xs, ys}` as lists; reads tensors. Throws BAD_DATA for other values. */
-export function readArrays(data: Data, what: string): Arrays {
-  if (typeof data === 'function') {
-    throw new ManyHandsError(
-      'BAD_DATA',
-      `${what} is a function, which cannot cross to a worker: export it from a module file and give {module: new URL('./data.mjs', import.meta.url).href}.`,
-    );
-  }
-  if (
-    data === null ||
-    typeof data !== 'object' ||
-    isModule(data) ||
-    !('xs' in data) ||
-    !('ys' in data)
-  ) {
-    throw new ManyHandsError(
-      'BAD_DATA',
-      `${what} must be {xs, ys}, or {module} that opens it; it is ${shown(data)}.`,
-    );
-  }
-  const list = (part: DataArray | DataArray[], name: string) =>
-    (Array.isArray(part) ? part : [part]).map((array, i) => shaped(array, `${what}.${name}[${i}]`));
-  return {xs: list(data.xs, 'xs'), ys: list(data.ys, 'ys')};
-}
 
 function checkFinite(values: ArrayValues, shape: number[], what: string): void {
   if (!(values instanceof Float32Array)) return;
@@ -128,11 +81,12 @@ export function placeArrays(
 
 /**
  * Returns a worker's view of placed data and the function that closes it. A data module is imported
- * and called here. Throws BAD_DATA.
+ * and called here; it may give its arrays by `names`. Throws BAD_DATA.
  */
 export async function openData(
   placed: PlacedData,
   what: string,
+  names: DataNames,
 ): Promise<Arrays & {close(): void}> {
   if ('module' in placed) {
     const {module, export: name = 'default', args} = placed.module;
@@ -142,8 +96,13 @@ export async function openData(
         'BAD_DATA',
         `${what}: the module ${module} has no function '${name}'; it exports ${shown(open)} there.`,
       );
-    const data = (await open(args)) as Data;
-    return {...readArrays(data, what), close: () => {}};
+    let data: Data;
+    try {
+      data = (await open(args)) as Data;
+    } catch (error) {
+      throw withCode(error, 'BAD_DATA', `${what}: the function '${name}' of ${module} threw`);
+    }
+    return {...readArrays(data, what, names), close: () => {}};
   }
   const region = attachRegion(placed.region);
   const view = ({kind, offset, shape, scale}: PlacedArray): ShapedArray => {

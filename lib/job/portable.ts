@@ -31,10 +31,17 @@ function find(value: unknown, where: string, seen: Set<unknown>): string | null 
   if (value instanceof tf.Tensor) return `a tensor of shape [${value.shape}]${location}`;
   if (value instanceof tf.LayersModel) return `a model (${value.name})${location}`;
   if (value instanceof Promise) return `a promise${location}: await it`;
-  const parts: Array<[string, unknown]> =
-    value instanceof Map || value instanceof Set
-      ? [...value].map((part, i) => [`entry ${i}`, part])
-      : Object.entries(value);
+  if (value instanceof WeakMap || value instanceof WeakSet || value instanceof WeakRef)
+    return `a ${value.constructor.name}${location}`;
+  let parts: Array<[string, unknown]>;
+  try {
+    parts =
+      value instanceof Map || value instanceof Set
+        ? [...value].map((part, i) => [`entry ${i}`, part])
+        : Object.entries(value);
+  } catch (error) {
+    return `an object that cannot be read (${messageOf(error)})${location}`;
+  }
   for (const [name, part] of parts) {
     const obstacle = find(part, where === 'it' ? name : `${where}.${name}`, seen);
     if (obstacle) return obstacle;

@@ -111,7 +111,13 @@ const SHARING: Record<string, Shares> = {
 };
 
 /** Kernels whose output has another type than TensorFlow's. */
-const TYPES: Record<string, number> = {FloorDiv: INT32, Mean: FLOAT};
+const TYPES: Record<string, number> = {
+  FloorDiv: INT32,
+  Mean: FLOAT,
+  Exp: FLOAT,
+  LeakyRelu: FLOAT,
+  Prelu: FLOAT,
+};
 
 /** Kernels that return fewer tensors than TensorFlow's operation. */
 const COUNTS: Record<string, number> = {NonMaxSuppressionV5: 2};

@@ -97,7 +97,8 @@ export function hookJavaScript(counter: Counter): () => void {
   ): ReturnType<tf.KernelConfig['kernelFunc']> {
     if (running) return func(args);
     const inputs = args.inputs as Record<string, tf.TensorInfo>;
-    for (const input of Object.values(inputs)) if (input) meet(input);
+    // An input may be missing, and may be a list, such as RaggedGather's splits.
+    for (const input of Object.values(inputs).flat()) if (input) meet(input);
     let predicted: Output[] | null = null;
     try {
       predicted = javascriptOutputs(kernel, inputs, args.attrs as Record<string, unknown>);

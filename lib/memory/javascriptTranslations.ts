@@ -43,14 +43,15 @@ const byImageDim = (sizes: number[]): number[] => [1, ...sizes, 1];
 
 /**
  * tfjs's `pad` is a word, a number, or a list: [[0, 0], [top, bottom], [left, right], [0, 0]].
+ * `rounding` says how the sizes of the output become integers; TensorFlow rounds down.
  */
-function padding(pad: unknown, rank: number): Attributes {
+function padding({pad, dimRoundingMode}: Attributes, rank: number): Attributes {
   if (typeof pad === 'string') return {padding: pad.toUpperCase()};
   const byDim =
     typeof pad === 'number'
       ? Array.from({length: rank}, (_, i) => (i === 0 || i === rank - 1 ? [0, 0] : [pad, pad]))
       : (pad as number[][]);
-  return {padding: 'EXPLICIT', explicit_paddings: byDim.flat()};
+  return {padding: 'EXPLICIT', explicit_paddings: byDim.flat(), rounding: dimRoundingMode};
 }
 
 const repeated = (value: unknown, dims: number): number[] =>
@@ -63,7 +64,7 @@ const convolve =
     attributes: {
       strides: byImageDim(repeated(attributes.strides, dims)),
       dilations: byImageDim(repeated(attributes.dilations ?? 1, dims)),
-      ...padding(attributes.pad, dims + 2),
+      ...padding(attributes, dims + 2),
       data_format: attributes.dataFormat === 'NCHW' ? 'NCHW' : 'NHWC',
     },
   });
@@ -75,7 +76,7 @@ const pool =
     attributes: {
       ksize: byImageDim(repeated(attributes.filterSize, dims)),
       strides: byImageDim(repeated(attributes.strides, dims)),
-      ...padding(attributes.pad, dims + 2),
+      ...padding(attributes, dims + 2),
     },
   });
 
@@ -272,7 +273,7 @@ export const TRANSLATIONS: Record<
     attributes: {
       strides: byImageDim(repeated(strides, 2)),
       rates: byImageDim(repeated(dilations, 2)),
-      ...padding(pad, 4),
+      ...padding({pad}, 4),
     },
   }),
   NonMaxSuppressionV3: (inputs, {maxOutputSize}) => ({

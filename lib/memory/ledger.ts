@@ -65,8 +65,8 @@ export class Ledger {
   /** Called at a new peak, just before bytes are freed or when the peak is read. */
   onPeak: (() => void) | null = null;
   private peakUnsettled = false;
-  /** The buffer whose allocation made the peak. */
-  peakBuffer: LiveBuffer | null = null;
+  /** The operation whose allocation made the peak, and its layer. */
+  peakMaker: Pick<LiveBuffer, 'op' | 'layer'> | null = null;
   private last: Entry | null = null;
   private readonly regions = new Map<ArrayBufferLike, Region>();
 
@@ -133,6 +133,9 @@ export class Ledger {
     if (entry.before) entry.before.after = entry.after;
     if (entry.after) entry.after.before = entry.before;
     else this.last = entry.before;
+    // Whatever still holds the entry must not hold, through its links, every entry that was ever its
+    // neighbour: that would be all buffers of all steps.
+    entry.before = entry.after = null;
     if (!entry.view) {
       this.liveBytes -= entry.bytes;
       this.live[entry.category] -= entry.bytes;
@@ -197,12 +200,27 @@ export class Ledger {
       }));
   }
 
+  /**
+   * Forgets all buffers, at the end of the count: a tensor that lives on, such as a constant of the
+   * process, would otherwise keep the arrays of the whole run alive through its entry.
+   */
+  clear(): void {
+    for (let entry = this.last; entry; ) {
+      const {before} = entry;
+      entry.before = entry.after = entry.view = null;
+      entry = before;
+    }
+    this.last = null;
+    this.regions.clear();
+    this.onPeak = null;
+  }
+
   resetPeak(): void {
     this.peakBytes = this.liveBytes;
     this.peakLive.set(this.live);
     this.peakState = 0;
     this.countState();
-    this.peakBuffer = null;
+    this.peakMaker = null;
     this.peakUnsettled = false;
   }
 
@@ -240,7 +258,7 @@ export class Ledger {
       this.peakBytes = this.liveBytes;
       this.peakLive.set(this.live);
       this.peakUnsettled = true;
-      this.peakBuffer = entry;
+      this.peakMaker = {op, layer};
     }
   }
 }

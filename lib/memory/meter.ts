@@ -60,14 +60,13 @@ class MeterCounter implements Counter {
 
   constructor() {
     this.ledger.onPeak = () => {
-      const {peakBytes: bytes, peakLive, peakBuffer} = this.ledger;
-      if (peakBuffer)
+      const {peakBytes: bytes, peakLive, peakMaker} = this.ledger;
+      if (peakMaker)
         this.peak = {
           bytes,
           byCategory: byCategory(peakLive),
           step: this.step,
-          op: peakBuffer.op,
-          layer: peakBuffer.layer,
+          ...peakMaker,
           largest: this.largest(LARGEST),
         };
     };
@@ -193,7 +192,9 @@ export function startMeter({limitBytes}: {limitBytes?: number} = {}): MemoryMete
       counter.peak = null;
     },
     stop() {
+      ledger.settlePeak();
       unhook();
+      ledger.clear();
       running = null;
     },
   };

@@ -2,8 +2,20 @@
  * Estimates the memory of a training step before the model is trained.
  */
 import type * as tf from '@tensorflow/tfjs';
-import {anything, checkValue, readOptions, wholeNumber, type OptionTable} from '../base/options';
+import {refuseData} from '../base/callForm';
+import {
+  aString,
+  checkValue,
+  either,
+  listOf,
+  nameFrom,
+  positiveNumber,
+  readOptions,
+  wholeNumber,
+  type OptionTable,
+} from '../base/options';
 import {byCategory, type ByCategory} from '../memory/categories';
+import {requireCompiled} from '../model/describe';
 import {variablesOf} from '../model/weights';
 import {segmentsOf, type Recompute} from '../model/segments';
 import {optimizerSizes, type OptimizerSizes} from './optimizerSizes';
@@ -53,8 +65,11 @@ function elementsOf(tensors: Iterable<{size: number}>): number {
 const OPTIONS: OptionTable<EstimateMemoryOptions> = {
   'batchSize?': wholeNumber(1),
   'microBatches?': wholeNumber(1),
-  // `segmentsOf` checks it against the model.
-  'recompute?': anything,
+  // `segmentsOf` checks names against the model.
+  'recompute?': either(
+    nameFrom(['none', 'block', 'stage']),
+    listOf('the names of blocks and layers', aString),
+  ),
 };
 
 function check(options: EstimateMemoryOptions): void {
@@ -72,7 +87,9 @@ export class MemoryEstimator {
   private readonly parameters: number;
   private readonly largest: number;
 
+  /** Throws BAD_MODEL. */
   constructor(model: tf.LayersModel) {
+    requireCompiled('estimateMemory', model);
     this.probed = probeModel(model);
     this.optimizer = optimizerSizes(model.optimizer);
     this.parameters = 4 * elementsOf(new Set(variablesOf(model)));
@@ -136,6 +153,7 @@ export class MemoryEstimator {
 
   /** The largest batch whose step stays within `limitBytes`; 0 if even one sample does not. */
   largestBatch(limitBytes: number, options: Omit<EstimateMemoryOptions, 'batchSize'> = {}): number {
+    checkValue('largestBatch', 'limitBytes', limitBytes, positiveNumber('bytes'));
     const {microBatches = 1} = readOptions('estimateMemory', options, OPTIONS);
     const fits = (size: number) =>
       this.at({...options, batchSize: size * microBatches}).peakBytes <= limitBytes;
@@ -156,12 +174,14 @@ export class MemoryEstimator {
  * Estimates the memory of one training step of a compiled `model` on one device. Takes no step: it
  * runs each layer once with two samples and once with three. Because sizes grow linearly with the
  * batch, these two measurements give the sizes for any batch. Returns the bytes of each layer and
- * of each category, and the peak. Throws BAD_OPTION.
+ * of each category, and the peak. Throws BAD_OPTION, and BAD_MODEL for a model that is not compiled
+ * or whose layers fail.
  */
 export function estimateMemory(
   model: tf.LayersModel,
   options: EstimateMemoryOptions = {},
 ): MemoryEstimate {
+  refuseData('estimateMemory', options, '{batchSize: 32}');
   check(options);
   return new MemoryEstimator(model).at(options);
 }

@@ -3,6 +3,7 @@
  * the batch, so two measurements determine them. Only one layer's tape is alive at a time.
  */
 import * as tf from '@tensorflow/tfjs';
+import {withCode} from '../base/errors';
 import type {StepContext} from '../base/stepContext';
 import {sharesBuffer, withMeter, type MemoryMeter} from '../memory';
 import {compiledModel, symbolicInputs} from '../model/tfjsInternals';
@@ -219,10 +220,14 @@ export interface Probed {
 export function probeModel(model: tf.LayersModel): Probed {
   const graph = readGraph(model);
   const sum = GradientSum.of(model);
-  return withMeter((meter) => ({
-    graph,
-    sum,
-    two: probeAt(meter, model, graph, sum, 2),
-    three: probeAt(meter, model, graph, sum, 3),
-  }));
+  try {
+    return withMeter((meter) => ({
+      graph,
+      sum,
+      two: probeAt(meter, model, graph, sum, 2),
+      three: probeAt(meter, model, graph, sum, 3),
+    }));
+  } catch (error) {
+    throw withCode(error, 'BAD_MODEL', "the model's layers cannot be run on two and three samples");
+  }
 }

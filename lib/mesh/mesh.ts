@@ -4,6 +4,8 @@
  * tensor parallelism inside a machine).
  */
 
+import {readOptions, wholeNumber, type OptionTable} from '../base/options';
+
 /** An axis of the grid, named after what its ranks divide among themselves. */
 export type Axis = 'data' | 'tensor' | 'pipeline';
 
@@ -27,6 +29,12 @@ export interface MeshSizes {
 /** A rank's position on each axis, from 0. */
 export type Coordinates = MeshSizes;
 
+const SIZES: OptionTable<MeshSizes> = {
+  data: wholeNumber(1),
+  tensor: wholeNumber(1),
+  pipeline: wholeNumber(1),
+};
+
 /** A drawing with more rows than this leaves out the middle. */
 const MOST_ROWS = 24;
 
@@ -36,7 +44,9 @@ export class Mesh implements MeshSizes {
   readonly tensor: number;
   readonly pipeline: number;
 
-  constructor({data, tensor, pipeline}: MeshSizes) {
+  /** Throws BAD_OPTION for a size that is not a whole number from 1. */
+  constructor(sizes: MeshSizes) {
+    const {data, tensor, pipeline} = readOptions('Mesh', sizes, SIZES, {path: 'its sizes'});
     this.data = data;
     this.tensor = tensor;
     this.pipeline = pipeline;

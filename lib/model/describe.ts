@@ -2,8 +2,9 @@
  * Describes a compiled model as plain data, so that a worker can rebuild it.
  */
 import * as tf from '@tensorflow/tfjs';
-import {ManyHandsError, messageOf, shown} from '../base/errors';
+import {ManyHandsError, messageOf, shown, withCode} from '../base/errors';
 import {importModule, moduleUrl} from '../base/modules';
+import {listOf, type Check} from '../base/options';
 import type {FunctionReference, ModelDescription, WeightDescription} from './description';
 import {describeState} from './optimizerState';
 import {
@@ -19,6 +20,13 @@ import {
  * compiled with.
  */
 export type ModuleReference = string | {module: string; export?: string};
+
+/** What the option `modules` must be. */
+export const moduleList: Check = listOf("modules' URLs, or of {module, export}", {
+  expected: 'a URL, or {module, export}',
+  accepts: (entry) =>
+    typeof entry === 'string' || typeof (entry as {module?: unknown} | null)?.module === 'string',
+});
 
 /** Finds a reference for each function that a model was compiled with. */
 class References {
@@ -75,7 +83,8 @@ function isLikeModel(value: unknown): value is tf.LayersModel {
   return typeof getClassName === 'function' && typeof fit === 'function' && Array.isArray(layers);
 }
 
-function checkCompiled(model: unknown): asserts model is tf.LayersModel {
+/** Throws BAD_MODEL if `model` is not a tf.LayersModel; `call` is the function's name. */
+export function requireModel(call: string, model: unknown): asserts model is tf.LayersModel {
   if (!(model instanceof tf.LayersModel)) {
     if (isLikeModel(model))
       throw new ManyHandsError(
@@ -85,9 +94,14 @@ function checkCompiled(model: unknown): asserts model is tf.LayersModel {
       );
     throw new ManyHandsError(
       'BAD_MODEL',
-      `train needs a tf.LayersModel (tf.sequential or tf.model); it got ${shown(model)}.`,
+      `${call} needs a tf.LayersModel (tf.sequential or tf.model); it got ${shown(model)}.`,
     );
   }
+}
+
+/** Throws BAD_MODEL if `model` is not a compiled tf.LayersModel with weights. */
+export function requireCompiled(call: string, model: unknown): asserts model is tf.LayersModel {
+  requireModel(call, model);
   if (!isCompiled(model)) {
     throw new ManyHandsError(
       'BAD_MODEL',
@@ -136,15 +150,24 @@ function describeWeight({originalName, shape, dtype}: LayerWeight): WeightDescri
   return {name: originalName, shape, dtype};
 }
 
+function describeOptimizer(optimizer: tf.Optimizer): ModelDescription['optimizer'] {
+  try {
+    return {className: optimizer.getClassName(), config: optimizer.getConfig()};
+  } catch (error) {
+    throw withCode(error, 'BAD_MODEL', 'the optimizer cannot be described for a worker');
+  }
+}
+
 /**
- * Describes `model`. Throws BAD_MODEL if it is not compiled or holds a function that no module
+ * Describes `model`; `call` is the function that needs it. Throws BAD_MODEL if it is not compiled or holds a function that no module
  * exports, and BAD_OPTION for a wrong entry of `modules`.
  */
 export async function describeModel(
   model: tf.LayersModel,
   modules: ModuleReference[] = [],
+  call = 'train',
 ): Promise<ModelDescription> {
-  checkCompiled(model);
+  requireCompiled(call, model);
   const references = new References();
   await references.addModules(modules);
   const compiled = compiledModel(model);
@@ -167,7 +190,7 @@ export async function describeModel(
     className: model.getClassName(),
     loss: references.resolveAll(compiled.loss, 'loss'),
     metrics: compiled.metrics ? references.resolveAll(compiled.metrics, 'metric') : null,
-    optimizer: {className: model.optimizer.getClassName(), config: model.optimizer.getConfig()},
+    optimizer: describeOptimizer(model.optimizer),
     optimizerState: describeState(model.optimizer),
     weights: weights.map(describeWeight),
     trainable,

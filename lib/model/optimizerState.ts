@@ -86,12 +86,11 @@ export function restoreState(
     for (const {field} of state.scalars) {
       const value = tf.scalar(values[next++][0], 'float32');
       const old = fields[field];
-      if (old instanceof tf.Variable) {
-        old.assign(value);
-        continue;
+      if (old instanceof tf.Variable) old.assign(value);
+      else {
+        if (isScalar(old)) old.dispose();
+        fields[field] = tf.keep(value);
       }
-      if (old instanceof tf.Tensor) old.dispose();
-      fields[field] = tf.keep(value);
     }
   });
   fields.iterations_ = state.iterations;

@@ -5,14 +5,16 @@ import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf} from '../base/errors';
 import {importModule} from '../base/modules';
 import type {FunctionReference, ModelDescription} from './description';
-import {withFreedStorage} from './freeStorage';
+import {withoutInitializers} from './freeStorage';
 import {
   compiledModel,
   engineInternals,
+  optimizerFields,
   optimizerFromConfig,
   tfjsFunction,
   weightsOf,
 } from './tfjsInternals';
+import {variablesOf} from './weights';
 
 async function resolve(reference: unknown): Promise<unknown> {
   if (Array.isArray(reference)) return Promise.all(reference.map(resolve));
@@ -52,22 +54,11 @@ async function buildOrCleanUp(build: () => Promise<tf.LayersModel>): Promise<tf.
   }
 }
 
-/**
- * Rebuilds and compiles a model. Its weights have tfjs's initial values until `readModel` fills
- * them; with `storageFreed` they have no values and no memory. Throws BAD_MODEL.
- */
-export async function rebuildModel(
-  description: ModelDescription,
-  storageFreed = false,
-): Promise<tf.LayersModel> {
-  for (const module of description.modules) await importModule(module);
-  let model: tf.LayersModel;
+/** Makes the model of a topology. Throws BAD_MODEL. */
+async function buildTopology(topology: object, storageFreed: boolean): Promise<tf.LayersModel> {
   try {
-    const build = () =>
-      tf.models.modelFromJSON({modelTopology: description.topology} as Parameters<
-        typeof tf.models.modelFromJSON
-      >[0]);
-    model = await buildOrCleanUp(() => (storageFreed ? withFreedStorage(build) : build()));
+    const json = {modelTopology: topology} as Parameters<typeof tf.models.modelFromJSON>[0];
+    return await withoutInitializers(() => tf.models.modelFromJSON(json), storageFreed);
   } catch (error) {
     // The error of a memory limit says more than this one would.
     if (error instanceof ManyHandsError) throw error;
@@ -78,6 +69,13 @@ export async function rebuildModel(
       {cause: error},
     );
   }
+}
+
+async function buildAndCompile(
+  description: ModelDescription,
+  storageFreed: boolean,
+): Promise<tf.LayersModel> {
+  const model = await buildTopology(description.topology, storageFreed);
   const weights = weightsOf(model);
   description.weights.forEach((weight, i) => {
     if (
@@ -101,8 +99,40 @@ export async function rebuildModel(
   return model;
 }
 
+/**
+ * Rebuilds and compiles a model. No initializer runs: the weights are zeros until they are loaded,
+ * and with `storageFreed` they have no memory. Throws BAD_MODEL.
+ */
+export async function rebuildModel(
+  description: ModelDescription,
+  storageFreed = false,
+): Promise<tf.LayersModel> {
+  for (const module of description.modules) await importModule(module);
+  return buildOrCleanUp(() => buildAndCompile(description, storageFreed));
+}
+
+/**
+ * A second model with the values that the weights of `model` have now, and an optimizer without
+ * state. The values are shared until one of the two models changes them. Throws BAD_MODEL.
+ */
+export async function copyModel(
+  model: tf.LayersModel,
+  description: ModelDescription,
+): Promise<tf.LayersModel> {
+  const copy = await rebuildModel(description);
+  const sources = variablesOf(model);
+  variablesOf(copy).forEach((variable, i) => variable.assign(sources[i]));
+  return copy;
+}
+
 /** Disposes of a compiled model and of its optimizer's state. */
 export function disposeModel(model: tf.LayersModel): void {
-  model.optimizer.dispose();
+  const {optimizer} = model;
+  const variables = variablesOf(model);
+  optimizer.dispose();
   model.dispose();
+  // tfjs 4.22 keeps the weights of a layer that is applied several times, and the rate of momentum.
+  tf.dispose(variables.filter((variable) => !variable.isDisposed));
+  for (const field of Object.values(optimizerFields(optimizer)))
+    if (field instanceof tf.Tensor && !field.isDisposed) field.dispose();
 }

@@ -57,6 +57,7 @@ interface ModelLike {
   /** A Sequential keeps a functional model inside. */
   model?: tf.LayersModel;
   optimizer_?: tf.Optimizer;
+  inputNames: string[];
   outputNames: string[];
   isTraining: boolean;
   stopTraining_?: boolean;
@@ -89,8 +90,10 @@ export function compiledLoss(
   return loss;
 }
 
-export function outputNamesOf(model: tf.LayersModel): string[] {
-  return modelLike(model).outputNames;
+/** The names of the model's inputs and outputs, by which fit takes data too. */
+export function dataNamesOf(model: tf.LayersModel): {inputs: string[]; outputs: string[]} {
+  const {inputNames: inputs, outputNames: outputs} = modelLike(model);
+  return {inputs, outputs};
 }
 
 /** Whether `fit` or `train` is running on the model. */

@@ -3,8 +3,10 @@
  * computed or measured cost, or by memory.
  */
 import * as tf from '@tensorflow/tfjs';
+import {withCode} from '../base/errors';
 import {nameFrom, readOptions, refuseOption, wholeNumber, type OptionTable} from '../base/options';
 import {median} from '../base/statistics';
+import {requireModel} from '../model/describe';
 import {symbolicInputs} from '../model/tfjsInternals';
 import {variablesOf} from '../model/weights';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
@@ -198,6 +200,15 @@ const OPTIONS: OptionTable<SplitOptions> = {
   'samples?': wholeNumber(1),
 };
 
+/** The same as `costsOf`. Throws BAD_MODEL if a layer fails. */
+function costsOrRefusal(...args: Parameters<typeof costsOf>): number[] {
+  try {
+    return costsOf(...args);
+  } catch (error) {
+    throw withCode(error, 'BAD_MODEL', "the model's layers cannot be run to balance the stages");
+  }
+}
+
 /** The split points of a balanced split, with the model's graph and the cost of each call. */
 export function chooseSplitPoints(
   model: tf.LayersModel,
@@ -210,7 +221,7 @@ export function chooseSplitPoints(
     refuseOption(
       `the model cannot be cut into ${stages} stages: that takes ${stages - 1} split points, each between two layers where a single tensor crosses. ${splitPointNames(graph)} Take at most ${possible.length + 1} stages.`,
     );
-  const costs = costsOf(model, graph, by, samples);
+  const costs = costsOrRefusal(model, graph, by, samples);
   return {graph, splitPoints: balancedSplitPoints(possible, costs, stages), costs};
 }
 
@@ -222,6 +233,7 @@ export function chooseSplitPoints(
  * has too few split points.
  */
 export function splitModel(model: tf.LayersModel, options: SplitOptions): Split {
+  requireModel('splitModel', model);
   const {graph, splitPoints, costs} = chooseSplitPoints(model, options);
   const bounds = [0, ...splitPoints.map(({callIndex}) => callIndex), graph.calls.length];
   const totalCost = costs.reduce((sum, cost) => sum + cost, 0);

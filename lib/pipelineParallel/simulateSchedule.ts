@@ -2,6 +2,7 @@
  * Simulates a schedule on a virtual clock: whether it can run, how long it takes, and
  * how many activations are alive. An action starts when its rank is free and its input is there.
  */
+import {checkValue, type Check} from '../base/options';
 import type {Action, Compute, StageMessage, Schedule} from './schedule';
 
 /** The duration of a compute action, in any unit of time. */
@@ -70,6 +71,11 @@ export function messageName(message: StageMessage, rank: number, ranks: number):
   return `${message.what} ${message.microBatch} ${stage}`;
 }
 
+const aSchedule: Check = {
+  expected: 'a schedule, {name, actions}',
+  accepts: (value) => Array.isArray((value as Partial<Schedule> | null)?.actions),
+};
+
 interface Sent {
   name: string;
   arrival: number;
@@ -80,14 +86,17 @@ interface Sent {
  * duration of each compute action; `room`: how many messages may be under way between two ranks in
  * one direction before a sender waits; `sendOf`: the duration of sending a message. Returns start
  * and end of every action, the total time, the bubble, the live activations and, after a deadlock,
- * where each rank is stuck. All times are in the unit of `costOf`. Does not check the schedule.
+ * where each rank is stuck. All times are in the unit of `costOf`. Checks
+ * nothing but the schedule's form. Throws BAD_OPTION.
  */
 export function simulateSchedule(
-  {actions}: Schedule,
+  schedule: Schedule,
   costOf: CostOf = UNIT_COST,
   room = Infinity,
   sendOf: SendCostOf = () => 0,
 ): ScheduleTimeline {
+  checkValue('simulateSchedule', 'its argument', schedule, aSchedule);
+  const {actions} = schedule;
   const ranks = actions.length;
   const next = actions.map(() => 0);
   const clock = actions.map(() => 0);

@@ -2,7 +2,7 @@
  * Types for resolving a strategy: what is known before, and what is decided about a pipeline.
  */
 import type * as tf from '@tensorflow/tfjs';
-import type {PlanOrigin} from '../config/plan';
+import type {Plan, PlanOrigin} from '../config/plan';
 import type {Graph} from '../model/graph';
 import type {Schedule} from '../pipelineParallel/schedule';
 
@@ -29,4 +29,13 @@ export interface ResolvedPipeline {
   splitAt: string[];
   /** Whether the number of micro-batches was chosen here and not by the caller. */
   choseMicroBatches: boolean;
+  /** The unread messages that a channel between two stages must hold. */
+  room: number;
+}
+
+/** A resolved strategy. */
+export interface Division {
+  plan: Plan;
+  /** For a pipeline: the unread messages that a channel must hold; otherwise 0. */
+  room: number;
 }

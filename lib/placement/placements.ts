@@ -11,6 +11,7 @@ import {partStart} from '../collectives/types';
 import type {Coordinates, Mesh} from '../mesh/mesh';
 import {stageGraphs} from '../pipelineParallel/stages';
 import {GradientSum} from '../step/gradientSum';
+import {requireModel} from '../model/describe';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
 import {isCompiled, weightsOf} from '../model/tfjsInternals';
 import {shardShape, type WeightShard} from '../model/weightShard';
@@ -153,7 +154,8 @@ function planOf(
 ): Plan {
   if (isPlan(strategy)) return strategy;
   const request = readStrategy(strategy, {devices});
-  return resolveDivision(request, {...context, batchSize, origin: 'asked', because: 'as asked'});
+  return resolveDivision(request, {...context, batchSize, origin: 'asked', because: 'as asked'})
+    .plan;
 }
 
 function divide(
@@ -185,6 +187,7 @@ export function placements(
   options: PlacementsOptions = {},
 ): Placements {
   readOptions('placements', options, PLACEMENTS_OPTIONS);
+  requireModel('placements', model);
   if (!isCompiled(model))
     throw new ManyHandsError(
       'BAD_MODEL',

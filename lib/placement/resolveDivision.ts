@@ -3,13 +3,12 @@
  * definite, and the plan describes in words what is divided.
  */
 import {ManyHandsError} from '../base/errors';
-import type {Plan} from '../config/plan';
 import type {StrategyRequest} from '../config/readStrategy';
 import type {Graph} from '../model/graph';
 import {segmentsOf} from '../model/segments';
 import {resolveLayout, type Rules} from '../tensorParallel/layout';
 import {planSequence} from '../tensorParallel/sequence';
-import type {DivisionContext} from './division';
+import type {Division, DivisionContext} from './division';
 import {divisionInWords, trafficWarning} from './divisionWords';
 import {resolvePipeline} from './resolvePipeline';
 
@@ -29,10 +28,10 @@ function replicatedLayers(graph: Graph, rules: Rules): string {
 }
 
 /**
- * Returns the complete plan of `request` for a model. Throws BAD_OPTION and BAD_SCHEDULE if the
+ * Returns the complete plan of `request` for a model, whose schedule is checked here and only here. Throws BAD_OPTION and BAD_SCHEDULE if the
  * model cannot be divided in this way.
  */
-export function resolveDivision(request: StrategyRequest, context: DivisionContext): Plan {
+export function resolveDivision(request: StrategyRequest, context: DivisionContext): Division {
   const {graph, batchSize, origin, because} = context;
   const {mesh, zero, recompute, sequenceParallel} = request;
   const pipeline = mesh.pipeline > 1 ? resolvePipeline(request, context) : null;
@@ -47,7 +46,7 @@ export function resolveDivision(request: StrategyRequest, context: DivisionConte
   const warning = pipeline && trafficWarning(zero, pipeline);
   const layout = mesh.tensor > 1 ? resolveTensor(graph, request) : null;
   const division = divisionInWords(request, pipeline);
-  return {
+  const plan = {
     mesh,
     zero,
     microBatches,
@@ -63,4 +62,5 @@ export function resolveDivision(request: StrategyRequest, context: DivisionConte
     origin,
     reason: `${because}: ${division}.${warning ? ` ${warning}` : ''}${layout ? replicatedLayers(graph, layout) : ''}`,
   };
+  return {plan, room: pipeline?.room ?? 0};
 }

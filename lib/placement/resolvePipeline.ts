@@ -54,8 +54,8 @@ function customSchedule(schedule: Schedule, request: StrategyRequest) {
   };
   checkAgrees('microBatches', sizes.microBatches, request.microBatches);
   checkAgrees('stagesPerRank', sizes.stagesPerRank, request.stagesPerRank);
-  checkSchedule(schedule);
-  return {schedule, ...sizes, choseMicroBatches: false};
+  const {room} = checkSchedule(schedule);
+  return {schedule, ...sizes, choseMicroBatches: false, room};
 }
 
 /**
@@ -71,9 +71,9 @@ function namedSchedule(name: ScheduleName, request: StrategyRequest, batchSize: 
   const microBatches = request.microBatches ?? fillingMicroBatches(name, ranks, samples);
   const sizes = {ranks, microBatches, stagesPerRank};
   const schedule = pipelineSchedule(name, sizes);
-  checkSchedule(schedule, promisedLive(name, sizes));
+  const {room} = checkSchedule(schedule, promisedLive(name, sizes));
   const choseMicroBatches = request.microBatches === undefined;
-  return {schedule, microBatches, stagesPerRank, choseMicroBatches};
+  return {schedule, microBatches, stagesPerRank, choseMicroBatches, room};
 }
 
 /** The number of samples in the largest micro-batch of a rank. */
@@ -126,13 +126,15 @@ export function pipelineOf(graph: Graph, {mesh, schedule, splitAt}: Plan): Pipel
   return {schedule: schedule!, splitPoints: splitPointsAt(graph, splitAt!)};
 }
 
-/** The bytes of a channel, which holds the unread messages from one stage to a neighbour. */
+/**
+ * The bytes of a channel, which holds `room` unread messages from one stage to a neighbour.
+ */
 export function channelBytes(
-  {schedule, splitPoints}: PipelinePlan,
+  {splitPoints}: PipelinePlan,
+  room: number,
   plan: Plan,
   batchSize: number,
 ): number {
-  const {room} = checkSchedule(schedule);
   const largest = Math.max(...splitPoints.map(({shape}) => tf.util.sizeFromShape(shape)));
   return room * (4 * largestMicroBatch(batchSize, plan) * largest + CACHE_LINE_BYTES);
 }

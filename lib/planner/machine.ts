@@ -5,6 +5,7 @@ import {createHash} from 'node:crypto';
 import {mkdirSync, readFileSync} from 'node:fs';
 import {cpus, homedir} from 'node:os';
 import {join} from 'node:path';
+import type {Check} from '../base/options';
 import {writeWhole} from '../base/wholeFile';
 import {engineInfo} from '../devices/engine';
 import type {LinkOperation} from './commBenchmark';
@@ -33,6 +34,15 @@ export interface Machine {
   engine: string;
   links: Link[];
 }
+
+/** What the option `machine` must be. */
+export const aMachine: Check = {
+  expected: 'a machine as calibrate() returns it',
+  accepts: (value) => {
+    const {cores, memoryBytes, links} = (value ?? {}) as Partial<Machine>;
+    return typeof cores === 'number' && typeof memoryBytes === 'number' && Array.isArray(links);
+  },
+};
 
 /** What `plan` measures of a machine and of a model on it. */
 export interface Measured {

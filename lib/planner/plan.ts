@@ -3,17 +3,18 @@
  * memory, best first.
  */
 import type * as tf from '@tensorflow/tfjs';
+import {refuseData} from '../base/callForm';
 import {
-  anObject,
   anything,
-  listOf,
+  checkValue,
   readOptions,
   wholeNumber,
+  type Check,
   type OptionTable,
 } from '../base/options';
 import {parseBytes} from '../base/units';
 import {chooseDevices} from '../devices/devices';
-import {describeModel, type ModuleReference} from '../model/describe';
+import {describeModel, moduleList, type ModuleReference} from '../model/describe';
 import type {Mesh} from '../mesh/mesh';
 import type {Recompute} from '../model/segments';
 import {splitPointName} from '../pipelineParallel/splitPoints';
@@ -21,7 +22,7 @@ import {strategyName, type ZeroStage} from '../config/plan';
 import type {StrategyFields} from '../config/options';
 import {readGraph, type Graph} from '../model/graph';
 import {calibrate} from './calibrate';
-import type {Machine, Measured} from './machine';
+import {aMachine, type Machine, type Measured} from './machine';
 import {modelChoices} from './choices';
 import {ModelCost} from './cost';
 import type {StepCost, StepParts} from './stepCost';
@@ -149,11 +150,11 @@ const OPTIONS: OptionTable<PlanOptions> = {
   'batchSize?': wholeNumber(1),
   // `chooseDevices` checks it.
   'devices?': anything,
-  'machine?': anObject,
+  'machine?': aMachine,
   // `parseBytes` checks it.
   'memoryLimit?': anything,
   'samples?': wholeNumber(1),
-  'modules?': listOf('URLs, or of {module, export}'),
+  'modules?': moduleList,
 };
 
 /** The checked options of `planModel`. */
@@ -213,6 +214,7 @@ export async function planFrom(
   model: tf.LayersModel,
   options: PlanOptions = {},
 ): Promise<PlanRow[]> {
+  refuseData('plan', options, '{batchSize: 32, devices: 2}');
   const {
     batchSize = 32,
     devices = 2,
@@ -223,15 +225,22 @@ export async function planFrom(
   } = readOptions('plan', options, OPTIONS);
   const ids = chooseDevices(devices).map(({id}) => id);
   const limit = memoryLimit === undefined ? undefined : parseBytes(memoryLimit, 'memoryLimit');
-  const description = await describeModel(model, modules);
+  const description = await describeModel(model, modules, 'plan');
   return planModel(
     {model, description, graph: readGraph(model)},
     {batchSize, ids, memoryLimit: limit, modules, machine, samples, measured},
   );
 }
 
-/** The name of a row in tables and charts. */
-export function rowName({strategy}: PlanRow): string {
+const aRow: Check = {
+  expected: 'a row of a plan',
+  accepts: (value) => typeof (value as Partial<PlanRow> | null)?.strategy === 'object',
+};
+
+/** The name of a row in tables and charts. Throws BAD_OPTION for a value that is not a row. */
+export function rowName(row: PlanRow): string {
+  checkValue('rowName', 'its argument', row, aRow);
+  const {strategy} = row;
   const {microBatches, recompute} = strategy;
   const details = [
     ...(microBatches > 1 ? [`${microBatches} micro-batches`] : []),

@@ -7,7 +7,7 @@ import type * as tf from '@tensorflow/tfjs';
 import type {ModuleReference} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import type {Graph} from '../model/graph';
-import {disposeModel, rebuildModel} from '../model/rebuild';
+import {copyModel, disposeModel} from '../model/rebuild';
 import {topologyHash} from '../run/record';
 import type {TrainResult} from '../run/result';
 import {train} from '../run/train';
@@ -63,7 +63,7 @@ async function measure(
   {samples, ids}: Sizing,
   epochs: number,
 ): Promise<{times: StepTimes; epochs: number}> {
-  const copies = await Promise.all(ids.map(() => rebuildModel(description)));
+  const copies = await Promise.all(ids.map(() => copyModel(model, description)));
   try {
     const data = syntheticData(model, samples * STEPS_PER_EPOCH);
     const results = await Promise.all(

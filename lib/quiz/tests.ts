@@ -2,7 +2,7 @@
  * Runs the visible tests of a code question on a function, and compiles the question's reference.
  */
 import {inspect} from 'node:util';
-import {messageOf} from '../base/errors';
+import {ManyHandsError, messageOf} from '../base/errors';
 import {loadOptional} from '../base/optionalPackage';
 import type {CodeQuestion, VisibleTest} from './question';
 
@@ -101,7 +101,7 @@ async function withDeadline(value: unknown): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise((_, reject) => {
     timer = setTimeout(
-      () => reject(new Error(`not done after ${deadlineSeconds} s`)),
+      () => reject(new ManyHandsError('TIMEOUT', `not done after ${deadlineSeconds} s`)),
       deadlineSeconds * 1000,
     );
   });

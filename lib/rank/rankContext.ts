@@ -27,7 +27,7 @@ import {COMM_STREAMS, type ParallelContext, type TrainJob} from '../job/protocol
  * Opens stream number `which` of a strategy. Each stream has its own group, in which the ranks
  * agree on the order of operations.
  */
-type MakeCommStream = (work: CommWork, which: number) => CommStream;
+type MakeCommStream = (work: CommWork, which: number, traced: boolean) => CommStream;
 
 /** A rank's communicators: one for all ranks, and one for each axis with more than one rank. */
 export interface RankComms {
@@ -67,7 +67,7 @@ export class RankContext {
   /** Creates this rank's strategy for the job; `recorder` is null if nothing is traced. */
   strategy(job: TrainJob, model: tf.LayersModel, recorder: SpanRecorder | null): RankStrategy {
     const open: OpenCommStream = (work, which = 0) => {
-      const stream = this.makeCommStream(work, which);
+      const stream = this.makeCommStream(work, which, recorder !== null);
       this.commStreams.push(stream);
       return stream;
     };
@@ -189,7 +189,8 @@ export function initProcessGroups(rank: number, parallel: ParallelContext): Rank
   return new RankContext(
     comms,
     parallel,
-    (work, which) => new ThreadCommStream(streamGroups[which], data.position, data.ranks, work),
+    (work, which, traced) =>
+      new ThreadCommStream(streamGroups[which], data.position, data.ranks, work, traced),
     (peer) => channels.channelTo(peer),
   );
 }

@@ -3,10 +3,12 @@
  */
 import {startMeter, type MemoryMeter} from '../memory';
 import {checkData} from '../job/checkData';
-import {openData, type Arrays, type PlacedData} from '../job/placeData';
+import {openData, type PlacedData} from '../job/placeData';
 import type {JobOptions, TrainDone, TrainJob} from '../job/protocol';
+import type {Arrays, DataNames} from '../job/readData';
+import {freedPlaceholder} from '../model/freeStorage';
 import {disposeModel, rebuildModel} from '../model/rebuild';
-import {outputNamesOf} from '../model/tfjsInternals';
+import {dataNamesOf} from '../model/tfjsInternals';
 import type {JobContext} from '../workers/serve';
 import {sampleWeights} from './batches';
 import {withAdvice} from './limitAdvice';
@@ -18,10 +20,11 @@ import {TrainingLoop} from './trainingLoop';
 async function withData<T>(
   placed: PlacedData | null,
   what: string,
+  names: DataNames,
   use: (arrays: Arrays | null) => Promise<T>,
 ): Promise<T> {
   if (placed === null) return use(null);
-  const opened = await openData(placed, what);
+  const opened = await openData(placed, what, names);
   try {
     return await use(opened);
   } finally {
@@ -39,15 +42,15 @@ export async function trainRank(
   try {
     const model = await rebuildModel(job.model, true);
     try {
-      return await withData(job.data, 'data', (arrays) =>
-        withData(job.validation, 'validationData', async (validationArrays) => {
+      const names = dataNamesOf(model);
+      return await withData(job.data, 'data', names, (arrays) =>
+        withData(job.validation, 'validationData', names, async (validationArrays) => {
           const data = checkData(model, arrays!.xs, arrays!.ys, 'data');
           const validation = validationArrays
             ? checkData(model, validationArrays.xs, validationArrays.ys, 'validationData')
             : null;
           const {classWeight} = job.options;
-          const outputNames = outputNamesOf(model);
-          const weights = sampleWeights(data, classWeight, job.sampleWeight, outputNames);
+          const weights = sampleWeights(data, classWeight, job.sampleWeight, names.outputs);
           const loop = new TrainingLoop(job, context, model, data, validation, weights, ranks);
           await loop.run();
           return await loop.finish(meter);
@@ -68,6 +71,7 @@ export async function metered<T>(
   {memoryLimit}: JobOptions,
   run: (meter: MemoryMeter) => Promise<T>,
 ): Promise<T> {
+  freedPlaceholder();
   const meter = startMeter({limitBytes: memoryLimit});
   try {
     return await run(meter);

@@ -16,6 +16,7 @@ import type {Schedule} from '../pipelineParallel/schedule';
 import {pipelineSchedule} from '../pipelineParallel/namedSchedules';
 import type {Span} from '../trace/spans';
 import type {TrainResult} from '../run/result';
+import {checkResult} from './checkResult';
 
 /** Idle shares of the total time of all ranks, from 0 to 1. */
 export interface Bubble {
@@ -36,8 +37,9 @@ export interface Bubble {
 }
 
 /** The schedule of a pipeline run. Throws BAD_OPTION for a result without a pipeline. */
-function scheduleOf({plan}: Pick<TrainResult, 'plan'>): Schedule {
-  const {schedule, mesh, microBatches, stagesPerRank} = plan;
+function scheduleOf(result: Pick<TrainResult, 'plan'>): Schedule {
+  checkResult('bubble', result, ['plan']);
+  const {schedule, mesh, microBatches, stagesPerRank} = result.plan;
   if (schedule === undefined)
     throw new ManyHandsError(
       'BAD_OPTION',

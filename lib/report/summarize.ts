@@ -5,6 +5,7 @@ import {physicalCores} from '../base/cgroup';
 import {count} from '../base/format';
 import {sum} from '../base/statistics';
 import {formatBytes} from '../base/units';
+import {checkResult} from './checkResult';
 import {diagnoseIdle} from './diagnoseIdle';
 import type {RankTiming} from '../run/timing';
 import type {TrainResult} from '../run/result';
@@ -144,8 +145,10 @@ function trySentence(result: TrainResult): string {
  * threads, its speed (samples per second, milliseconds per step), the bytes that each rank sent per
  * step, the shares of a step spent computing and waiting, and what to try next. Every number comes
  * from the result; without a trace the fourth sentence says so. Returns the text.
+ * Throws BAD_OPTION for a value that is not a result.
  */
 export function summarize(result: TrainResult): string {
+  checkResult('summarize', result, ['plan', 'trace', 'devices', 'memory', 'timing']);
   return [
     devicesSentence(result),
     speedSentence(result),

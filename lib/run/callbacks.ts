@@ -2,9 +2,10 @@
  * Calls fit's callbacks in the caller's process, once for all ranks, while workers train.
  */
 import * as tf from '@tensorflow/tfjs';
-import {ManyHandsError, shown} from '../base/errors';
+import {ManyHandsError, shown, withCode} from '../base/errors';
 import {setStopTraining, stopsTraining} from '../model/tfjsInternals';
 import type {CallbackName, Logs, TrainAnswer} from '../job/protocol';
+import type {CheckedOptions} from '../config/checkOptions';
 import type {Callbacks} from '../config/options';
 
 interface CallbackLike {
@@ -26,11 +27,16 @@ const METHODS: Record<CallbackName, MethodName> = {
   batchEnd: 'onBatchEnd',
 };
 const NAMES = ['onTrainBegin', 'onTrainEnd', ...Object.values(METHODS), 'onYield'];
+/** Further fields of tfjs's CustomCallbackArgs: the clock and the pause of `onYield`. */
+const FIELDS = ['nowFunc', 'nextFrameFunc'];
 
 const isCallback = (value: object): value is CallbackLike =>
   typeof (value as Partial<CallbackLike>).setModel === 'function';
 
-function asCallback(value: tf.CustomCallbackArgs | tf.CustomCallback): {
+function asCallback(
+  value: tf.CustomCallbackArgs | tf.CustomCallback,
+  yieldEvery: CheckedOptions['yieldEvery'],
+): {
   callback: CallbackLike;
   waits: CallbackName[];
 } {
@@ -46,17 +52,27 @@ function asCallback(value: tf.CustomCallbackArgs | tf.CustomCallback): {
       waits: names.filter((name) => overrides(value, METHODS[name])),
     };
   for (const name of Object.keys(value)) {
-    if (!NAMES.includes(name))
+    if (!NAMES.includes(name) && !FIELDS.includes(name))
       throw new ManyHandsError(
         'BAD_OPTION',
         `a callback has the unknown method '${name}'. The methods are ${NAMES.join(', ')}.`,
       );
   }
+  for (const [name, method] of Object.entries(value))
+    if (method !== undefined && method !== null && typeof method !== 'function')
+      throw new ManyHandsError(
+        'BAD_OPTION',
+        `the callback's ${name} must be a function; it is ${shown(method)}.`,
+      );
   const args = value as tf.CustomCallbackArgs;
-  const waits = names.filter((name) => args[METHODS[name]] !== undefined);
-  // tfjs calls onYield from its own onBatchEnd, at most every 125 ms.
+  const waits = names.filter((name) => (args[METHODS[name]] ?? undefined) !== undefined);
+  // tfjs calls onYield from its own onBatchEnd, at most every `yieldEvery` milliseconds.
   if (args.onYield && !waits.includes('batchEnd')) waits.push('batchEnd');
-  return {callback: new tf.CustomCallback(args, 'auto') as CallbackLike, waits};
+  try {
+    return {callback: new tf.CustomCallback(args, yieldEvery) as CallbackLike, waits};
+  } catch (error) {
+    throw withCode(error, 'BAD_OPTION', 'callbacks');
+  }
 }
 
 /** Whether a callback has a method of its own: nobody waits for tfjs's empty method. */
@@ -83,10 +99,10 @@ export class CallbackList {
   private readonly callbacks: CallbackLike[];
 
   constructor(
-    callbacks: Callbacks | undefined,
+    {callbacks, yieldEvery}: Pick<CheckedOptions, 'callbacks' | 'yieldEvery'>,
     private readonly model: tf.LayersModel,
   ) {
-    const list = toList(callbacks).map(asCallback);
+    const list = toList(callbacks).map((callback) => asCallback(callback, yieldEvery));
     this.callbacks = list.map(({callback}) => callback);
     this.waits = [...new Set(list.flatMap(({waits}) => waits))];
   }

@@ -4,20 +4,25 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import type {Data, DataModule} from '../base/arrays';
-import {ManyHandsError} from '../base/errors';
+import {ManyHandsError, withCode} from '../base/errors';
 import type {DeviceUse} from '../base/events';
 import {sharedMemoryAvailable} from '../collectives/sharedMemory';
-import {checkOptions, type Caller, type CheckedOptions} from '../config/checkOptions';
+import {refuseFitForm} from '../base/callForm';
+import {checkOptions, type CheckedOptions} from '../config/checkOptions';
+import type {Caller} from '../config/optionTables';
 import type {Strategy, TrainOptions, TrainParallelOptions} from '../config/options';
 import {strategyName, type Plan, type PlanOrigin} from '../config/plan';
 import {readStrategy} from '../config/readStrategy';
 import {runDevices} from '../devices/runDevices';
 import {checkData, type CheckedData} from '../job/checkData';
-import {isModule, readArrays} from '../job/placeData';
+import {isModule, readArrays} from '../job/readData';
 import {describeModel} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import {readGraph, type Graph} from '../model/graph';
+import {dataNamesOf} from '../model/tfjsInternals';
 import {resolveDivision} from '../placement/resolveDivision';
+import {CallbackList} from './callbacks';
+import {checkWeights} from './checkWeights';
 
 /**
  * How the ranks communicate: each rank is a separate process and they share memory, or all ranks
@@ -40,6 +45,8 @@ export interface ResolvedRun {
   devices: DeviceUse[];
   transport: Transport;
   plan: Plan;
+  /** For a pipeline: the unread messages that a channel between two stages must hold. */
+  room: number;
   /** What a chart calls the strategy. */
   label: string;
 }
@@ -88,7 +95,7 @@ function chooseTransport(wanted: Transport | undefined, devices: DeviceUse[]): T
 /** Reads and checks data if they are arrays; ranks open a module themselves. Throws BAD_DATA. */
 function resolveData(model: tf.LayersModel, data: Data, what: string): ResolvedData {
   if (isModule(data)) return data;
-  const {xs, ys} = readArrays(data, what);
+  const {xs, ys} = readArrays(data, what, dataNamesOf(model));
   return checkData(model, xs, ys, what);
 }
 
@@ -122,13 +129,24 @@ function reasonOf(plan: Plan, {caller, transport}: RunDefaults, used: Transport,
  * Checks everything that a run needs, in this order: options, devices, model, data, division.
  * Throws BAD_OPTION, NOT_YET, DEVICE, BAD_MODEL, BAD_DATA and BAD_SCHEDULE.
  */
-export async function resolveRun(
+export async function resolveRun(...args: Parameters<typeof resolveParts>): Promise<ResolvedRun> {
+  try {
+    return await resolveParts(...args);
+  } catch (error) {
+    // A layer or an optimizer of the caller may do anything.
+    throw withCode(error, 'BAD_MODEL', `${args[3].caller}: the model cannot be trained`);
+  }
+}
+
+async function resolveParts(
   model: tf.LayersModel,
   data: Data,
   callerOptions: TrainOptions & TrainParallelOptions,
   defaults: RunDefaults,
 ): Promise<ResolvedRun> {
-  const options = checkOptions(callerOptions, defaults.caller);
+  const {caller} = defaults;
+  refuseFitForm(caller, data, callerOptions, {takes: 'options', write: '{epochs: 2}'});
+  const options = checkOptions(callerOptions, caller);
   const available = runDevices(options.devices, options.threads);
   // A strategy that is wrong for every model is refused before the model is read.
   const asked = (strategy: Strategy) =>
@@ -145,6 +163,9 @@ export async function resolveRun(
   const description = await describeModel(model, options.modules);
   const graph = readGraph(model);
   const resolvedData = resolveData(model, data, 'data');
+  checkWeights(options, resolvedData, dataNamesOf(model).outputs);
+  // This call only checks: a wrong callback is refused before a worker starts.
+  new CallbackList(options, model);
   const validation =
     options.validationData && resolveData(model, options.validationData, 'validationData');
   const context = {model, description, graph, options, devices: available};
@@ -152,7 +173,7 @@ export async function resolveRun(
   const request = named ?? asked(choice.strategy);
   const {origin, because} = choice;
   const {batchSize} = options;
-  const plan = resolveDivision(request, {model, graph, batchSize, origin, because});
+  const {plan, room} = resolveDivision(request, {model, graph, batchSize, origin, because});
   return {
     ...context,
     data: resolvedData,
@@ -162,6 +183,7 @@ export async function resolveRun(
     devices: available.slice(0, plan.mesh.size),
     transport,
     plan: {...plan, reason: reasonOf(plan, defaults, transport, choice)},
+    room,
     label: strategyName(plan),
   };
 }

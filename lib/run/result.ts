@@ -52,7 +52,7 @@ export function makeResult(
   {description, plan, options, devices}: ResolvedRun,
   done: TrainDone[],
 ): TrainResult {
-  const {steps} = run;
+  const steps = run.steps.list();
   const seconds = steps.reduce((sum, step) => sum + step.seconds, 0);
   const memory: MemoryUse[] = done.map((answer) => answer.memory);
   for (const {rank, operation, sent, received, formula} of done.flatMap(

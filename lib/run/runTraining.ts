@@ -4,10 +4,11 @@
  */
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import {ManyHandsError} from '../base/errors';
+import {ManyHandsError, withCode} from '../base/errors';
 import {emitRun} from '../base/events';
 import type {CheckedOptions} from '../config/checkOptions';
-import {isModule, placeArrays, type PlacedData} from '../job/placeData';
+import {placeArrays, type PlacedData} from '../job/placeData';
+import {isModule} from '../job/readData';
 import type {
   InProcessJob,
   ParallelContext,
@@ -48,7 +49,7 @@ function sampleWeightsOf(weights: CheckedOptions['sampleWeight']): Float32Array 
 }
 
 /** Creates the process groups that the ranks join, and the context that all ranks get. */
-function makeParallel({plan, options, graph, transport}: ResolvedRun): {
+function makeParallel({plan, room, options, graph, transport}: ResolvedRun): {
   groups: ProcessGroups | null;
   parallel: ParallelContext | null;
 } {
@@ -59,7 +60,7 @@ function makeParallel({plan, options, graph, transport}: ResolvedRun): {
       ? new ProcessGroups(
           plan.mesh,
           options.timeoutMs,
-          pipeline ? channelBytes(pipeline, plan, options.batchSize) : undefined,
+          pipeline ? channelBytes(pipeline, room, plan, options.batchSize) : undefined,
         )
       : null;
   const {layout, sequenceParallel = false} = plan;
@@ -84,7 +85,11 @@ function makeJobs(
   const placedValidation = validation && place(validation, 'validationData', regions);
   const weights = createRegion(modelBytes(description, description.optimizerState));
   regions.push(weights);
-  writeModel(model, description.weights, description.optimizerState, weights.buffer);
+  try {
+    writeModel(model, description.weights, description.optimizerState, weights.buffer);
+  } catch (error) {
+    throw withCode(error, 'BAD_MODEL', 'the weights of the model cannot be read');
+  }
   const {epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed} = options;
   const {globalClipNorm, memoryLimit, trace} = options;
   const {microBatches, recompute} = plan;
@@ -173,7 +178,7 @@ export async function runTraining(resolved: ResolvedRun): Promise<TrainResult> {
     try {
       done = await runOn(workers, run, jobs, groups, resolved, interrupt);
     } catch (error) {
-      run.end(started, error as Error);
+      run.end(started, error);
       throw error;
     } finally {
       await workers.release();

@@ -3,7 +3,7 @@
  */
 import {join} from 'node:path';
 import {ManyHandsError, shown} from '../base/errors';
-import {anything, readOptions, wholeNumber, type OptionTable} from '../base/options';
+import {anAbortSignal, anything, readOptions, wholeNumber, type OptionTable} from '../base/options';
 import {moduleUrl} from '../base/modules';
 import {createSharedGroup, type SharedGroup} from '../collectives/sharedMemory';
 import {programSource, uncloneable} from '../job/portable';
@@ -41,7 +41,7 @@ const OPTIONS: OptionTable<SpmdOptions> = {
   // `uncloneable` checks it.
   'args?': anything,
   'timeoutMs?': wholeNumber(1),
-  'signal?': anything,
+  'signal?': anAbortSignal,
 };
 
 function checkArgs(options: SpmdOptions): void {

@@ -2,7 +2,7 @@
  * The caller's side of one run: its history, events and callbacks.
  */
 import * as tf from '@tensorflow/tfjs';
-import {ManyHandsError, messageOf} from '../base/errors';
+import {ManyHandsError, messageOf, withCode} from '../base/errors';
 import {emitRun, type RankSummary} from '../base/events';
 import {readModel} from '../model/weights';
 import {attachRegion, sameRegion, type SharedRegion} from '../workers/sharedRegion';
@@ -17,6 +17,7 @@ import type {
 } from '../job/protocol';
 import type {CheckedOptions} from '../config/checkOptions';
 import type {ResolvedRun} from './resolveRun';
+import {StepLog} from './stepLog';
 
 let runs = 0;
 
@@ -28,10 +29,11 @@ interface Answer {
 export class TrainRun {
   readonly id = ++runs;
   readonly history = new tf.History();
-  readonly steps: Array<{loss: number; seconds: number}> = [];
+  readonly steps = new StepLog();
   readonly callbacks: CallbackList;
   private readonly asked: number[];
-  private readonly pendingAnswers: Answer[] = [];
+  /** By the number of the question; an answer that all ranks have asked for is dropped. */
+  private readonly pendingAnswers = new Map<number, Answer>();
   private samples = 0;
   private seconds = 0;
   private begun = false;
@@ -45,7 +47,7 @@ export class TrainRun {
     const {model, options, devices} = resolved;
     this.model = model;
     this.options = options;
-    this.callbacks = new CallbackList(options.callbacks, model);
+    this.callbacks = new CallbackList(options, model);
     this.asked = devices.map(() => 0);
     Object.assign(this.history, {epoch: [], history: {}});
     Object.assign(model, {history: this.history});
@@ -82,7 +84,7 @@ export class TrainRun {
       const {epoch, step, samples, seconds, logs} = tell;
       this.samples += samples;
       this.seconds += seconds;
-      this.steps.push({loss: logs.loss, seconds});
+      this.steps.add(logs.loss, seconds);
       emitRun({type: 'step', run: this.id, epoch, step, samples, seconds, logs});
     } else {
       const {epoch, logs} = tell;
@@ -96,9 +98,11 @@ export class TrainRun {
   /** Calls a callback once, when rank 0 asks; every rank waits for it and gets the same answer. */
   async answer({rank, callback, index, logs, model}: TrainAsk): Promise<TrainAnswer> {
     const nth = this.asked[rank]++;
-    this.pendingAnswers[nth] ??= promised();
-    if (rank === 0) this.pendingAnswers[nth].resolve(this.call(callback, index, logs, model));
-    return this.pendingAnswers[nth].promise;
+    const answer = this.pendingAnswers.get(nth) ?? promised();
+    this.pendingAnswers.set(nth, answer);
+    if (this.asked.every((count) => count > nth)) this.pendingAnswers.delete(nth);
+    if (rank === 0) answer.resolve(this.call(callback, index, logs, model));
+    return answer.promise;
   }
 
   private async call(
@@ -139,8 +143,10 @@ export class TrainRun {
     return this.seconds > 0 ? this.samples / this.seconds : 0;
   }
 
-  end(started: number, error?: Error, ranks?: RankSummary[]): void {
+  end(started: number, thrown?: unknown, ranks?: RankSummary[]): void {
     if (!this.begun) return;
+    const isError = thrown === undefined || thrown instanceof Error;
+    const error = isError ? thrown : withCode(thrown, 'ABORTED', 'a callback threw');
     emitRun({
       type: 'end',
       run: this.id,

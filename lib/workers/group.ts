@@ -2,7 +2,8 @@
  * The workers of one run. They start together. When one worker fails, the others are stopped, and
  * the error names the worker that failed first.
  */
-import {ManyHandsError} from '../base/errors';
+import {setMaxListeners} from 'node:events';
+import {ManyHandsError, messageOf, withCode} from '../base/errors';
 import {giveBack, takeWorker} from './pool';
 import type {WorkerOptions} from './spawnWorker';
 import {STOP_DEADLINE_MS, type WorkerProcess} from './workerProcess';
@@ -50,12 +51,10 @@ export class WorkerGroup {
     await Promise.all(workers.map(giveBack));
     const {reason} = taken[rank] as PromiseRejectedResult;
     if (options.length === 1) throw reason;
-    const error = reason as ManyHandsError;
-    throw new ManyHandsError(
-      error.code ?? 'WORKER',
-      `rank ${rank} of ${options.length} did not start: ${error.message}`,
-      {cause: error},
-    );
+    const {code, message} = withCode(reason, 'WORKER', 'its process could not be started');
+    throw new ManyHandsError(code, `rank ${rank} of ${options.length} did not start: ${message}`, {
+      cause: reason,
+    });
   }
 
   /**
@@ -65,6 +64,8 @@ export class WorkerGroup {
   async run(name: string, jobs: unknown[], handlers: GroupHandlers): Promise<unknown[]> {
     const {signal, force, timeoutMs, abort} = handlers;
     const stop = new AbortController();
+    // Each worker listens, however many there are.
+    setMaxListeners(0, stop.signal);
     const failures: Failure[] = [];
     let stopped = false;
     let firstFailure!: () => void;
@@ -73,7 +74,7 @@ export class WorkerGroup {
       if (stopped) return;
       stopped = true;
       abort?.(reason);
-      stop.abort();
+      stop.abort(new ManyHandsError('ABORTED', `the job was not started: ${reason}.`));
     };
     const onSignal = () => stopAll('the run was interrupted');
     const onForce = () => this.kill('the run was interrupted a second time');
@@ -144,7 +145,7 @@ export class WorkerGroup {
     // The errors of a callback and of a single device are passed on unchanged.
     if (code === null || size === 1 || code === 'ABORTED') return first.error;
     const ranks = failures
-      .filter(({error}) => error.message === first.error.message)
+      .filter(({error}) => messageOf(error) === first.error.message)
       .map(({rank}) => rank)
       .sort((a, b) => a - b);
     const last = handlers.describe?.(first.rank);

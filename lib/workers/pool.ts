@@ -2,6 +2,7 @@
  * Warm workers: the start of a worker takes most of a second, so the workers of one cell wait for
  * the next cell. A waiting worker does not keep a finished program alive.
  */
+import {withCode} from '../base/errors';
 import type {WorkerOptions} from './spawnWorker';
 import {WorkerProcess} from './workerProcess';
 
@@ -20,12 +21,21 @@ function fits(worker: WorkerProcess, options: WorkerOptions): boolean {
   );
 }
 
+/** Starts a process. Throws WORKER if the system refuses it, for example for lack of memory. */
+function startWorker(options: WorkerOptions): WorkerProcess {
+  try {
+    return new WorkerProcess(options);
+  } catch (error) {
+    throw withCode(error, 'WORKER', `a worker on ${options.device} could not be started`);
+  }
+}
+
 /** A warm or new worker that is ready for a job; throws if a new worker does not start. */
 export async function takeWorker(options: WorkerOptions): Promise<WorkerProcess> {
   for (let i = waiting.length - 1; i >= 0; i--)
     if (waiting[i].state === 'failed') waiting.splice(i, 1);
   const index = waiting.findIndex((worker) => fits(worker, options));
-  const worker = index >= 0 ? waiting.splice(index, 1)[0] : new WorkerProcess(options);
+  const worker = index >= 0 ? waiting.splice(index, 1)[0] : startWorker(options);
   worker.hold(true);
   try {
     await worker.ready;

@@ -1,7 +1,7 @@
 /**
  * The worker's end of the channel: it takes jobs, reports on them, and ends with its caller.
  */
-import {ManyHandsError} from '../base/errors';
+import {ManyHandsError, withCode} from '../base/errors';
 import {namedMemory} from './libc';
 import {unlinkForeign} from './sharedRegion';
 import {crossError, type FromWorker, type ToWorker} from './protocol';
@@ -55,6 +55,15 @@ function send(message: FromWorker): void {
   process.send?.(message, () => {});
 }
 
+/** Sends a job's result; one that cannot be copied into another process is the job's failure. */
+function sendResult(value: unknown): void {
+  try {
+    send({type: 'done', value});
+  } catch (error) {
+    send({type: 'failed', error: crossError(withCode(error, 'BAD_OPTION', 'the result'))});
+  }
+}
+
 const aborted = () =>
   new ManyHandsError(
     'ABORTED',
@@ -101,7 +110,7 @@ export function serve(
     } else {
       interrupted = false;
       jobs[message.name](message.job, context).then(
-        (value) => send({type: 'done', value}),
+        (value) => sendResult(value),
         (error: unknown) => send({type: 'failed', error: crossError(error)}),
       );
     }

@@ -5,7 +5,7 @@
  *   starting -> failed, running -> failed
  */
 import type {ChildProcess} from 'node:child_process';
-import {ManyHandsError} from '../base/errors';
+import {ManyHandsError, withCode} from '../base/errors';
 import {uncrossError, type FromWorker, type ToWorker} from './protocol';
 import {spawnWorker, type WorkerOptions} from './spawnWorker';
 
@@ -37,12 +37,12 @@ export class WorkerProcess {
   private readonly exited: Promise<void>;
   private lastWords: string[] = [];
   private handlers: JobHandlers = {};
-  private settle: {resolve(value: unknown): void; reject(error: Error): void} | null = null;
+  private settle: {resolve(value: unknown): void; reject(error: unknown): void} | null = null;
   private lastHeard = 0;
   /** Questions that the caller has not answered; while there are any, the worker may be silent. */
   private questions = new Set<number>();
-  /** What the caller's own answer threw: this is the error of the job, whatever the worker says. */
-  private thrown: Error | null = null;
+  /** What the caller's own code threw: this is the error of the job, whatever the worker says. */
+  private thrown: {error: unknown} | null = null;
   /** Why this process killed the worker. Such an end is a consequence, never a cause. */
   private killReason: string | null = null;
   private killer: NodeJS.Timeout | null = null;
@@ -50,7 +50,7 @@ export class WorkerProcess {
   constructor(readonly options: WorkerOptions) {
     const {child, exited} = spawnWorker(options, (stream, line) => {
       this.lastWords = [...this.lastWords.slice(-19), line];
-      this.handlers.onOutput?.(stream, line);
+      this.listen(() => this.handlers.onOutput?.(stream, line));
     });
     this.child = child;
     this.exited = exited;
@@ -104,13 +104,18 @@ export class WorkerProcess {
   private hear(message: FromWorker): void {
     this.lastHeard = performance.now();
     if (message.type === 'ready') this.finish((settle) => settle.resolve(undefined));
-    else if (message.type === 'tell') this.handlers.onTell?.(message.value);
+    else if (message.type === 'tell') this.listen(() => this.handlers.onTell?.(message.value));
     else if (message.type === 'ask') void this.answer(message.id, message.value);
-    else if (message.type === 'done') this.finish((settle) => settle.resolve(message.value));
+    else if (message.type === 'done')
+      this.finish((settle) =>
+        this.thrown ? settle.reject(this.thrown.error) : settle.resolve(message.value),
+      );
     else
       this.finish((settle) =>
         settle.reject(
-          this.thrown ?? uncrossError(message.error, `the worker on ${this.options.device} failed`),
+          this.thrown
+            ? this.thrown.error
+            : uncrossError(message.error, `the worker on ${this.options.device} failed`),
         ),
       );
   }
@@ -122,14 +127,26 @@ export class WorkerProcess {
       const answer = await handlers.onAsk?.(value);
       if (this.handlers === handlers) this.send({type: 'answer', id, value: answer});
     } catch (error) {
-      // A callback of the caller threw: its error becomes the error of the run.
-      if (this.handlers !== handlers) return;
-      this.thrown = error as Error;
-      this.interrupt();
+      if (this.handlers === handlers) this.throw(error);
     } finally {
       this.questions.delete(id);
       this.lastHeard = performance.now();
     }
+  }
+
+  /** Calls a listener of the caller. Its error must not end the program from an event of Node's. */
+  private listen(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.throw(error);
+    }
+  }
+
+  /** A callback or a listener of the caller threw: its error becomes the error of the run. */
+  private throw(error: unknown): void {
+    this.thrown ??= {error};
+    this.interrupt();
   }
 
   private finish(use: (settle: NonNullable<WorkerProcess['settle']>) => void): void {
@@ -138,7 +155,7 @@ export class WorkerProcess {
     if (settle) use(settle);
   }
 
-  private fail(error: Error): void {
+  private fail(error: unknown): void {
     this.state = 'failed';
     this.finish((settle) => settle.reject(error));
   }
@@ -150,13 +167,11 @@ export class WorkerProcess {
     }
     if (this.state === 'failed') return;
     if (this.killReason) {
-      this.fail(
-        this.thrown ??
-          new ManyHandsError(
-            'ABORTED',
-            `the worker on ${this.options.device} (process ${this.pid}) was ended by SIGKILL: ${this.killReason}.`,
-          ),
+      const killed = new ManyHandsError(
+        'ABORTED',
+        `the worker on ${this.options.device} (process ${this.pid}) was ended by SIGKILL: ${this.killReason}.`,
       );
+      this.fail(this.thrown ? this.thrown.error : killed);
       return;
     }
     const killed = how.includes('SIGKILL')
@@ -168,6 +183,15 @@ export class WorkerProcess {
         `the worker on ${this.options.device} (process ${this.pid}) ${how} ${DURING[this.state] ?? 'while it waited'}.${killed}${this.said()}`,
       ),
     );
+  }
+
+  private sendJob(name: string, job: unknown): void {
+    try {
+      this.send({type: 'job', name, job});
+    } catch (error) {
+      this.settle = null;
+      throw withCode(error, 'BAD_OPTION', 'the options cannot be copied into a worker');
+    }
   }
 
   private send(message: ToWorker): void {
@@ -202,8 +226,8 @@ export class WorkerProcess {
           Math.min(1000, handlers.timeoutMs / 4),
         )
       : null;
-    this.send({type: 'job', name, job});
     try {
+      this.sendJob(name, job);
       return await result;
     } finally {
       if (watch) clearInterval(watch);

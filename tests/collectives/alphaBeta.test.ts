@@ -10,6 +10,15 @@ describe('fitAlphaBeta', () => {
     expect(at(1e6) / (3e-6 + 2e-4)).toBeCloseTo(1, 6);
   });
 
+  it('fits times of any size', () => {
+    for (const unit of [1e-6, 1, 1e6]) {
+      const times = [1, 3, 7].map((bytes) => ({bytes, seconds: unit * (2 + 0.5 * bytes)}));
+      const {alpha, beta} = fitAlphaBeta(times);
+      expect(alpha / unit).toBeCloseTo(2, 6);
+      expect(beta / unit).toBeCloseTo(0.5, 6);
+    }
+  });
+
   it('gives no number below 0', () => {
     expect(
       fitAlphaBeta([

@@ -53,6 +53,34 @@ describe("the count on tfjs's JavaScript engine", () => {
     expect(meter.liveBytes - before).toBeLessThanOrEqual(64);
   });
 
+  it('counts the inputs of a kernel that takes a list of tensors', () => {
+    const start = meter.liveBytes;
+    tf.tidy(() => {
+      const {outputDenseValues} = tf.raggedGather(
+        [tf.tensor1d([0, 1, 3], 'int32')],
+        tf.tensor1d([1, 2, 3]),
+        tf.tensor1d([1, 0], 'int32'),
+        2,
+      );
+      expect([...outputDenseValues.dataSync()]).toEqual([2, 3, 1]);
+      expect(meter.liveBytes).toBeGreaterThan(start);
+    });
+    expect(meter.liveBytes).toBe(start);
+  });
+
+  it.each([undefined, 'floor', 'round', 'ceil'] as const)(
+    'predicts a pool that rounds its sizes by %s',
+    (rounding) => {
+      records = [];
+      tf.tidy(() =>
+        tf.maxPool(tf.ones<import('@tensorflow/tfjs').Rank.R4>([1, 5, 6, 1]), 2, 3, 1, rounding),
+      );
+      const pool = records.find(({op}) => op === 'MaxPool')!;
+      expect(pool.predicted![0].shape).toEqual(pool.outputs[0].shape);
+      records = [];
+    },
+  );
+
   it('a cut keeps the memory of what it was cut from', () => {
     const start = meter.liveBytes;
     const whole = tf.fill([100, 10], 1);

@@ -1,12 +1,8 @@
-import {beforeAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {tf} from '#lib/devices/register.js';
 import type {ManyHandsError} from '#lib/base/errors.js';
 import type {TrainOptions} from '#lib/config/options.js';
 import {train} from '#lib/run/train.js';
-import {closeWorkers} from '#lib/workers/pool.js';
-
-// What the account foretells is off by some kB in a worker that had other models before.
-beforeAll(closeWorkers);
 
 describe('memoryLimit in train', () => {
   const data = {

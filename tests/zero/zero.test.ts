@@ -94,6 +94,8 @@ for (const devices of [2, 3, 4]) {
           expect(stateBytes / (PER_PARAMETER[strategy](devices) * parameters)).toBeLessThan(1.05);
           expect(byCategory!.gathered).toBeLessThanOrEqual(strategy === 'fsdp' ? 2 * largest : 0);
           expect(byCategory!.communication).toBeLessThanOrEqual(2.1 * largest);
+          if (strategy !== 'zero1')
+            expect(byCategory!.communication).toBeGreaterThanOrEqual(2 * largest);
           const line = (operation: string) =>
             traffic.find((one) => one.rank === rank && one.operation === operation);
           const total = (received: (r: number, n: number, size: number) => number) =>

@@ -133,7 +133,8 @@ function einsum(call: Call): Output | null {
     [...term].forEach((label, dim) => sizes.set(label, call.shape(i)[dim])),
   );
   const output: Output = {
-    shape: [...right].map((label) => sizes.get(label) ?? 1),
+    // TensorFlow leaves out a dim that no input has.
+    shape: [...right].flatMap((label) => sizes.get(label) ?? []),
     type: call.type(0),
   };
   if (terms.length === 1 && left === right && new Set(left).size === left.length) output.from = 0;

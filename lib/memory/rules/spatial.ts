@@ -18,6 +18,9 @@ function layout(call: Call): {first: number; channels: number} {
   return channelsFirst ? {first: 2, channels: 1} : {first: 1, channels: rank - 1};
 }
 
+/** tfjs's other ways to round the sizes of a window's output. */
+const ROUNDING: Record<string, (size: number) => number> = {round: Math.round, ceil: Math.ceil};
+
 /**
  * A window that slides over every spatial dim; `size` gives its width and `dilations` names the
  * attribute with its dilation, both by dim of the image. VALID: ceil((in - window + 1) / stride),
@@ -35,6 +38,7 @@ function slide(
   const rates = (call.attribute(dilations) as number[] | undefined) ?? [];
   const padding = call.attribute('padding');
   const explicit = (call.attribute('explicit_paddings') as number[] | undefined) ?? [];
+  const round = ROUNDING[String(call.attribute('rounding'))] ?? Math.floor;
   const shape = [...input];
   for (let dim = first; dim < first + input.length - 2; dim++) {
     const window = (size(dim) - 1) * (rates[dim] ?? 1) + 1;
@@ -42,9 +46,7 @@ function slide(
     else if (padding === 'VALID') shape[dim] = Math.ceil((input[dim] - window + 1) / strides[dim]);
     else
       shape[dim] =
-        Math.floor(
-          (input[dim] + explicit[2 * dim] + explicit[2 * dim + 1] - window) / strides[dim],
-        ) + 1;
+        round((input[dim] + explicit[2 * dim] + explicit[2 * dim + 1] - window) / strides[dim]) + 1;
     shape[dim] = Math.max(0, shape[dim]);
   }
   shape[channelDim] = channels(input[channelDim]);

@@ -21,11 +21,19 @@ export interface Watcher {
   ended(): void;
 }
 
+/** A chart draws fewer points than this. */
+const MOST_LOSSES = 2048;
+
 /** Everything that the events of one run have told so far. */
 export class RunState {
   stepsDone = 0;
-  /** The loss of every step. */
+  /**
+   * The loss of the first and of the last step, and of every step between them as long as they are
+   * few; of a long run every second one, then every fourth, and so on.
+   */
   readonly losses: Point[] = [];
+  /** The distance between two kept losses, in steps. */
+  private stride = 1;
   /** The metrics of every epoch, at the step that ended it. */
   readonly epochs: {epoch: number; at: number; logs: Record<string, number>}[] = [];
   end: RunEnd | undefined;
@@ -41,8 +49,7 @@ export class RunState {
     if (event.type === 'step') {
       this.stepsDone++;
       this.epoch = event.epoch;
-      if (event.logs.loss !== undefined)
-        this.losses.push({at: this.stepsDone, value: event.logs.loss});
+      if (event.logs.loss !== undefined) this.addLoss({at: this.stepsDone, value: event.logs.loss});
       this.recent.push({samples: event.samples, seconds: event.seconds});
       if (this.recent.length > 50) this.recent.shift();
     } else if (event.type === 'epoch') {
@@ -50,6 +57,18 @@ export class RunState {
     } else if (event.type === 'end') {
       this.end = event;
     }
+  }
+
+  private addLoss(point: Point): void {
+    const {losses} = this;
+    // The last loss stays only until the next step, unless its turn has come.
+    const last = losses[losses.length - 1];
+    if (last && (last.at - 1) % this.stride !== 0) losses.pop();
+    losses.push(point);
+    if (losses.length <= MOST_LOSSES) return;
+    this.stride *= 2;
+    const kept = losses.filter(({at}) => (at - 1) % this.stride === 0 || at === point.at);
+    losses.splice(0, losses.length, ...kept);
   }
 
   get totalSteps(): number {
