@@ -133,7 +133,8 @@ function topologyOf(model: tf.LayersModel): object {
   };
   let text: string;
   try {
-    text = model.toJSON() as string;
+    // Not toJSON, which writes names in another style: 'my_mode' would come back as 'myMode'.
+    text = JSON.stringify(model.getConfig());
   } finally {
     console.warn = warn;
   }

@@ -31,7 +31,7 @@ export interface OptimizerState {
 }
 
 export interface ModelDescription {
-  /** tfjs's `toJSON`. */
+  /** What the model's `getConfig` gives. */
   topology: object;
   className: string;
   loss: FunctionReference | FunctionReference[] | Record<string, FunctionReference>;

@@ -9,6 +9,7 @@ import {withoutInitializers} from './freeStorage';
 import {
   compiledModel,
   engineInternals,
+  modelFromConfig,
   optimizerFields,
   optimizerFromConfig,
   tfjsFunction,
@@ -55,10 +56,16 @@ async function buildOrCleanUp(build: () => Promise<tf.LayersModel>): Promise<tf.
 }
 
 /** Makes the model of a topology. Throws BAD_MODEL. */
-async function buildTopology(topology: object, storageFreed: boolean): Promise<tf.LayersModel> {
+async function buildTopology(
+  {className, topology}: ModelDescription,
+  storageFreed: boolean,
+): Promise<tf.LayersModel> {
   try {
-    const json = {modelTopology: topology} as Parameters<typeof tf.models.modelFromJSON>[0];
-    return await withoutInitializers(() => tf.models.modelFromJSON(json), storageFreed);
+    // tfjs writes into a configuration that it reads.
+    return await withoutInitializers(
+      async () => modelFromConfig(className, structuredClone(topology)),
+      storageFreed,
+    );
   } catch (error) {
     // The error of a memory limit says more than this one would.
     if (error instanceof ManyHandsError) throw error;
@@ -75,7 +82,7 @@ async function buildAndCompile(
   description: ModelDescription,
   storageFreed: boolean,
 ): Promise<tf.LayersModel> {
-  const model = await buildTopology(description.topology, storageFreed);
+  const model = await buildTopology(description, storageFreed);
   const weights = weightsOf(model);
   description.weights.forEach((weight, i) => {
     if (

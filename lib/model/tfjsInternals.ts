@@ -204,6 +204,14 @@ export function optimizerFromConfig(className: string, config: object): tf.Optim
   return optimizer as tf.Optimizer;
 }
 
+/** A model of a registered class, from what its `getConfig` gave. Throws what tfjs throws. */
+export function modelFromConfig(className: string, config: object): tf.LayersModel {
+  const [modelClass, fromConfig] =
+    tf.serialization.SerializationMap.getMap().classNameMap[className];
+  const model: unknown = fromConfig(modelClass, config as tf.serialization.ConfigDict);
+  return model as tf.LayersModel;
+}
+
 /** An optimizer's own fields by name: its settings, counters and accumulated state. */
 export function optimizerFields(optimizer: tf.Optimizer): Record<string, unknown> {
   return optimizer as unknown as Record<string, unknown>;

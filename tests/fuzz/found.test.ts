@@ -96,6 +96,10 @@ const CASES: Record<string, Program> = {
     strategy('fsdp'),
     {...strategy('dataParallel', 3), options: {recompute: ['n2'], microBatches: 2}},
   ]),
+  'a name with an underline in a configuration': program(
+    chain([3], layer('dense', {units: 2, activation: 'gelu_new'}), layer('dense', {units: 1})),
+    [TRAIN, strategy('tensorParallel')],
+  ),
 };
 
 describe('equals fit', () => {
