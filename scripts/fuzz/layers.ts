@@ -7,7 +7,7 @@ import {RECURRENT} from './recurrent';
 import {WEIGHTS} from './weightOptions';
 
 /** Draws a layer's options for an input of this shape; null if the layer does not take it. */
-export type OptionMaker = (draw: Draw, shape: number[]) => Record<string, Value> | null;
+type OptionMaker = (draw: Draw, shape: number[]) => Record<string, Value> | null;
 
 /** Smooth activations, away from kinks; the others are drawn seldom. */
 const SMOOTH = [
@@ -23,7 +23,7 @@ const SMOOTH = [
 ];
 const KINKED = ['relu', 'relu6', 'hardSigmoid', 'softmax', 'gelu', 'gelu_new'];
 
-export const activation = (draw: Draw): string => draw.pick(draw.chance(0.1) ? KINKED : SMOOTH);
+const activation = (draw: Draw): string => draw.pick(draw.chance(0.1) ? KINKED : SMOOTH);
 
 const withActivation = (draw: Draw): Record<string, Value> =>
   draw.chance(0.5) ? {activation: activation(draw)} : {};

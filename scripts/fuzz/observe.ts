@@ -52,7 +52,7 @@ interface Functions {
 const HANG_MS = 40_000;
 const REFUSALS = ['BAD_MODEL', 'BAD_DATA', 'BAD_OPTION', 'NOT_YET', 'BAD_SCHEDULE'];
 
-export function functionsOf(program: Program): Functions {
+function functionsOf(program: Program): Functions {
   const source = `${programSource(program)}\nreturn {make, data, callbacks};`;
   return compileFunction(source, ['tf'])(tf) as Functions;
 }
@@ -270,5 +270,5 @@ export function runLibrary(program: Program, run: RunSpec, noise = 0): Promise<O
 }
 
 /** The weight of each sample. */
-export const sampleWeights = (samples: number): Float32Array =>
+const sampleWeights = (samples: number): Float32Array =>
   Float32Array.from({length: samples}, (_, i) => 0.5 + 0.25 * (i % 4));

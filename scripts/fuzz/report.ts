@@ -24,7 +24,7 @@ export interface Tally {
 }
 
 /** A message without its names and numbers. */
-export const sentenceOf = (message: string): string =>
+const sentenceOf = (message: string): string =>
   message
     .split('\n')[0]
     .replace(/^rank \d+ of \d+: /, '')
