@@ -27,7 +27,7 @@ const SYSTEM = [
   'tests/package/*.test.ts',
   'tests/setup/{bootstrap,doctor,lock,pieces,start}.test.ts',
   'tests/structure/{api,docs}.test.ts',
-  'tests/run/{kernel,transport}.test.ts',
+  'tests/run/{kernel,soak,together,transport}.test.ts',
   'tests/faults/caller.test.ts',
 ];
 

@@ -21,7 +21,7 @@ export type {Plan} from './config/plan';
 export type {TrainResult} from './run/result';
 export type {RunRecord} from './run/record';
 export type {MemoryUse} from './memory/memoryUse';
-export type {Data, DataModule} from './base/arrays';
+export type {Data, DataModule, DataPart} from './base/arrays';
 export type {Recompute} from './model/segments';
 export type {ModuleReference} from './model/describe';
 
@@ -48,6 +48,8 @@ export type {MeshSizes} from './mesh/mesh';
 export {schedule} from './pipelineParallel/schedule';
 export type {Schedule} from './pipelineParallel/schedule';
 export type {ScheduleName} from './pipelineParallel/namedSchedules';
+export {sumOverCount} from './step/sumAndCount';
+export type {SumAndCount, SumAndCountFunction} from './step/sumAndCount';
 export {registerLayout} from './tensorParallel/rules';
 export type {LayoutRule} from './tensorParallel/rules';
 export type {Layout} from './tensorParallel/layout';

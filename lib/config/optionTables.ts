@@ -2,7 +2,6 @@
  * The checks of the options of `train` and `trainParallel`, by name, and the names of fit, of
  * fitDataset and of the other function that are refused with a sentence of their own.
  */
-import * as tf from '@tensorflow/tfjs';
 import {
   anAbortSignal,
   anObject,
@@ -32,18 +31,6 @@ const shuffle: Check = {
   expected: "true or false (tfjs has not implemented 'batch': its fit refuses it too)",
 };
 
-const isFiniteNumber = (value: unknown) => typeof value === 'number' && Number.isFinite(value);
-
-const sampleWeight: Check = {
-  expected:
-    'one number for each sample: a tensor of shape [samples], a typed array or a list of numbers',
-  accepts: (value) => {
-    if (value instanceof tf.Tensor) return !value.isDisposed && value.size === value.shape[0];
-    const isList = Array.isArray(value) || ArrayBuffer.isView(value);
-    return isList && Array.prototype.every.call(value, isFiniteNumber);
-  },
-};
-
 /**
  * The options that fit has too. As in every table, undefined means that the option was left out; of
  * these, null means it too, as in fit.
@@ -58,7 +45,8 @@ export const FIT: OptionTable<Pick<TrainOptions, FitName>> = {
   'initialEpoch?': wholeNumber(0),
   // `checkClassWeight` checks it against the model.
   'classWeight?': either(anObject, listOf('objects, one for each output', anObject)),
-  'sampleWeight?': sampleWeight,
+  // `readSampleWeight` checks it.
+  'sampleWeight?': anything,
   // `CallbackList` checks them.
   'callbacks?': anything,
   'verbose?': numberAmong([0, 1, 2]),

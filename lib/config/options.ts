@@ -2,7 +2,7 @@
  * The options of `train` and `trainParallel`; options that fit has too keep fit's names.
  */
 import type * as tf from '@tensorflow/tfjs';
-import type {ArrayValues, Data, DataPart} from '../base/arrays';
+import type {ArrayValues, Data, DataPart, ShapedArray} from '../base/arrays';
 import type {Balance} from '../pipelineParallel/balance';
 import type {Schedule} from '../pipelineParallel/schedule';
 import type {ScheduleName} from '../pipelineParallel/namedSchedules';
@@ -39,12 +39,17 @@ export interface TrainOptions {
   /** The number of the first epoch, for continuing an earlier run. @default 0 */
   initialEpoch?: number;
   /**
-   * The weight in the loss of each class, as in fit. For a model with several outputs it is a list,
-   * or an object with the names of the outputs.
+   * The weight in the loss of each class, as in fit, for outputs of shape [samples, classes]. For a
+   * model with several outputs it is a list, or an object with the names of the outputs.
    */
   classWeight?: ClassWeight | ClassWeight[] | Record<string, ClassWeight>;
-  /** The weight in the loss of each sample: one number per sample. */
-  sampleWeight?: ArrayValues | number[] | tf.Tensor;
+  /**
+   * The weight in the loss of each sample: one number per sample, or, for outputs of shape
+   * [samples, positions, ...], a tensor or rows of shape [samples, positions]. The loss is the mean
+   * over all samples and positions of the loss times the weight. Metrics and validation take no
+   * weights. fit has no such option yet.
+   */
+  sampleWeight?: ArrayValues | number[] | number[][] | tf.Tensor | ShapedArray;
   /**
    * Callbacks as in fit, called in this process. The model gets the current weights before the end
    * of each epoch and at the end of the run.
@@ -97,7 +102,9 @@ export interface TrainOptions {
   silenceTimeoutMs?: number;
   /**
    * What the trace records: 'phases' (or true) the input, forward, backward and update of each
-   * step, 'layers' each layer's forward and backward too, false nothing. @default 'phases'
+   * step, 'layers' each layer's forward and backward too, false nothing. A rank keeps its spans
+   * until the run ends, about 0.14 kB each: use false for a run of hundreds of thousands of steps.
+   * @default 'phases'
    */
   trace?: boolean | 'phases' | 'layers';
   /** The name of a file to which the run's record is written as JSON. */

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {tagMemory} from '../memory';
 import type {WeightGradient} from '../step/hooks';
-import type {Values} from '../step/objective';
+import type {Sums} from '../step/objective';
 import type {SpanRecorder} from '../trace/spans';
 
 /**
@@ -15,8 +15,8 @@ import type {SpanRecorder} from '../trace/spans';
  */
 export async function sumOverRanks(
   comm: Communicator,
-  values: Values,
-): Promise<{sums: Values; nonFiniteRanks: number[]}> {
+  values: Sums,
+): Promise<{sums: Sums; nonFiniteRanks: number[]}> {
   const {rank, size} = comm;
   const valuesByRank = new Float64Array(values.length * size);
   valuesByRank.set(values, rank * values.length);

@@ -20,8 +20,10 @@ export interface CheckedData {
 type Shape = Array<number | null>;
 
 const text = (shape: Shape) => `[${shape.map((dim) => dim ?? 'n').join(', ')}]`;
+/** As in fit, the samples' dim may be any, also if the model's batch size is fixed. */
 const fits = (shape: number[], wanted: Shape) =>
-  shape.length === wanted.length && wanted.every((dim, i) => dim === null || dim === shape[i]);
+  shape.length === wanted.length &&
+  wanted.every((dim, i) => i === 0 || dim === null || dim === shape[i]);
 
 /** As in fit, a list of n numbers becomes a column of shape [n, 1]. */
 function column(array: ShapedArray): ShapedArray {

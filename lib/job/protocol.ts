@@ -1,11 +1,13 @@
 /**
  * The messages between the caller of a training run and its workers.
  */
+import type {ShapedArray} from '../base/arrays';
 import type {SharedGroupHandle} from '../collectives/sharedMemory';
 import type {LedgerLine} from '../collectives/types';
 import type {Axis, MeshSizes} from '../mesh/mesh';
 import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
 import type {ModelDescription, OptimizerState} from '../model/description';
+import type {LayerStates} from '../model/layerState';
 import type {Span} from '../trace/spans';
 import type {TensorPlan} from '../tensorParallel/tensorParallel';
 import type {RegionHandle} from '../workers/sharedRegion';
@@ -72,7 +74,9 @@ export interface TrainJob {
   weights: RegionHandle | null;
   data: PlacedData;
   validation: PlacedData | null;
-  sampleWeight: Float32Array | null;
+  sampleWeight: ShapedArray | null;
+  /** The states of stateful layers, in the order of the graph's layers. */
+  layerStates: LayerStates;
   options: JobOptions;
   /** The callbacks for which the worker waits. */
   callbacks: CallbackName[];
@@ -97,12 +101,15 @@ export interface TrainAsk {
 
 export interface TrainAnswer {
   stop: boolean;
+  /** The states of stateful layers, if a callback has changed them (`resetStates`). */
+  layerStates?: LayerStates;
 }
 
 /** A trained model, in the region of rank 0. */
 export interface ModelState {
   region: RegionHandle;
   optimizerState: OptimizerState;
+  layerStates: LayerStates;
 }
 
 /** The jobs of all ranks, for one process; used if processes cannot share memory. */

@@ -7,10 +7,12 @@ import {withCode} from '../base/errors';
 import type {StepContext} from '../base/stepContext';
 import {sharesBuffer, withMeter, type MemoryMeter} from '../memory';
 import {compiledModel, symbolicInputs} from '../model/tfjsInternals';
-import {nonTrainableWeights, remember} from '../model/nonTrainableWeights';
+import {refuseMeasuring} from '../model/fixedSamples';
+import {saveState} from '../model/layerState';
 import {GradientSum} from '../step/gradientSum';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
-import {applyLayer, maskAfter} from '../step/layerCall';
+import {applyLayer} from '../step/layerCall';
+import {maskAfter} from '../step/masks';
 import {Objective, targetShape} from '../step/objective';
 import {Slots} from '../step/slots';
 import {backward, discard, record} from '../step/tape';
@@ -106,11 +108,13 @@ class Prober {
   call(call: LayerCall): void {
     const {slots, sum} = this;
     const inputs = call.inputs.map((slot) => slots.tensors[slot]!);
-    const mask = slots.masks[call.inputs[0]];
+    const masks = slots.masksFor(call);
     const weights = sum.weightsOf(call.layer);
     const wanting = inputs.filter((_, i) => slots.wantGradient[call.inputs[i]]);
     const forward = this.measure(() =>
-      record([...wanting, ...weights], () => applyLayer(call, inputs, mask, CONTEXT, true)),
+      record([...wanting, ...weights], () =>
+        applyLayer(call, inputs, masks.argument, CONTEXT, true),
+      ),
     );
     const {outputs, tape} = forward.value;
     const saved = tape.nodes.flatMap((node) => node.saved).filter((tensor) => !tensor.isDisposed);
@@ -137,7 +141,7 @@ class Prober {
     };
     if (tape.nodes.length > 0) this.probeBackward(call, tape, inputs, outputs, sizes);
     else discard(tape);
-    const outputMask = maskAfter(call, inputs, mask);
+    const outputMask = maskAfter(call, inputs, masks);
     sizes.mask = outputMask ? bytesOf(outputMask) : 0;
     slots.put(call, outputs, outputMask, wanting.length > 0 || weights.length > 0);
     slots.freeAfter(call);
@@ -197,7 +201,7 @@ function probeAt(
   const inputs = inputsOf(model, batch);
   const slots = Slots.ofInputs(graph, inputs);
   // Batch norm's averages change whenever the layer is applied, so they are restored.
-  const restore = remember(nonTrainableWeights(model));
+  const state = saveState(model);
   try {
     const prober = new Prober(meter, graph, sum, slots);
     for (const call of graph.calls) prober.call(call);
@@ -205,7 +209,7 @@ function probeAt(
   } finally {
     slots.freeAll();
     tf.dispose(inputs);
-    restore();
+    state.restore();
   }
 }
 
@@ -219,6 +223,7 @@ export interface Probed {
 
 export function probeModel(model: tf.LayersModel): Probed {
   const graph = readGraph(model);
+  refuseMeasuring(graph);
   const sum = GradientSum.of(model);
   try {
     return withMeter((meter) => ({

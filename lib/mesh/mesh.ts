@@ -46,7 +46,7 @@ export class Mesh implements MeshSizes {
 
   /** Throws BAD_OPTION for a size that is not a whole number from 1. */
   constructor(sizes: MeshSizes) {
-    const {data, tensor, pipeline} = readOptions('Mesh', sizes, SIZES, {path: 'its sizes'});
+    const {data, tensor, pipeline} = readOptions('Mesh', sizes, SIZES, {path: 'sizes'});
     this.data = data;
     this.tensor = tensor;
     this.pipeline = pipeline;

@@ -30,6 +30,17 @@ export interface OptimizerState {
   scalars: Array<{field: string}>;
 }
 
+/**
+ * What one call of a user's layer draws in training and in evaluation: for each draw, in order, the
+ * rows that a sample has in it; 0 for a draw that all samples share.
+ */
+export interface CallDraws {
+  /** The call's index in the model's graph. */
+  call: number;
+  training: number[];
+  evaluation: number[];
+}
+
 export interface ModelDescription {
   /** What the model's `getConfig` gives. */
   topology: object;
@@ -51,4 +62,6 @@ export interface ModelDescription {
   trainable: number[];
   /** Modules that a worker imports before it rebuilds the model. */
   modules: string[];
+  /** The calls of users' layers that draw random numbers; the caller fills it in for a training. */
+  draws?: CallDraws[];
 }

@@ -6,6 +6,8 @@ import {ManyHandsError, messageOf} from '../base/errors';
 import {importModule} from '../base/modules';
 import type {FunctionReference, ModelDescription} from './description';
 import {withoutInitializers} from './freeStorage';
+import {disposeStates} from './layerState';
+import {setLayerDraws} from './layerDraws';
 import {
   compiledModel,
   engineInternals,
@@ -103,6 +105,7 @@ async function buildAndCompile(
   compiledModel(model).collectedTrainableWeights = description.trainable.map(
     (index) => weights[index],
   );
+  setLayerDraws(model, description.draws ?? []);
   return model;
 }
 
@@ -132,10 +135,11 @@ export async function copyModel(
   return copy;
 }
 
-/** Disposes of a compiled model and of its optimizer's state. */
+/** Disposes of a compiled model, of its optimizer's state and of its layers' states. */
 export function disposeModel(model: tf.LayersModel): void {
   const {optimizer} = model;
   const variables = variablesOf(model);
+  disposeStates(model);
   optimizer.dispose();
   model.dispose();
   // tfjs 4.22 keeps the weights of a layer that is applied several times, and the rate of momentum.

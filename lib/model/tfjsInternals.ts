@@ -68,7 +68,8 @@ interface ModelLike {
 const modelLike = (model: tf.LayersModel) => model as unknown as ModelLike;
 
 /** The functional model inside a Sequential, or the model itself: tfjs compiles that one. */
-const innerModel = (model: tf.LayersModel): tf.LayersModel => modelLike(model).model ?? model;
+export const innerModel = (model: tf.LayersModel): tf.LayersModel =>
+  modelLike(model).model ?? model;
 
 export function isCompiled(model: tf.LayersModel): boolean {
   return modelLike(model).optimizer_ !== undefined;
@@ -147,23 +148,32 @@ export function containerOf(model: tf.LayersModel): Container {
 }
 
 /** The layer as a nested model; null for a plain layer. */
-export function nestedModel(layer: tf.layers.Layer): Container | null {
+export function nestedModel(layer: tf.layers.Layer | tf.LayersModel): Container | null {
   const {layers, inputs, outputs} = layer as unknown as Partial<Container> & {layers?: unknown};
   return Array.isArray(layers) && Array.isArray(inputs) && Array.isArray(outputs)
     ? (layer as unknown as Container)
     : null;
 }
 
-/** The first output of the layer's application number `node`. */
-export function outputOfNode(layer: tf.layers.Layer, node: number): SymbolicTensor {
-  const {inboundNodes} = layer as GraphLayer;
-  return inboundNodes[Math.min(node, inboundNodes.length - 1)].outputTensors[0];
+/** A container with the layers and the nodes that belong to it. */
+interface FullContainer extends Container {
+  readonly layers: GraphLayer[];
+  /** The keys (`layerNodeKey`) of the applications that its outputs need. */
+  readonly containerNodes: ReadonlySet<string>;
 }
 
 /** The arguments that a layer was applied with, by application. */
 export function callArgumentsOf(layer: tf.layers.Layer): Array<Record<string, unknown>> {
   return (layer as GraphLayer).inboundNodes.map(({callArgs}) => callArgs ?? {});
 }
+
+/** `nestedModel` with what the container consists of. */
+export function nestedContainer(layer: tf.layers.Layer | tf.LayersModel): FullContainer | null {
+  return nestedModel(layer) as FullContainer | null;
+}
+
+/** The name of a layer's application in `containerNodes`. */
+export const layerNodeKey = ({name}: tf.layers.Layer, node: number) => `${name}_ib-${node}`;
 
 export function symbolicInputs(model: tf.LayersModel): SymbolicTensor[] {
   return modelLike(model).inputs;
@@ -242,7 +252,7 @@ export interface EngineInternals {
     registeredVariables: Record<string, tf.Variable>;
   };
   startScope(name?: string): void;
-  endScope(result?: tf.Tensor[]): void;
+  endScope(result?: tf.Tensor | tf.Tensor[]): void;
   disposeTensor(tensor: tf.Tensor): void;
   incRef(tensor: tf.Tensor, backend: null): void;
 }

@@ -6,12 +6,14 @@ import * as tf from '@tensorflow/tfjs';
 import {withCode} from '../base/errors';
 import {nameFrom, readOptions, refuseOption, wholeNumber, type OptionTable} from '../base/options';
 import {median} from '../base/statistics';
+import type {StepContext} from '../base/stepContext';
 import {requireModel} from '../model/describe';
 import {symbolicInputs} from '../model/tfjsInternals';
 import {variablesOf} from '../model/weights';
 import {readGraph, type Graph, type LayerCall} from '../model/graph';
-import {applyLayer, maskAfter} from '../step/layerCall';
-import {nonTrainableWeights, remember} from '../model/nonTrainableWeights';
+import {applyLayer} from '../step/layerCall';
+import {maskAfter} from '../step/masks';
+import {saveState} from '../model/layerState';
 import {GradientSum} from '../step/gradientSum';
 import {Slots} from '../step/slots';
 import {backward, record} from '../step/tape';
@@ -28,6 +30,7 @@ export const BALANCES: readonly Balance[] = ['layers', 'computed', 'measured', '
 /** Bytes a parameter: the weight, its gradient and Adam's two moments, in float32. */
 const STATE_BYTES = 16;
 const ROUNDS = 3;
+const CONTEXT: StepContext = {seed: 1, layer: '', step: 0, firstSample: 0};
 
 /**
  * Runs the layers once on `samples` samples of zeros. `visit` gets each call with its input tensors
@@ -46,24 +49,23 @@ function runLayers(
     ),
   );
   const slots = Slots.ofInputs(graph, modelInputs);
-  const restore = remember(nonTrainableWeights(model));
+  const state = saveState(model);
   try {
     for (const call of graph.calls) {
       const modelInputs = call.inputs.map((slot) => slots.tensors[slot]!);
-      const mask = slots.masks[call.inputs[0]];
+      const masks = slots.masksFor(call);
       const outputs = visit(
         call,
-        () =>
-          applyLayer(call, modelInputs, mask, {seed: 1, layer: '', step: 0, firstSample: 0}, true),
+        () => applyLayer(call, modelInputs, masks.argument, CONTEXT, true),
         modelInputs,
       );
-      slots.put(call, outputs, maskAfter(call, modelInputs, mask), false);
+      slots.put(call, outputs, maskAfter(call, modelInputs, masks), false);
       slots.freeAfter(call);
     }
   } finally {
     slots.freeAll();
     tf.dispose(modelInputs);
-    restore();
+    state.restore();
   }
 }
 

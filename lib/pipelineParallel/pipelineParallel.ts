@@ -4,6 +4,7 @@
  * batch, so it equals a step of one device with the same micro-batches.
  */
 import * as tf from '@tensorflow/tfjs';
+import {validationContext} from '../base/stepContext';
 import type {Communicator} from '../collectives/types';
 import {sumGradient} from '../dataParallel/sumValues';
 import {holdArray} from '../memory';
@@ -11,8 +12,7 @@ import {variablesOf} from '../model/weights';
 import {GradientSum} from '../step/gradientSum';
 import type {Graph, LayerCall, Slot} from '../model/graph';
 import type {CommunicatingLayerOf, StepHooks, WeightGradient} from '../step/hooks';
-import type {Values} from '../step/objective';
-import type {PenaltyCounts} from '../step/penalties';
+import type {Sums} from '../step/objective';
 import {predict} from '../step/predict';
 import type {AxisStrategy, LayerSchedule, PredictionContext} from '../step/strategy';
 import type {BatchPart, StepHost} from '../step/strategy';
@@ -35,7 +35,6 @@ export interface PipelineContext {
   prediction: PredictionContext;
   /** This rank's shape of a slot, without the samples' dim; `shape` is that of the whole. */
   shapeOf(slot: Slot, shape: number[]): number[];
-  countsPenalty: PenaltyCounts;
 }
 
 const TIED = 'tied gradients';
@@ -177,7 +176,7 @@ export class PipelineParallel implements AxisStrategy {
       }));
   }
 
-  async runParts(step: number, parts: BatchPart[]): Promise<Values> {
+  async runParts(step: number, parts: BatchPart[]): Promise<Sums> {
     const {
       comm,
       plan: {schedule},
@@ -193,11 +192,16 @@ export class PipelineParallel implements AxisStrategy {
     return this.ranksOf(variable)[0] === this.comm.rank;
   }
 
+  /** Whether this rank holds the last stage. */
+  get computesLoss(): boolean {
+    return this.local.some(({stage}) => stage.to === null);
+  }
+
   /** Runs a validation batch through this rank's stages. */
-  async evaluate(part: BatchPart): Promise<Values> {
+  async evaluate(part: BatchPart): Promise<Sums> {
     const {comm, stepper, otherAxes} = this;
     const {rank, size} = comm;
-    let values: Values = stepper.objective.names.map(() => 0);
+    let sums = stepper.objective.noEvaluationSums();
     for (const {stage} of this.local) {
       const {graph, modelInputs, from, to, index} = stage;
       const batch =
@@ -205,17 +209,13 @@ export class PipelineParallel implements AxisStrategy {
       const entered = from
         ? [await receive(comm, (index - 1) % size, 'activations', [part.samples, ...from.shape])]
         : [];
-      const isFirst = (call: LayerCall) =>
-        stepper.graph.calls.find(({layer}) => layer === call.layer)!.index === call.index;
       try {
-        const counts = (call: LayerCall, variable: tf.Variable | null) =>
-          isFirst(call) && otherAxes.countsPenalty(variable).value;
-        const {outputs, penalty} = await predict(
+        const outputs = await predict(
           graph,
           [...entered, ...modelInputs.map((i) => batch!.xs[i])],
-          {seed: stepper.seed, layer: '', step: 0, firstSample: 0},
+          validationContext(stepper.seed, part),
           stepper.hooks,
-          {counts, communicatingLayerOf: otherAxes.prediction.communicatingLayer},
+          otherAxes.prediction.communicatingLayer,
         );
         try {
           if (to)
@@ -224,10 +224,7 @@ export class PipelineParallel implements AxisStrategy {
               label: 'activations',
             });
           else if (otherAxes.prediction.countsLoss)
-            values = stepper.objective
-              .evaluate(outputs, batch!.ys)
-              .map((value, i) => values[i] + value);
-          values[0] += penalty;
+            sums = stepper.objective.evaluate(outputs, batch!.ys, part.share);
         } finally {
           tf.dispose(outputs);
         }
@@ -235,7 +232,7 @@ export class PipelineParallel implements AxisStrategy {
         tf.dispose([...entered, ...(batch ? [...batch.xs, ...batch.ys] : [])]);
       }
     }
-    return values;
+    return sums;
   }
 
   dispose(): void {

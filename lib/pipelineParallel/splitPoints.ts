@@ -3,8 +3,8 @@
  * crosses.
  */
 import {ManyHandsError, shown} from '../base/errors';
-import {symbolicOutput, type Graph, type LayerCall, type Slot} from '../model/graph';
-import {maskingFields} from '../model/tfjsLayers';
+import type {Graph, LayerCall, Slot} from '../model/graph';
+import {maskReach, type MaskReach} from '../model/maskReach';
 
 /** A place between two calls where a model can be split. */
 export interface SplitPoint {
@@ -16,24 +16,8 @@ export interface SplitPoint {
   shape: number[];
 }
 
-/** Slots whose tensor has a mask, which would have to be sent too. */
-function maskedSlots(graph: Graph): Set<Slot> {
-  const masked = new Set<Slot>();
-  for (const {layer, inputs, outputs} of graph.calls) {
-    const {supportsMasking, maskZero, returnSequences} = maskingFields(layer);
-    const begins = maskZero === true || layer.getClassName() === 'Masking';
-    if (
-      supportsMasking &&
-      returnSequences !== false &&
-      (begins || inputs.some((slot) => masked.has(slot)))
-    )
-      masked.add(outputs[0]);
-  }
-  return masked;
-}
-
 /** The split point before a call, or a clause that says why there is none. */
-function splitPointBefore(graph: Graph, masked: Set<Slot>, index: number): SplitPoint | string {
+function splitPointBefore(graph: Graph, masks: MaskReach, index: number): SplitPoint | string {
   const producerOf = new Map(
     graph.calls.flatMap((call) => call.outputs.map((slot): [Slot, LayerCall] => [slot, call])),
   );
@@ -44,9 +28,12 @@ function splitPointBefore(graph: Graph, masked: Set<Slot>, index: number): Split
   if (crossing.length !== 1)
     return `${crossing.length} tensors cross there (the outputs of ${crossing.map(([, call]) => `'${call.name}'`).join(' and ')})`;
   const [[slot, call]] = crossing;
-  if (masked.has(slot)) return `the output of '${call.name}' has a mask, which would not be sent`;
-  const {shape, dtype} = symbolicOutput(graph, call);
-  if (dtype !== 'float32') return `the output of '${call.name}' is ${dtype} and so has no gradient`;
+  if (masks.slots.has(slot))
+    return `the output of '${call.name}' has a mask, which would not be sent`;
+  const reader = masks.readerOfEarlier[index];
+  if (reader !== undefined)
+    return `a mask of an earlier layer reaches '${reader}' (tfjs hands the last mask on), and it would not be sent`;
+  const shape = call.shapes[call.outputs.indexOf(slot)];
   if (shape.slice(1).some((length) => length === null))
     return `the shape of '${call.name}'s output, [${shape}], is not fixed: give the model's input a fixed shape`;
   return {callIndex: index, slot, shape: shape.slice(1) as number[]};
@@ -54,10 +41,10 @@ function splitPointBefore(graph: Graph, masked: Set<Slot>, index: number): Split
 
 /** All split points of a model, in order. */
 export function possibleSplitPoints(graph: Graph): SplitPoint[] {
-  const masked = maskedSlots(graph);
+  const masks = maskReach(graph);
   const splitPoints = graph.calls
     .slice(1)
-    .map((_, i) => splitPointBefore(graph, masked, i + 1))
+    .map((_, i) => splitPointBefore(graph, masks, i + 1))
     .filter((splitPoint): splitPoint is SplitPoint => typeof splitPoint !== 'string');
   // The second use of a layer has the name of the first, so splitAt could not name it.
   return splitPoints.filter(
@@ -90,7 +77,7 @@ export function splitPointNames(graph: Graph): string {
  * and with all possible names.
  */
 export function splitPointsAt(graph: Graph, names: readonly string[]): SplitPoint[] {
-  const masked = maskedSlots(graph);
+  const masks = maskReach(graph);
   const splitPoints = names.map((name) => {
     const index = callNamed(graph, name);
     if (index < 0)
@@ -103,7 +90,7 @@ export function splitPointsAt(graph: Graph, names: readonly string[]): SplitPoin
         'BAD_OPTION',
         `splitAt names '${name}', which is at the beginning of the model: the first stage would be empty. ${splitPointNames(graph)}`,
       );
-    const splitPoint = splitPointBefore(graph, masked, index);
+    const splitPoint = splitPointBefore(graph, masks, index);
     if (typeof splitPoint === 'string')
       throw new ManyHandsError(
         'BAD_OPTION',

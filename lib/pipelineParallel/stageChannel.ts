@@ -3,6 +3,7 @@
  * the sender's list; one that is not needed yet is kept until it is.
  */
 import * as tf from '@tensorflow/tfjs';
+import {ManyHandsError} from '../base/errors';
 import type {Communicator} from '../collectives/types';
 import {tagMemory} from '../memory';
 import {messageName} from './simulateSchedule';
@@ -44,8 +45,16 @@ export class StageChannel {
     });
   }
 
-  /** Sends a tensor, which the caller keeps. Waits only if the channel is full. */
+  /**
+   * Sends a tensor, which the caller keeps. Waits only if the channel is full. Throws BAD_MODEL for
+   * a tensor that is not of floats.
+   */
   async send({peer, what}: Pick<StageMessage, 'peer' | 'what'>, tensor: tf.Tensor): Promise<void> {
+    if (tensor.dtype !== 'float32')
+      throw new ManyHandsError(
+        'BAD_MODEL',
+        `the output of a pipeline stage is ${tensor.dtype}, and only float32 passes between stages: cut the model elsewhere (splitAt), or cast the output in its layer.`,
+      );
     await this.comm.send(tensor.dataSync() as Float32Array, {to: peer, label: what});
   }
 

@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import type {Communicator} from '../collectives/types';
 import {runHooks} from '../step/hooks';
-import type {Values} from '../step/objective';
+import {addSums, type Sums} from '../step/objective';
 import type {BatchPart, StepHost} from '../step/strategy';
 import {discardForward, runForward, type ForwardState, type PassContext} from '../step/forwardPass';
 import {
@@ -45,7 +45,7 @@ export class StageRun {
   /** Received tensors and tensors to send, by content, micro-batch and local stage. */
   private readonly inbox = new Map<string, tf.Tensor>();
   private readonly outbox = new Map<string, tf.Tensor>();
-  private values: Values;
+  private sums: Sums;
 
   constructor(
     private readonly comm: Communicator,
@@ -56,7 +56,7 @@ export class StageRun {
     private readonly step: number,
     private readonly parts: BatchPart[],
   ) {
-    this.values = stepper.objective.names.map(() => 0);
+    this.sums = stepper.objective.noSums();
     this.channel = new StageChannel(comm, schedule, parts, ({what, microBatch, localStage}) => {
       const {from, to} = stages[localStage].stage;
       return [parts[microBatch].samples, ...(what === 'activations' ? from! : to!).shape];
@@ -64,7 +64,7 @@ export class StageRun {
   }
 
   /** Returns this rank's part of loss and metrics; only the last stage's is not zero. */
-  async run(): Promise<Values> {
+  async run(): Promise<Sums> {
     try {
       for (const action of this.schedule.actions[this.comm.rank]) {
         if (action.do === 'update' || action.microBatch >= this.parts.length) continue;
@@ -75,7 +75,7 @@ export class StageRun {
         } else await this.compute(action);
       }
       this.recorder?.end();
-      return this.values;
+      return this.sums;
     } finally {
       this.clear();
     }
@@ -152,7 +152,7 @@ export class StageRun {
       if (!isLastStage) this.handOver('activations', action, forward.outputs[0]);
       else {
         await runHooks(this.stepper.hooks, 'beforeLoss');
-        const {values, gradients} = this.stepper.objective.withGradient(
+        const {sums, gradients} = this.stepper.objective.withGradient(
           forward.outputs,
           batch!.ys,
           batch!.weights,
@@ -160,7 +160,7 @@ export class StageRun {
         );
         tf.dispose(forward.outputs);
         live.lossGradients = gradients;
-        this.values = values.map((value, i) => this.values[i] + part.share * value);
+        this.sums = addSums(this.sums, sums);
         await runHooks(this.stepper.hooks, 'afterLoss');
       }
       forward.outputs = [];

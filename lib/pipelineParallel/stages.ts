@@ -33,10 +33,11 @@ export function stageGraphs(model: Graph, splitPoints: readonly SplitPoint[]): S
   const bounds = [0, ...splitPoints.map(({callIndex}) => callIndex), model.calls.length];
   return bounds.slice(1).map((end, index): StageGraph => {
     const calls = model.calls.slice(bounds[index], end);
-    const reads = new Set(calls.flatMap(({inputs}) => inputs));
+    const to = index < splitPoints.length ? splitPoints[index] : null;
+    // A model input may be an output too.
+    const reads = new Set([...calls.flatMap(({inputs}) => inputs), ...(to ? [] : model.outputs)]);
     const modelInputs = model.inputs.flatMap((slot, i) => (reads.has(slot) ? [i] : []));
     const from = index > 0 ? splitPoints[index - 1] : null;
-    const to = index < splitPoints.length ? splitPoints[index] : null;
     const inputs = [...(from ? [from.slot] : []), ...modelInputs.map((i) => model.inputs[i])];
     return {
       index,

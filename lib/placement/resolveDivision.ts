@@ -6,10 +6,12 @@ import {ManyHandsError} from '../base/errors';
 import type {StrategyRequest} from '../config/readStrategy';
 import type {Graph} from '../model/graph';
 import {segmentsOf} from '../model/segments';
+import {splitPointsAt} from '../pipelineParallel/splitPoints';
 import {resolveLayout, type Rules} from '../tensorParallel/layout';
 import {planSequence} from '../tensorParallel/sequence';
 import type {Division, DivisionContext} from './division';
 import {divisionInWords, trafficWarning} from './divisionWords';
+import {batchNormWarning, refuseLayers, refuseStateful} from './refuseLayers';
 import {resolvePipeline} from './resolvePipeline';
 
 function resolveTensor(graph: Graph, {mesh, layout, sequenceParallel}: StrategyRequest): Rules {
@@ -34,6 +36,7 @@ function replicatedLayers(graph: Graph, rules: Rules): string {
 export function resolveDivision(request: StrategyRequest, context: DivisionContext): Division {
   const {graph, batchSize, origin, because} = context;
   const {mesh, zero, recompute, sequenceParallel} = request;
+  refuseStateful(graph, {mesh, microBatches: request.microBatches ?? 1});
   const pipeline = mesh.pipeline > 1 ? resolvePipeline(request, context) : null;
   const microBatches = pipeline?.microBatches ?? request.microBatches ?? 1;
   if (microBatches > batchSize)
@@ -43,7 +46,14 @@ export function resolveDivision(request: StrategyRequest, context: DivisionConte
     );
   // This call only checks: it refuses a wrong name before a worker starts.
   if (recompute !== 'none') segmentsOf(graph, recompute);
-  const warning = pipeline && trafficWarning(zero, pipeline);
+  const layerPlan = {mesh, microBatches, sequenceParallel};
+  const splitPoints = pipeline ? splitPointsAt(graph, pipeline.splitAt) : [];
+  refuseLayers(graph, layerPlan, batchSize, splitPoints);
+  const warnings = [
+    pipeline && trafficWarning(zero, pipeline),
+    batchNormWarning(graph, layerPlan),
+  ].filter((text) => text !== null);
+  const warning = warnings.join(' ');
   const layout = mesh.tensor > 1 ? resolveTensor(graph, request) : null;
   const division = divisionInWords(request, pipeline);
   const plan = {

@@ -5,8 +5,10 @@ import {divisors} from '../base/numbers';
 import type * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import {Mesh} from '../mesh/mesh';
+import {refuseLayers} from '../placement/refuseLayers';
 import {chooseSplitPoints} from '../pipelineParallel/balance';
 import {pipelineSchedule} from '../pipelineParallel/namedSchedules';
+import type {SplitPoint} from '../pipelineParallel/splitPoints';
 import type {Graph} from '../model/graph';
 import type {Recompute} from '../model/segments';
 import {resolveLayout} from '../tensorParallel/layout';
@@ -58,6 +60,8 @@ export function modelChoices(
   const splitPointsOf = memoized((stages) =>
     stages === 1 ? [] : orNull(() => chooseSplitPoints(model, {stages}, graph).splitPoints),
   );
+  const runs = (mesh: Mesh, microBatches: number, splitPoints: SplitPoint[]) =>
+    orNull(() => refuseLayers(graph, {mesh, microBatches}, batchSize, splitPoints)) !== null;
   const recomputes = recomputesOf(graph);
   const choices: ModelChoice[] = [];
   for (const mesh of meshes(devices)) {
@@ -67,6 +71,7 @@ export function modelChoices(
     if (rules === null || splitPoints === null || samples < 1) continue;
     const zeros = mesh.data > 1 ? ([0, 1, 2, 3] as const) : ([0] as const);
     for (const microBatches of microBatchesOf(mesh, samples)) {
+      if (!runs(mesh, microBatches, splitPoints)) continue;
       const pipeline =
         mesh.pipeline === 1
           ? null
@@ -79,7 +84,7 @@ export function modelChoices(
           choices.push({mesh, zero, microBatches, recompute, rules, pipeline});
     }
     // Accumulation reduces activations without any other division.
-    if (mesh.pipeline === 1 && samples >= ACCUMULATION)
+    if (mesh.pipeline === 1 && samples >= ACCUMULATION && runs(mesh, ACCUMULATION, []))
       for (const zero of zeros)
         choices.push({
           mesh,

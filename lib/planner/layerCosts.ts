@@ -2,7 +2,7 @@
  * The cost of a micro-batch on a list of layer calls: measured seconds of its forward and backward
  * passes, and the collectives of its sharded layers.
  */
-import {symbolicOutput, type Graph, type LayerCall} from '../model/graph';
+import {outputShape, type Graph, type LayerCall} from '../model/graph';
 import {segmentsOf} from '../model/segments';
 import {shardedOf} from '../tensorParallel/layout';
 import type {LinkTimes} from './linkTimes';
@@ -34,16 +34,16 @@ export interface LayerCosts {
 }
 
 /** Elements of a call's output per sample. */
-function outputElements(graph: Graph, call: LayerCall): number {
-  return symbolicOutput(graph, call)
-    .shape.slice(1)
+function outputElements(call: LayerCall): number {
+  return outputShape(call)
+    .slice(1)
     .reduce<number>((product, length) => product * (length ?? 1), 1);
 }
 
 /** Elements per sample of a call's input; 0 for a model's input, which has no gradient. */
 function inputElements(graph: Graph, call: LayerCall): number {
   const producer = graph.calls.find(({outputs}) => outputs.includes(call.inputs[0]));
-  return producer ? outputElements(graph, producer) : 0;
+  return producer ? outputElements(producer) : 0;
 }
 
 /** Bytes of the tensors that a sharded call sums over the tensor axis in each direction. */
@@ -55,10 +55,10 @@ function summedBytes(
 ): {forward: number; backward: number} {
   if (!rules[call.name]) return {forward: 0, backward: 0};
   const sharded = shardedOf(call.layer, rules[call.name]);
-  const output = sharded.outputPlacement(symbolicOutput(graph, call).shape.length);
+  const output = sharded.outputPlacement(outputShape(call).length);
   const sampleBytes = FLOAT_BYTES * samples;
   return {
-    forward: output === 'shard' ? 0 : sampleBytes * outputElements(graph, call),
+    forward: output === 'shard' ? 0 : sampleBytes * outputElements(call),
     backward: sharded.inputPlacement === 'replicate' ? sampleBytes * inputElements(graph, call) : 0,
   };
 }

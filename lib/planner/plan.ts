@@ -20,6 +20,7 @@ import type {Recompute} from '../model/segments';
 import {splitPointName} from '../pipelineParallel/splitPoints';
 import {strategyName, type ZeroStage} from '../config/plan';
 import type {StrategyFields} from '../config/options';
+import {refuseMeasuring} from '../model/fixedSamples';
 import {readGraph, type Graph} from '../model/graph';
 import {calibrate} from './calibrate';
 import {aMachine, type Machine, type Measured} from './machine';
@@ -175,6 +176,7 @@ export async function planModel(
   {batchSize, ids, memoryLimit, modules, machine: calibrated, samples, measured}: PlanRequest,
 ): Promise<PlanRow[]> {
   const {model, graph} = described;
+  refuseMeasuring(graph);
   const machine = calibrated ?? measured?.machine ?? (await calibrate({devices: ids}));
   const times =
     measured?.times ??

@@ -11,7 +11,7 @@ import {GradientSum} from '../step/gradientSum';
 import type {CommunicatingLayerOf, StepHooks, WeightGradient} from '../step/hooks';
 import {replicatedStorage} from '../step/parameterStorage';
 import {ModelExchange, type ShardOwner} from '../step/modelExchange';
-import type {Values} from '../step/objective';
+import type {Sums} from '../step/objective';
 import {countAll, type PenaltyCounts} from '../step/penalties';
 import type {
   DataAxis,
@@ -99,7 +99,6 @@ export class MeshStrategy implements RankStrategy {
       communicatingLayer: this.communicatingLayer,
       prediction: this.prediction,
       shapeOf: (slot, shape) => tensor?.shapeOf(slot, shape) ?? shape,
-      countsPenalty: this.countsPenalty,
     });
     const load = async (storage = replicatedStorage(stepper.gradients.entries)) => {
       const {description, withSource} = this.options;
@@ -194,15 +193,29 @@ export class MeshStrategy implements RankStrategy {
    * Ranks along the tensor axis have the same loss, so only one of them adds it. Each rank adds its
    * own penalty.
    */
-  async sumValues(values: Values, penalty?: number): Promise<Values> {
-    const addsLoss = (this.options.axes.tensor?.owns(null) ?? true) || penalty === undefined;
-    const localValues = addsLoss ? [...values] : values.map(() => 0);
-    localValues[0] += penalty ?? 0;
+  async sumValues(localSums: Sums, penalty?: number): Promise<Sums> {
+    const addsLoss = this.countsSamples || penalty === undefined;
+    const added = addsLoss ? [...localSums] : localSums.map(() => 0);
+    added[0] += penalty ?? 0;
     if (this.options.axes.pipeline) this.recorder?.begin('wait', 'metrics');
-    const {sums, nonFiniteRanks} = await sumOverRanks(this.world, localValues);
+    const {sums, nonFiniteRanks} = await sumOverRanks(this.world, added);
     this.recorder?.end();
     this.nonFiniteRanks = nonFiniteRanks;
     return sums;
+  }
+
+  /** Whether this rank adds what all ranks of the tensor axis compute alike. */
+  private get countsSamples(): boolean {
+    return this.options.axes.tensor?.owns(null) ?? true;
+  }
+
+  get computesLoss(): boolean {
+    return this.options.axes.pipeline?.computesLoss ?? true;
+  }
+
+  async sumCounts(counts: number[]): Promise<number[]> {
+    const added = this.countsSamples ? counts : counts.map(() => 0);
+    return (await sumOverRanks(this.world, added)).sums;
   }
 
   async nonFinite(): Promise<{gradient: string | null; ranks: number[]}> {

@@ -2,15 +2,20 @@
  * One rank's training job: rebuilds the model, opens the data, and runs the training loop.
  */
 import {startMeter, type MemoryMeter} from '../memory';
-import {checkData} from '../job/checkData';
+import type * as tf from '@tensorflow/tfjs';
+import {checkBatches} from '../job/checkBatches';
+import {checkData, type CheckedData} from '../job/checkData';
+import {checkLosses} from '../job/checkLosses';
+import {checkTokens} from '../job/checkTokens';
 import {openData, type PlacedData} from '../job/placeData';
 import type {JobOptions, TrainDone, TrainJob} from '../job/protocol';
 import type {Arrays, DataNames} from '../job/readData';
+import {sampleWeights} from '../job/sampleWeights';
 import {freedPlaceholder} from '../model/freeStorage';
+import {readGraph} from '../model/graph';
 import {disposeModel, rebuildModel} from '../model/rebuild';
 import {dataNamesOf} from '../model/tfjsInternals';
 import type {JobContext} from '../workers/serve';
-import {sampleWeights} from './batches';
 import {withAdvice} from './limitAdvice';
 import {initProcessGroups, type RankContext} from './rankContext';
 import {sentState} from './sentState';
@@ -32,6 +37,20 @@ async function withData<T>(
   }
 }
 
+/** Checks data that this rank has opened itself. The caller has checked all other data. */
+function checkOpened(
+  {data: placed, validation: placedValidation, options}: TrainJob,
+  model: tf.LayersModel,
+  data: CheckedData,
+  validation: CheckedData | null,
+): void {
+  if (!('module' in placed) && !(placedValidation && 'module' in placedValidation)) return;
+  const graph = readGraph(model);
+  checkTokens(graph, data, 'data');
+  if (validation) checkTokens(graph, validation, 'validationData');
+  checkBatches(graph, data, validation, options);
+}
+
 /** Runs one rank's job and then closes `ranks`, which is null for a run on one device. */
 export async function trainRank(
   job: TrainJob,
@@ -49,8 +68,22 @@ export async function trainRank(
           const validation = validationArrays
             ? checkData(model, validationArrays.xs, validationArrays.ys, 'validationData')
             : null;
-          const {classWeight} = job.options;
-          const weights = sampleWeights(data, classWeight, job.sampleWeight, names.outputs);
+          checkOpened(job, model, data, validation);
+          const {sampleWeight, options} = job;
+          const weights = sampleWeights(model, data, options.classWeight, sampleWeight);
+          if ('module' in job.data)
+            checkLosses(
+              model,
+              job.model,
+              data,
+              weights,
+              {
+                ...options,
+                validationSplit: validation ? 0 : options.validationSplit,
+                replicas: job.parallel?.mesh.data ?? 1,
+              },
+              sampleWeight !== null,
+            );
           const loop = new TrainingLoop(job, context, model, data, validation, weights, ranks);
           await loop.run();
           return await loop.finish(meter);

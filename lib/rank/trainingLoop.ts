@@ -6,7 +6,9 @@ import {permutation} from '../base/random';
 import {createCommunicator} from '../collectives/communicator';
 import {createInProcessGroup} from '../collectives/inProcess';
 import {shardBatch} from '../dataParallel/shardBatch';
+import {makeBatch, splitBatch, type BatchNeed} from '../job/batches';
 import type {CheckedData} from '../job/checkData';
+import {readLosses} from '../job/checkLosses';
 import type {
   CallbackName,
   Logs,
@@ -17,9 +19,11 @@ import type {
   TrainJob,
   TrainTell,
 } from '../job/protocol';
+import type {SampleWeights} from '../job/sampleWeights';
 import {processMemory, type MemoryMeter} from '../memory';
 import type {MemoryUse} from '../memory/memoryUse';
 import type {ModelDescription} from '../model/description';
+import {readStates, writeStates} from '../model/layerState';
 import {modelBytes} from '../model/weights';
 import type {GradientSum} from '../step/gradientSum';
 import {ModelExchange} from '../step/modelExchange';
@@ -30,7 +34,7 @@ import {Stepper} from '../step/trainStep';
 import {SpanRecorder} from '../trace/spans';
 import type {JobContext} from '../workers/serve';
 import {withRegion} from '../workers/sharedRegion';
-import {makeBatch, splitBatch, type BatchNeed, type SampleWeights} from './batches';
+import {ValidationSums} from './validationSums';
 import type {RankContext} from './rankContext';
 import {sentState} from './sentState';
 
@@ -61,12 +65,12 @@ class Mean {
   constructor(values: number) {
     this.sums = new Array<number>(values).fill(0);
   }
-  /** Adds the means of `samples` samples; all ranks together see `allSamples` of them. */
-  add(values: number[], samples: number, allSamples = samples): void {
+  /** Adds the means of `samples` samples. */
+  add(values: number[], samples: number): void {
     values.forEach((value, i) => {
       this.sums[i] += value * samples;
     });
-    this.samples += allSamples;
+    this.samples += samples;
   }
   values(): number[] {
     return this.sums.map((sum) => sum / this.samples);
@@ -109,6 +113,7 @@ export class TrainingLoop {
       hooks: traceHooks[options.trace],
       strategy: this.strategy,
     });
+    readLosses(this.stepper.objective.losses, data);
     this.solo = this.strategy ? null : soloExchange(model, job.model, this.stepper.gradients);
     // Like fit, keep the last samples for validation before any shuffling.
     this.trained =
@@ -131,7 +136,8 @@ export class TrainingLoop {
       logs,
       model: name === 'epochEnd' ? await this.state() : null,
     };
-    const {stop} = (await this.context.ask(ask)) as TrainAnswer;
+    const {stop, layerStates} = (await this.context.ask(ask)) as TrainAnswer;
+    if (layerStates) writeStates(this.layers, layerStates);
     if (stop) this.stopped = true;
   }
 
@@ -141,7 +147,13 @@ export class TrainingLoop {
     const optimizerState = await (this.strategy ?? this.solo!).save((state) =>
       isFirst ? sentState.allocate(modelBytes(this.job.model, state)) : null,
     );
-    return isFirst ? {region: sentState.handle, optimizerState} : null;
+    return isFirst
+      ? {region: sentState.handle, optimizerState, layerStates: readStates(this.layers)}
+      : null;
+  }
+
+  private get layers(): tf.layers.Layer[] {
+    return this.stepper.graph.calls.map(({layer}) => layer);
   }
 
   private names(): string[] {
@@ -158,6 +170,7 @@ export class TrainingLoop {
     const {epochs, initialEpoch, batchSize} = this.job.options;
     if (this.strategy) await this.strategy.open(this.stepper);
     else await withRegion(this.job.weights, (source) => this.solo!.load(source));
+    writeStates(this.layers, this.job.layerStates);
     await this.ranks?.begin(this.recorder);
     this.tell({
       type: 'begin',
@@ -232,18 +245,20 @@ export class TrainingLoop {
 
   private async validate(): Promise<Logs> {
     if (!this.validates()) return {};
-    const {names} = this.stepper.objective;
+    const {objective} = this.stepper;
     const data = this.validation ?? this.data;
-    const mean = new Mean(names.length);
+    const sums = new ValidationSums(objective);
     const {batchSize} = this.job.options;
-    for (let start = this.validation ? 0 : this.trained; start < data.samples; start += batchSize) {
+    const first = this.validation ? 0 : this.trained;
+    for (let start = first; start < data.samples; start += batchSize) {
       const batch = range(start, Math.min(start + batchSize, data.samples));
-      const [{indices}] = shardBatch([batch], this.axis.rank, this.axis.size);
+      const [{indices, firstSample}] = shardBatch([batch], this.axis.rank, this.axis.size);
       if (indices.length === 0) await this.strategy?.emptyRankPredict?.();
       const part: BatchPart = {
         samples: indices.length,
-        firstSample: 0,
-        share: 1,
+        firstSample,
+        validation: {step: this.step, batch: (start - first) / batchSize},
+        share: indices.length / batch.length,
         make: (need) =>
           makeBatch(
             data,
@@ -252,13 +267,11 @@ export class TrainingLoop {
             need,
           ),
       };
-      const values = indices.length > 0 ? await this.stepper.evaluate(part) : names.map(() => 0);
-      mean.add(values, indices.length, batch.length);
+      sums.add(indices.length > 0 ? await this.stepper.evaluate(part) : null, batch.length);
     }
-    const values = this.strategy ? await this.strategy.sumValues(mean.values()) : mean.values();
     return named(
-      names.map((name) => `val_${name}`),
-      values,
+      objective.names.map((name) => `val_${name}`),
+      await sums.values((local) => this.strategy?.sumValues(local) ?? local),
     );
   }
 

@@ -66,8 +66,11 @@ function asCallback(
       );
   const args = value as tf.CustomCallbackArgs;
   const waits = names.filter((name) => (args[METHODS[name]] ?? undefined) !== undefined);
-  // tfjs calls onYield from its own onBatchEnd, at most every `yieldEvery` milliseconds.
-  if (args.onYield && !waits.includes('batchEnd')) waits.push('batchEnd');
+  // tfjs calls onYield from its own onBatchEnd, at most every `yieldEvery` milliseconds, with the
+  // epoch that its own onEpochBegin noted.
+  if (args.onYield)
+    for (const name of ['epochBegin', 'batchEnd'] as const)
+      if (!waits.includes(name)) waits.push(name);
   try {
     return {callback: new tf.CustomCallback(args, yieldEvery) as CallbackLike, waits};
   } catch (error) {

@@ -3,7 +3,7 @@
  * devices, model, data, division), and becomes one object that `runTraining` executes.
  */
 import type * as tf from '@tensorflow/tfjs';
-import type {Data, DataModule} from '../base/arrays';
+import type {Data, DataModule, ShapedArray} from '../base/arrays';
 import {ManyHandsError, withCode} from '../base/errors';
 import type {DeviceUse} from '../base/events';
 import {sharedMemoryAvailable} from '../collectives/sharedMemory';
@@ -15,14 +15,22 @@ import {strategyName, type Plan, type PlanOrigin} from '../config/plan';
 import {readStrategy} from '../config/readStrategy';
 import {runDevices} from '../devices/runDevices';
 import {checkData, type CheckedData} from '../job/checkData';
+import {checkLosses} from '../job/checkLosses';
+import {requireLosses} from '../job/givenFunctions';
+import {checkBatches} from '../job/checkBatches';
+import {checkTokens} from '../job/checkTokens';
 import {isModule, readArrays} from '../job/readData';
+import {readSampleWeight, sampleWeights} from '../job/sampleWeights';
 import {describeModel} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import {readGraph, type Graph} from '../model/graph';
 import {dataNamesOf} from '../model/tfjsInternals';
+import {refuseUntrainable} from '../placement/refuseLayers';
+import {checkDraws} from '../placement/checkDraws';
 import {resolveDivision} from '../placement/resolveDivision';
+import {findDraws} from '../step/findDraws';
 import {CallbackList} from './callbacks';
-import {checkWeights} from './checkWeights';
+import {checkClassWeight} from './checkClassWeight';
 
 /**
  * How the ranks communicate: each rank is a separate process and they share memory, or all ranks
@@ -40,6 +48,7 @@ export interface ResolvedRun {
   graph: Graph;
   data: ResolvedData;
   validation: ResolvedData | null;
+  sampleWeight: ShapedArray | null;
   options: CheckedOptions;
   /** By rank. */
   devices: DeviceUse[];
@@ -93,10 +102,12 @@ function chooseTransport(wanted: Transport | undefined, devices: DeviceUse[]): T
 }
 
 /** Reads and checks data if they are arrays; ranks open a module themselves. Throws BAD_DATA. */
-function resolveData(model: tf.LayersModel, data: Data, what: string): ResolvedData {
+function resolveData(model: tf.LayersModel, graph: Graph, data: Data, what: string): ResolvedData {
   if (isModule(data)) return data;
   const {xs, ys} = readArrays(data, what, dataNamesOf(model));
-  return checkData(model, xs, ys, what);
+  const checked = checkData(model, xs, ys, what);
+  checkTokens(graph, checked, what);
+  return checked;
 }
 
 async function chooseStrategy(
@@ -113,6 +124,30 @@ async function chooseStrategy(
     return fallback("'auto' cannot time ranks that share a process, so it took data parallelism");
   if (!choose) return fallback("'auto' has no planner here, so it took data parallelism");
   return choose(context);
+}
+
+/**
+ * Checks the losses and the weights of samples where the data are here; the ranks do it otherwise.
+ * Throws BAD_MODEL and BAD_OPTION.
+ */
+function checkObjective(
+  {model, description, options}: ChoiceContext,
+  data: ResolvedData,
+  sampleWeight: ShapedArray | null,
+  {microBatches, mesh}: Plan,
+): void {
+  requireLosses(model);
+  if ('module' in data) return;
+  const weights = sampleWeights(model, data, options.classWeight, sampleWeight);
+  const validationSplit = options.validationData ? 0 : options.validationSplit;
+  checkLosses(
+    model,
+    description,
+    data,
+    weights,
+    {...options, validationSplit, microBatches, replicas: mesh.data},
+    sampleWeight !== null,
+  );
 }
 
 const TRAIN_REASON = 'train uses one device, which holds the whole model and sees all the data.';
@@ -162,22 +197,32 @@ async function resolveParts(
   );
   const description = await describeModel(model, options.modules);
   const graph = readGraph(model);
-  const resolvedData = resolveData(model, data, 'data');
-  checkWeights(options, resolvedData, dataNamesOf(model).outputs);
+  refuseUntrainable(graph);
+  const resolvedData = resolveData(model, graph, data, 'data');
+  checkClassWeight(options.classWeight, dataNamesOf(model).outputs);
   // This call only checks: a wrong callback is refused before a worker starts.
   new CallbackList(options, model);
   const validation =
-    options.validationData && resolveData(model, options.validationData, 'validationData');
+    options.validationData && resolveData(model, graph, options.validationData, 'validationData');
+  const sampleWeight = readSampleWeight(options.sampleWeight);
   const context = {model, description, graph, options, devices: available};
   const choice = await chooseStrategy(defaults, transport, context);
   const request = named ?? asked(choice.strategy);
   const {origin, because} = choice;
   const {batchSize} = options;
   const {plan, room} = resolveDivision(request, {model, graph, batchSize, origin, because});
+  checkObjective(context, resolvedData, sampleWeight, plan);
+  // Ranks check the data that they open themselves.
+  if (!isModule(resolvedData) && !(validation && isModule(validation)))
+    checkBatches(graph, resolvedData, validation, options);
+  const found = findDraws(graph);
+  checkDraws(found, plan, graph);
   return {
     ...context,
+    description: {...description, draws: found.draws},
     data: resolvedData,
     validation,
+    sampleWeight,
     // In-process ranks share one thread, so their timings are meaningless.
     options: transport === 'inProcess' ? {...options, trace: 'none'} : options,
     devices: available.slice(0, plan.mesh.size),

@@ -3,10 +3,8 @@
  * job, and assembles the result.
  */
 import {join} from 'node:path';
-import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, withCode} from '../base/errors';
 import {emitRun} from '../base/events';
-import type {CheckedOptions} from '../config/checkOptions';
 import {placeArrays, type PlacedData} from '../job/placeData';
 import {isModule} from '../job/readData';
 import type {
@@ -17,6 +15,7 @@ import type {
   TrainJob,
   TrainTell,
 } from '../job/protocol';
+import {readStates} from '../model/layerState';
 import {isTraining, setTraining} from '../model/tfjsInternals';
 import {modelBytes, writeModel} from '../model/weights';
 import {channelBytes, pipelineOf} from '../placement/resolvePipeline';
@@ -39,13 +38,6 @@ function place(data: ResolvedData, what: string, regions: SharedRegion[]): Place
   const {placed, region} = placeArrays(data, what);
   regions.push(region);
   return placed;
-}
-
-function sampleWeightsOf(weights: CheckedOptions['sampleWeight']): Float32Array | null {
-  if (!weights) return null;
-  return Float32Array.from(
-    weights instanceof tf.Tensor ? (weights.dataSync() as Float32Array) : weights,
-  );
 }
 
 /** Creates the process groups that the ranks join, and the context that all ranks get. */
@@ -76,7 +68,7 @@ function makeParallel({plan, room, options, graph, transport}: ResolvedRun): {
 }
 
 function makeJobs(
-  {model, description, data, validation, options, plan, devices}: ResolvedRun,
+  {model, description, graph, data, validation, sampleWeight, options, plan, devices}: ResolvedRun,
   parallel: ParallelContext | null,
   run: TrainRun,
   regions: SharedRegion[],
@@ -100,7 +92,8 @@ function makeJobs(
     weights: rank === 0 ? weights.handle : null,
     data: placedData,
     validation: placedValidation,
-    sampleWeight: sampleWeightsOf(options.sampleWeight),
+    sampleWeight,
+    layerStates: readStates(graph.calls.map(({layer}) => layer)),
     options: {
       ...{epochs, batchSize, shuffle, validationSplit, initialEpoch, classWeight, seed},
       ...{globalClipNorm, memoryLimit, trace, microBatches, recompute},

@@ -4,6 +4,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, messageOf, withCode} from '../base/errors';
 import {emitRun, type RankSummary} from '../base/events';
+import {readStates, stateTensors, writeStates} from '../model/layerState';
 import {readModel} from '../model/weights';
 import {attachRegion, sameRegion, type SharedRegion} from '../workers/sharedRegion';
 import {CallbackList} from './callbacks';
@@ -112,11 +113,15 @@ export class TrainRun {
     model: ModelState | null,
   ): Promise<TrainAnswer> {
     if (model) this.takeState(model);
-    return this.callbacks.call(callback, index, logs);
+    const layers = this.resolved.graph.calls.map(({layer}) => layer);
+    const before = stateTensors(layers);
+    const answer = await this.callbacks.call(callback, index, logs);
+    const changed = stateTensors(layers).some((tensor, i) => tensor !== before[i]);
+    return changed ? {...answer, layerStates: readStates(layers)} : answer;
   }
 
   /** Copies the trained weights from rank 0's region into the model. Throws BAD_MODEL. */
-  takeState({region, optimizerState}: ModelState): void {
+  takeState({region, optimizerState, layerStates}: ModelState): void {
     if (!this.region || !sameRegion(this.region.handle, region)) {
       this.region?.close();
       this.region = attachRegion(region);
@@ -125,6 +130,10 @@ export class TrainRun {
     }
     try {
       readModel(this.model, this.resolved.description.weights, optimizerState, this.region.buffer);
+      writeStates(
+        this.resolved.graph.calls.map(({layer}) => layer),
+        layerStates,
+      );
     } catch (error) {
       throw new ManyHandsError(
         'BAD_MODEL',

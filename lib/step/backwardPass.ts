@@ -3,7 +3,8 @@
  * first, of the weights later), with awaited hooks around each layer.
  */
 import * as tf from '@tensorflow/tfjs';
-import {withStepContext, type StepContext} from '../base/stepContext';
+import {withDraws} from '../base/draws';
+import type {DrawPhase, StepContext} from '../base/stepContext';
 import type {LayerCall, Slot} from '../model/graph';
 import {runHooks} from './hooks';
 import {backward, type Tape} from './tape';
@@ -97,6 +98,22 @@ async function communicatingBackward(
   return weights;
 }
 
+/** Runs a call's gradients, which may draw random numbers of their own. */
+function withGradientContext<T>(
+  {call, samples}: {call: LayerCall; samples: number},
+  phase: DrawPhase,
+  context: StepContext,
+  run: () => T,
+): T {
+  return withDraws({...context, layer: call.name}, {place: call.index, samples, phase}, run);
+}
+
+/** The number of samples in the gradients of a call's outputs. */
+function samplesOf({outputs}: TapedCall, gradients: SlotGradients): number {
+  const known = outputs.map(({slot}) => gradients.of(slot)).find((gradient) => gradient !== null);
+  return known?.shape[0] ?? 0;
+}
+
 async function backwardCall(
   {hooks, gradientSum}: PassContext,
   piece: TapedCall,
@@ -107,7 +124,7 @@ async function backwardCall(
   const gradientsById =
     'backward' in back
       ? await communicatingBackward(piece, gradients)
-      : withStepContext({...context, layer: call.name}, () =>
+      : withGradientContext({call, samples: samplesOf(piece, gradients)}, 'backward', context, () =>
           backward(back, gradients.byId(outputs)),
         );
   for (const {slot} of outputs) gradients.free(slot);
@@ -171,20 +188,25 @@ export async function runBackward(
 /**
  * What `runBackwardInput` leaves for `runBackwardWeights`: one entry a layer, the last layer first.
  */
-export type PendingWeights = Array<{call: LayerCall; rest: PendingTape}>;
+export type PendingWeights = Array<{call: LayerCall; samples: number; rest: PendingTape}>;
 
 function backwardCallInput(
-  {call, back, inputs, outputs}: TapedCall,
+  piece: TapedCall,
   gradients: SlotGradients,
   pending: PendingWeights,
   context: StepContext,
 ): void {
-  const {gradients: inputGradients, rest} = withStepContext({...context, layer: call.name}, () =>
-    backwardSome(back as Tape, gradients.byId(outputs), new Set(inputs.map(({id}) => id))),
+  const {call, back, inputs, outputs} = piece;
+  const samples = samplesOf(piece, gradients);
+  const {gradients: inputGradients, rest} = withGradientContext(
+    {call, samples},
+    'backward',
+    context,
+    () => backwardSome(back as Tape, gradients.byId(outputs), new Set(inputs.map(({id}) => id))),
   );
   for (const {slot} of outputs) gradients.free(slot);
   gradients.take(inputGradients, inputs);
-  pending.push({call, rest});
+  pending.push({call, samples, rest});
 }
 
 /**
@@ -224,7 +246,7 @@ export async function runBackwardWeights(
       const {call, rest} = next;
       gradientSum.add(
         call.layer,
-        withStepContext({...context, layer: call.name}, () => finishTape(rest)),
+        withGradientContext(next, 'weights', context, () => finishTape(rest)),
       );
       await runHooks(hooks, 'afterBackward', call, gradientSum.of(call.layer));
     }

@@ -10,7 +10,9 @@ import type {LossFunction} from '../model/tfjsInternals';
  * 'sparseCategoricalCrossentropy' (tfjs-layers 4.22, losses.ts). `output` [..., classes] is clipped
  * to [e, 1 - e] and divided by its sum s. With p the share of the class that `target` names,
  * clipped too, the loss of a prediction is -log p. Its gradient for output j is (p - [j is the
- * class]) / (p s), or zero where a value was clipped. Returns [...], one number a prediction.
+ * class]) / (p s), or zero where a value was clipped. As in tfjs, class numbers are rounded down,
+ * and the loss is 0 for a class below 0 or above the last one. Returns [...], one number a
+ * prediction.
  */
 function sparseCategoricalCrossentropy(target: tf.Tensor, output: tf.Tensor): tf.Tensor {
   const classes = output.shape[output.rank - 1];
@@ -18,7 +20,7 @@ function sparseCategoricalCrossentropy(target: tf.Tensor, output: tf.Tensor): tf
   const epsilon = tf.backend().epsilon();
   const clip = (x: tf.Tensor) => tf.clipByValue(x, epsilon, 1 - epsilon);
   const classMask = tf.oneHot(
-    tf.cast(tf.reshape(target, [rows]), 'int32'),
+    tf.cast(tf.floor(tf.reshape(target, [rows])), 'int32'),
     classes,
     1,
     0,
@@ -30,7 +32,10 @@ function sparseCategoricalCrossentropy(target: tf.Tensor, output: tf.Tensor): tf
     const clipped = clip(raw);
     const sum = tf.sum(clipped, 1, true);
     const share = tf.div(tf.sum(tf.mul(clipped, classMask), 1, true), sum);
-    const value = tf.neg(tf.log(clip(share)));
+    // 1 where the target names a class. Where it names none, the share is 0 and so clipped, and the
+    // gradient is 0 already.
+    const hasClass = tf.sum(classMask, 1, true);
+    const value = tf.mul(tf.neg(tf.log(clip(share))), hasClass);
     save([raw, classMask, share, sum]);
     return {
       value: tf.reshape(value, [rows]),

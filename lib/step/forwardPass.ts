@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import {tagMemory} from '../memory';
-import {nonTrainableWeights, remember} from '../model/nonTrainableWeights';
+import {mayKeepState, nonTrainableWeights, saveState, type SavedState} from '../model/layerState';
 import type {Graph, LayerCall, Slot} from '../model/graph';
 import type {GradientSum} from './gradientSum';
 import {
@@ -15,9 +15,10 @@ import {
   type CommunicatingLayerOf,
   type StepHooks,
 } from './hooks';
-import {applyLayer, maskAfter} from './layerCall';
+import {applyLayer} from './layerCall';
+import {maskAfter} from './masks';
 import type {Segment} from '../model/segments';
-import {Slots, type KeptSlot} from './slots';
+import {disposeKept, Slots, type KeptInputs} from './slots';
 import {discard, record, type Tape} from './tape';
 
 /** What every pass over a model's layers needs. */
@@ -51,18 +52,21 @@ export interface TapedCall {
 /** A segment without tapes: the backward pass recomputes it from its inputs. */
 export interface DeferredSegment {
   segment: Segment;
-  kept: KeptSlot[];
+  kept: KeptInputs;
   /**
    * The saved forwards of its layers with a collective inside, by call index: they are recomputed
    * from these.
    */
   savedForwards: Map<number, SavedForward>;
+  /** By call index, what a layer kept before its first forward: a recomputation starts from it. */
+  states: Map<number, SavedState>;
 }
 
 export function discardPiece(piece: TapedCall | DeferredSegment): void {
-  if ('segment' in piece)
-    tf.dispose(piece.kept.flatMap(({tensor, mask}) => (mask ? [tensor, mask] : [tensor])));
-  else if ('backward' in piece.back) piece.back.discard();
+  if ('segment' in piece) {
+    disposeKept(piece.kept);
+    for (const state of piece.states.values()) state.discard();
+  } else if ('backward' in piece.back) piece.back.discard();
   else discard(piece.back);
 }
 
@@ -75,7 +79,7 @@ function inputsOf({gradientSum}: PassContext, call: LayerCall, slots: Slots) {
   const weights = gradientSum.weightsOf(call.layer);
   return {
     tensors,
-    mask: slots.masks[call.inputs[0]],
+    masks: slots.masksFor(call),
     inputs,
     weights,
     wants: inputs.length > 0 || weights.length > 0,
@@ -105,12 +109,12 @@ async function forwardTaped(
   context: StepContext,
   saved?: SavedForward,
 ): Promise<TapedCall> {
-  const {tensors, mask, inputs, weights, wants} = inputsOf(pass, call, slots);
+  const {tensors, masks, inputs, weights, wants} = inputsOf(pass, call, slots);
   const communicating = pass.communicatingLayerOf?.(call);
   let outputs: tf.Tensor[];
   let back: Tape | SavedForward;
   if (communicating) {
-    const callContext = communicatingContext(pass, call, context, mask);
+    const callContext = communicatingContext(pass, call, context, masks.argument);
     back = saved
       ? await saved.recompute(tensors, callContext)
       : await communicating.forward(call, tensors, callContext);
@@ -118,12 +122,12 @@ async function forwardTaped(
   } else {
     const wantingTensors = tensors.filter((_, i) => slots.wantGradient[call.inputs[i]]);
     const recorded = record([...wantingTensors, ...weights], () =>
-      applyLayer(call, tensors, mask, context, true),
+      applyLayer(call, tensors, masks.argument, context, true),
     );
     back = recorded.tape;
     outputs = recorded.outputs;
   }
-  slots.put(call, outputs, maskAfter(call, tensors, mask), wants);
+  slots.put(call, outputs, maskAfter(call, tensors, masks), wants);
   if (!communicating) await runHooks(pass.hooks, 'afterTape', call, back as Tape);
   return {call, back, inputs, outputs: call.outputs.map((slot, i) => ({id: outputs[i].id, slot}))};
 }
@@ -138,17 +142,17 @@ async function forwardUntaped(
   slots: Slots,
   context: StepContext,
 ): Promise<SavedForward | null> {
-  const {tensors, mask, wants} = inputsOf(pass, call, slots);
+  const {tensors, masks, wants} = inputsOf(pass, call, slots);
   const saved =
     (await pass.communicatingLayerOf?.(call)?.forward(call, tensors, {
-      ...communicatingContext(pass, call, context, mask),
+      ...communicatingContext(pass, call, context, masks.argument),
       onTape: async () => {},
     })) ?? null;
   saved?.discard();
   const outputs = saved
     ? saved.outputs
-    : tf.tidy(() => applyLayer(call, tensors, mask, context, true));
-  slots.put(call, outputs, maskAfter(call, tensors, mask), wants);
+    : tf.tidy(() => applyLayer(call, tensors, masks.argument, context, true));
+  slots.put(call, outputs, maskAfter(call, tensors, masks), wants);
   return saved;
 }
 
@@ -162,17 +166,23 @@ export async function runForward(
   inputs: tf.Tensor[],
   context: StepContext,
 ): Promise<ForwardState> {
-  const slots = Slots.ofInputs(pass.graph, inputs, pass.wantedInput);
+  const slots = Slots.ofInputs(pass.graph, inputs, {wantedInput: pass.wantedInput});
   const pieces: ForwardState['pieces'] = [];
   try {
     for (const segment of pass.segments) {
       const deferred: DeferredSegment | null = segment.recompute
-        ? {segment, kept: slots.keepFor(segment.calls), savedForwards: new Map()}
+        ? {
+            segment,
+            kept: slots.keepFor(segment.calls),
+            savedForwards: new Map(),
+            states: new Map(),
+          }
         : null;
       if (deferred) pieces.push(deferred);
       for (const call of segment.calls) {
         await runHooks(pass.hooks, 'beforeForward', call);
         if (deferred) {
+          if (mayKeepState(call.layer)) deferred.states.set(call.index, saveState(call.layer));
           const saved = await forwardUntaped(pass, call, slots, context);
           if (saved) deferred.savedForwards.set(call.index, saved);
         } else pieces.push(await forwardTaped(pass, call, slots, context));
@@ -198,7 +208,7 @@ export async function runForward(
 /** Runs a segment again, now with tapes. Consumes what the segment kept. */
 export async function recomputeSegment(
   pass: PassContext,
-  {segment, kept, savedForwards}: DeferredSegment,
+  {segment, kept, savedForwards, states}: DeferredSegment,
   context: StepContext,
 ): Promise<TapedCall[]> {
   const slots = Slots.ofKept(pass.graph, kept);
@@ -206,18 +216,22 @@ export async function recomputeSegment(
   try {
     for (const call of segment.calls) {
       await runHooks(pass.hooks, 'beforeRecompute', call);
-      // Averages move once a step, and not when the layer is recomputed.
-      const restore = remember(nonTrainableWeights(call.layer));
+      // The layer begins where it began the first time. What it keeps must not move again.
+      const before = states.get(call.index);
+      states.delete(call.index);
+      const after = before && saveState(call.layer);
+      before?.restore();
       try {
         taped.push(await forwardTaped(pass, call, slots, context, savedForwards.get(call.index)));
       } finally {
-        restore();
+        after?.restore();
       }
       slots.freeAfter(call);
     }
     return taped;
   } catch (error) {
     taped.forEach(discardPiece);
+    for (const state of states.values()) state.discard();
     throw error;
   } finally {
     slots.freeAll();

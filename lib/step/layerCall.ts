@@ -2,14 +2,36 @@
  * Applies one layer to tensors within a training step.
  */
 import * as tf from '@tensorflow/tfjs';
-import {dropoutWithContext} from '../base/dropout';
-import {withStepContext, type StepContext} from '../base/stepContext';
+import {withDraws} from '../base/draws';
+import type {StepContext} from '../base/stepContext';
 import type {LayerCall} from '../model/graph';
-import {dropoutFields, maskingFields} from '../model/tfjsLayers';
+import {rowsOfDraws} from '../model/layerDraws';
+// This import makes tfjs's operations draw from the streams of the layer that is called.
+import '../model/randomOps';
+import {disposeCellMasks} from '../model/tfjsLayers';
+import {explained} from './layerErrors';
 
 /**
- * Applies the layer. tfjs's own Dropout with a seed draws the same mask at every step, and without
- * one no two devices draw the same, so its masks come from the counter-based generator.
+ * Runs `run` as this call of a layer, whose random numbers it then draws: a function of the seed,
+ * the call's place in the graph, the step and the samples.
+ */
+export function withLayerContext<T>(
+  call: LayerCall,
+  samples: number,
+  context: StepContext,
+  training: boolean,
+  run: () => T,
+): T {
+  return withDraws(
+    {...context, layer: call.name},
+    {place: call.index, samples, rows: rowsOfDraws(call, training)},
+    run,
+  );
+}
+
+/**
+ * Applies the layer; `mask` is among the arguments of its `call`. What it draws is the same on every
+ * rank and whenever it runs again. Throws BAD_MODEL or BAD_DATA with the layer's name if that fails.
  */
 export function applyLayer(
   call: LayerCall,
@@ -18,48 +40,32 @@ export function applyLayer(
   context: StepContext,
   training: boolean,
 ): tf.Tensor[] {
+  return explained(call, inputs, mask, () => applied(call, inputs, mask, context, training));
+}
+
+function applied(
+  call: LayerCall,
+  inputs: tf.Tensor[],
+  mask: tf.Tensor | null,
+  context: StepContext,
+  training: boolean,
+): tf.Tensor[] {
   const {layer} = call;
-  return withStepContext({...context, layer: call.name}, () => {
-    if (training && layer.getClassName() === 'Dropout' && !dropoutFields(layer).noiseShape) {
-      const {rate} = dropoutFields(layer);
-      return [
-        rate > 0
-          ? dropoutWithContext(inputs[0], rate, {...context, layer: call.name})
-          : tf.clone(inputs[0]),
-      ];
-    }
+  return withLayerContext(call, inputs[0].shape[0], context, training, () => {
     const inputIds = new Set(inputs.map((input) => input.id));
     const options: Record<string, unknown> = {training};
     if (mask) options.mask = mask;
+    // A generic RNN would keep its cells' first masks for all later calls.
+    disposeCellMasks(layer);
     const result = layer.apply(inputs.length === 1 ? inputs[0] : inputs, options) as
       | tf.Tensor
       | tf.Tensor[];
+    disposeCellMasks(layer);
     const outputs = Array.isArray(result) ? result : [result];
-    // A layer that returns its input (a linear activation), or one tensor twice (an LSTM with
-    // returnState: its output is its state), needs a handle of its own for each output.
+    // A layer that returns its input (a linear activation), or one tensor twice (a recurrent layer's
+    // output and state), needs handles of its own.
     return outputs.map((output, i) =>
       inputIds.has(output.id) || outputs.indexOf(output) < i ? tf.clone(output) : output,
     );
   });
-}
-
-/** The mask that a layer passes on (Masking, or Embedding with maskZero); null without one. */
-export function maskAfter(
-  call: LayerCall,
-  inputs: tf.Tensor[],
-  mask: tf.Tensor | null,
-): tf.Tensor | null {
-  const layer = maskingFields(call.layer);
-  if (!layer.supportsMasking) return null;
-  const [outputMask] = tf.tidy(() => {
-    const single = inputs.length === 1;
-    const computed = layer.computeMask(
-      single ? inputs[0] : inputs,
-      single ? mask : inputs.map(() => mask as tf.Tensor),
-    );
-    const first = Array.isArray(computed) ? computed[0] : computed;
-    // A handle of its own, whether the mask is new or was passed through.
-    return first ? [tf.clone(first)] : [];
-  });
-  return outputMask ?? null;
 }

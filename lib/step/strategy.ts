@@ -7,7 +7,7 @@ import type {OptimizerState} from '../model/description';
 import type {Graph, LayerCall} from '../model/graph';
 import type {CommunicatingLayerOf, StepHooks, WeightGradient} from './hooks';
 import type {ParameterStorage} from './parameterStorage';
-import type {Objective, Values} from './objective';
+import type {Objective, Sums} from './objective';
 import type {PenaltyCounts} from './penalties';
 import type {Recompute, Segment} from '../model/segments';
 import type {GradientSum} from './gradientSum';
@@ -16,7 +16,7 @@ import type {GradientSum} from './gradientSum';
 export interface MicroBatch {
   xs: tf.Tensor[];
   ys: tf.Tensor[];
-  /** For each output one number a sample, or null. */
+  /** For each output one number a sample, or a sample and position; or null. */
   weights: Array<tf.Tensor | null>;
   samples: number;
 }
@@ -29,6 +29,8 @@ export interface BatchPart {
   firstSample: number;
   /** Its samples divided by those of the whole batch over all ranks: the weight of its mean. */
   share: number;
+  /** Of a validation batch: the number of optimizer steps before it, and its index. */
+  validation?: {step: number; batch: number};
   /** `need`: leaves out the inputs or the targets if the rank does not need them. */
   make(need?: {xs: boolean; ys: boolean}): MicroBatch;
 }
@@ -61,16 +63,20 @@ export interface RankStrategy {
    * Replaces the forward and backward passes of a step's micro-batches; returns this rank's part of
    * loss and metrics.
    */
-  runParts?(step: number, parts: BatchPart[]): Promise<Values>;
+  runParts?(step: number, parts: BatchPart[]): Promise<Sums>;
   /**
    * Replaces the evaluation of a validation batch; returns this rank's part of loss and metrics.
    */
-  evaluate?(part: BatchPart): Promise<Values>;
+  evaluate?(part: BatchPart): Promise<Sums>;
   /**
    * Sums each rank's loss and metrics over all ranks. `penalty`: what this rank's layers add to the
-   * loss of a training step; for validation it is already in `values`.
+   * loss of a training step; validation has none.
    */
-  sumValues(values: Values, penalty?: number): Promise<Values>;
+  sumValues(sums: Sums, penalty?: number): Promise<Sums>;
+  /** Whether this rank runs the model's last layers, and so computes the loss. */
+  readonly computesLoss: boolean;
+  /** The sum over the ranks that hold different samples of what each has counted in them. */
+  sumCounts(counts: number[]): Promise<number[]>;
   /**
    * Which weights' penalties this rank counts, if other ranks hold the weights too.
    * @default those of all weights that it holds

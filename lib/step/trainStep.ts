@@ -4,12 +4,15 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
-import {withStepContext, type StepContext} from '../base/stepContext';
+import {withDraws} from '../base/draws';
+import {validationContext, type StepContext} from '../base/stepContext';
 import {noteStep, tagMemory} from '../memory';
+import {watchUserLayers} from './constantWeights';
 import {allFinite, GradientSum} from './gradientSum';
-import {readGraph, type Graph, type LayerCall} from '../model/graph';
+import {freeOldStates, statefulParts} from '../model/layerState';
+import {readGraph, type Graph} from '../model/graph';
 import {runHooks, type StepHooks} from './hooks';
-import {Objective, type Values} from './objective';
+import {addSums, Objective, type Sums, type Values} from './objective';
 import {predict} from './predict';
 import {segmentsOf, type Recompute, type Segment} from '../model/segments';
 import type {BatchPart, MicroBatch, RankStrategy, StepHost} from './strategy';
@@ -35,6 +38,7 @@ export class Stepper implements StepHost {
   readonly gradients: GradientSum;
   readonly hooks: StepHooks[];
   private readonly pass: PassContext;
+  private readonly statefulLayers: tf.layers.Layer[];
   private penalty = 0;
 
   constructor(
@@ -44,6 +48,9 @@ export class Stepper implements StepHost {
     this.graph = readGraph(model);
     const {hooks = [], strategy} = options;
     const heldCalls = strategy?.heldCalls?.(this.graph);
+    this.statefulLayers = this.graph.calls
+      .map(({layer}) => layer)
+      .filter((layer) => statefulParts(layer).length > 0);
     this.objective = new Objective(
       model,
       heldCalls ? {...this.graph, calls: heldCalls} : this.graph,
@@ -93,9 +100,15 @@ export class Stepper implements StepHost {
       noteStep(step);
       await runHooks(this.hooks, 'beforeStep', step, parts.length);
       const {strategy, globalClipNorm} = this.options;
-      let values = await (strategy?.runParts?.(step, parts) ?? this.runParts(step, parts));
+      const dividesBatch = parts.some(({share}) => share < 1);
+      const checkUserLayers = dividesBatch ? watchUserLayers(this.graph.calls) : () => {};
+      await this.countTargets(parts);
+      let sums = await (strategy?.runParts?.(step, parts) ?? this.runParts(step, parts));
+      checkUserLayers();
+      this.objective.losses.checkCounts();
       await runHooks(this.hooks, 'afterGradients', this.gradients.entries);
-      if (strategy) values = await strategy.sumValues(values, this.penalty);
+      if (strategy) sums = await strategy.sumValues(sums, this.penalty);
+      const values = this.objective.finish(sums);
       if (!strategy?.dividesGradients) values[0] += this.objective.regularize(this.gradients);
       if (!Number.isFinite(values[0])) throw await this.notFinite(values[0], step);
       await runHooks(this.hooks, 'beforeUpdate', this.gradients.entries);
@@ -106,19 +119,40 @@ export class Stepper implements StepHost {
             Math.sqrt((await strategy?.squares?.()) ?? this.gradients.squares()),
             globalClipNorm,
           );
-        withStepContext({seed: this.options.seed, layer: 'update', step, firstSample: 0}, () =>
-          this.update(),
-        );
+        const context = {seed: this.options.seed, layer: 'update', step, firstSample: 0};
+        withDraws(context, {place: 0, samples: 0, phase: 'update'}, () => this.update());
       }
       await runHooks(this.hooks, 'afterStep', step);
       return values;
     } finally {
       this.gradients.clear();
+      for (const layer of this.statefulLayers) freeOldStates(layer);
     }
   }
 
-  private async runParts(step: number, parts: BatchPart[]): Promise<Values> {
-    let values: Values = this.objective.names.map(() => 0);
+  /**
+   * Counts the whole batch before the first pass over a part of it, for a loss that is a sum over a
+   * count.
+   */
+  private async countTargets(parts: BatchPart[]): Promise<void> {
+    const {
+      objective: {losses},
+      options: {strategy},
+    } = this;
+    losses.begin(null);
+    if (!losses.needCounts || (!strategy && parts.length === 1)) return;
+    let local = new Array<number>(losses.length).fill(0);
+    for (const {samples, make} of strategy && !strategy.computesLoss ? [] : parts) {
+      if (samples === 0) continue;
+      const {ys, weights} = make({xs: false, ys: true});
+      local = addSums(local, losses.countsOf(ys));
+      tf.dispose([...ys, ...weights.filter((weight) => weight !== null)]);
+    }
+    losses.begin({local, total: strategy ? await strategy.sumCounts(local) : local});
+  }
+
+  private async runParts(step: number, parts: BatchPart[]): Promise<Sums> {
+    let sums = this.objective.noSums();
     for (const [index, {samples, firstSample, share, make}] of parts.entries()) {
       await runHooks(this.hooks, 'beforePart', {
         index,
@@ -132,10 +166,9 @@ export class Stepper implements StepHost {
         await runHooks(this.hooks, 'emptyRank', 'backward', this.graph.calls);
         continue;
       }
-      const partValues = await this.forwardBackward(step, firstSample, make(), share);
-      values = partValues.map((value, i) => values[i] + share * value);
+      sums = addSums(sums, await this.forwardBackward(step, firstSample, make(), share));
     }
-    return values;
+    return sums;
   }
 
   private async forwardBackward(
@@ -143,7 +176,7 @@ export class Stepper implements StepHost {
     firstSample: number,
     batch: MicroBatch,
     share: number,
-  ): Promise<Values> {
+  ): Promise<Sums> {
     const context = {seed: this.options.seed, layer: '', step, firstSample};
     try {
       return await this.forwardAndBackward(context, batch, share);
@@ -156,9 +189,9 @@ export class Stepper implements StepHost {
     context: StepContext,
     batch: MicroBatch,
     share: number,
-  ): Promise<Values> {
+  ): Promise<Sums> {
     const forward = await runForward(this.pass, batch.xs, context);
-    let result: {values: Values; gradients: tf.Tensor[]};
+    let result: {sums: Sums; gradients: tf.Tensor[]};
     try {
       await runHooks(this.hooks, 'beforeLoss');
       result = this.objective.withGradient(forward.outputs, batch.ys, batch.weights, share);
@@ -169,7 +202,7 @@ export class Stepper implements StepHost {
     }
     tf.dispose(forward.outputs);
     await runBackward(this.pass, forward, result.gradients, context);
-    return result.values;
+    return result.sums;
   }
 
   /**
@@ -229,26 +262,19 @@ export class Stepper implements StepHost {
     );
   }
 
-  /** Loss and metrics on validation data. */
-  async evaluate(part: BatchPart): Promise<Values> {
+  /** This rank's contribution to the loss and the metrics of a validation batch. */
+  async evaluate(part: BatchPart): Promise<Sums> {
     const {strategy} = this.options;
     await runHooks(this.hooks, 'beforePrediction');
     if (strategy?.evaluate) return strategy.evaluate(part);
-    const countsLoss = strategy?.prediction.countsLoss ?? true;
-    const counts = (_: LayerCall, variable: tf.Variable | null) =>
-      strategy?.countsPenalty?.(variable).value ?? true;
+    const {communicatingLayer, countsLoss = true} = strategy?.prediction ?? {};
     const batch = part.make();
-    const context = {seed: this.options.seed, layer: '', step: 0, firstSample: 0};
+    const context = validationContext(this.options.seed, part);
     try {
-      const {outputs, penalty} = await predict(this.graph, batch.xs, context, this.hooks, {
-        counts,
-        communicatingLayerOf: strategy?.prediction.communicatingLayer,
-      });
+      const outputs = await predict(this.graph, batch.xs, context, this.hooks, communicatingLayer);
       try {
-        const values = this.objective
-          .evaluate(outputs, batch.ys)
-          .map((value) => (countsLoss ? value : 0));
-        return [values[0] + penalty, ...values.slice(1)];
+        const sums = this.objective.evaluate(outputs, batch.ys, part.share);
+        return countsLoss ? sums : this.objective.noEvaluationSums();
       } finally {
         tf.dispose(outputs);
       }

@@ -6,6 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import {activationName, conv2dFields, denseFields, embeddingFields} from '../model/tfjsLayers';
 import type {CausalSelfAttention} from '../models/layers/causalSelfAttention';
 import type {TokenEmbedding} from '../models/layers/tokenEmbedding';
+import {outOfRange, strayToken} from '../step/layerErrors';
 import {needsWholeRow, registerLayout, type LayoutPart} from './rules';
 
 const rowwise = (layer: tf.layers.Layer): string | null => {
@@ -67,7 +68,14 @@ registerLayout('ManyHands>CausalSelfAttention', 'heads', {
 });
 
 /** The vectors of the tokens whose rows this rank holds; zeros for the other tokens. */
-function lookUp(table: tf.Tensor, tokens: tf.Tensor, {start, end}: LayoutPart): tf.Tensor {
+function lookUp(
+  {name}: tf.layers.Layer,
+  table: tf.Tensor,
+  tokens: tf.Tensor,
+  {start, end, of}: LayoutPart,
+): tf.Tensor {
+  const stray = strayToken(tokens, of);
+  if (stray !== null) throw outOfRange(name, stray, of);
   const row = tf.sub(
     tf.reshape(tf.cast(tokens, 'int32'), [tokens.size]),
     tf.scalar(start, 'int32'),
@@ -89,7 +97,8 @@ registerLayout('Embedding', 'vocabulary', {
   weights: {embeddings: {axis: 0}},
   inputPlacement: 'replicate',
   outputPlacement: () => 'partial',
-  partial: (layer, tokens, part) => lookUp(embeddingFields(layer).embeddings.read(), tokens, part),
+  partial: (layer, tokens, part) =>
+    lookUp(layer, embeddingFields(layer).embeddings.read(), tokens, part),
 });
 
 // Inputs with this number of dims are hidden states: as a language model's head, each rank computes
@@ -103,7 +112,7 @@ registerLayout('ManyHands>TokenEmbedding', 'vocabulary', {
   outputPlacement: (inputRank) => (inputRank === HIDDEN_RANK ? 'gathered' : 'partial'),
   partial: (layer, x, part) => {
     const table = (layer as TokenEmbedding).embeddings.read() as tf.Tensor2D;
-    if (x.rank !== HIDDEN_RANK) return lookUp(table, x, part);
+    if (x.rank !== HIDDEN_RANK) return lookUp(layer, table, x, part);
     const [samples, sequence, hidden] = x.shape;
     return tf.reshape(tf.matMul(tf.reshape(x, [samples * sequence, hidden]), table, false, true), [
       samples,

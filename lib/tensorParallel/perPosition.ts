@@ -43,6 +43,8 @@ export function perPositionOf(layer: tf.layers.Layer): PerPosition | null {
 for (const name of [
   'ManyHands>LayerNorm',
   'ManyHands>Dropout',
+  'GaussianNoise',
+  'GaussianDropout',
   'Add',
   'Subtract',
   'Multiply',
@@ -58,9 +60,8 @@ for (const name of [
 ])
   registerPerPosition(name);
 
-registerPerPosition('Dropout', {
-  when: (layer) => !dropoutFields(layer).noiseShape,
-});
+for (const name of ['Dropout', 'AlphaDropout'])
+  registerPerPosition(name, {when: (layer) => !dropoutFields(layer).noiseShape});
 
 registerPerPosition('LayerNormalization', {
   when: (layer) => normalizedAxes(layer).every((axis) => axis > 1),

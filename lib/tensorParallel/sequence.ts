@@ -5,7 +5,7 @@
  */
 import {ManyHandsError} from '../base/errors';
 import {partStart} from '../collectives/types';
-import {symbolicOutput, type Graph, type LayerCall, type Slot} from '../model/graph';
+import {outputShape, slotShape, type Graph, type LayerCall, type Slot} from '../model/graph';
 import {shardedOf, type Rules} from './layout';
 import {perPositionOf} from './perPosition';
 import type {LayoutPart} from './rules';
@@ -18,9 +18,9 @@ export interface SequencePlan {
 }
 
 /** The number of positions of a call's output; null if it has none, or if the number is open. */
-function positionsIn(graph: Graph, call: LayerCall): number | null {
-  const {shape, dtype} = symbolicOutput(graph, call);
-  return shape.length > 2 && dtype === 'float32' ? shape[1] : null;
+function positionsIn(call: LayerCall): number | null {
+  const shape = outputShape(call);
+  return shape.length > 2 ? shape[1] : null;
 }
 
 /**
@@ -28,13 +28,9 @@ function positionsIn(graph: Graph, call: LayerCall): number | null {
  * input's number of dims.
  */
 function isPartialOutput(graph: Graph, rules: Rules, call: LayerCall): boolean {
-  const maker = graph.calls.find(({outputs}) => outputs.includes(call.inputs[0]));
-  return (
-    rules[call.name] !== undefined &&
-    shardedOf(call.layer, rules[call.name]).outputPlacement(
-      maker ? symbolicOutput(graph, maker).shape.length : 2,
-    ) === 'partial'
-  );
+  if (rules[call.name] === undefined) return false;
+  const inputShape = slotShape(graph, call.inputs[0]);
+  return shardedOf(call.layer, rules[call.name]).outputPlacement(inputShape.length) === 'partial';
 }
 
 /**
@@ -54,7 +50,7 @@ function slotsByPosition(graph: Graph, rules: Rules, length: number): Set<Slot> 
     graph.calls.filter((call) => call.layer === layer).length;
   for (const call of graph.calls) {
     const [output] = call.outputs;
-    if (graph.outputs.includes(output) || positionsIn(graph, call) !== length) continue;
+    if (graph.outputs.includes(output) || positionsIn(call) !== length) continue;
     // If the layer also runs on whole tensors elsewhere, one of its gradients would be complete and
     // the other only a summand.
     if (hasPartialGradient(rules, call) && call.layer.weights.length > 0 && uses(call.layer) > 1)
@@ -78,7 +74,7 @@ export function planSequence(graph: Graph, rules: Rules, rank: number, size: num
     (call) => isPartialOutput(graph, rules, call) && !graph.outputs.includes(call.outputs[0]),
   );
   const length = partialCalls
-    .map((call) => positionsIn(graph, call))
+    .map((call) => positionsIn(call))
     .find((positions) => positions !== null);
   if (!length) {
     throw new ManyHandsError(

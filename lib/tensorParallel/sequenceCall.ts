@@ -4,10 +4,9 @@
  * with the same result on every rank.
  */
 import * as tf from '@tensorflow/tfjs';
-import {withStepContext} from '../base/stepContext';
 import type {LayerCall} from '../model/graph';
 import type {SavedForward, CommunicatingContext, CommunicatingLayer} from '../step/hooks';
-import {applyLayer} from '../step/layerCall';
+import {applyLayer, withLayerContext} from '../step/layerCall';
 import {backward, discard, record} from '../step/tape';
 import {perPositionOf} from './perPosition';
 import type {LayoutPart} from './rules';
@@ -26,11 +25,16 @@ export class SequenceCall implements CommunicatingLayer {
     local: boolean,
   ): tf.Tensor[] {
     const {positions} = this;
+    const {mask, training} = callContext;
     const context = local ? {...callContext, positions} : callContext;
     const perPosition = local ? perPositionOf(call.layer)?.apply : undefined;
     return perPosition
-      ? [withStepContext(context, () => perPosition(call.layer, inputs[0], positions))]
-      : applyLayer(call, inputs, callContext.mask, context, callContext.training);
+      ? [
+          withLayerContext(call, inputs[0].shape[0], context, training, () =>
+            perPosition(call.layer, inputs[0], positions),
+          ),
+        ]
+      : applyLayer(call, inputs, mask, context, training);
   }
 
   async forward(

@@ -10,6 +10,7 @@ import {partStart, type Communicator} from '../collectives/types';
 import {tagMemory} from '../memory';
 import type {LayerCall, Slot} from '../model/graph';
 import type {SavedForward, CommunicatingContext, CommunicatingLayer} from '../step/hooks';
+import {applyLayer, withLayerContext} from '../step/layerCall';
 import {backward, discard, record, type Recorded} from '../step/tape';
 import type {SpanRecorder} from '../trace/spans';
 import type {PositionExchange} from './positions';
@@ -116,11 +117,13 @@ export class ShardedCall implements CommunicatingLayer {
     const looksUp = input.dtype !== 'float32';
     const wants = !looksUp && tensorContext.wantsInput(call);
     const sources = [...(wants ? [input] : []), ...tensorContext.weightsOf(layer)];
-    const partialResult = withStepContext(callContext, () =>
+    const samples = input.shape[0];
+    const {training} = callContext;
+    const partialResult = withLayerContext(call, samples, callContext, training, () =>
       record(sources, () => [
         sharded.partial
           ? sharded.partial(layer, input, range)
-          : (layer.apply(input, {training: callContext.training}) as tf.Tensor),
+          : applyLayer(call, [input], callContext.mask, callContext, callContext.training)[0],
       ]),
     );
     const inputShape = input.shape;

@@ -1,5 +1,6 @@
 import {describe, expect, it} from 'vitest';
 import '#lib/devices/register.js';
+import {CACHE_LINE_FLOATS} from '#lib/base/cacheLine.js';
 import {planBuckets} from '#lib/dataParallel/buckets.js';
 import {mlp} from '#lib/models/index.js';
 import {readGraph} from '#lib/model/graph.js';
@@ -23,6 +24,15 @@ describe('planBuckets', () => {
     const slices = buckets.flatMap((bucket) => bucket.slices);
     expect(new Set(slices.map(({entry}) => entry.variable.id)).size).toBe(slices.length);
     expect(bytesOf({slices})).toBe(4 * model.countParams());
+  });
+
+  it('starts each bucket at the next cache line', () => {
+    const {buckets, length} = plan(1000);
+    for (const [i, {start}] of buckets.entries()) {
+      expect(start % CACHE_LINE_FLOATS).toBe(0);
+      expect(start - (buckets[i - 1]?.end ?? 0)).toBeLessThan(CACHE_LINE_FLOATS);
+    }
+    expect(length).toBe(buckets.at(-1)!.end);
   });
 
   it('puts everything into one bucket that is large enough', () => {

@@ -2,7 +2,14 @@ import {describe, expect, it} from 'vitest';
 import {ArrayTensor} from '#lib/devices/arrayTensor.js';
 import {addScaled} from '#lib/collectives/kernels.js';
 import {createRegion} from '#lib/workers/sharedRegion.js';
-import {mlp, mnist, tf, trainParallel, type TrainParallelOptions} from '#lib/public/course.js';
+import {
+  mlp,
+  mnist,
+  tf,
+  train,
+  trainParallel,
+  type TrainParallelOptions,
+} from '#lib/public/course.js';
 
 describe('addScaled', () => {
   it('has the bits of a float product and a float sum, at any length', () => {
@@ -73,6 +80,22 @@ describe('the divided update', () => {
       );
       expect(lines.reduce((sum, {sent}) => sum + sent, 0)).toBe(steps * bytes);
     }
+  });
+
+  it('moves the weights as one device does', async () => {
+    const same = {shuffle: false, seed: 1, verbose: 0} as const;
+    const [alone, divided] = [mlp({seed: 1, units: [32]}), mlp({seed: 1, units: [32]})];
+    const before = alone.getWeights().map((weight) => [...weight.dataSync()]);
+    await train(alone, data, {...same, batchSize: 32});
+    expect((await operations(divided, same)).names).toContain('allGather updated weights');
+    const after = divided.getWeights().map((weight) => [...weight.dataSync()]);
+    const furthest = (a: number[][], b: number[][]) =>
+      a.map((values, i) =>
+        values.reduce((most, value, j) => Math.max(most, Math.abs(value - b[i][j])), 0),
+      );
+    const expected = alone.getWeights().map((weight) => [...weight.dataSync()]);
+    for (const distance of furthest(after, expected)) expect(distance).toBeLessThan(1e-6);
+    for (const distance of furthest(after, before)) expect(distance).toBeGreaterThan(1e-4);
   });
 
   it('is left where an optimizer keeps state, or the whole gradient is wanted', async () => {

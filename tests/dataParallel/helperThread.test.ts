@@ -2,6 +2,7 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {afterAll, describe, expect, it} from 'vitest';
 import {createCommunicator} from '#lib/collectives/communicator.js';
 import {createSharedGroup, joinSharedGroup} from '#lib/collectives/sharedMemory/index.js';
+import type {CommWork} from '#lib/dataParallel/commWork.js';
 import {ThreadCommStream} from '#lib/dataParallel/threadCommStream.js';
 import {mnist} from '#lib/data/index.js';
 import {closeWorkers, trainParallel, type TrainParallelOptions} from '#lib/index.js';
@@ -21,7 +22,7 @@ async function withStream(
   const group = createSharedGroup(size);
   const comm = createCommunicator(joinSharedGroup(arrays.handle, 0));
   const flat = await comm.allocate(4, 'float32');
-  const stream = new ThreadCommStream(group.handle, 0, [0, 1].slice(0, size), {
+  const work: CommWork = {
     kind: 'reduce',
     flat,
     buckets: [
@@ -29,7 +30,8 @@ async function withStream(
       {start: 1, end: 4},
     ],
     operation: 'allReduce',
-  });
+  };
+  const stream = new ThreadCommStream(group.handle, 0, [0, 1].slice(0, size), work, true);
   const {threadId} = stream;
   try {
     await use(stream, flat);

@@ -1,55 +1,116 @@
-/** A model that crosses to a worker as its description. */
+import {createRequire} from 'node:module';
+import {join} from 'node:path';
 import {describe, expect, it} from 'vitest';
 import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
+import type {TrainOptions} from '#lib/config/options.js';
 import {describeModel} from '#lib/model/describe.js';
-import {disposeModel, rebuildModel} from '#lib/model/rebuild.js';
+import {copyModel, disposeModel, rebuildModel} from '#lib/model/rebuild.js';
+import {estimateMemory} from '#lib/memoryEstimate/index.js';
+import {spmd} from '#lib/run/spmd.js';
+import {train} from '#lib/run/train.js';
+import {trainParallelOver} from '#lib/trainParallel.js';
 
-interface Settings {
-  mode: string;
-  sizes: Record<string, number>;
+const file = join(__dirname, 'fixtures', 'loudInitializer.cjs');
+// Node's own loader, as in a program: vitest's would make a second instance.
+const {Loud, Scale, calls} = createRequire(__filename)(file) as {
+  Loud: new () => ReturnType<typeof tf.initializers.zeros>;
+  Scale: new (config: object) => tf.layers.Layer;
+  calls: {count: number};
+};
+
+/** Every kind of layer that makes weights in a way of its own. */
+function model(): tf.LayersModel {
+  const loud = {
+    kernelInitializer: new Loud(),
+    recurrentInitializer: new Loud(),
+    biasInitializer: new Loud(),
+  };
+  const made = tf.sequential({
+    layers: [
+      tf.layers.convLstm2d({
+        filters: 2,
+        kernelSize: 2,
+        returnSequences: true,
+        inputShape: [2, 3, 3, 1],
+        ...loud,
+      }) as tf.layers.Layer,
+      tf.layers.timeDistributed({layer: tf.layers.flatten()}),
+      tf.layers.bidirectional({
+        layer: tf.layers.gru({units: 2, returnSequences: true, ...loud}) as tf.layers.RNN,
+        mergeMode: 'concat',
+      }),
+      tf.layers.lstm({units: 3, unitForgetBias: true, ...loud}),
+      tf.layers.batchNormalization({gammaInitializer: new Loud(), betaInitializer: new Loud()}),
+      new Scale({}),
+      tf.layers.dense({units: 2, ...loud}),
+    ],
+  });
+  made.compile({optimizer: tf.train.momentum(0.01, 0.9), loss: 'meanSquaredError'});
+  return made;
 }
 
-/** A layer that behaves by the text of its configuration. */
-class Scaled extends tf.layers.Layer {
-  static className = 'Scaled_Layer';
-  constructor(private readonly settings: Settings & {name?: string; inputShape?: number[]}) {
-    super(settings);
-  }
-  override call(inputs: tf.Tensor | tf.Tensor[]) {
-    const x = Array.isArray(inputs) ? inputs[0] : inputs;
-    return tf.mul(x, this.settings.mode === 'pre_norm' ? this.settings.sizes.Big_One : 0);
-  }
-  override getConfig() {
-    const {mode, sizes} = this.settings;
-    return {...super.getConfig(), mode, sizes};
-  }
-}
-tf.serialization.registerClass(Scaled);
+const data = {xs: tf.ones([4, 2, 3, 3, 1]), ys: tf.ones([4, 2])};
+const quiet: Pick<TrainOptions, 'verbose' | 'threads' | 'seed' | 'batchSize' | 'modules'> = {
+  verbose: 0,
+  threads: 1,
+  seed: 1,
+  batchSize: 4,
+  modules: [file],
+};
 
-describe('a description', () => {
-  it('keeps the case of every name and value in a configuration', async () => {
-    const model = tf.sequential();
-    model.add(new Scaled({mode: 'pre_norm', sizes: {Big_One: 3}, name: 's', inputShape: [2]}));
-    model.add(tf.layers.dense({units: 1, activation: 'gelu_new'}));
-    model.compile({optimizer: 'sgd', loss: 'meanSquaredError'});
-    const copy = await rebuildModel(await describeModel(model));
-    expect(copy.layers[0].getConfig()).toMatchObject({mode: 'pre_norm', sizes: {Big_One: 3}});
-    expect(copy.getConfig()).toEqual(model.getConfig());
-    disposeModel(copy);
-    disposeModel(model);
+describe('a rebuilt model', () => {
+  it('is made without a call of an initializer, in the workers and in the caller', async () => {
+    const one = model();
+    const before = calls.count;
+    expect(before).toBeGreaterThan(10);
+    await train(one, data, quiet);
+    for (const strategy of ['fsdp', 'pipelineParallel'] as const)
+      await trainParallelOver('inProcess', one, data, {...quiet, devices: 2, strategy});
+    estimateMemory(one, {batchSize: 4});
+    const description = await describeModel(one, [file]);
+    disposeModel(await rebuildModel(description));
+    disposeModel(await rebuildModel(description, true));
+    disposeModel(await copyModel(one, description));
+    expect(calls.count).toBe(before);
+    // Layers that the program makes meanwhile have their own initial values.
+    const rebuilding = rebuildModel(description, true);
+    const meanwhile = tf.layers.dense({units: 1, kernelInitializer: 'ones'});
+    meanwhile.build([null, 1]);
+    expect([...meanwhile.getWeights()[0].dataSync()]).toEqual([1]);
+    disposeModel(await rebuilding);
   });
 
-  it('refuses a tensor that was given to apply beside the inputs', async () => {
-    const x = tf.input({shape: [2]});
-    const layer = tf.layers.dense({units: 1, name: 'head'});
-    const y = layer.apply(x, {extra: tf.input({shape: [2]})}) as tf.SymbolicTensor;
-    const model = tf.model({inputs: x, outputs: y});
-    model.compile({optimizer: 'sgd', loss: 'meanSquaredError'});
-    await expect(describeModel(model)).rejects.toMatchObject({
-      code: 'BAD_MODEL',
-      message: expect.stringMatching(/'head' was applied with the argument 'extra'/) as unknown,
-    });
-    disposeModel(model);
+  it('as a copy has the values of the model, and shares nothing that either changes', async () => {
+    const one = model();
+    const copy = await copyModel(one, await describeModel(one, [file]));
+    const values = () => one.getWeights().map((weight) => [...weight.dataSync()]);
+    const before = values();
+    expect(copy.getWeights().map((weight) => [...weight.dataSync()])).toEqual(before);
+    await train(copy, data, quiet);
+    disposeModel(copy);
+    expect(values()).toEqual(before);
+  });
+
+  it('is gone from its worker after a run: the weights of a layer that is used twice too', async () => {
+    const input = tf.input({shape: [5]});
+    const twice = tf.layers.dense({units: 5});
+    const output = twice.apply(twice.apply(input)) as tf.SymbolicTensor;
+    const shared = tf.model({inputs: input, outputs: output});
+    const kept = async (optimizer: tf.Optimizer) => {
+      shared.compile({optimizer, loss: 'meanSquaredError'});
+      await train(shared, {xs: tf.ones([4, 5]), ys: tf.ones([4, 5])}, {...quiet, modules: []});
+      // The worker of the run before.
+      const program = ({tf: engine}: {tf: typeof tf}) => ({
+        tensors: engine.memory().numTensors,
+        variables: Object.keys(engine.engine().state.registeredVariables),
+      });
+      const [left] = await spmd(program, {devices: 1, threads: 1});
+      return left;
+    };
+    const first = await kept(tf.train.sgd(0.01));
+    expect(first.variables).toEqual([]);
+    for (const optimizer of [tf.train.momentum(0.01, 0.9), tf.train.adam(0.01)])
+      expect(await kept(optimizer)).toEqual(first);
   });
 });

@@ -1,6 +1,6 @@
 import {describe, expect, it} from 'vitest';
 import {dropoutMask} from '#lib/base/dropoutMask.js';
-import {withStepContext} from '#lib/base/stepContext.js';
+import {nextDraw, withDraws} from '#lib/base/draws.js';
 import {tf} from '#lib/devices/register.js';
 import {
   CausalSelfAttention,
@@ -9,6 +9,7 @@ import {
   PositionEmbedding,
   TokenEmbedding,
 } from '#lib/models/index.js';
+import {drawContext} from '../helpers/draws';
 
 type Tensor = import('@tensorflow/tfjs').Tensor;
 type Layer = import('@tensorflow/tfjs').layers.Layer;
@@ -220,12 +221,14 @@ describe('Dropout', () => {
   const x = tf.ones([6, 10]);
   it("in a step has the step's mask, whatever part of the batch it sees", async () => {
     const context = {seed: 5, layer: 'block_0/dropout_1', step: 2, firstSample: 0};
-    const whole = withStepContext(context, () => layer.apply(x, {training: true}) as Tensor);
+    const call = {place: 3, samples: 6};
+    const whole = withDraws(context, call, () => layer.apply(x, {training: true}) as Tensor);
     expect([...(await whole.data())]).toEqual([
-      ...dropoutMask({...context, shape: [6, 10], rate: 0.4}),
+      ...dropoutMask(nextDraw(drawContext(context, call), [6, 10]), 0.4),
     ]);
-    const part = withStepContext(
+    const part = withDraws(
       {...context, firstSample: 4},
+      {...call, samples: 2},
       () => layer.apply(tf.ones([2, 10]), {training: true}) as Tensor,
     );
     expect([...(await part.data())]).toEqual([...(await whole.data())].slice(40));

@@ -156,3 +156,14 @@ describe('sizes that cannot be', () => {
       /schedule must be 'naive', 'gpipe', '1f1b', 'interleaved-1f1b' or 'zero-bubble', or \{name, actions\}; it is "2f2b"/,
     ));
 });
+
+describe('the simulation', () => {
+  it('counts the messages that are under way, and keeps to the room for them', () => {
+    const gpipe = pipelineSchedule('gpipe', {ranks: 2, microBatches: 4});
+    expect(simulateSchedule(gpipe).underWay).toBe(4);
+    expect(simulateSchedule(gpipe, undefined, 3).underWay).toBe(3);
+    expect(simulateSchedule(pipelineSchedule('gpipe', {ranks: 1, microBatches: 4})).underWay).toBe(
+      0,
+    );
+  });
+});

@@ -1,13 +1,10 @@
 /**
- * Checks classWeight against the model's outputs and sampleWeight against the samples, before a
- * worker starts.
+ * Checks classWeight against the model's outputs, before a worker starts.
  */
 import {shown} from '../base/errors';
 import {nearest} from '../base/nearest';
 import {refuseOption} from '../base/options';
 import type {CheckedOptions} from '../config/checkOptions';
-import {isModule} from '../job/readData';
-import type {ResolvedData} from './resolveRun';
 
 type Weights = Record<string, unknown>;
 
@@ -20,7 +17,8 @@ function checkNumbers(weights: Weights, what: string): void {
       refuseOption(`${what}[${name}] must be a finite number; it is ${shown(weight)}.`);
 }
 
-function checkClassWeight(
+/** Throws BAD_OPTION. `outputs`: the names of the model's outputs. */
+export function checkClassWeight(
   classWeight: CheckedOptions['classWeight'],
   outputs: readonly string[],
 ): void {
@@ -57,17 +55,4 @@ function checkClassWeight(
       );
     checkNumbers(ofOutput, `classWeight.${name}`);
   }
-}
-
-/** Throws BAD_OPTION. The samples of a data module are counted later, by the worker. */
-export function checkWeights(
-  {classWeight, sampleWeight}: CheckedOptions,
-  data: ResolvedData,
-  outputs: readonly string[],
-): void {
-  checkClassWeight(classWeight, outputs);
-  if (!sampleWeight || isModule(data)) return;
-  const count = 'size' in sampleWeight ? sampleWeight.size : sampleWeight.length;
-  if (count !== data.samples)
-    refuseOption(`sampleWeight has ${count} numbers; the data has ${data.samples} samples.`);
 }
