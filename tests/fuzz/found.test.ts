@@ -96,6 +96,16 @@ const CASES: Record<string, Program> = {
     strategy('fsdp'),
     {...strategy('dataParallel', 3), options: {recompute: ['n2'], microBatches: 2}},
   ]),
+  'a shape that centerCrop overwrites, where a pipeline is cut': program(
+    chain(
+      [4, 4, 1],
+      layer('averagePooling2d', {poolSize: 2}),
+      layer('centerCrop', {height: 1, width: 1}),
+      layer('flatten'),
+      layer('dense', {units: 2}),
+    ),
+    [TRAIN, strategy({kind: 'pipelineParallel', microBatches: 2})],
+  ),
   'a name with an underline in a configuration': program(
     chain([3], layer('dense', {units: 2, activation: 'gelu_new'}), layer('dense', {units: 1})),
     [TRAIN, strategy('tensorParallel')],
