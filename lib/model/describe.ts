@@ -8,7 +8,13 @@ import {listOf, type Check} from '../base/options';
 import type {FunctionReference, ModelDescription, WeightDescription} from './description';
 import {modelWeights, type LiveModel} from './modelWeights';
 import {describeState} from './optimizerState';
-import {compiledModel, innerModel, isCompiled, type LayerWeight} from './tfjsInternals';
+import {
+  callArgumentsOf,
+  compiledModel,
+  innerModel,
+  isCompiled,
+  type LayerWeight,
+} from './tfjsInternals';
 
 /**
  * An entry of the option `modules`: a module's URL, or one of its exports that the model was
@@ -111,6 +117,37 @@ export function requireCompiled(call: string, model: unknown): asserts model is 
   }
 }
 
+/** The arguments of `apply` whose tensors are inputs of the layer's node too. */
+const AMONG_INPUTS = ['initialState', 'constants'];
+
+/**
+ * The model's layers as JSON. tfjs leaves out tensors among the arguments of `apply` and warns of
+ * it. Nothing is lost with the states of a recurrent layer; other tensors are refused.
+ */
+function topologyOf(model: tf.LayersModel): object {
+  const {warn} = console;
+  const left: string[] = [];
+  console.warn = (...words: unknown[]) => {
+    const [, name] = /^Layer (.+) was passed non-serializable/.exec(String(words[0])) ?? [];
+    if (name === undefined) warn(...words);
+    else left.push(name);
+  };
+  let text: string;
+  try {
+    // Not toJSON, which writes names in another style: 'my_mode' would come back as 'myMode'.
+    text = JSON.stringify(model.getConfig());
+  } finally {
+    console.warn = warn;
+  }
+  for (const layer of model.layers.filter(({name}) => left.includes(name)))
+    for (const name of callArgumentsOf(layer).flatMap(Object.keys))
+      if (!AMONG_INPUTS.includes(name))
+        throw new Error(
+          `the layer '${layer.name}' was applied with the argument '${name}', which tfjs cannot write as JSON: give it as an input of the layer.`,
+        );
+  return JSON.parse(text) as object;
+}
+
 function describeWeight({originalName, shape, dtype}: LayerWeight): WeightDescription {
   return {name: originalName, shape, dtype};
 }
@@ -183,7 +220,7 @@ export async function describeModel(
   const compiled = compiledModel(model);
   let topology: object;
   try {
-    topology = JSON.parse(model.toJSON() as string) as object;
+    topology = topologyOf(model);
   } catch (error) {
     throw new ManyHandsError(
       'BAD_MODEL',

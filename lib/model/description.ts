@@ -47,7 +47,7 @@ export interface CallDraws {
 }
 
 export interface ModelDescription {
-  /** tfjs's `toJSON`. */
+  /** What the model's `getConfig` gives. */
   topology: object;
   className: string;
   loss: FunctionReference | FunctionReference[] | Record<string, FunctionReference>;

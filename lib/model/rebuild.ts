@@ -13,6 +13,7 @@ import {isKnownClass} from './tfjsClasses';
 import {
   compiledModel,
   engineInternals,
+  modelFromConfig,
   optimizerFields,
   optimizerFromConfig,
   tfjsFunction,
@@ -74,12 +75,18 @@ function checkBuilding({layers}: tf.LayersModel, {draws, uniforms}: Watched): vo
 }
 
 /** Makes the model of a topology. Throws BAD_MODEL. */
-async function buildTopology(topology: object, storageFreed: boolean): Promise<tf.LayersModel> {
+async function buildTopology(
+  {className, topology}: ModelDescription,
+  storageFreed: boolean,
+): Promise<tf.LayersModel> {
   try {
-    const json = {modelTopology: topology} as Parameters<typeof tf.models.modelFromJSON>[0];
     let build!: Promise<tf.LayersModel>;
     const drawn = watchDraws(() => {
-      build = withoutInitializers(() => tf.models.modelFromJSON(json), storageFreed);
+      // tfjs writes into a configuration that it reads.
+      build = withoutInitializers(
+        async () => modelFromConfig(className, structuredClone(topology)),
+        storageFreed,
+      );
     });
     const model = await build;
     checkBuilding(model, drawn);
@@ -100,7 +107,7 @@ async function buildAndCompile(
   description: ModelDescription,
   storageFreed: boolean,
 ): Promise<tf.LayersModel> {
-  const model = await buildTopology(description.topology, storageFreed);
+  const model = await buildTopology(description, storageFreed);
   const weights = matchWeights(modelWeights(model), description.weights);
   rememberWeights(model, weights);
   model.compile({

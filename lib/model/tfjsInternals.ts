@@ -126,6 +126,8 @@ export interface SymbolicTensor {
 export interface LayerNode {
   readonly inputTensors: SymbolicTensor[];
   readonly outputTensors: SymbolicTensor[];
+  /** The second argument of `apply`; null without one. */
+  readonly callArgs: Record<string, unknown> | null;
 }
 
 /** A layer as its model's graph has it. */
@@ -155,6 +157,11 @@ interface FullContainer extends Container {
   readonly layers: GraphLayer[];
   /** The keys (`layerNodeKey`) of the applications that its outputs need. */
   readonly containerNodes: ReadonlySet<string>;
+}
+
+/** The arguments that a layer was applied with, by application. */
+export function callArgumentsOf(layer: tf.layers.Layer): Array<Record<string, unknown>> {
+  return (layer as GraphLayer).inboundNodes.map(({callArgs}) => callArgs ?? {});
 }
 
 /** `nestedModel` with what the container consists of. */
@@ -202,6 +209,14 @@ export function optimizerFromConfig(className: string, config: object): tf.Optim
   const [optimizerClass, fromConfig] = entry;
   const optimizer: unknown = fromConfig(optimizerClass, config as tf.serialization.ConfigDict);
   return optimizer as tf.Optimizer;
+}
+
+/** A model of a registered class, from what its `getConfig` gave. Throws what tfjs throws. */
+export function modelFromConfig(className: string, config: object): tf.LayersModel {
+  const [modelClass, fromConfig] =
+    tf.serialization.SerializationMap.getMap().classNameMap[className];
+  const model: unknown = fromConfig(modelClass, config as tf.serialization.ConfigDict);
+  return model as tf.LayersModel;
 }
 
 /** An optimizer's own fields by name: its settings, counters and accumulated state. */

@@ -16,6 +16,21 @@ export interface SplitPoint {
   shape: number[];
 }
 
+/**
+ * Why tfjs does not know the shape of a slot that crosses before `index`, as a clause; null if it
+ * knows. CenterCrop overwrites the shape of its input (center_crop.js), and Resizing and RandomWidth
+ * leave out the dim of the samples.
+ */
+function unknownShape({calls}: Graph, slot: Slot, index: number): string | null {
+  const isCrop = ({layer}: LayerCall) => layer.getClassName() === 'CenterCrop';
+  const isResize = ({layer}: LayerCall) =>
+    ['Resizing', 'RandomWidth'].includes(layer.getClassName());
+  const call =
+    calls.find((reader) => isCrop(reader) && reader.inputs.includes(slot)) ??
+    calls.slice(0, index).find(isResize);
+  return call ? `tfjs 4.22 gives a wrong shape to the images around '${call.name}'` : null;
+}
+
 /** The split point before a call, or a clause that says why there is none. */
 function splitPointBefore(graph: Graph, masks: MaskReach, index: number): SplitPoint | string {
   const producerOf = new Map(
@@ -33,6 +48,8 @@ function splitPointBefore(graph: Graph, masks: MaskReach, index: number): SplitP
   const reader = masks.readerOfEarlier[index];
   if (reader !== undefined)
     return `a mask of an earlier layer reaches '${reader}' (tfjs hands the last mask on), and it would not be sent`;
+  const unknown = unknownShape(graph, slot, index);
+  if (unknown) return unknown;
   const shape = call.shapes[call.outputs.indexOf(slot)];
   if (shape.slice(1).some((length) => length === null))
     return `the shape of '${call.name}'s output, [${shape}], is not fixed: give the model's input a fixed shape`;

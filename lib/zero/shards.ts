@@ -68,9 +68,11 @@ export class Shards {
       tf.tidy(() => this.variables[index].assign(tensorOf(this.weights[index])));
   }
 
-  /** Applies the gradients, each times `scale`; frozen weights and their state stay as they are. */
+  /**
+   * Applies the gradients, each times `scale`; frozen weights and their state stay as they are.
+   * Without shards the optimizer only counts the step.
+   */
   update(optimizer: tf.Optimizer, scale: number): void {
-    if (this.byUnit.length === 0) return;
     let restore = () => {};
     // tfjs creates a weight's first moments before it asks for the gradient, so the weight must be
     // loaded before.

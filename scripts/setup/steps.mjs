@@ -61,6 +61,7 @@ const NEEDS = {
   docs: COMPILED,
   check: COMPILED,
   mutate: ALL,
+  fuzz: ALL,
 };
 
 /**
