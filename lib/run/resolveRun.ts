@@ -80,7 +80,7 @@ export interface Choice {
 }
 
 /** What differs between the functions that train. */
-export interface RunDefaults {
+interface RunDefaults {
   caller: Caller;
   /** @default 'processes'; 'inProcess' for several ranks if memory cannot be shared */
   transport?: Transport;
