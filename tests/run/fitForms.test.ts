@@ -104,7 +104,7 @@ describe("fit's options", () => {
       [{yieldEvery: -1}, /yieldEvery must be/],
       [{yieldEvery: 'never', callbacks: {onYield() {}}}, /yieldEvery is `never`/],
       [{callbacks: {onBatchEnd: 5}}, /onBatchEnd must be a function; it is 5/],
-      [{sampleWeight: 'heavy'}, /sampleWeight must be one number for each sample/],
+      [{sampleWeight: 'heavy'}, /sampleWeight must be a list of numbers/],
       [{sampleWeight: tf.ones([20, 2])}, /sampleWeight must be .*a Tensor of shape \[20, 2\]/],
       [{sampleWeight: [1, NaN]}, /sampleWeight must be/],
       [{sampleWeight: [1, 2]}, /sampleWeight has 2 numbers; the data has 20 samples/],
