@@ -142,7 +142,8 @@ function topologyOf(model: tf.LayersModel): object {
   for (const layer of model.layers.filter(({name}) => left.includes(name)))
     for (const name of callArgumentsOf(layer).flatMap(Object.keys))
       if (!AMONG_INPUTS.includes(name))
-        throw new Error(
+        throw new ManyHandsError(
+          'BAD_MODEL',
           `the layer '${layer.name}' was applied with the argument '${name}', which tfjs cannot write as JSON: give it as an input of the layer.`,
         );
   return JSON.parse(text) as object;

@@ -110,12 +110,16 @@ describe('the workers of several runs', () => {
 
   it('use the same threads and give the same numbers, also after a run that failed', async () => {
     const loss = await train();
-    // Node and the engine start some of their own threads only in a second run.
-    await train();
     const workers = childrenOf();
-    const before = threads();
-    expect(await train()).toEqual(loss);
-    expect(threads()).toEqual(before);
+    // Node and the engine start some of their own threads only in a later run. Helper threads that
+    // were not used again would be new in every run.
+    let settled = false;
+    for (let run = 0; run < 5 && !settled; run++) {
+      const before = threads();
+      expect(await train()).toEqual(loss);
+      settled = String(threads()) === String(before);
+    }
+    expect(settled).toBe(true);
     const stop = train({
       callbacks: {
         onBatchEnd: async () => {
