@@ -29,7 +29,7 @@ const TESTS: Record<string, string[][]> = {
   tensorParallel: [
     ['tests/tensorParallel/layout'],
     ['tests/parity/tensor'],
-    ['tests/tensorParallel'],
+    ['tests/tensorParallel', 'tests/parity/mesh'],
   ],
   collectives: [['tests/collectives'], ['tests/run/spmd']],
 };

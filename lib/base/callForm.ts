@@ -8,7 +8,7 @@ import {isInstance, ManyHandsError} from './errors';
  * Whether `value` is inputs or targets alone: a tensor, a typed array, a shaped array, or a list or
  * an object of these. `{xs, ys}` is not.
  */
-export function isBareData(value: unknown): boolean {
+function isBareData(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (value instanceof tf.Tensor || ArrayBuffer.isView(value)) return true;
   if (Array.isArray(value)) {

@@ -64,7 +64,7 @@ export interface TrainOptions {
    */
   yieldEvery?: number | 'auto' | 'batch' | 'epoch' | 'never';
   /**
-   * The seed of the sample order and the dropout masks. By default a random seed is chosen; the
+   * The seed of the sample order and of what layers draw, such as dropout masks. By default a random seed is chosen; the
    * result's `record.seed` contains it.
    */
   seed?: number;

@@ -59,7 +59,16 @@ export class DataParallel implements DataAxis {
     completedLater: late,
     load,
   }: DataContext): Promise<void> {
-    await load(replicatedStorage(sum.entries));
+    const storage = replicatedStorage(sum.entries);
+    await load({
+      ...storage,
+      load: (variable, values, dtype) => {
+        const flat = this.divided?.weights.valuesOf(variable);
+        if (flat) flat.set(values);
+        else storage.load(variable, values, dtype);
+      },
+      loaded: () => this.divided?.weights.refresh(),
+    });
     this.late = late;
     // A stage of a pipeline may have no weights.
     if (sum.entries.length === 0) return;

@@ -15,7 +15,7 @@ export class FlatParameter {
 
   /** `empty`: the weights have no values yet and get those of the array. */
   constructor(
-    slices: readonly FlatSlice[],
+    private readonly slices: readonly FlatSlice[],
     readonly flat: Float32Array,
     private readonly empty = false,
   ) {
@@ -41,6 +41,12 @@ export class FlatParameter {
     const tensor = view.tensor(variable.shape);
     variable.assign(tensor);
     tensor.dispose();
+  }
+
+  /** The array's elements that hold `variable`; undefined if it is not in the array. */
+  valuesOf(variable: tf.Variable): Float32Array | undefined {
+    const slice = this.slices.find(({entry}) => entry.variable === variable);
+    return slice && this.flat.subarray(slice.start, slice.start + slice.length);
   }
 
   /** The number of elements that the engine copies. */

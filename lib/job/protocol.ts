@@ -7,6 +7,8 @@ import type {LedgerLine} from '../collectives/types';
 import type {Axis, MeshSizes} from '../mesh/mesh';
 import type {PipelinePlan} from '../pipelineParallel/pipelineParallel';
 import type {ModelDescription, OptimizerState} from '../model/description';
+import type {ModelPart} from '../model/modelPart';
+import type {OptimizerSettings} from '../model/optimizerState';
 import type {LayerStates} from '../model/layerState';
 import type {Span} from '../trace/spans';
 import type {TensorPlan} from '../tensorParallel/tensorParallel';
@@ -80,6 +82,8 @@ export interface TrainJob {
   options: JobOptions;
   /** The callbacks for which the worker waits. */
   callbacks: CallbackName[];
+  /** Where a callback requests the current weights; null if ranks must send them unasked. */
+  requests: RegionHandle | null;
 }
 
 export type CallbackName = 'epochBegin' | 'epochEnd' | 'batchBegin' | 'batchEnd';
@@ -90,17 +94,28 @@ export type TrainTell =
   | {type: 'step'; epoch: number; step: number; samples: number; seconds: number; logs: Logs}
   | {type: 'epoch'; epoch: number; logs: Logs};
 
-/** Asks the caller to call a callback; `model` has the current weights if the caller needs them. */
+/** Asks the caller to call a callback. */
 export interface TrainAsk {
   rank: number;
   callback: CallbackName;
   index: number;
   logs: Logs;
+  /** The current weights, from rank 0; null if they were not sent. */
   model: ModelState | null;
+  /** Whether the caller's weights are older: it requests the current ones if a callback reads any. */
+  isStale: boolean;
+  /** The optimizer's counter and its numbers and flags. */
+  optimizer: Pick<OptimizerState, 'iterations' | 'fields'>;
 }
 
+/** What the callbacks changed; every rank gets the same answer and applies it before it goes on. */
 export interface TrainAnswer {
   stop: boolean;
+  /** By index in the description's `trainable`, whether fit trains the weight from now on. */
+  trainable?: boolean[];
+  optimizer?: OptimizerSettings;
+  /** Weights, and the optimizer's state if it was replaced, as `writeModel` arranges them. */
+  model?: {region: RegionHandle; part: ModelPart};
   /** The states of stateful layers, if a callback has changed them (`resetStates`). */
   layerStates?: LayerStates;
 }

@@ -4,7 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {withMeter, type MemoryMeter} from '../memory';
-import {describeState, slotLists, stateTensors} from '../model/optimizerState';
+import {describeState, slotLists, stateTensors, withoutRate} from '../model/optimizerState';
 import {optimizerFromConfig} from '../model/tfjsInternals';
 import {updateOneByOne} from '../step/update';
 
@@ -39,7 +39,7 @@ function sizesOf(optimizer: tf.Optimizer, meter: MemoryMeter): OptimizerSizes {
     const before = meter.liveBytes;
     step();
     const state = slotLists(sibling).filter(([first]) => first).length * 4;
-    const totalBytes = stateTensors(sibling, describeState(sibling)).reduce(
+    const totalBytes = stateTensors(sibling, withoutRate(describeState(sibling))).reduce(
       (bytes, tensor) => bytes + 4 * tensor.size,
       0,
     );

@@ -201,7 +201,8 @@ function probeAt(
   const inputs = inputsOf(model, batch);
   const slots = Slots.ofInputs(graph, inputs);
   // Batch norm's averages change whenever the layer is applied, so they are restored.
-  const state = saveState(model);
+  const others = graph.calls.flatMap(({layer}) => sum.othersOf(layer));
+  const state = saveState(model, others);
   try {
     const prober = new Prober(meter, graph, sum, slots);
     for (const call of graph.calls) prober.call(call);

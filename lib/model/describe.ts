@@ -6,12 +6,13 @@ import {ManyHandsError, messageOf, shown, withCode} from '../base/errors';
 import {importModule, moduleUrl} from '../base/modules';
 import {listOf, type Check} from '../base/options';
 import type {FunctionReference, ModelDescription, WeightDescription} from './description';
+import {modelWeights, type LiveModel} from './modelWeights';
 import {describeState} from './optimizerState';
 import {
   callArgumentsOf,
   compiledModel,
+  innerModel,
   isCompiled,
-  weightsOf,
   type LayerWeight,
 } from './tfjsInternals';
 
@@ -159,9 +160,54 @@ function describeOptimizer(optimizer: tf.Optimizer): ModelDescription['optimizer
   }
 }
 
+/** The parts of a description that callbacks may change: the optimizer, and what is frozen. */
+export function describeProgress({
+  weights,
+  optimizer,
+}: LiveModel): Pick<ModelDescription, 'optimizer' | 'optimizerState' | 'frozen'> {
+  return {
+    optimizer: describeOptimizer(optimizer),
+    optimizerState: describeState(optimizer),
+    frozen: [...weights.keys()].filter((index) => !weights[index].read().trainable),
+  };
+}
+
 /**
- * Describes `model`; `call` is the function that needs it. Throws BAD_MODEL if it is not compiled or holds a function that no module
- * exports, and BAD_OPTION for a wrong entry of `modules`.
+ * Indices in `weights` of the weights that were trainable when the model was compiled: tfjs's fit
+ * trains these, as far as they are still trainable. Throws BAD_MODEL.
+ */
+function trainableWeights(model: tf.LayersModel, weights: readonly LayerWeight[]): number[] {
+  const compiled = compiledModel(model).collectedTrainableWeights ?? [];
+  const trainable = compiled.map((weight) => weights.indexOf(weight));
+  const missing = trainable.indexOf(-1);
+  if (missing >= 0)
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      `the model was compiled with the weight '${compiled[missing].originalName}', which its layers no longer have: call compile() again.`,
+    );
+  const twice = trainable.find((index, i) => trainable.indexOf(index) < i);
+  if (twice !== undefined)
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      `the model lists the weight '${weights[twice].originalName}' twice, so fit would update it twice in each step: let the trainableWeights of a layer of your own name each weight once.`,
+    );
+  if (trainable.length > 0 && trainable.every((index) => !weights[index].read().trainable))
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      'every weight that the model was compiled to train is frozen now: set trainable to true on a layer, or call compile() after the layers that are to be trained are unfrozen.',
+    );
+  return trainable;
+}
+
+/** The weights of `model`, as its description lists them, and the optimizer that trains it. */
+export function liveModel(model: tf.LayersModel): LiveModel {
+  return {weights: modelWeights(model), optimizer: innerModel(model).optimizer};
+}
+
+/**
+ * Describes `model`; `call` is the function that needs it. Throws BAD_MODEL if it is not compiled,
+ * cannot be rebuilt, has nothing to train or holds a function that no module exports, and
+ * BAD_OPTION for a wrong entry of `modules`.
  */
 export async function describeModel(
   model: tf.LayersModel,
@@ -182,19 +228,16 @@ export async function describeModel(
       {cause: error},
     );
   }
-  const weights = weightsOf(model);
-  const trainable = (compiled.collectedTrainableWeights ?? []).map((weight) =>
-    weights.indexOf(weight),
-  );
+  const live = liveModel(model);
+  const {weights} = live;
   return {
     topology,
     className: model.getClassName(),
     loss: references.resolveAll(compiled.loss, 'loss'),
     metrics: compiled.metrics ? references.resolveAll(compiled.metrics, 'metric') : null,
-    optimizer: describeOptimizer(model.optimizer),
-    optimizerState: describeState(model.optimizer),
+    ...describeProgress(live),
     weights: weights.map(describeWeight),
-    trainable,
+    trainable: trainableWeights(model, weights),
     modules: modules.map((entry) => moduleUrl(typeof entry === 'string' ? entry : entry.module)),
   };
 }

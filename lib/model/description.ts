@@ -28,7 +28,12 @@ export interface OptimizerState {
   iterations: number;
   lists: Array<{field: string; names: string[]; shapes: number[][]}>;
   scalars: Array<{field: string}>;
+  /** The optimizer's numbers and flags, such as its learning rate. */
+  fields: OptimizerFields;
 }
+
+/** Fields of an optimizer that are plain numbers or flags. */
+export type OptimizerFields = Record<string, number | boolean>;
 
 /**
  * What one call of a user's layer draws in training and in evaluation: for each draw, in order, the
@@ -54,12 +59,14 @@ export interface ModelDescription {
   optimizer: {className: string; config: object};
   optimizerState: OptimizerState;
   /**
-   * In the order of `model.weights`. A shared region holds their values in this order, then the
+   * In the order of `modelWeights`. A shared region holds their values in this order, then the
    * optimizer's state.
    */
   weights: WeightDescription[];
   /** Indices in `weights` of the weights that were trainable when the model was compiled. */
   trainable: number[];
+  /** Indices in `weights` of those whose variable is not trainable now: fit leaves them alone. */
+  frozen: number[];
   /** Modules that a worker imports before it rebuilds the model. */
   modules: string[];
   /** The calls of users' layers that draw random numbers; the caller fills it in for a training. */

@@ -83,9 +83,14 @@ export interface SavedState {
   discard(): void;
 }
 
-/** Saves what `layer` keeps from one call to the next. */
-export function saveState(layer: Stateful): SavedState {
-  const variables = nonTrainableWeights(layer);
+/**
+ * Saves what `layer` keeps from one call to the next: `variables`, and the states of its stateful
+ * parts.
+ */
+export function saveState(
+  layer: Stateful,
+  variables: readonly tf.Variable[] = nonTrainableWeights(layer),
+): SavedState {
   const values = variables.map((variable) => tf.clone(variable));
   const parts = statefulParts(layer).map((part) => ({
     part,

@@ -8,6 +8,8 @@ import type {FunctionReference, ModelDescription} from './description';
 import {withoutInitializers} from './freeStorage';
 import {disposeStates} from './layerState';
 import {setLayerDraws} from './layerDraws';
+import {describedWeights, matchWeights, modelWeights, rememberWeights} from './modelWeights';
+import {isKnownClass} from './tfjsClasses';
 import {
   compiledModel,
   engineInternals,
@@ -15,9 +17,9 @@ import {
   optimizerFields,
   optimizerFromConfig,
   tfjsFunction,
-  weightsOf,
 } from './tfjsInternals';
 import {variablesOf} from './weights';
+import {watchDraws, type Watched} from './watchDraws';
 
 async function resolve(reference: unknown): Promise<unknown> {
   if (Array.isArray(reference)) return Promise.all(reference.map(resolve));
@@ -33,7 +35,10 @@ async function resolve(reference: unknown): Promise<unknown> {
   return Object.fromEntries(entries);
 }
 
-function rebuildOptimizer({className, config}: ModelDescription['optimizer']): tf.Optimizer {
+function rebuildOptimizer({
+  optimizer: {className, config},
+  optimizerState,
+}: ModelDescription): tf.Optimizer {
   const optimizer = optimizerFromConfig(className, config);
   if (!optimizer) {
     throw new ManyHandsError(
@@ -41,6 +46,8 @@ function rebuildOptimizer({className, config}: ModelDescription['optimizer']): t
       `the optimizer class '${className}' is not registered in the worker: register it with tf.serialization.registerClass in a module, and name that module in modules.`,
     );
   }
+  // A field that was set after the optimizer was made is not always in its configuration.
+  Object.assign(optimizerFields(optimizer), optimizerState.fields);
   return optimizer;
 }
 
@@ -57,17 +64,33 @@ async function buildOrCleanUp(build: () => Promise<tf.LayersModel>): Promise<tf.
   }
 }
 
+/** Throws BAD_MODEL if a layer drew random numbers while it was made: the caller's has others. */
+function checkBuilding({layers}: tf.LayersModel, {draws, uniforms}: Watched): void {
+  if (uniforms === 0 && draws.every(({fixed}) => fixed !== null)) return;
+  const names = layers.filter((layer) => !isKnownClass(layer)).map(({name}) => `'${name}'`);
+  throw new ManyHandsError(
+    'BAD_MODEL',
+    `a layer of the model (${names.join(', ')}) draws random numbers while it is made or built, so that a worker has others than the model: draw them in call(), keep them in a weight (this.addWeight with trainable false), or draw them with a seed.`,
+  );
+}
+
 /** Makes the model of a topology. Throws BAD_MODEL. */
 async function buildTopology(
   {className, topology}: ModelDescription,
   storageFreed: boolean,
 ): Promise<tf.LayersModel> {
   try {
-    // tfjs writes into a configuration that it reads.
-    return await withoutInitializers(
-      async () => modelFromConfig(className, structuredClone(topology)),
-      storageFreed,
-    );
+    let build!: Promise<tf.LayersModel>;
+    const drawn = watchDraws(() => {
+      // tfjs writes into a configuration that it reads.
+      build = withoutInitializers(
+        async () => modelFromConfig(className, structuredClone(topology)),
+        storageFreed,
+      );
+    });
+    const model = await build;
+    checkBuilding(model, drawn);
+    return model;
   } catch (error) {
     // The error of a memory limit says more than this one would.
     if (error instanceof ManyHandsError) throw error;
@@ -85,26 +108,20 @@ async function buildAndCompile(
   storageFreed: boolean,
 ): Promise<tf.LayersModel> {
   const model = await buildTopology(description, storageFreed);
-  const weights = weightsOf(model);
-  description.weights.forEach((weight, i) => {
-    if (
-      weights[i]?.originalName === weight.name &&
-      String(weights[i].shape) === String(weight.shape)
-    )
-      return;
-    throw new ManyHandsError(
-      'BAD_MODEL',
-      `the rebuilt model's weight ${i} is '${weights[i]?.originalName}' of shape [${weights[i]?.shape}], the caller's is '${weight.name}' of shape [${weight.shape}]: check getConfig() of the layer that owns it.`,
-    );
-  });
+  const weights = matchWeights(modelWeights(model), description.weights);
+  rememberWeights(model, weights);
   model.compile({
-    optimizer: rebuildOptimizer(description.optimizer),
+    optimizer: rebuildOptimizer(description),
     loss: (await resolve(description.loss)) as string,
     metrics: ((await resolve(description.metrics)) as string[] | null) ?? undefined,
   });
   compiledModel(model).collectedTrainableWeights = description.trainable.map(
     (index) => weights[index],
   );
+  // fit asks a variable whether it is trained, and never its layer. `compile` sets the flags of a
+  // Sequential, so they come last.
+  const frozen = new Set(description.frozen);
+  for (const [index, weight] of weights.entries()) weight.read().trainable = !frozen.has(index);
   setLayerDraws(model, description.draws ?? []);
   return model;
 }
@@ -130,8 +147,9 @@ export async function copyModel(
   description: ModelDescription,
 ): Promise<tf.LayersModel> {
   const copy = await rebuildModel(description);
-  const sources = variablesOf(model);
-  variablesOf(copy).forEach((variable, i) => variable.assign(sources[i]));
+  const sources = modelWeights(model);
+  for (const [i, weight] of describedWeights(copy).entries())
+    weight.read().assign(sources[i].read());
   return copy;
 }
 

@@ -1,13 +1,15 @@
 /**
  * What this library reads or sets of tfjs although tfjs's types do not show it: models, weights,
  * graphs, optimizers and the engine (tfjs-layers and tfjs-core 4.22). Fields of single layer
- * classes are in tfjsLayers.ts. A new version of tfjs can break only these two files, `lib/devices`
- * and the two hooks of `lib/memory`.
+ * classes are in tfjsLayers.ts, its random operations in tfjsRandom.ts. A new version of tfjs can
+ * break only these three files, `lib/devices` and the two hooks of `lib/memory`.
  */
 import * as tf from '@tensorflow/tfjs';
 
 /** A weight of a layer; two layers may share its variable. */
 export interface LayerWeight {
+  /** Grows with each weight that the process makes. */
+  readonly id: number;
   /** Unlike `name`, it does not depend on what else the process has made. */
   readonly originalName: string;
   shape: number[];
@@ -19,17 +21,12 @@ export interface LayerWeight {
 
 interface WeightedLike {
   weights: LayerWeight[];
-  trainableWeights: LayerWeight[];
   nonTrainableWeights: LayerWeight[];
 }
 
+/** A layer's or a model's weights; their order depends on what is trainable now. */
 export function weightsOf(layer: tf.layers.Layer | tf.LayersModel): LayerWeight[] {
   return (layer as unknown as WeightedLike).weights;
-}
-
-/** The weights that are trainable now; `collectedTrainableWeights` has those of `compile`. */
-export function trainableWeightsOf(layer: tf.layers.Layer | tf.LayersModel): LayerWeight[] {
-  return (layer as unknown as WeightedLike).trainableWeights;
 }
 
 export function nonTrainableWeightsOf(layer: tf.layers.Layer | tf.LayersModel): LayerWeight[] {
@@ -97,22 +94,22 @@ export function dataNamesOf(model: tf.LayersModel): {inputs: string[]; outputs: 
   return {inputs, outputs};
 }
 
-/** Whether `fit` or `train` is running on the model. */
-export function isTraining(model: tf.LayersModel): boolean {
-  return modelLike(model).isTraining;
+/** Whether `fit` or `train` is running on the model; `inner` as `innerModel` returns it. */
+export function isTraining(inner: tf.LayersModel): boolean {
+  return modelLike(inner).isTraining;
 }
 
-export function setTraining(model: tf.LayersModel, training: boolean): void {
-  modelLike(model).isTraining = training;
+export function setTraining(inner: tf.LayersModel, training: boolean): void {
+  modelLike(inner).isTraining = training;
 }
 
-/** The flag that a callback such as `earlyStopping` sets. */
-export function stopsTraining(model: tf.LayersModel): boolean {
-  return modelLike(innerModel(model)).stopTraining_ === true;
+/** The flag that a callback such as `earlyStopping` sets; `inner` as `innerModel` returns it. */
+export function stopsTraining(inner: tf.LayersModel): boolean {
+  return modelLike(inner).stopTraining_ === true;
 }
 
-export function setStopTraining(model: tf.LayersModel, stop: boolean): void {
-  modelLike(innerModel(model)).stopTraining_ = stop;
+export function setStopTraining(inner: tf.LayersModel, stop: boolean): void {
+  modelLike(inner).stopTraining_ = stop;
 }
 
 /** A tensor of the model's graph before there are values; null in its shape is open. */
@@ -227,9 +224,12 @@ export function optimizerFields(optimizer: tf.Optimizer): Record<string, unknown
   return optimizer as unknown as Record<string, unknown>;
 }
 
-/** The optimizer itself, for its current learning rate. */
-export function withLearningRate(optimizer: tf.Optimizer): {readonly learningRate: number} {
-  return optimizer as unknown as {readonly learningRate: number};
+/**
+ * The learning rate of tfjs's SGD as its update uses it: a scalar of its own, the negative rate,
+ * which `setLearningRate` replaces and a write to `learningRate` does not.
+ */
+export function negativeRate(optimizer: tf.SGDOptimizer): tf.Scalar {
+  return (optimizer as unknown as {c: tf.Scalar}).c;
 }
 
 /** One recorded operation (tfjs-core, tape.ts). */

@@ -3,6 +3,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type {ModelDescription, OptimizerState, WeightDescription} from './description';
+import type {LiveModel} from './modelWeights';
 import {restoreState, stateShapes, stateTensors} from './optimizerState';
 import {weightsOf} from './tfjsInternals';
 
@@ -14,7 +15,7 @@ const padded = (bytes: number) => Math.ceil(bytes / 4) * 4;
 const bytesOf = (weight: WeightDescription) =>
   padded(size(weight.shape) * (weight.dtype === 'bool' ? 1 : 4));
 
-/** The variables of a model's or a layer's weights, in its order. */
+/** The variables of a model's or a layer's weights; their order depends on what is trainable. */
 export function variablesOf(model: tf.LayersModel | tf.layers.Layer): tf.Variable[] {
   return weightsOf(model).map((weight) => weight.read());
 }
@@ -67,18 +68,18 @@ export function valuesAt(
     : new Float32Array(buffer, offset, length);
 }
 
-/** Copies the model's weights, then its optimizer's state, into `buffer`. */
+/** Copies a model's weights, then its optimizer's state, into `buffer`. */
 export function writeModel(
-  model: tf.LayersModel,
+  live: LiveModel,
   weights: WeightDescription[],
   state: OptimizerState,
   buffer: ArrayBuffer,
 ): void {
   const layout = layoutOf({weights}, state);
-  variablesOf(model).forEach((variable, i) =>
-    valuesAt(buffer, layout.weights[i].offset, weights[i]).set(variable.dataSync() as Values),
+  live.weights.forEach((weight, i) =>
+    valuesAt(buffer, layout.weights[i].offset, weights[i]).set(weight.read().dataSync() as Values),
   );
-  stateTensors(model.optimizer, state).forEach((tensor, i) =>
+  stateTensors(live.optimizer, state).forEach((tensor, i) =>
     new Float32Array(buffer, layout.state[i].offset, tensor.size).set(
       tensor.dataSync() as Float32Array,
     ),
@@ -94,19 +95,19 @@ export function assignValues(
   tf.tidy(() => variable.assign(tf.tensor(values.slice(), shape, dtype)));
 }
 
-/** Copies what `writeModel` wrote into a model of the same topology. */
+/** Copies what `writeModel` wrote into a model with the same weights. */
 export function readModel(
-  model: tf.LayersModel,
+  live: LiveModel,
   weights: WeightDescription[],
   state: OptimizerState,
   buffer: ArrayBuffer,
 ): void {
   const layout = layoutOf({weights}, state);
-  variablesOf(model).forEach((variable, i) =>
-    assignValues(variable, valuesAt(buffer, layout.weights[i].offset, weights[i]), weights[i]),
+  live.weights.forEach((weight, i) =>
+    assignValues(weight.read(), valuesAt(buffer, layout.weights[i].offset, weights[i]), weights[i]),
   );
   restoreState(
-    model.optimizer,
+    live.optimizer,
     state,
     layout.state.map(({offset, bytes}) => new Float32Array(buffer, offset, bytes / 4).slice()),
   );

@@ -49,7 +49,7 @@ function runLayers(
     ),
   );
   const slots = Slots.ofInputs(graph, modelInputs);
-  const state = saveState(model);
+  const state = saveState(model, variablesOf(model));
   try {
     for (const call of graph.calls) {
       const modelInputs = call.inputs.map((slot) => slots.tensors[slot]!);

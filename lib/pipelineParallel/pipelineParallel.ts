@@ -160,7 +160,8 @@ export class PipelineParallel implements AxisStrategy {
   readonly hooks: StepHooks = {
     afterGradients: async () => {
       for (const {group, entries} of this.tied) {
-        for (const entry of entries) await sumGradient(group, this.recorder, entry, TIED);
+        for (const entry of entries)
+          if (entry.variable.trainable) await sumGradient(group, this.recorder, entry, TIED);
       }
     },
   };

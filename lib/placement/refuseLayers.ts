@@ -28,7 +28,7 @@ export function refuseUntrainable({calls, outputs}: Graph): void {
     for (const {gamma, beta} of batchNorms(layer).map(batchNormFields)) {
       if (gamma && beta) continue;
       throw refuse(
-        `the layer '${name}' is a batchNormalization with ${gamma ? 'center' : 'scale'}: false, which tfjs 4.22 cannot train (its fit ends with "Cannot read properties of undefined"): leave scale and center true.`,
+        `the layer '${name}' is a batchNormalization with ${gamma ? 'center' : 'scale'}: false, which tfjs 4.22 cannot train (its training step needs both weights): leave scale and center true.`,
       );
     }
   const repeated = outputs.filter((slot, i) => outputs.indexOf(slot) !== i);

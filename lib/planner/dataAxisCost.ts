@@ -2,7 +2,7 @@
  * The cost of the data axis and of the optimizer: how gradients and weights travel between replicas,
  * and the update after it.
  */
-import {trainableWeightsOf} from '../model/tfjsInternals';
+import {compiledModel} from '../model/tfjsInternals';
 import {sum} from '../base/statistics';
 import type * as tf from '@tensorflow/tfjs';
 import {plainSgd} from '../dataParallel/dividedUpdate';
@@ -44,7 +44,9 @@ export class DataAxisCosts {
     private readonly links: LinkTimes,
     private readonly perWeight: number,
   ) {
-    this.trained = new Set(trainableWeightsOf(model).map((weight) => weight.read()));
+    this.trained = new Set(
+      (compiledModel(model).collectedTrainableWeights ?? []).map((weight) => weight.read()),
+    );
     this.elements = sum([...this.trained].map(({size}) => size));
     this.isPlainSgd = plainSgd(model.optimizer) !== null;
   }

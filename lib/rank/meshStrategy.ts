@@ -7,6 +7,7 @@ import type {Communicator} from '../collectives/types';
 import {firstOf, sumOverRanks} from '../dataParallel/sumValues';
 import type {Mesh} from '../mesh/mesh';
 import type {ModelDescription} from '../model/description';
+import type {ModelPart} from '../model/modelPart';
 import {GradientSum} from '../step/gradientSum';
 import type {CommunicatingLayerOf, StepHooks, WeightGradient} from '../step/hooks';
 import {replicatedStorage} from '../step/parameterStorage';
@@ -130,6 +131,10 @@ export class MeshStrategy implements RankStrategy {
     return this.exchange.save(make);
   }
 
+  reload(source: ArrayBuffer | null, part: ModelPart): Promise<void> {
+    return this.exchange.load(source, part);
+  }
+
   /** Every rank that holds a weight or a shard of it; the first replica owns it. */
   private holders(variable: tf.Variable): ShardOwner[] {
     const {
@@ -207,6 +212,10 @@ export class MeshStrategy implements RankStrategy {
   /** Whether this rank adds what all ranks of the tensor axis compute alike. */
   private get countsSamples(): boolean {
     return this.options.axes.tensor?.owns(null) ?? true;
+  }
+
+  get dividesSamples(): boolean {
+    return this.options.mesh.data > 1;
   }
 
   get computesLoss(): boolean {

@@ -85,8 +85,12 @@ export async function trainRank(
               sampleWeight !== null,
             );
           const loop = new TrainingLoop(job, context, model, data, validation, weights, ranks);
-          await loop.run();
-          return await loop.finish(meter);
+          try {
+            await loop.run();
+            return await loop.finish(meter);
+          } finally {
+            loop.close();
+          }
         }),
       );
     } catch (error) {

@@ -3,8 +3,8 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError, shown, withCode} from '../base/errors';
-import {setStopTraining, stopsTraining} from '../model/tfjsInternals';
-import type {CallbackName, Logs, TrainAnswer} from '../job/protocol';
+import {innerModel, setStopTraining, stopsTraining} from '../model/tfjsInternals';
+import type {CallbackName, Logs} from '../job/protocol';
 import type {CheckedOptions} from '../config/checkOptions';
 import type {Callbacks} from '../config/options';
 
@@ -99,7 +99,13 @@ function toList(callbacks: Callbacks | undefined) {
 export class CallbackList {
   /** The events at which the workers must wait for the callbacks. */
   readonly waits: CallbackName[];
+  /** How many callbacks run at the moment. */
+  private running = 0;
   private readonly callbacks: CallbackLike[];
+  /** Like fit, a batch has one object of logs, at its begin and at its end. */
+  private batchLogs: Logs = {};
+  /** fit looks at the flag of this model; a Sequential gets another one when it is compiled again. */
+  private readonly inner: tf.LayersModel;
 
   constructor(
     {callbacks, yieldEvery}: Pick<CheckedOptions, 'callbacks' | 'yieldEvery'>,
@@ -108,28 +114,41 @@ export class CallbackList {
     const list = toList(callbacks).map((callback) => asCallback(callback, yieldEvery));
     this.callbacks = list.map(({callback}) => callback);
     this.waits = [...new Set(list.flatMap(({waits}) => waits))];
+    this.inner = innerModel(model);
   }
 
-  /** fit's flag, which is set by callbacks such as earlyStopping. */
-  private get stop(): boolean {
-    return stopsTraining(this.model);
+  /** Whether a callback runs at the moment. */
+  get isRunning(): boolean {
+    return this.running > 0;
+  }
+
+  private async each(call: (callback: CallbackLike) => Promise<void>): Promise<void> {
+    this.running += 1;
+    try {
+      for (const callback of this.callbacks) await call(callback);
+    } finally {
+      this.running -= 1;
+    }
   }
 
   async begin(params: Record<string, unknown>): Promise<void> {
-    setStopTraining(this.model, false);
     for (const callback of this.callbacks) {
       callback.setParams(params);
       callback.setModel(this.model);
     }
-    for (const callback of this.callbacks) await callback.onTrainBegin();
+    await this.each((callback) => callback.onTrainBegin({}));
+    setStopTraining(this.inner, false);
   }
 
-  async call(name: CallbackName, index: number, logs: Logs): Promise<TrainAnswer> {
-    for (const callback of this.callbacks) await callback[METHODS[name]](index, {...logs});
-    return {stop: this.stop};
+  /** Calls `name` on every callback; they share `logs`, as in fit. Returns fit's flag to stop. */
+  async call(name: CallbackName, index: number, logs: Logs): Promise<boolean> {
+    const shared = name === 'batchEnd' ? Object.assign(this.batchLogs, logs) : logs;
+    this.batchLogs = name === 'batchBegin' ? logs : {};
+    await this.each((callback) => callback[METHODS[name]](index, shared));
+    return stopsTraining(this.inner);
   }
 
   async end(): Promise<void> {
-    for (const callback of this.callbacks) await callback.onTrainEnd();
+    await this.each((callback) => callback.onTrainEnd({}));
   }
 }

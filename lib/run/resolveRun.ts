@@ -21,9 +21,11 @@ import {checkBatches} from '../job/checkBatches';
 import {checkTokens} from '../job/checkTokens';
 import {isModule, readArrays} from '../job/readData';
 import {readSampleWeight, sampleWeights} from '../job/sampleWeights';
-import {describeModel} from '../model/describe';
+import {trainedSamples} from '../job/trainedSamples';
+import {describeModel, liveModel} from '../model/describe';
 import type {ModelDescription} from '../model/description';
 import {readGraph, type Graph} from '../model/graph';
+import type {LiveModel} from '../model/modelWeights';
 import {dataNamesOf} from '../model/tfjsInternals';
 import {refuseUntrainable} from '../placement/refuseLayers';
 import {checkDraws} from '../placement/checkDraws';
@@ -45,6 +47,8 @@ export type ResolvedData = CheckedData | DataModule;
 export interface ResolvedRun {
   model: tf.LayersModel;
   description: ModelDescription;
+  /** The weights that the description lists, and the optimizer: a callback may change the model. */
+  live: LiveModel;
   graph: Graph;
   data: ResolvedData;
   validation: ResolvedData | null;
@@ -76,7 +80,7 @@ export interface Choice {
 }
 
 /** What differs between the functions that train. */
-export interface RunDefaults {
+interface RunDefaults {
   caller: Caller;
   /** @default 'processes'; 'inProcess' for several ranks if memory cannot be shared */
   transport?: Transport;
@@ -196,6 +200,7 @@ async function resolveParts(
     available.slice(0, named?.mesh.size ?? available.length),
   );
   const description = await describeModel(model, options.modules);
+  const live = liveModel(model);
   const graph = readGraph(model);
   refuseUntrainable(graph);
   const resolvedData = resolveData(model, graph, data, 'data');
@@ -205,6 +210,8 @@ async function resolveParts(
   const validation =
     options.validationData && resolveData(model, graph, options.validationData, 'validationData');
   const sampleWeight = readSampleWeight(options.sampleWeight);
+  if (!isModule(resolvedData) && !validation)
+    trainedSamples(resolvedData.samples, options.validationSplit);
   const context = {model, description, graph, options, devices: available};
   const choice = await chooseStrategy(defaults, transport, context);
   const request = named ?? asked(choice.strategy);
@@ -219,6 +226,7 @@ async function resolveParts(
   checkDraws(found, plan, graph);
   return {
     ...context,
+    live,
     description: {...description, draws: found.draws},
     data: resolvedData,
     validation,

@@ -3,7 +3,7 @@
  * job, and assembles the result.
  */
 import {join} from 'node:path';
-import {ManyHandsError, withCode} from '../base/errors';
+import {withCode} from '../base/errors';
 import {emitRun} from '../base/events';
 import {placeArrays, type PlacedData} from '../job/placeData';
 import {isModule} from '../job/readData';
@@ -16,11 +16,11 @@ import type {
   TrainTell,
 } from '../job/protocol';
 import {readStates} from '../model/layerState';
-import {isTraining, setTraining} from '../model/tfjsInternals';
-import {modelBytes, writeModel} from '../model/weights';
+import {modelBytes} from '../model/weights';
 import {channelBytes, pipelineOf} from '../placement/resolvePipeline';
 import {WorkerGroup, type GroupHandlers} from '../workers/group';
 import {createRegion, type SharedRegion} from '../workers/sharedRegion';
+import {guardModel} from './guard';
 import {stopOnInterrupt, type Interrupt} from './interrupt';
 import {ProcessGroups} from './processGroups';
 import {showRuns} from './progress/showRuns';
@@ -68,17 +68,18 @@ function makeParallel({plan, room, options, graph, transport}: ResolvedRun): {
 }
 
 function makeJobs(
-  {model, description, graph, data, validation, sampleWeight, options, plan, devices}: ResolvedRun,
+  {graph, data, validation, sampleWeight, options, plan, devices}: ResolvedRun,
   parallel: ParallelContext | null,
   run: TrainRun,
   regions: SharedRegion[],
 ): TrainJob[] {
   const placedData = place(data, 'data', regions);
   const placedValidation = validation && place(validation, 'validationData', regions);
+  const {description} = run.model;
   const weights = createRegion(modelBytes(description, description.optimizerState));
   regions.push(weights);
   try {
-    writeModel(model, description.weights, description.optimizerState, weights.buffer);
+    run.model.write(weights.buffer);
   } catch (error) {
     throw withCode(error, 'BAD_MODEL', 'the weights of the model cannot be read');
   }
@@ -99,6 +100,7 @@ function makeJobs(
       ...{globalClipNorm, memoryLimit, trace, microBatches, recompute},
     },
     callbacks: run.callbacks.waits,
+    requests: run.callbacks.waits.length > 0 ? (run.model.requests?.handle ?? null) : null,
   }));
 }
 
@@ -110,8 +112,7 @@ async function runOn(
   {options, transport}: ResolvedRun,
   interrupt: Interrupt,
 ): Promise<TrainDone[]> {
-  const {epochs, initialEpoch, batchSize, verbose, silenceTimeoutMs, timeoutMs} = options;
-  await run.callbacks.begin({epochs, initialEpoch, batchSize, verbose});
+  const {silenceTimeoutMs, timeoutMs} = options;
   const handlers: GroupHandlers = {
     signal: interrupt.signal,
     force: interrupt.force,
@@ -128,7 +129,16 @@ async function runOn(
       ? ((await workers.run('trainInProcess', [inProcess], handlers)) as [TrainDone[]])[0]
       : await workers.run('train', jobs, handlers)
   ) as TrainDone[];
-  run.takeState(done[0].model!);
+  run.model.take(done[0].model!);
+  const unheard = run.model.unheard();
+  if (unheard.length > 0)
+    emitRun({
+      type: 'output',
+      run: run.id,
+      rank: 0,
+      stream: 'stderr',
+      text: `warning: ${unheard.join(', ')} changed while no callback ran, and the workers did not hear of it: change it in a callback, such as onBatchEnd.`,
+    });
   await run.callbacks.end();
   return done;
 }
@@ -144,18 +154,17 @@ function stragglerWarning({rank, times}: Straggler): string {
 export async function runTraining(resolved: ResolvedRun): Promise<TrainResult> {
   const {model, options, devices, transport} = resolved;
   showRuns();
-  if (isTraining(model))
-    throw new ManyHandsError(
-      'BAD_MODEL',
-      'this model is already being trained: await that run first.',
-    );
-  setTraining(model, true);
+  let run: TrainRun | null = null;
+  const release = guardModel(model, {
+    isInCallback: () => run?.callbacks.isRunning ?? false,
+    hearsStop: () => run?.callbacks.waits.includes('batchEnd') ?? false,
+  });
   const regions: SharedRegion[] = [];
   const interrupt = stopOnInterrupt(options.signal);
   let groups: ProcessGroups | null = null;
-  let run: TrainRun | null = null;
   try {
     run = new TrainRun(resolved);
+    await run.begin();
     const {parallel, ...created} = makeParallel(resolved);
     groups = created.groups;
     const jobs = makeJobs(resolved, parallel, run, regions);
@@ -193,6 +202,6 @@ export async function runTraining(resolved: ResolvedRun): Promise<TrainResult> {
     groups?.close();
     run?.close();
     for (const region of regions) region.close();
-    setTraining(model, false);
+    release();
   }
 }

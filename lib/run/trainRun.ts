@@ -2,20 +2,14 @@
  * The caller's side of one run: its history, events and callbacks.
  */
 import * as tf from '@tensorflow/tfjs';
-import {ManyHandsError, messageOf, withCode} from '../base/errors';
+import {withCode} from '../base/errors';
 import {emitRun, type RankSummary} from '../base/events';
-import {readStates, stateTensors, writeStates} from '../model/layerState';
-import {readModel} from '../model/weights';
-import {attachRegion, sameRegion, type SharedRegion} from '../workers/sharedRegion';
+import {compiledModel, innerModel} from '../model/tfjsInternals';
 import {CallbackList} from './callbacks';
-import type {
-  CallbackName,
-  Logs,
-  ModelState,
-  TrainAnswer,
-  TrainAsk,
-  TrainTell,
-} from '../job/protocol';
+import {CallerModel} from './callerModel';
+import type {Logs, TrainAnswer, TrainAsk, TrainTell} from '../job/protocol';
+import {isModule} from '../job/readData';
+import {trainedSamples} from '../job/trainedSamples';
 import type {CheckedOptions} from '../config/checkOptions';
 import type {ResolvedRun} from './resolveRun';
 import {StepLog} from './stepLog';
@@ -38,20 +32,41 @@ export class TrainRun {
   private samples = 0;
   private seconds = 0;
   private begun = false;
-  /** The shared memory in which rank 0 leaves the weights. */
-  private region: SharedRegion | null = null;
-
   readonly options: CheckedOptions;
-  private readonly model: tf.LayersModel;
+  readonly model: CallerModel;
 
   constructor(private readonly resolved: ResolvedRun) {
-    const {model, options, devices} = resolved;
-    this.model = model;
+    const {model, live, description, options, devices} = resolved;
+    this.model = new CallerModel(
+      model,
+      live,
+      description,
+      resolved.graph.calls.map(({layer}) => layer),
+      options.timeoutMs,
+    );
     this.options = options;
     this.callbacks = new CallbackList(options, model);
     this.asked = devices.map(() => 0);
     Object.assign(this.history, {epoch: [], history: {}});
     Object.assign(model, {history: this.history});
+    Object.assign(innerModel(model), {history: this.history});
+  }
+
+  /** Calls `onTrainBegin`, and describes the model as the callbacks left it. */
+  async begin(): Promise<void> {
+    const {model, data, validation, options} = this.resolved;
+    const {epochs, initialEpoch, batchSize, verbose, validationSplit} = options;
+    const doValidation = validation !== null || validationSplit > 0;
+    const names = compiledModel(model).getDedupedMetricsNames();
+    await this.callbacks.begin({
+      ...{epochs, initialEpoch, batchSize, verbose, doValidation, steps: null},
+      // A data module is opened by the ranks.
+      samples: isModule(data)
+        ? null
+        : trainedSamples(data.samples, validation ? 0 : validationSplit),
+      metrics: doValidation ? [...names, ...names.map((name) => `val_${name}`)] : names,
+    });
+    this.model.begin();
   }
 
   hear(tell: TrainTell): void {
@@ -89,63 +104,40 @@ export class TrainRun {
       emitRun({type: 'step', run: this.id, epoch, step, samples, seconds, logs});
     } else {
       const {epoch, logs} = tell;
-      this.history.epoch.push(epoch);
-      for (const [name, value] of Object.entries(logs))
-        (this.history.history[name] ??= []).push(value);
+      // Like fit's history, after the callbacks, which may add to the logs.
+      if (!this.callbacks.waits.includes('epochEnd')) this.record(epoch, logs);
       emitRun({type: 'epoch', run: this.id, epoch, logs});
     }
   }
 
   /** Calls a callback once, when rank 0 asks; every rank waits for it and gets the same answer. */
-  async answer({rank, callback, index, logs, model}: TrainAsk): Promise<TrainAnswer> {
-    const nth = this.asked[rank]++;
+  async answer(ask: TrainAsk): Promise<TrainAnswer> {
+    const nth = this.asked[ask.rank]++;
     const answer = this.pendingAnswers.get(nth) ?? promised();
     this.pendingAnswers.set(nth, answer);
     if (this.asked.every((count) => count > nth)) this.pendingAnswers.delete(nth);
-    if (rank === 0) answer.resolve(this.call(callback, index, logs, model));
+    if (ask.rank === 0) answer.resolve(this.call(ask));
     return answer.promise;
   }
 
-  private async call(
-    callback: CallbackName,
-    index: number,
-    logs: Logs,
-    model: ModelState | null,
-  ): Promise<TrainAnswer> {
-    if (model) this.takeState(model);
-    const layers = this.resolved.graph.calls.map(({layer}) => layer);
-    const before = stateTensors(layers);
-    const answer = await this.callbacks.call(callback, index, logs);
-    const changed = stateTensors(layers).some((tensor, i) => tensor !== before[i]);
-    return changed ? {...answer, layerStates: readStates(layers)} : answer;
+  private async call(ask: TrainAsk): Promise<TrainAnswer> {
+    const {callback, index, logs} = ask;
+    let stop = false;
+    const changes = await this.model.during(ask, async () => {
+      stop = await this.callbacks.call(callback, index, logs);
+    });
+    if (callback === 'epochEnd') this.record(index, logs);
+    return {stop, ...changes};
   }
 
-  /** Copies the trained weights from rank 0's region into the model. Throws BAD_MODEL. */
-  takeState({region, optimizerState, layerStates}: ModelState): void {
-    if (!this.region || !sameRegion(this.region.handle, region)) {
-      this.region?.close();
-      this.region = attachRegion(region);
-      // The name is no longer needed; without it, a killed rank leaves nothing behind.
-      this.region.unlink();
-    }
-    try {
-      readModel(this.model, this.resolved.description.weights, optimizerState, this.region.buffer);
-      writeStates(
-        this.resolved.graph.calls.map(({layer}) => layer),
-        layerStates,
-      );
-    } catch (error) {
-      throw new ManyHandsError(
-        'BAD_MODEL',
-        `the trained weights could not be given back to the model: ${messageOf(error)}. Do not dispose of a model, or change its layers, during the training.`,
-        {cause: error},
-      );
-    }
+  private record(epoch: number, logs: Logs): void {
+    this.history.epoch.push(epoch);
+    for (const [name, value] of Object.entries(logs))
+      (this.history.history[name] ??= []).push(value);
   }
 
   close(): void {
-    this.region?.close();
-    this.region = null;
+    this.model.close();
   }
 
   get samplesPerSecond(): number {

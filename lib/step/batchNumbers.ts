@@ -25,7 +25,7 @@ const numberOf = (compute: () => tf.Tensor): number => {
 };
 
 /** `a` divided by `b`, or by 1 if `b` is 0. */
-export const overCount = (sum: number, count: number) => sum / (count === 0 ? 1 : count);
+const overCount = (sum: number, count: number) => sum / (count === 0 ? 1 : count);
 
 /** The mean over all elements of what `metric` returns. */
 export const meanOf = (metric: LossFunction): BatchNumber => ({

@@ -9,10 +9,10 @@ import {slotShape, type Graph, type LayerCall} from '../model/graph';
 import {saveState} from '../model/layerState';
 import {isKnownClass} from '../model/tfjsClasses';
 import {cellFields, disposeCellMasks, dropoutFields, innerLayers} from '../model/tfjsLayers';
-import {watchDraws, type Watched} from './watchDraws';
+import {watchDraws, type Watched} from '../model/watchDraws';
 
 /** Why a layer would not draw what it draws in `fit`. */
-export interface DrawObstacle {
+interface DrawObstacle {
   /**
    * Where it would not: 'divided', if several ranks or micro-batches share a batch; 'repeated', if
    * moreover several ranks run the layer, or the backward pass runs it again.
@@ -175,8 +175,8 @@ function rowsOf(
 }
 
 /**
- * What the calls of users' layers draw.
- * Throws BAD_MODEL for a random layer that a worker would rebuild without a part of it.
+ * What the calls of users' layers draw. Throws BAD_MODEL for a random layer that a worker would
+ * rebuild without a part of it.
  */
 export function findDraws(graph: Graph): FoundDraws {
   const found: FoundDraws = {draws: [], obstacles: []};

@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type {StepContext} from '../base/stepContext';
 import {tagMemory} from '../memory';
-import {mayKeepState, nonTrainableWeights, saveState, type SavedState} from '../model/layerState';
+import {mayKeepState, saveState, type SavedState} from '../model/layerState';
 import type {Graph, LayerCall, Slot} from '../model/graph';
 import type {GradientSum} from './gradientSum';
 import {
@@ -182,12 +182,17 @@ export async function runForward(
       for (const call of segment.calls) {
         await runHooks(pass.hooks, 'beforeForward', call);
         if (deferred) {
-          if (mayKeepState(call.layer)) deferred.states.set(call.index, saveState(call.layer));
+          if (mayKeepState(call.layer))
+            deferred.states.set(
+              call.index,
+              saveState(call.layer, pass.gradientSum.othersOf(call.layer)),
+            );
           const saved = await forwardUntaped(pass, call, slots, context);
           if (saved) deferred.savedForwards.set(call.index, saved);
         } else pieces.push(await forwardTaped(pass, call, slots, context));
         // Batch norm has replaced the tensors of its averages.
-        for (const variable of nonTrainableWeights(call.layer)) tagMemory(variable, 'parameters');
+        for (const variable of pass.gradientSum.othersOf(call.layer))
+          tagMemory(variable, 'parameters');
         await runHooks(
           pass.hooks,
           'afterForward',
@@ -219,7 +224,7 @@ export async function recomputeSegment(
       // The layer begins where it began the first time. What it keeps must not move again.
       const before = states.get(call.index);
       states.delete(call.index);
-      const after = before && saveState(call.layer);
+      const after = before && saveState(call.layer, pass.gradientSum.othersOf(call.layer));
       before?.restore();
       try {
         taped.push(await forwardTaped(pass, call, slots, context, savedForwards.get(call.index)));

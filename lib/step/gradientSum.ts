@@ -18,6 +18,7 @@ export class GradientSum {
   category: Category = 'gradients';
   private readonly byVariable = new Map<number, WeightGradient>();
   private readonly byLayer = new Map<tf.layers.Layer, WeightGradient[]>();
+  private readonly othersByLayer = new Map<tf.layers.Layer, tf.Variable[]>();
 
   private constructor(trainable: tf.Variable[], names: string[]) {
     this.entries = trainable.map((variable, i) => ({name: names[i], variable, gradient: null}));
@@ -50,13 +51,28 @@ export class GradientSum {
     return entries;
   }
 
+  /** The variables of a layer whose gradients are wanted: fit leaves out those that are frozen. */
   weightsOf(layer: tf.layers.Layer): tf.Variable[] {
-    return this.of(layer).map((entry) => entry.variable);
+    return this.of(layer).flatMap(({variable}) => (variable.trainable ? [variable] : []));
   }
 
-  /** Adds a layer's gradients, given by variable id; consumes them. */
+  /**
+   * The variables of a layer that were not trainable when the model was compiled: they have no
+   * entry. Batch norm's averages, which change whenever the layer is applied, are among them.
+   */
+  othersOf(layer: tf.layers.Layer): tf.Variable[] {
+    let others = this.othersByLayer.get(layer);
+    if (!others) {
+      others = [...new Set(variablesOf(layer))].filter(({id}) => !this.byVariable.has(id));
+      this.othersByLayer.set(layer, others);
+    }
+    return others;
+  }
+
+  /** Adds a layer's gradients, given by variable id; consumes them and drops those of frozen weights. */
   add(layer: tf.layers.Layer, gradients: Map<number, tf.Tensor>): void {
     for (const entry of this.of(layer)) {
+      if (!entry.variable.trainable) continue;
       const gradient = gradients.get(entry.variable.id);
       if (!gradient) continue;
       gradients.delete(entry.variable.id);

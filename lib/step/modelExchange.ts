@@ -7,8 +7,10 @@ import * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {holdArray, tagMemory} from '../memory';
 import type {ModelDescription, OptimizerState} from '../model/description';
-import {describeState, restoreState, stateTensors} from '../model/optimizerState';
-import {layoutOf, valuesAt, variablesOf, type Piece} from '../model/weights';
+import {describeState, restoreState, stateTensors, withoutRate} from '../model/optimizerState';
+import {NO_STATE, wholeOf, type ModelPart} from '../model/modelPart';
+import {describedWeights} from '../model/modelWeights';
+import {layoutOf, valuesAt, type Piece} from '../model/weights';
 import type {ParameterStorage} from './parameterStorage';
 import {shardShape, writeShard, readShard, type WeightShard} from '../model/weightShard';
 
@@ -40,7 +42,7 @@ export class ModelExchange {
     private readonly holdersOf: (variable: tf.Variable) => ShardOwner[],
     private readonly storage: ParameterStorage,
   ) {
-    this.variables = variablesOf(model);
+    this.variables = describedWeights(model).map((weight) => weight.read());
   }
 
   private isHeldByAll(holders: ShardOwner[]): boolean {
@@ -90,16 +92,23 @@ export class ModelExchange {
     return localShard;
   }
 
-  /** Fills this rank's weights and its optimizer's state; `source` is null on all ranks but 0. */
-  async load(source: ArrayBuffer | null): Promise<void> {
-    const {weights, optimizerState: state} = this.description;
-    const layout = layoutOf(this.description, state);
+  /**
+   * Fills this rank's weights and its optimizer's state, or only `part` of them; `source` is null
+   * on all ranks but 0.
+   */
+  async load(
+    source: ArrayBuffer | null,
+    part: ModelPart = wholeOf(this.description),
+  ): Promise<void> {
+    const weights = part.weights.map((index) => this.description.weights[index]);
+    const layout = layoutOf({weights}, part.state ?? NO_STATE);
     const scratch = new ArrayBuffer(
       Math.max(4, ...[...layout.weights, ...layout.state].map(({bytes}) => bytes)),
     );
     const release = holdArray(new Uint8Array(scratch), 'communication');
     try {
-      for (const [i, variable] of this.variables.entries()) {
+      for (const [i, index] of part.weights.entries()) {
+        const variable = this.variables[index];
         const localShard = await this.distribute(
           layout.weights[i],
           weights[i].shape,
@@ -118,7 +127,8 @@ export class ModelExchange {
             weights[i].dtype,
           );
       }
-      await this.loadState(state, layout.state, source, scratch);
+      this.storage.loaded?.();
+      if (part.state) await this.loadState(part.state, layout.state, source, scratch);
     } finally {
       release();
     }
@@ -173,7 +183,7 @@ export class ModelExchange {
           }));
     const localState: OptimizerState = {...state, lists};
     restoreState(this.model.optimizer, localState, values);
-    for (const tensor of stateTensors(this.model.optimizer, localState))
+    for (const tensor of stateTensors(this.model.optimizer, withoutRate(localState)))
       tagMemory(tensor, 'optimizer');
   }
 

@@ -13,6 +13,8 @@ type Values = Float32Array | Int32Array | Uint8Array;
 export interface ParameterStorage {
   /** Copies values into a weight. */
   load(variable: tf.Variable, values: Values, dtype: WeightDescription['dtype']): void;
+  /** Called after the last `load` of a row of them. */
+  loaded?(): void;
   /** Whether each weight that this rank holds, and its state, is whole here. */
   readonly isReplicated: boolean;
   /**

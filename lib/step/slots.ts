@@ -6,7 +6,7 @@ import {framesBegunBy, type Graph, type LayerCall, type Slot} from '../model/gra
 import {MaskArgument, type CallMasks, type KeptMask} from './masks';
 
 /** A slot's tensor, kept for a segment that reads it later. */
-export interface KeptSlot {
+interface KeptSlot {
   slot: Slot;
   tensor: tf.Tensor;
   mask: tf.Tensor | null;

@@ -5,6 +5,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import type {OptimizerState} from '../model/description';
 import type {Graph, LayerCall} from '../model/graph';
+import type {ModelPart} from '../model/modelPart';
 import type {CommunicatingLayerOf, StepHooks, WeightGradient} from './hooks';
 import type {ParameterStorage} from './parameterStorage';
 import type {Objective, Sums} from './objective';
@@ -73,6 +74,8 @@ export interface RankStrategy {
    * loss of a training step; validation has none.
    */
   sumValues(sums: Sums, penalty?: number): Promise<Sums>;
+  /** Whether ranks see different samples of a batch. */
+  readonly dividesSamples: boolean;
   /** Whether this rank runs the model's last layers, and so computes the loss. */
   readonly computesLoss: boolean;
   /** The sum over the ranks that hold different samples of what each has counted in them. */
@@ -108,6 +111,11 @@ export interface RankStrategy {
    * returns. All ranks must call it. Resolves to the state's description.
    */
   save(make: (state: OptimizerState) => ArrayBuffer | null): Promise<OptimizerState>;
+  /**
+   * Loads a part of the model again, after a callback changed it. All ranks must call it; `source`
+   * is null on all ranks except rank 0.
+   */
+  reload(source: ArrayBuffer | null, part: ModelPart): Promise<void>;
   /** Called after the model has been disposed of. */
   dispose(): void;
 }

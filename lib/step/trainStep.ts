@@ -11,6 +11,7 @@ import {watchUserLayers} from './constantWeights';
 import {allFinite, GradientSum} from './gradientSum';
 import {freeOldStates, statefulParts} from '../model/layerState';
 import {readGraph, type Graph} from '../model/graph';
+import {compiledModel} from '../model/tfjsInternals';
 import {runHooks, type StepHooks} from './hooks';
 import {addSums, Objective, type Sums, type Values} from './objective';
 import {predict} from './predict';
@@ -96,6 +97,7 @@ export class Stepper implements StepHost {
    */
   async step(step: number, parts: BatchPart[]): Promise<Values> {
     this.penalty = 0;
+    this.checkTrainable();
     try {
       noteStep(step);
       await runHooks(this.hooks, 'beforeStep', step, parts.length);
@@ -130,6 +132,16 @@ export class Stepper implements StepHost {
     }
   }
 
+  /** Throws BAD_MODEL if a callback has frozen everything, as fit does at its next step. */
+  private checkTrainable(): void {
+    const compiled = compiledModel(this.model).collectedTrainableWeights ?? [];
+    if (compiled.some((weight) => weight.read().trainable)) return;
+    throw new ManyHandsError(
+      'BAD_MODEL',
+      'every weight of the model is frozen, so there is nothing to train: leave at least one layer trainable, or set model.stopTraining = true.',
+    );
+  }
+
   /**
    * Counts the whole batch before the first pass over a part of it, for a loss that is a sum over a
    * count.
@@ -140,7 +152,8 @@ export class Stepper implements StepHost {
       options: {strategy},
     } = this;
     losses.begin(null);
-    if (!losses.needCounts || (!strategy && parts.length === 1)) return;
+    const isDivided = parts.length > 1 || (strategy?.dividesSamples ?? false);
+    if (!losses.needCounts || !isDivided) return;
     let local = new Array<number>(losses.length).fill(0);
     for (const {samples, make} of strategy && !strategy.computesLoss ? [] : parts) {
       if (samples === 0) continue;
@@ -236,7 +249,7 @@ export class Stepper implements StepHost {
       this.model.optimizer,
       entries.map(({variable}) => variable),
       {
-        gradient: (i) => entries[i].gradient,
+        gradient: (i) => (entries[i].variable.trainable ? entries[i].gradient : null),
         done: (i) => tagMemory(entries[i].variable, 'parameters'),
       },
     );

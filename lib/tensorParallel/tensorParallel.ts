@@ -160,6 +160,8 @@ export class TensorParallel implements AxisStrategy {
   private async complete(gradients: readonly WeightGradient[]): Promise<void> {
     for (const entry of gradients) {
       if (!this.partialWeights.has(entry.variable) || this.summed.has(entry)) continue;
+      // Frozen in a callback: no rank has a gradient.
+      if (!entry.variable.trainable) continue;
       await sumGradient(this.comm, this.recorder, entry, 'gradients of whole weights');
       this.summed.add(entry);
     }

@@ -11,7 +11,8 @@ import {ArrayTensor, sharedArray} from '../devices/arrayTensor';
 import {holdArray} from '../memory';
 import type {SpanRecorder} from '../trace/spans';
 import {Gatherer} from './gatherer';
-import {Shards, type Shard} from './shards';
+import type {Shard} from './shard';
+import {Shards} from './shards';
 import type {Unit, UnitPlan} from './units';
 
 /** Where each unit starts in an array of all units, and the length of that array, in elements. */

@@ -5,24 +5,20 @@
 import type * as tf from '@tensorflow/tfjs';
 import type {Communicator} from '../collectives/types';
 import {replicatedStorage, type ParameterStorage} from '../step/parameterStorage';
-import type {Shard, Shards} from './shards';
+import {overlap} from './shard';
+import type {Shards} from './shards';
 import type {Unit, UnitSlice} from './units';
-
-/** The elements of a weight that are in a shard: `from` to `to` - 1 of its unit. */
-function overlap({start, end}: Shard, slice: UnitSlice): {from: number; to: number} {
-  const from = Math.max(start, slice.start);
-  return {from, to: Math.max(from, Math.min(end, slice.start + slice.length))};
-}
 
 /**
  * The storage of the ranks of `comm`, which divide the units. `fullSlice` finds a weight if every
- * rank holds all weights; it is null in stage 3.
+ * rank holds all weights; it is null in stage 3. `loaded` is called after weights were loaded.
  */
 export function shardedStorage(
   comm: Communicator,
   units: readonly Unit[],
   shards: Shards,
   fullSlice: ((unit: Unit, slice: UnitSlice) => Float32Array) | null,
+  loaded: () => void,
 ): ParameterStorage {
   const sliceOf = new Map(
     units.flatMap((unit) =>
@@ -55,6 +51,7 @@ export function shardedStorage(
   };
   return {
     isReplicated: false,
+    loaded,
     load: (variable, values, dtype) => {
       const trained = sliceOf.get(variable);
       if (!trained) untrained.load(variable, values, dtype);

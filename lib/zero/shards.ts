@@ -9,17 +9,9 @@ import {withMemoryFor} from '../memory';
 import {freeStorage} from '../model/freeStorage';
 import type {WeightGradient} from '../step/hooks';
 import {updateOneByOne} from '../step/update';
+import {isFrozen, rememberFrozen, stateOf} from './frozen';
+import type {Shard} from './shard';
 import type {Unit} from './units';
-
-/** This rank's shard of one unit. */
-export interface Shard {
-  unit: Unit;
-  /** Its elements in the unit: `start` to `end` - 1. */
-  start: number;
-  end: number;
-  weights: Float32Array;
-  gradients: Float32Array;
-}
 
 /** A tensor of the array's values, without a copy if possible; one zero for an empty shard. */
 const tensorOf = (view: ArrayTensor): tf.Tensor =>
@@ -76,20 +68,29 @@ export class Shards {
       tf.tidy(() => this.variables[index].assign(tensorOf(this.weights[index])));
   }
 
-  /** Applies the gradients, each times `scale`. Without shards the optimizer only counts the step. */
+  /**
+   * Applies the gradients, each times `scale`; frozen weights and their state stay as they are.
+   * Without shards the optimizer only counts the step.
+   */
   update(optimizer: tf.Optimizer, scale: number): void {
+    let restore = () => {};
     // tfjs creates a weight's first moments before it asks for the gradient, so the weight must be
     // loaded before.
     withMemoryFor('temporary', () => this.load(0));
     updateOneByOne(optimizer, this.variables, {
       gradient: (i) => {
         this.load(i + 1);
+        const shard = this.byUnit[i];
+        if (isFrozen(shard)) return null;
+        restore = rememberFrozen(shard, stateOf(optimizer, i));
         const gradient = tensorOf(this.gradients[i]);
         return scale === 1 ? gradient : tf.mul(gradient, scale);
       },
       done: (i) => {
         if (this.byUnit[i].weights.length > 0) this.weights[i].fill(this.variables[i]);
         freeStorage(this.variables[i]);
+        restore();
+        restore = () => {};
       },
     });
   }

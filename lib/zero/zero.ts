@@ -77,7 +77,7 @@ export class Zero implements DataAxis {
     if (plan.units.length === 0) {
       // A stage of a pipeline may have no weights.
       this.shards = new Shards([]);
-      return load(shardedStorage(comm, [], this.shards, null));
+      return load(shardedStorage(comm, [], this.shards, null, () => {}));
     }
     this.layout = flatLayoutOf(plan.units);
     const {fullWeights, ...arrays} = await openArrays({
@@ -93,10 +93,10 @@ export class Zero implements DataAxis {
     this.scatters = arrays.scatters;
     this.gatherer = arrays.gatherer;
     this.views = arrays.views;
+    const fullSlice = fullWeights && this.openFull(fullWeights);
     await load(
-      shardedStorage(comm, plan.units, this.shards, fullWeights && this.openFull(fullWeights)),
+      shardedStorage(comm, plan.units, this.shards, fullSlice, () => this.weights?.refresh()),
     );
-    this.weights?.refresh();
   }
 
   /** Makes the model's weights slices of `full`; returns the function that finds a slice. */

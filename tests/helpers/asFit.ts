@@ -56,7 +56,7 @@ export function integers(seed: number, most: number, ...shape: number[]): Shaped
   return {values: Int32Array.from({length}, () => random.integer(most)), shape};
 }
 
-export const glorot = (seed: number) => tf.initializers.glorotUniform({seed});
+const glorot = (seed: number) => tf.initializers.glorotUniform({seed});
 
 export const dense = (name: string, units: number, more: object = {}) =>
   tf.layers.dense({name, units, kernelInitializer: glorot(units + name.length), ...more});

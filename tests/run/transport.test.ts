@@ -4,7 +4,8 @@ import {describe, expect, it} from 'vitest';
 const program = `const {train} = require('#lib/run/train.js'); const {trainParallel} = require('#lib/trainParallel.js'); const {mlp} = require('#lib/models/index.js');
 const model = mlp({inputShape: [4], units: [4], classes: 3, seed: 1});
 const data = {xs: {values: Float32Array.from({length: 240}, (_, i) => Math.sin(i)), shape: [60, 4]}, ys: {values: Float32Array.from({length: 60}, (_, i) => i % 3), shape: [60, 1]}};
-const ends = []; const callbacks = {onEpochEnd: (epoch) => void ends.push(epoch)};
+const ends = []; const [first] = model.layers;
+const callbacks = {onEpochEnd: (epoch) => void ends.push(epoch), onBatchEnd: (batch) => { if (batch === 0) first.setWeights(first.getWeights().map((weight) => weight.mul(0.9))); }};
 const devices = Number(process.env.DEVICES);
 const options = {verbose: 0, seed: 1, epochs: 2, threads: 1, callbacks};
 (devices ? trainParallel(model, data, {...options, devices, strategy: process.env.STRATEGY || 'dataParallel'}) : train(model, data, options))

@@ -7,6 +7,7 @@ import * as tf from '@tensorflow/tfjs';
 import '#lib/devices/register.js';
 import {Random} from '#lib/base/random.js';
 import {train} from '#lib/run/train.js';
+import {sumOverCount} from '#lib/step/sumAndCount.js';
 import {refusal} from '../helpers/refusal';
 import {
   expectSameRun,
@@ -98,7 +99,6 @@ describe('a sum over a count, and metrics from counts, equal fit', () => {
   });
 
   it('train on the whole batch, where the count may depend on the outputs', async () => {
-    const {sumOverCount} = await import('#lib/index.js');
     const reference = await runFit(
       caseOf(sumOverCount(exported.countsOutputs)),
       caseOf(sumOverCount(exported.countsOutputs)).model(sgd()),
@@ -201,11 +201,15 @@ describe('what does not add up is refused', () => {
     },
   );
 
-  it('a pipeline without micro-batches does not divide a batch', async () => {
-    const one = caseOf(exported.batchSum);
-    const reference = await runFit(one, one.model(tf.train.sgd(1e-3)), 1);
-    const strategy = {kind: 'pipelineParallel', microBatches: 1} as const;
-    const options = {devices: 2, strategy, modules: modules('batchSum')};
+  it.each([
+    ['pipelineParallel', 'batchSum'],
+    ['tensorParallel', 'countsOutputs'],
+  ] as const)('%s without micro-batches does not divide a batch: %s', async (kind, name) => {
+    const one = caseOf(exported[name]);
+    const quotient = name === 'batchSum' ? one : caseOf(sumOverCount(exported.countsOutputs));
+    const reference = await runFit(quotient, quotient.model(tf.train.sgd(1e-3)), 1);
+    const strategy = {kind, microBatches: 1};
+    const options = {devices: 2, strategy, modules: modules(name)};
     const actual = await runParallel(one, one.model(tf.train.sgd(1e-3)), 1, options);
     expectSameRun(actual, reference, 1e-5);
   });

@@ -79,6 +79,17 @@ export const RANDOM_CASES: ParityCase[] = [
     tf.layers.dropout({rate: 0.4, noiseShape: [null as never, 1, 3], seed: 7}),
     tf.layers.flatten(),
   ]),
+  chain('positions', [4, 3], () => [
+    dense(4, {name: 'position/up', activation: 'relu'}),
+    dense(3, {name: 'position/down'}),
+    tf.layers.gaussianNoise({stddev: 0.3}),
+    tf.layers.gaussianDropout({rate: 0.3}),
+    tf.layers.alphaDropout({rate: 0.3}),
+    tf.layers.dropout({rate: 0.3}),
+    tf.layers.dropout({rate: 0.3, seed: 5}),
+    tf.layers.spatialDropout1d({rate: 0.3} as never),
+    tf.layers.flatten(),
+  ]),
   chain('recurrent layers', [2, 4], () => [
     tf.layers.gru({units: 4, returnSequences: true, ...kernels('gru'), ...dropouts}),
     tf.layers.lstm({units: 4, returnSequences: true, ...kernels('lstm'), ...dropouts}),

@@ -6,6 +6,7 @@ import type {TrainParallelOptions} from '#lib/config/options.js';
 import {
   expectSameRun,
   referenceRun,
+  runFit,
   runParallel,
   runTrain,
   type ParityCase,
@@ -108,6 +109,16 @@ describe('refused before a worker starts', () => {
         ) as unknown,
       });
     await runTrain(one, one.model(sgd()), 1, {modules});
+  });
+  it('numbers that a layer draws while it is built, without a seed', async () => {
+    for (const devices of [1, 2])
+      await expect(parallel(caseOf('RandomFeatures'), devices)).rejects.toMatchObject({
+        code: 'BAD_MODEL',
+        message: expect.stringMatching(/'block\/RandomFeatures'.*while it is made/) as unknown,
+      });
+    const one = caseOf('FixedFeatures');
+    const fit = await runFit(one, one.model(sgd()), 1);
+    expectSameRun(await parallel(one, 2), fit, 1e-5);
   });
   it('a layer that draws and is sharded', async () => {
     const layout = {

@@ -33,6 +33,7 @@ import * as course from 'many-hands/course';
 
 declare const model: tf.LayersModel;
 declare const data: Data;
+declare const tensor: tf.Tensor;
 
 // What train and trainParallel take and return.
 expectTypeOf(train).parameters.toEqualTypeOf<[tf.LayersModel, Data, TrainOptions?]>();
@@ -46,6 +47,8 @@ expectTypeOf(trainParallel).returns.resolves.toEqualTypeOf<TrainResult>();
 assertType<TrainOptions>({epochs: 2, batchSize: 256, validationSplit: 0.1, seed: 1, verbose: 0});
 assertType<TrainOptions>({memoryLimit: '256MB', recompute: ['block_1'], trace: 'layers'});
 assertType<TrainOptions>({devices: ['cuda:0'], modules: [{module: './loss.mjs', export: 'loss'}]});
+assertType<TrainOptions>({yieldEvery: 50, verbose: 2, validationData: [{a: tensor}, tensor]});
+assertType<Data>({xs: {left: tensor, right: tensor}, ys: [tensor]});
 // @ts-expect-error An unknown option.
 assertType<TrainOptions>({epoch: 2});
 // @ts-expect-error The options of several devices are not train's.

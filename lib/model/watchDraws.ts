@@ -2,7 +2,7 @@
  * Watches which random numbers a layer draws while it runs outside of a training.
  */
 import * as tf from '@tensorflow/tfjs';
-import {engineInternals} from '../model/tfjsInternals';
+import {engineInternals} from './tfjsInternals';
 
 /** The operations of tfjs-core that draw; its others (dropout, ...) are made of them. */
 const DRAWING = [
@@ -15,7 +15,7 @@ const DRAWING = [
 ];
 
 /** One draw of a layer. */
-export interface WatchedDraw {
+interface WatchedDraw {
   operation: string;
   shape: number[];
   /** Its numbers if they come from a seed or from a generator of the user's; null if they are new. */
