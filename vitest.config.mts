@@ -31,8 +31,11 @@ const SYSTEM = [
   'tests/faults/caller.test.ts',
 ];
 
-/** Tests that take another engine, or measure the memory of their own process. A process each. */
-const ENGINE_ALONE = ['tests/memory/{javascript,meter}.test.ts'];
+/**
+ * Tests that take another engine, measure the memory of their own process, or run programs on which
+ * fit itself fails and leaves tensors behind. A process each.
+ */
+const ENGINE_ALONE = ['tests/memory/{javascript,meter}.test.ts', 'tests/fuzz/fuzz.test.ts'];
 
 /** Runs before each file of every project. */
 const EVERY = 'tests/helpers/everySetup.ts';

@@ -220,17 +220,24 @@ export class Zero implements DataAxis {
         candidate.segments.some((segment) => segment.calls.includes(calls[0])),
     )!;
     this.gatherer?.skip(gatheringsOf(this.plan, pass).length);
-    await this.norm.emptyRank(direction, calls);
-    if (direction === 'forward') return;
-    const indices = new Set(calls.map(({index}) => index));
-    const units = this.plan.units
-      .filter(({first, late}) => !late && indices.has(first))
-      .sort((a, b) => b.first - a.first);
-    for (const unit of units) {
-      const buffer = await this.freeBuffer();
-      if (this.stage === 1) for (const slice of unit.slices) this.fill(unit, slice, buffer);
-      if (this.stage > 1 || this.part.last) this.scatter(unit, buffer, true);
+    if (direction === 'forward') {
+      await this.norm.emptyRank(direction, calls);
+      return;
     }
+    // Batch norms and scatters take turns: the other ranks wait for earlier scatters before they
+    // reach a batch norm.
+    for (const call of [...calls].sort((a, b) => b.index - a.index)) {
+      await this.norm.emptyRank(direction, [call]);
+      for (const unit of this.plan.units)
+        if (!unit.late && unit.first === call.index) await this.scatterNothing(unit);
+    }
+  }
+
+  /** Takes part in the sum of a unit's gradients without adding to it. */
+  private async scatterNothing(unit: Unit): Promise<void> {
+    const buffer = await this.freeBuffer();
+    if (this.stage === 1) for (const slice of unit.slices) this.fill(unit, slice, buffer);
+    if (this.stage > 1 || this.part.last) this.scatter(unit, buffer, true);
   }
 
   async emptyRankPredict(): Promise<void> {

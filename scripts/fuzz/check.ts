@@ -135,7 +135,11 @@ class Checking {
   private async referenceOf(program: Program, run: RunSpec): Promise<Reference> {
     const byTrain = trainReference(program, run);
     const outcome = await this.reference(program, byTrain);
-    if (byTrain || outcome.kind === 'ran') return {run: byTrain, outcome, fitFails: false};
+    if (outcome.kind === 'ran') return {run: byTrain, outcome, fitFails: false};
+    if (byTrain) {
+      const byFit = await this.reference({...quiet(program), sampleWeight: false}, null);
+      return {run: byTrain, outcome, fitFails: byFit.kind !== 'ran'};
+    }
     this.result.fitFails = outcome.message;
     const trained = await this.reference(program, TRAIN);
     return trained.kind === 'ran'

@@ -62,7 +62,7 @@ function drawActions(draw: Draw, graph: GraphSpec, blocks: boolean): ActionSpec[
     'model.optimizer.learningRate = 0.001;',
     'model.optimizer.learningRate = 0;',
     'if (model.optimizer.setLearningRate) model.optimizer.setLearningRate(0.2);',
-    'model.setWeights(model.getWeights().map((weight) => tf.mul(weight, 0.5)));',
+    'tf.tidy(() => model.setWeights(model.getWeights().map((weight) => tf.mul(weight, 0.5))));',
     `model.getLayer('${name}').trainable = false;`,
     `model.getLayer('${name}').trainable = true;`,
     'model.stopTraining = true;',

@@ -202,23 +202,6 @@ async function session(
 /** One input or output is given as a tensor, several as a list. */
 const single = (tensors: tf.Tensor[]) => (tensors.length === 1 ? tensors[0] : tensors);
 
-/**
- * With several outputs tfjs misnames the validation logs (training.ts, makeTestFunction): the sums
- * of the first losses come before each output's loss and metrics. Gives the values their names; the
- * last values have none and are left out.
- */
-function mendedLogs(history: Observed['history'], outputs: number): Observed['history'] {
-  const names = Object.keys(history).filter((name) => name.startsWith('val_'));
-  if (outputs === 1 || names.length === 0) return history;
-  const columns = names.map((name) => history[name]);
-  const rest = Object.entries(history).filter(([name]) => !name.startsWith('val_'));
-  const mended = names.slice(0, names.length - outputs + 1).map((name, i) => {
-    const values = columns[outputs - 1 + i];
-    return [name, values] as const;
-  });
-  return Object.fromEntries([...rest, ...mended]);
-}
-
 /** Runs `model.fit` in this process. `noise` changes the first weights by this share. */
 export function runFit(program: Program, noise = 0): Promise<Outcome> {
   return session(program, noise, async (opened) => {
@@ -230,8 +213,7 @@ export function runFit(program: Program, noise = 0): Promise<Outcome> {
     );
     const leaked = tf.memory().numTensors - before;
     const losses = opened.batchLogs.map(({loss}) => loss);
-    const observed = opened.observe(losses, result, leaked, warnings);
-    return {...observed, history: mendedLogs(observed.history, program.objectives.length)};
+    return opened.observe(losses, result, leaked, warnings);
   });
 }
 

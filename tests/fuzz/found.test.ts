@@ -106,6 +106,18 @@ const CASES: Record<string, Program> = {
     ),
     [TRAIN, strategy({kind: 'pipelineParallel', microBatches: 2})],
   ),
+  'a rank without samples, between batch norms and several units': program(
+    chain(
+      [3, 2],
+      layer('batchNormalization'),
+      layer('flatten'),
+      ...[2, 2, 3].map((units) => layer('dense', {units})),
+    ),
+    ['dataParallel', 'zero1', 'zero2', 'fsdp'].map((name) => ({
+      ...strategy(name),
+      options: {microBatches: 3},
+    })),
+  ),
   'a name with an underline in a configuration': program(
     chain([3], layer('dense', {units: 2, activation: 'gelu_new'}), layer('dense', {units: 1})),
     [TRAIN, strategy('tensorParallel')],
