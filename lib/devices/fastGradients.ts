@@ -1,7 +1,7 @@
 /**
  * Faster gradients for operations whose gradients in tfjs 4.22 take many passes over the data. They
  * are in tfjs's registry, so every layer, every model and plain `fit` use them. Each equals the
- * gradient of tfjs up to the order of a sum.
+ * gradient of tfjs up to the order of a sum, or mends it.
  */
 import * as tf from '@tensorflow/tfjs';
 import {BROADCAST, COLUMN_SUM, RELU_GRAD} from './fastKernels';
@@ -98,6 +98,19 @@ function tiling(): void {
 }
 
 /**
+ * tfjs fails where an unstacked tensor has one part, since the gradient of the part comes without a
+ * list: a recurrent layer over one time step.
+ */
+function unstacking(): void {
+  replace({
+    kernelName: 'Unpack',
+    gradFunc: (dy, _, attrs) => ({
+      value: () => tf.stack(Array.isArray(dy) ? dy : [dy], attrs.axis as number),
+    }),
+  });
+}
+
+/**
  * y = (x - mean) r scale + offset with r = 1 / sqrt(variance + epsilon). All five gradients come
  * from two sums over the samples: that of dy and that of dy (x - mean). This holds for statistics
  * of rank 1; the gradient of tfjs handles the others.
@@ -131,6 +144,7 @@ function batchNorm(fast: boolean): void {
 export function registerFastGradients(fast: boolean): void {
   additions(fast);
   tiling();
+  unstacking();
   batchNorm(fast);
   if (!fast) return;
   reductions();

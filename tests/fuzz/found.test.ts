@@ -118,6 +118,10 @@ const CASES: Record<string, Program> = {
       options: {microBatches: 3},
     })),
   ),
+  'a recurrent layer over one time step': program(
+    chain([1, 3], layer('dense', {units: 2}), layer('gru', {units: 2})),
+    [TRAIN, strategy('fsdp'), strategy({kind: 'pipelineParallel', microBatches: 2})],
+  ),
   'a name with an underline in a configuration': program(
     chain([3], layer('dense', {units: 2, activation: 'gelu_new'}), layer('dense', {units: 1})),
     [TRAIN, strategy('tensorParallel')],
