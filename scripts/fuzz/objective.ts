@@ -50,7 +50,7 @@ const KINDS: Record<string, LossKind> = {
     target: 'binary',
     activations: ['sigmoid'],
     metrics: [
-      ...['accuracy', 'binaryAccuracy', 'binaryCrossentropy', 'precision'],
+      ...['accuracy', 'binaryAccuracy', 'precision'],
       ...tfjs('metrics.binaryAccuracy', 'metrics.recall'),
     ],
   },
