@@ -28,7 +28,7 @@ const SYSTEM = [
   'tests/setup/{bootstrap,doctor,lock,pieces,start}.test.ts',
   'tests/structure/{api,docs}.test.ts',
   'tests/run/{kernel,soak,together,transport}.test.ts',
-  'tests/faults/caller.test.ts',
+  'tests/faults/*.test.ts',
 ];
 
 /**

@@ -6,6 +6,7 @@ import {ManyHandsError, messageOf, shown, withCode} from '../base/errors';
 import {importModule, moduleUrl} from '../base/modules';
 import {listOf, type Check} from '../base/options';
 import type {FunctionReference, ModelDescription, WeightDescription} from './description';
+import {innerLayers} from './layerState';
 import {modelWeights, type LiveModel} from './modelWeights';
 import {describeState} from './optimizerState';
 import {
@@ -15,6 +16,7 @@ import {
   isCompiled,
   type LayerWeight,
 } from './tfjsInternals';
+import {omittedConfig} from './tfjsLayers';
 
 /**
  * An entry of the option `modules`: a module's URL, or one of its exports that the model was
@@ -117,6 +119,25 @@ export function requireCompiled(call: string, model: unknown): asserts model is 
   }
 }
 
+/**
+ * Makes the layers of a model describe what tfjs leaves out, until the returned function is called.
+ */
+function completeConfigs(model: tf.LayersModel): () => void {
+  const completed: tf.layers.Layer[] = [];
+  const visit = (layer: tf.layers.Layer) => {
+    innerLayers(layer).forEach(visit);
+    const omitted = omittedConfig(layer);
+    if (Object.keys(omitted).length === 0) return;
+    const described = layer.getConfig();
+    layer.getConfig = () => ({...described, ...omitted});
+    completed.push(layer);
+  };
+  innerLayers(model).forEach(visit);
+  return () => {
+    for (const layer of completed) Reflect.deleteProperty(layer, 'getConfig');
+  };
+}
+
 /** The arguments of `apply` whose tensors are inputs of the layer's node too. */
 const AMONG_INPUTS = ['initialState', 'constants'];
 
@@ -132,12 +153,14 @@ function topologyOf(model: tf.LayersModel): object {
     if (name === undefined) warn(...words);
     else left.push(name);
   };
+  const restore = completeConfigs(model);
   let text: string;
   try {
     // Not toJSON, which writes names in another style: 'my_mode' would come back as 'myMode'.
     text = JSON.stringify(model.getConfig());
   } finally {
     console.warn = warn;
+    restore();
   }
   for (const layer of model.layers.filter(({name}) => left.includes(name)))
     for (const name of callArgumentsOf(layer).flatMap(Object.keys))

@@ -49,6 +49,16 @@ export interface Conv2DFields {
 
 export const conv2dFields = (layer: tf.layers.Layer) => layer as unknown as Conv2DFields;
 
+/**
+ * What tfjs leaves out of a layer's configuration (tfjs-layers 4.22, convolutional.ts), so that a
+ * layer that is rebuilt from it would differ.
+ */
+export function omittedConfig(layer: tf.layers.Layer): tf.serialization.ConfigDict {
+  const isSeparable = layer.getClassName().startsWith('SeparableConv');
+  const {depthMultiplier} = layer as unknown as {depthMultiplier: number};
+  return isSeparable ? {depthMultiplier} : {};
+}
+
 export interface DropoutFields {
   rate: number;
   noiseShape?: ReadonlyArray<number | null> | null;
@@ -67,7 +77,7 @@ interface CellFields {
 export const cellFields = (layer: tf.layers.Layer) => layer as unknown as Partial<CellFields>;
 
 /** The layers inside a layer, such as a wrapper's layer or the cells of an RNN, at any depth. */
-export function innerLayers(layer: tf.layers.Layer): tf.layers.Layer[] {
+export function layersInside(layer: tf.layers.Layer): tf.layers.Layer[] {
   const seen = new Set([layer]);
   for (const outer of seen)
     for (const field of Object.values(outer as unknown as Record<string, unknown>))
@@ -83,7 +93,7 @@ const cellsOf = new WeakMap<tf.layers.Layer, CellFields[]>();
 export function disposeCellMasks(layer: tf.layers.Layer): void {
   let cells = cellsOf.get(layer);
   if (!cells) {
-    cells = innerLayers(layer)
+    cells = layersInside(layer)
       .map((inner) => inner as unknown as CellFields)
       .filter((inner) => 'dropoutMask' in inner && 'recurrentDropoutMask' in inner);
     cellsOf.set(layer, cells);

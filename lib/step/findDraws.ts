@@ -8,7 +8,7 @@ import type {CallDraws} from '../model/description';
 import {slotShape, type Graph, type LayerCall} from '../model/graph';
 import {saveState} from '../model/layerState';
 import {isKnownClass} from '../model/tfjsClasses';
-import {cellFields, disposeCellMasks, dropoutFields, innerLayers} from '../model/tfjsLayers';
+import {cellFields, disposeCellMasks, dropoutFields, layersInside} from '../model/tfjsLayers';
 import {watchDraws, type Watched} from '../model/watchDraws';
 
 /** Why a layer would not draw what it draws in `fit`. */
@@ -139,7 +139,7 @@ function findRows(
 
 /** Throws BAD_MODEL for what tfjs leaves out when it describes a layer for a worker. */
 function checkDescription(layer: tf.layers.Layer): void {
-  for (const part of [layer, ...innerLayers(layer)]) {
+  for (const part of [layer, ...layersInside(layer)]) {
     if (part.getClassName() === 'AlphaDropout' && dropoutFields(part).noiseShape)
       throw new ManyHandsError(
         'BAD_MODEL',
@@ -155,7 +155,7 @@ function checkDescription(layer: tf.layers.Layer): void {
 
 /** Whether the shapes alone tell what a layer's draws are for. */
 const isPlain = (layer: tf.layers.Layer) =>
-  [layer, ...innerLayers(layer)].every(
+  [layer, ...layersInside(layer)].every(
     (part) => isKnownClass(part) && !(part.getClassName() === 'Dropout' && noiseOf(part)),
   );
 

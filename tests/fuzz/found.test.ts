@@ -122,6 +122,15 @@ const CASES: Record<string, Program> = {
     chain([1, 3], layer('dense', {units: 2}), layer('gru', {units: 2})),
     [TRAIN, strategy('fsdp'), strategy({kind: 'pipelineParallel', microBatches: 2})],
   ),
+  'a separable convolution, whose depthMultiplier tfjs leaves out of its configuration': program(
+    chain(
+      [3, 3, 2],
+      layer('separableConv2d', {filters: 2, kernelSize: 2, depthMultiplier: 2}),
+      layer('flatten'),
+      layer('dense', {units: 2}),
+    ),
+    [TRAIN, strategy('zero1')],
+  ),
   'a name with an underline in a configuration': program(
     chain([3], layer('dense', {units: 2, activation: 'gelu_new'}), layer('dense', {units: 1})),
     [TRAIN, strategy('tensorParallel')],
