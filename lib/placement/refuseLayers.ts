@@ -3,7 +3,7 @@
  */
 import {ManyHandsError} from '../base/errors';
 import type {Plan} from '../config/plan';
-import type {Graph, LayerCall} from '../model/graph';
+import {slotShape, type Graph, type LayerCall} from '../model/graph';
 import {fixedSamples} from '../model/fixedSamples';
 import {innerLayers, isBatchNorm, mayKeepState, statefulParts} from '../model/layerState';
 import {batchNormFields} from '../model/tfjsLayers';
@@ -22,15 +22,25 @@ const batchNorms = (layer: LayerCall['layer']): Array<LayerCall['layer']> => [
   ...innerLayers(layer).flatMap(batchNorms),
 ];
 
+/** The most dims of a batch norm's input in tfjs 4.22 (normalization.ts). */
+const MOST_DIMS = 4;
+
 /** Throws BAD_MODEL for layers that tfjs itself cannot train. */
-export function refuseUntrainable({calls, outputs}: Graph): void {
-  for (const {name, layer} of calls)
+export function refuseUntrainable(graph: Graph): void {
+  const {calls, outputs} = graph;
+  for (const {name, layer, inputs} of calls) {
+    const shape = slotShape(graph, inputs[0]);
+    if (isBatchNorm(layer) && shape.length > MOST_DIMS)
+      throw refuse(
+        `the layer '${name}' is a batchNormalization of an input of shape [${shape.map((length) => length ?? 'any')}], and tfjs 4.22 has it for at most ${MOST_DIMS} dims: put a reshape before and after it.`,
+      );
     for (const {gamma, beta} of batchNorms(layer).map(batchNormFields)) {
       if (gamma && beta) continue;
       throw refuse(
         `the layer '${name}' is a batchNormalization with ${gamma ? 'center' : 'scale'}: false, which tfjs 4.22 cannot train (its training step needs both weights): leave scale and center true.`,
       );
     }
+  }
   const repeated = outputs.filter((slot, i) => outputs.indexOf(slot) !== i);
   const twice = calls.find((call) => call.outputs.some((slot) => repeated.includes(slot)));
   if (twice)

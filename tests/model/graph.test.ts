@@ -183,6 +183,28 @@ describe('layers', () => {
   });
 });
 
+it('a batch norm of more dims than tfjs has is refused everywhere alike', async () => {
+  const model = tf.sequential();
+  model.add(tf.layers.batchNormalization({name: 'norm', inputShape: [2, 2, 3, 2]}));
+  model.compile({optimizer: 'sgd', loss: 'meanSquaredError'});
+  const xs = tf.ones([4, 2, 2, 3, 2]);
+  expect(() => tf.tidy(() => model.apply(xs, {training: true}))).toThrow('rank 5');
+  for (const run of [
+    train(model, {xs, ys: xs}, {verbose: 0}),
+    trainParallelOver(
+      'inProcess',
+      model,
+      {xs, ys: xs},
+      {devices: 2, strategy: 'zero2', verbose: 0},
+    ),
+  ])
+    await expect(run).rejects.toMatchObject({
+      code: 'BAD_MODEL',
+      message: expect.stringContaining("'norm' is a batchNormalization of an input of shape"),
+    });
+  xs.dispose();
+});
+
 describe('a fixed batch size', () => {
   const fixed = (layer: () => tf.layers.Layer, batchSize: number, samples = N) =>
     fitCase(
