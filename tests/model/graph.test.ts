@@ -188,7 +188,7 @@ it('a batch norm of more dims than tfjs has is refused everywhere alike', async 
   model.add(tf.layers.batchNormalization({name: 'norm', inputShape: [2, 2, 3, 2]}));
   model.compile({optimizer: 'sgd', loss: 'meanSquaredError'});
   const xs = tf.ones([4, 2, 2, 3, 2]);
-  expect(() => tf.tidy(() => model.apply(xs, {training: true}))).toThrow('rank 5');
+  expect(() => tf.tidy(() => void model.apply(xs, {training: true}))).toThrow('rank 5');
   for (const run of [
     train(model, {xs, ys: xs}, {verbose: 0}),
     trainParallelOver(
