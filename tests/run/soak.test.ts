@@ -23,6 +23,17 @@ function soak(strategy: string): Record<string, Sample[]> {
   return JSON.parse(out.trim().split('\n').pop()!) as Record<string, Sample[]>;
 }
 
+/**
+ * Bytes of heap a step: the median of the slopes between all pairs of samples (Theil and Sen), since
+ * a heap without a leak goes up and down by half a megabyte.
+ */
+function growth(samples: Sample[]): number {
+  const slopes = samples.flatMap((from, i) =>
+    samples.slice(i + 1).map((to) => (to.held - from.held) / (to.calls - from.calls)),
+  );
+  return slopes.sort((a, b) => a - b)[Math.floor(slopes.length / 2)];
+}
+
 describe('a long run', () => {
   it.each(STRATEGIES)(
     'does not grow with its steps, in the caller or in a worker (%s)',
@@ -31,11 +42,10 @@ describe('a long run', () => {
       expect(Object.keys(samples)).toHaveLength(strategy === 'train' ? 2 : 3);
       for (const [who, list] of Object.entries(samples)) {
         // Code is compiled and caches fill during the first steps.
-        const from = list.find(({calls}) => calls >= 2000)!;
-        const to = list[list.length - 1];
+        const settled = list.filter(({calls}) => calls >= 1000);
+        const [from, to] = [settled[0], settled[settled.length - 1]];
         expect(to.calls, who).toBeGreaterThanOrEqual(5000);
-        const steps = to.calls - from.calls;
-        expect((to.held - from.held) / steps, `${who}: bytes a step`).toBeLessThan(150);
+        expect(growth(settled), `${who}: bytes a step`).toBeLessThan(250);
         expect((to.rss - from.rss) / 1e6, `${who}: MB of the process`).toBeLessThan(30);
       }
     },
