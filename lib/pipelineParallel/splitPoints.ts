@@ -3,7 +3,7 @@
  * crosses.
  */
 import {ManyHandsError, shown} from '../base/errors';
-import type {Graph, LayerCall, Slot} from '../model/graph';
+import {slotShape, type Graph, type LayerCall, type Slot} from '../model/graph';
 import {maskReach, type MaskReach} from '../model/maskReach';
 
 /** A place between two calls where a model can be split. */
@@ -18,15 +18,17 @@ export interface SplitPoint {
 
 /**
  * Why tfjs does not know the shape of a slot that crosses before `index`, as a clause; null if it
- * knows. CenterCrop overwrites the shape of its input (center_crop.js), and Resizing and RandomWidth
- * leave out the dim of the samples.
+ * knows. CenterCrop overwrites the shape of its input (center_crop.js), which the layers before it
+ * may share, and Resizing and RandomWidth leave out the dim of the samples.
  */
-function unknownShape({calls}: Graph, slot: Slot, index: number): string | null {
+function unknownShape(graph: Graph, slot: Slot, index: number): string | null {
+  const {calls} = graph;
+  const shape = slotShape(graph, slot);
   const isCrop = ({layer}: LayerCall) => layer.getClassName() === 'CenterCrop';
   const isResize = ({layer}: LayerCall) =>
     ['Resizing', 'RandomWidth'].includes(layer.getClassName());
   const call =
-    calls.find((reader) => isCrop(reader) && reader.inputs.includes(slot)) ??
+    calls.find((call) => isCrop(call) && slotShape(graph, call.inputs[0]) === shape) ??
     calls.slice(0, index).find(isResize);
   return call ? `tfjs 4.22 gives a wrong shape to the images around '${call.name}'` : null;
 }

@@ -106,6 +106,18 @@ const CASES: Record<string, Program> = {
     ),
     [TRAIN, strategy({kind: 'pipelineParallel', microBatches: 2})],
   ),
+  'a shape that centerCrop overwrites, which an activation shares': program(
+    chain(
+      [4, 4, 1],
+      layer('averagePooling2d', {poolSize: 2}),
+      layer('activation', {activation: 'tanh'}),
+      layer('centerCrop', {height: 1, width: 1}),
+      layer('flatten'),
+      layer('dense', {units: 2}),
+      layer('dense', {units: 2}),
+    ),
+    [TRAIN, strategy({kind: 'pipelineParallel', balance: 'layers', microBatches: 3}, 3)],
+  ),
   'a rank without samples, between batch norms and several units': program(
     chain(
       [3, 2],
