@@ -48,7 +48,7 @@ export function refuseFitForm(
 }
 
 /**
- * Refuses data in the place of the options of `call(model, options)`, which needs none. Throws
+ * Refuses data where the options belong in `call(model, options)`, which needs none. Throws
  * BAD_OPTION.
  */
 export function refuseData(call: string, options: unknown, write: string): void {

@@ -14,6 +14,7 @@ import {makeBatch} from './batches';
 import type {CheckedData} from './checkData';
 import {call, givenFunctions, madeUpOutputs, type GivenFunction} from './givenFunctions';
 import type {SampleWeights} from './sampleWeights';
+import {trainedSamples} from './trainedSamples';
 
 /** What decides how a run divides its batches, and which batches come first. */
 export interface BatchDivision {
@@ -134,7 +135,7 @@ function checkWeighted(
 /** The samples of some of the run's first epoch's batches. */
 function batchesToTry(samples: number, division: BatchDivision): Int32Array[] {
   const {batchSize, shuffle, seed, initialEpoch, validationSplit} = division;
-  const trained = Math.floor(samples * (1 - validationSplit));
+  const trained = trainedSamples(samples, validationSplit);
   const order = shuffle
     ? permutation(trained, seed, initialEpoch)
     : Int32Array.from({length: trained}, (_, i) => i);

@@ -3,24 +3,18 @@
  * averages, and the states of stateful recurrent layers.
  */
 import * as tf from '@tensorflow/tfjs';
+import {isUserLayer} from './tfjsClasses';
 import {nestedContainer, nonTrainableWeightsOf} from './tfjsInternals';
 import {recurrentFields, wrapperFields, type RecurrentFields} from './tfjsLayers';
 
 type Stateful = tf.layers.Layer | tf.LayersModel;
-
-const variablesOfLayer = new WeakMap<object, tf.Variable[]>();
 
 /**
  * The non-trainable variables of a layer or a model, each once: those of frozen layers, and
  * averages, which change whenever the layer is applied.
  */
 export function nonTrainableWeights(layer: Stateful): tf.Variable[] {
-  let variables = variablesOfLayer.get(layer);
-  if (!variables) {
-    variables = [...new Set(nonTrainableWeightsOf(layer).map((weight) => weight.read()))];
-    variablesOfLayer.set(layer, variables);
-  }
-  return variables;
+  return [...new Set(nonTrainableWeightsOf(layer).map((weight) => weight.read()))];
 }
 
 /** The layers that a wrapper, a recurrent layer or a model applies; none for any other layer. */
@@ -38,30 +32,6 @@ export function statefulParts(layer: Stateful): RecurrentFields[] {
   const parts = innerLayers(layer).flatMap(statefulParts);
   const recurrent = recurrentFields(layer);
   return recurrent.stateful && recurrent.states_ ? [recurrent, ...parts] : parts;
-}
-
-/** Classes of this library and of tfjs-layers 4.22, whose behaviour is known. */
-const OURS = 'ManyHands>';
-const TFJS = new Set(
-  (
-    'ReLU LeakyReLU PReLU ELU ThresholdedReLU Softmax Conv1D Conv2D Conv3D Conv2DTranspose ' +
-    'Conv3DTranspose SeparableConv SeparableConv2D Cropping2D UpSampling2D DepthwiseConv2D ' +
-    'ConvRNN2D ConvLSTM2D Dropout SpatialDropout1D Dense Flatten Activation RepeatVector Reshape ' +
-    'Permute Masking Embedding Add Multiply Average Maximum Minimum Concatenate Dot ' +
-    'GaussianNoise GaussianDropout AlphaDropout BatchNormalization LayerNormalization ' +
-    'ZeroPadding2D MaxPooling1D AveragePooling1D MaxPooling2D AveragePooling2D MaxPooling3D ' +
-    'AveragePooling3D GlobalAveragePooling1D GlobalMaxPooling1D GlobalAveragePooling2D ' +
-    'GlobalMaxPooling2D RNN SimpleRNN GRU LSTM SimpleRNNCell GRUCell LSTMCell ConvLSTM2DCell ' +
-    'StackedRNNCells TimeDistributed Bidirectional ' +
-    'EinsumDense MultiHeadAttention CategoryEncoding CenterCrop Rescaling Resizing RandomHeight ' +
-    'RandomWidth InputLayer'
-  ).split(' '),
-);
-
-/** Whether a layer's class is neither tfjs's nor this library's. */
-export function isUserLayer(layer: tf.layers.Layer): boolean {
-  const name = layer.getClassName();
-  return !TFJS.has(name) && !name.startsWith(OURS) && nestedContainer(layer) === null;
 }
 
 export const isBatchNorm = (layer: tf.layers.Layer) =>

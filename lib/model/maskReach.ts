@@ -3,7 +3,8 @@
  * tell.
  */
 import {framesBegunBy, type Graph, type LayerCall, type Slot} from './graph';
-import {innerLayers, isUserLayer} from './layerState';
+import {innerLayers} from './layerState';
+import {isUserLayer} from './tfjsClasses';
 import {maskingFields} from './tfjsLayers';
 
 /** The classes whose `call` uses the mask among its arguments, besides recurrent layers. */

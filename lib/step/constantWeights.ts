@@ -6,13 +6,8 @@ import * as tf from '@tensorflow/tfjs';
 import {ManyHandsError} from '../base/errors';
 import type {StepContext} from '../base/stepContext';
 import {slotShape, type Graph, type LayerCall, type OpenShape} from '../model/graph';
-import {
-  innerLayers,
-  isBatchNorm,
-  isUserLayer,
-  nonTrainableWeights,
-  saveState,
-} from '../model/layerState';
+import {innerLayers, isBatchNorm, nonTrainableWeights, saveState} from '../model/layerState';
+import {isUserLayer} from '../model/tfjsClasses';
 import {engineInternals} from '../model/tfjsInternals';
 import {applyLayer} from './layerCall';
 
